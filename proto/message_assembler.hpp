@@ -1,0 +1,78 @@
+// Frames to messages (RFC 6455 5.4): fragments are joined, control frames between them are passed out, text is checked
+// to be UTF-8. Inflating a compressed message is the caller's next step, not this one's.
+#pragma once
+
+#include "proto/frame_reader.hpp"
+#include "proto/opcode.hpp"
+#include "proto/utf8.hpp"
+#include "proto/violation.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+namespace ringcast {
+
+/// What a frame completed.
+struct assembled {
+  enum class kind : std::uint8_t {
+    none,      ///< A fragment was taken; its message is not complete.
+    message,   ///< A text or binary message.
+    control,   ///< A ping, a pong, or a close frame whose payload is valid (`parse_close` will succeed on it).
+    violation, ///< The peer broke a rule; the connection must fail with `close_code_of(broken)`.
+  } what = kind::none;
+  opcode op = opcode::continuation; ///< Of the message: text or binary, never continuation.
+  std::span<std::byte> payload;
+  bool compressed = false; ///< The payload is deflated, and if it is text its UTF-8 is not yet checked.
+  violation broken = violation::none;
+};
+
+/// Joins the frames of one direction of one connection. Owned by that connection, on its shard's thread. One pointer
+/// while no fragmented message is under way; memory grows with the bytes that arrived, never with what was announced.
+class message_assembler {
+ public:
+  message_assembler() noexcept;
+  ~message_assembler();
+  message_assembler(message_assembler&&) noexcept;
+  message_assembler& operator=(message_assembler&&) noexcept;
+
+  /// Takes the next frame that `read_frame` returned. The payload of an unfragmented message or a control frame is a
+  /// view of the frame's own bytes, without a copy; that of a joined message lives in the assembler until the next
+  /// take() or release(). A message longer than `message_bytes_max` (as received, so perhaps compressed) is a
+  /// violation as soon as its bytes exceed it. After a violation the assembler is empty and the connection is lost.
+  [[nodiscard]] assembled take(const frame& next, std::uint64_t message_bytes_max);
+
+  /// Frees the bytes of a joined message that has been handled. A message still under way is not touched.
+  void release() noexcept;
+
+  /// Whether fragments of an unfinished message are held.
+  [[nodiscard]] bool is_inside_message() const noexcept;
+
+  /// The heap bytes held now, for accounting: 0 when idle.
+  [[nodiscard]] std::size_t held_bytes() const noexcept;
+
+ private:
+  struct fragments;
+
+  assembled take_any(const frame& next, std::uint64_t message_bytes_max);
+  assembled take_first_fragment(const frame& next, std::uint64_t message_bytes_max);
+  assembled take_continuation(const frame& next, std::uint64_t message_bytes_max);
+  assembled append(const frame& next, std::uint64_t message_bytes_max);
+  assembled fail(violation broken) noexcept;
+
+  std::unique_ptr<fragments> fragments_; ///< Null when idle; holds a finished message until it is released.
+};
+static_assert(sizeof(message_assembler) <= 16);
+
+inline assembled message_assembler::take(const frame& next, std::uint64_t message_bytes_max) {
+  // A whole message in one frame, with nothing held: the usual case, settled without a call.
+  if (!fragments_ && next.fin && !is_control(next.op) && next.op != opcode::continuation &&
+      next.payload.size() <= message_bytes_max) [[likely]] {
+    if (next.op == opcode::text && !next.rsv1 && !is_valid_utf8(next.payload)) return fail(violation::text_not_utf8);
+    return {.what = assembled::kind::message, .op = next.op, .payload = next.payload, .compressed = next.rsv1};
+  }
+  return take_any(next, message_bytes_max);
+}
+
+} // namespace ringcast
