@@ -1,0 +1,137 @@
+#!/usr/bin/python3
+"""The rules of the house that a compiler cannot see: which floor includes which, one wrapper for each C library, no file
+that wants a wall, nothing left undone, and a top level with nothing but the agreed names.
+
+usage: check_structure.py ROOT          checks the repository at ROOT and prints one line for each breach
+       check_structure.py --self-test   builds small trees with one breach each and expects every one to be found
+"""
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+FLOORS = {"proto": 0, "engine": 1, "apps": 2}
+TOP_LEVEL = {
+    "CMakeLists.txt", "engine", "proto", "apps", "bench", "tests", "tools", "kernel-notes", "README.md", "LICENSE",
+    "build",  # what the two commands make; git ignores it
+}
+# A C library is included by one pair of files (stem.hpp and stem.cpp) of one floor; everyone else goes through them.
+WRAPPED = [
+    (re.compile(r"liburing(\.h|/.*)"), "engine"),
+    (re.compile(r"wolfssl/.*"), "engine"),
+    (re.compile(r"isa-l(\.h|/.*)|igzip_lib\.h"), "proto"),
+]
+# proto is bytes in, bytes out: besides std it may include only its own files, intrinsics and the compressor.
+PROTO_SYSTEM_HEADERS = re.compile(r"[a-z_]+|c[a-z0-9]+|immintrin\.h|cpuid\.h|isa-l(\.h|/.*)|igzip_lib\.h")
+SOURCE = {".hpp", ".cpp", ".h", ".c"}
+TEXT = SOURCE | {".py", ".mjs", ".js", ".sh", ".txt", ".cmake", ".html", ".css", ""}
+LINES_MAX = 500
+UNDONE = re.compile("TO" + r"DO|FIX" + "ME")
+INCLUDE = re.compile(r'^\s*#\s*include\s*(?:<([^>]+)>|"([^"]+)")', re.MULTILINE)
+
+
+def tracked(root):
+    """What git tracks or would track, so that build folders and node_modules are out of sight; else every file."""
+    listed = subprocess.run(
+        ["git", "-C", str(root), "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        capture_output=True, check=False)
+    if listed.returncode == 0:
+        names = [name for name in listed.stdout.decode().split("\0") if name]
+    else:
+        names = [str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()]
+    return sorted(pathlib.PurePosixPath(name) for name in names if (root / name).is_file())
+
+
+def check_includes(path, text, wrappers):
+    floor = path.parts[0]
+    for match in INCLUDE.finditer(text):
+        system, own = match.groups()
+        line = text.count("\n", 0, match.start(1 if system else 2)) + 1
+        where = f"{path}:{line}"
+        if own:
+            target = own.split("/")[0]
+            if floor in FLOORS and target not in FLOORS:
+                yield f'{where}: "{own}" is not written from the root, or leaves the floors'
+            elif floor in FLOORS and FLOORS[target] > FLOORS[floor]:
+                yield f"{where}: {floor} includes {own}, and includes go down only"
+            continue
+        if floor == "proto" and not PROTO_SYSTEM_HEADERS.fullmatch(system):
+            yield f"{where}: proto includes <{system}>, and it may include only its own files and std"
+        if floor not in FLOORS:
+            continue
+        for position, (pattern, home) in enumerate(WRAPPED):
+            if pattern.fullmatch(system):
+                if floor == home:
+                    wrappers.setdefault(position, set()).add(path.with_suffix(""))
+                else:
+                    yield f"{where}: <{system}> belongs behind its wrapper in {home}"
+
+
+def breaches(root):
+    wrappers = {}
+    for entry in sorted(root.iterdir()):
+        if entry.name not in TOP_LEVEL and not entry.name.startswith("."):
+            yield f"{entry.name}: the top level has no place for it"
+    for path in tracked(root):
+        if path.suffix not in TEXT or path.name in {"LICENSE", "package-lock.json"}:
+            continue
+        try:
+            text = (root / path).read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue  # a fuzz seed without a suffix
+        lines = text.count("\n")
+        if lines > LINES_MAX:
+            yield f"{path}: {lines} lines, and above {LINES_MAX} a file wants a wall"
+        for match in UNDONE.finditer(text):
+            yield f"{path}:{text.count(chr(10), 0, match.start()) + 1}: {match.group()} left in"
+        if path.suffix in SOURCE:
+            if path.suffix == ".hpp" and "#pragma once" not in text:
+                yield f"{path}: a header without #pragma once"
+            yield from check_includes(path, text, wrappers)
+    for position, stems in wrappers.items():
+        if len(stems) > 1:
+            names = ", ".join(str(stem) for stem in sorted(stems))
+            yield f"{WRAPPED[position][0].pattern}: included by more than one pair of files: {names}"
+
+
+def self_test():
+    cases = {
+        "includes go down only": {"proto/a.hpp": '#pragma once\n#include "engine/b.hpp"\n'},
+        "leaves the floors": {"engine/a.hpp": '#pragma once\n#include "b.hpp"\n'},
+        "only its own files and std": {"proto/a.cpp": "#include <fmt/core.h>\n"},
+        "belongs behind its wrapper": {"apps/a.cpp": "#include <liburing.h>\n"},
+        "more than one pair": {"engine/a.cpp": "#include <liburing.h>\n", "engine/b.cpp": "#include <liburing.h>\n"},
+        "wants a wall": {"engine/a.cpp": "\n" * 501},
+        "left in": {"tests/a.cpp": "// TO" + "DO\n"},
+        "without #pragma once": {"engine/a.hpp": "int a;\n"},
+        "has no place": {"src/a.cpp": "\n"},
+    }
+    clean = {"proto/a.hpp": '#pragma once\n#include <cstdint>\n', "engine/ring.hpp": "#pragma once\n#include <liburing.h>\n",
+             "engine/ring.cpp": '#include <liburing.h>\n#include "proto/a.hpp"\n', "README.md": "\n", ".ci/run": "\n"}
+    failures = 0
+    for expected, files in {**cases, "": {}}.items():
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
+            for name, text in {**clean, **files}.items():
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                (root / name).write_text(text, encoding="utf-8")
+            found = list(breaches(root))
+        if len(found) != (1 if expected else 0) or not all(expected in line for line in found):
+            failures += 1
+            print(f"expected '{expected or 'nothing'}', found {found}")
+    return failures
+
+
+def main():
+    if sys.argv[1:] == ["--self-test"]:
+        sys.exit(1 if self_test() else 0)
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    found = list(breaches(pathlib.Path(sys.argv[1]).resolve()))
+    print("\n".join(found))
+    sys.exit(1 if found else 0)
+
+
+if __name__ == "__main__":
+    main()
