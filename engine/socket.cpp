@@ -1,0 +1,137 @@
+#include "engine/socket.hpp"
+
+#include <arpa/inet.h>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+namespace ringcast {
+
+std::uint16_t socket_address::port() const {
+  if (storage.ss_family == AF_INET) return ntohs(reinterpret_cast<const sockaddr_in&>(storage).sin_port);
+  if (storage.ss_family == AF_INET6) return ntohs(reinterpret_cast<const sockaddr_in6&>(storage).sin6_port);
+  return 0;
+}
+
+std::string socket_address::text() const {
+  char name[INET6_ADDRSTRLEN] = "?";
+  if (storage.ss_family == AF_INET) {
+    inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(storage).sin_addr, name, sizeof name);
+    return fmt::format("{}:{}", name, port());
+  }
+  if (storage.ss_family == AF_INET6) {
+    inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6&>(storage).sin6_addr, name, sizeof name);
+    return fmt::format("[{}]:{}", name, port());
+  }
+  return "unknown";
+}
+
+std::expected<socket_address, std::string> parse_address(std::string_view text) {
+  const auto refuse = [&](std::string_view why) { return std::unexpected(fmt::format("'{}' is not an address to listen on: {}", text, why)); };
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos) return refuse("it wants ADDRESS:PORT");
+  std::string_view host = text.substr(0, colon);
+  const std::string_view port_text = text.substr(colon + 1);
+  std::uint16_t port = 0;
+  const auto [end, error] = std::from_chars(port_text.data(), port_text.data() + port_text.size(), port);
+  if (port_text.empty() || error != std::errc{} || end != port_text.data() + port_text.size()) return refuse("the port is a number from 0 to 65535");
+  socket_address address;
+  if (host.size() >= 2 && host.front() == '[' && host.back() == ']') {
+    auto& v6 = reinterpret_cast<sockaddr_in6&>(address.storage);
+    if (inet_pton(AF_INET6, std::string{host.substr(1, host.size() - 2)}.c_str(), &v6.sin6_addr) != 1) return refuse("the IPv6 address does not parse");
+    v6.sin6_family = AF_INET6;
+    v6.sin6_port = htons(port);
+    address.bytes = sizeof v6;
+    return address;
+  }
+  if (host == "localhost") host = "127.0.0.1";
+  if (host.empty() || host == "*") host = "0.0.0.0";
+  auto& v4 = reinterpret_cast<sockaddr_in&>(address.storage);
+  if (inet_pton(AF_INET, std::string{host}.c_str(), &v4.sin_addr) != 1) return refuse("the address is numeric, like 127.0.0.1 or [::1]");
+  v4.sin_family = AF_INET;
+  v4.sin_port = htons(port);
+  address.bytes = sizeof v4;
+  return address;
+}
+
+namespace {
+
+std::unexpected<std::string> cannot_listen(const socket_address& address, int error) {
+  return std::unexpected(fmt::format("cannot listen on {}: {}", address.text(), std::strerror(error)));
+}
+
+} // namespace
+
+std::expected<int, std::string> listen_on(const socket_address& address, int backlog) {
+  const int listener = socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (listener < 0) return cannot_listen(address, errno);
+  const int on = 1;
+  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  setsockopt(listener, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+  setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (address.storage.ss_family == AF_INET6) setsockopt(listener, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  if (bind(listener, reinterpret_cast<const sockaddr*>(&address.storage), address.bytes) < 0 || listen(listener, backlog) < 0) {
+    const int error = errno;
+    close(listener);
+    return cannot_listen(address, error);
+  }
+  return listener;
+}
+
+std::expected<void, std::string> check_port_is_free(const socket_address& address) {
+  if (address.port() == 0) return {};
+  const int probe = socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (probe < 0) return cannot_listen(address, errno);
+  const int on = 1;
+  setsockopt(probe, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (address.storage.ss_family == AF_INET6) setsockopt(probe, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  const int bound = bind(probe, reinterpret_cast<const sockaddr*>(&address.storage), address.bytes);
+  const int error = errno;
+  close(probe);
+  if (bound < 0) return cannot_listen(address, error);
+  return {};
+}
+
+socket_address local_address_of(int socket) {
+  socket_address address;
+  address.bytes = sizeof address.storage;
+  if (getsockname(socket, reinterpret_cast<sockaddr*>(&address.storage), &address.bytes) < 0) address.bytes = 0;
+  return address;
+}
+
+socket_address peer_address_of(int socket) {
+  socket_address address;
+  address.bytes = sizeof address.storage;
+  if (getpeername(socket, reinterpret_cast<sockaddr*>(&address.storage), &address.bytes) < 0) address.bytes = 0;
+  return address;
+}
+
+std::ptrdiff_t receive_now(int socket, std::span<std::byte> into) {
+  const ssize_t count = recv(socket, into.data(), into.size(), MSG_DONTWAIT);
+  return count < 0 ? -errno : count;
+}
+
+std::ptrdiff_t send_now(int socket, std::span<const std::byte> bytes) {
+  const ssize_t count = send(socket, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  return count < 0 ? -errno : count;
+}
+
+void shut_down_writing(int socket) { shutdown(socket, SHUT_WR); }
+void shut_down(int socket) { shutdown(socket, SHUT_RDWR); }
+
+void set_user_timeout(int socket, unsigned milliseconds) {
+  setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof milliseconds);
+}
+
+int accept_now(int listener) {
+  const int accepted = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  return accepted < 0 ? -errno : accepted;
+}
+
+void close_now(int descriptor) { close(descriptor); }
+
+} // namespace ringcast
