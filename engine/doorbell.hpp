@@ -25,7 +25,7 @@
 namespace ringcast {
 
 class doorbell {
-public:
+ public:
   // Throws std::system_error when no descriptor is left. The eventfd is in blocking mode, because io_uring answers a
   // read of a non-blocking descriptor with EAGAIN instead of waiting; a read or a poll of it may both be armed.
   doorbell();
@@ -50,11 +50,10 @@ public:
 
   [[nodiscard]] int fd() const noexcept { return fd_; }
 
-private:
+ private:
   int fd_;
   // Alone on its line: every sender reads it at every flush, and only falling asleep and waking write it.
   alignas(cache_line_bytes) std::atomic<bool> asleep_{false};
-  char rest_of_the_line_[cache_line_bytes - sizeof(std::atomic<bool>)];
 };
 
 } // namespace ringcast

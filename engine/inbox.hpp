@@ -25,7 +25,7 @@ enum class inbox_result : std::uint8_t {
 };
 
 class inbox {
-public:
+ public:
   // `capacity_bytes` is rounded up to a power of two. `bell` is that of the shard and outlives the inbox.
   inbox(doorbell& bell, std::uint32_t capacity_bytes) : bell_(bell), ring_(capacity_bytes) {}
 
@@ -39,18 +39,17 @@ public:
   void close();
 
   // The shard: as spsc_ring::drain().
-  template <class OnRecord>
-  std::size_t drain(OnRecord&& on_record, std::size_t records_max) {
+  template <class OnRecord> std::size_t drain(OnRecord&& on_record, std::size_t records_max) {
     return ring_.drain(on_record, records_max);
   }
 
   // The shard: also the look between doorbell::prepare_sleep() and the wait.
   [[nodiscard]] bool has_records() const noexcept { return ring_.has_records(); }
 
-private:
+ private:
   doorbell& bell_;
   spsc_ring ring_;
-  std::mutex senders_; // makes the many senders the one writer that ring_ allows
+  std::mutex senders_;  // makes the many senders the one writer that ring_ allows
   bool closed_ = false; // guarded by senders_
 };
 

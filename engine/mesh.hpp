@@ -21,7 +21,7 @@
 namespace ringcast {
 
 class mesh {
-public:
+ public:
   // N x (N - 1) lanes of `lane_bytes` each (rounded up to a power of two). Throws only here: std::bad_alloc, or
   // std::system_error when there are not enough descriptors for the doorbells.
   mesh(std::uint32_t shard_count, std::uint32_t lane_bytes);
@@ -49,8 +49,7 @@ public:
   // most `records_max` over all lanes. Returns how many; a result of `records_max` means that more may wait. The lane
   // it begins with changes from call to call, so that a small limit starves nobody. The span is valid during its call
   // only. `on_record` must not throw; it may reserve, commit, send and flush.
-  template <class OnRecord>
-  std::size_t drain(std::uint32_t to, OnRecord&& on_record, std::size_t records_max) {
+  template <class OnRecord> std::size_t drain(std::uint32_t to, OnRecord&& on_record, std::size_t records_max) {
     shard_side& side = sides_[to];
     std::size_t count = 0;
     if (++side.first_lane >= shard_count_) side.first_lane = 0;
@@ -58,8 +57,7 @@ public:
     for (std::uint32_t i = 0; i < shard_count_ && count < records_max; ++i) {
       if (from != to) {
         const std::size_t drained = lane_of(from, to).ring.drain(
-            [&](std::uint32_t kind, std::span<std::byte> bytes) { on_record(from, kind, bytes); },
-            records_max - count);
+            [&](std::uint32_t kind, std::span<std::byte> bytes) { on_record(from, kind, bytes); }, records_max - count);
         if (drained != 0) space_was_released(from, to);
         count += drained;
       }
@@ -71,7 +69,7 @@ public:
   // Whether a record waits for `to`. Also the look between doorbell::prepare_sleep() and the wait.
   [[nodiscard]] bool has_records(std::uint32_t to) const noexcept;
 
-private:
+ private:
   friend class mesh_port;
 
   struct lane {
@@ -79,7 +77,6 @@ private:
     spsc_ring ring;
     // Set by the sender that found the lane full and wants to be rung when there is room; cleared by the receiver.
     alignas(cache_line_bytes) std::atomic<bool> sender_waits{false};
-    bool touched = false; // sender only: it is in the list `touched` of its side
   };
 
   // What belongs to one shard's thread alone.
@@ -105,7 +102,7 @@ private:
 // input (receives, the inbox, what makes it send more). What can then still arrive is one loop turn's worth. A shard
 // may sleep with an overflow: the receiver rings it when it has made room.
 class mesh_port {
-public:
+ public:
   mesh_port(mesh& m, std::uint32_t shard);
 
   // Puts a record with the bytes of `a` followed by those of `b` on its way. Visible to the target after flush().
@@ -122,7 +119,7 @@ public:
   // and the wait.
   [[nodiscard]] bool has_work() const noexcept;
 
-private:
+ private:
   // The records that wait for one lane, laid out as in the ring, from `begin` to the end of `bytes`.
   struct overflow {
     std::vector<std::byte> bytes;

@@ -40,7 +40,7 @@ struct record_view {
 };
 
 class spsc_ring {
-public:
+ public:
   static constexpr std::uint32_t capacity_bytes_min = 64;
 
   // `capacity_bytes` is rounded up to a power of two, at least capacity_bytes_min. Tests make it tiny.
@@ -68,6 +68,9 @@ public:
   // Shows the reader everything committed. False if there was nothing new.
   bool publish() noexcept;
 
+  // Whether something is committed that the reader does not see yet.
+  [[nodiscard]] bool has_unpublished() const noexcept { return writer_.committed != writer_.published; }
+
   // --- the reader's side ---
 
   // The oldest record that was not popped, or false.
@@ -85,8 +88,7 @@ public:
   // Calls on_record(kind, span) for records that were published before the call began, at most `records_max` of them,
   // then releases their space. Returns how many. The span is valid only during its call. `on_record` must not throw
   // and must not drain this ring; it may do everything else.
-  template <class OnRecord>
-  std::size_t drain(OnRecord&& on_record, std::size_t records_max) {
+  template <class OnRecord> std::size_t drain(OnRecord&& on_record, std::size_t records_max) {
     const std::uint64_t end = published_.value.load(std::memory_order_acquire);
     reader_.published_seen = end;
     std::size_t count = 0;
@@ -100,7 +102,7 @@ public:
     return count;
   }
 
-private:
+ private:
   [[nodiscard]] bool front_before(std::uint64_t end, record_view& out) noexcept;
 
   // Four cache lines, and the reason for each: the two private sides change with every record, so each has a line that

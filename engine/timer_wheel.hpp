@@ -36,7 +36,7 @@ struct timer_node : timer_link {
 static_assert(sizeof(timer_node) == 24);
 
 class timer_wheel {
-public:
+ public:
   static constexpr std::uint64_t never = ~std::uint64_t{0};
   static constexpr std::size_t work_max_default = 4096;
 
@@ -75,7 +75,7 @@ public:
   // How many nodes are armed.
   [[nodiscard]] std::size_t armed_count() const noexcept { return armed_count_; }
 
-private:
+ private:
   static constexpr unsigned level_bits = 6;
   static constexpr unsigned level_slots = 1u << level_bits;
   static constexpr unsigned level_count = 10; // 60 bits, more than a deadline has
@@ -91,11 +91,11 @@ private:
   void link(timer_node& node) noexcept;
   void unlink(timer_node& node) noexcept;
 
-  std::uint64_t current_ms_;  // every millisecond before it is done
+  std::uint64_t current_ms_; // every millisecond before it is done
   std::size_t armed_count_ = 0;
-  std::uint16_t levels_used_ = 0;                          // bit L: level L has a node
-  std::array<std::uint64_t, level_count> slots_used_{};    // bit S: slot S of the level has a node
-  timer_link expiring_;                                    // nodes whose millisecond has come, not yet called
+  std::uint16_t levels_used_ = 0;                           // bit L: level L has a node
+  std::array<std::uint64_t, level_count> slots_used_{};     // bit S: slot S of the level has a node
+  timer_link expiring_;                                     // nodes whose millisecond has come, not yet called
   std::array<timer_link, level_count * level_slots> slots_; // heads of circular lists
 };
 
