@@ -1,0 +1,78 @@
+// Starts ringcast-server for a test file on a free port of the loopback interface, and ends it by its process id.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import net from 'node:net';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '../..');
+export const program = process.env.RINGCAST_SERVER ?? path.join(root, 'build/release/ringcast-server');
+
+export async function freePort() {
+  const probe = net.createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address();
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}
+
+// Runs the program to its end, for calls that are expected to refuse. Answers its exit status and what it said.
+export async function runToEnd(args, deadlineMs = 10_000) {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const timer = setTimeout(() => child.kill('SIGKILL'), deadlineMs);
+  const said = collect(child);
+  const [status, signal] = await once(child, 'close');
+  clearTimeout(timer);
+  return { status, signal, stdout: said.stdout.join(''), stderr: said.stderr.join('') };
+}
+
+function collect(child) {
+  const said = { stdout: [], stderr: [] };
+  for (const stream of ['stdout', 'stderr']) child[stream].setEncoding('utf8').on('data', (text) => said[stream].push(text));
+  return said;
+}
+
+// A running server: port, http and ws (the two forms of its address), child, stderr() and stop().
+export async function startServer(args = ['--shards', '2']) {
+  const port = await freePort();
+  const child = spawn(program, ['--listen', `127.0.0.1:${port}`, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const said = collect(child);
+  const ended = once(child, 'exit');
+  const server = {
+    port,
+    child,
+    http: `http://127.0.0.1:${port}`,
+    ws: `ws://127.0.0.1:${port}`,
+    stderr: () => said.stderr.join(''),
+    // Asks it to end and answers [exit status, signal]; a server that does not end in time is killed, which no test takes for 0.
+    async stop(signal = 'SIGTERM', deadlineMs = 10_000) {
+      if (child.exitCode === null && child.signalCode === null) {
+        child.kill(signal);
+        const timer = setTimeout(() => child.kill('SIGKILL'), deadlineMs);
+        await ended;
+        clearTimeout(timer);
+      }
+      return [child.exitCode, child.signalCode];
+    },
+  };
+  const deadline = Date.now() + 15_000;
+  for (;;) {
+    if (child.exitCode !== null || child.signalCode !== null) {
+      throw new Error(`${program} ended with ${child.exitCode ?? child.signalCode} at its start: ${server.stderr()}`);
+    }
+    try {
+      const answer = await fetch(`${server.http}/health/ready`);
+      await answer.arrayBuffer();
+      if (answer.status === 200) return server;
+    } catch {
+      // Not listening yet.
+    }
+    if (Date.now() > deadline) {
+      await server.stop();
+      throw new Error(`${program} was not ready after 15 s: ${server.stderr()}`);
+    }
+    await sleep(20);
+  }
+}
