@@ -3,7 +3,6 @@
 
 #include "proto/close_code.hpp"
 #include "proto/frame_header.hpp"
-#include "proto/opcode.hpp"
 #include "proto/violation.hpp"
 
 #include <cstddef>
@@ -29,8 +28,9 @@ struct close_payload {
 [[nodiscard]] std::expected<close_payload, violation> parse_close(std::span<const std::byte> payload) noexcept;
 
 /// Writes the payload of a Close frame to `out`, which has room for 125 bytes, and returns its size. A reason above 123
-/// bytes is cut between two characters. A code that must not be sent (1005 among them) gives the empty payload, which
-/// is also the answer to a Close frame that had none.
+/// bytes is cut between two characters; one that is not UTF-8 is left out, because sending it is a MUST NOT. A code
+/// that must not be sent (1005 among them) gives the empty payload, which is also the answer to a Close frame that had
+/// none.
 std::size_t write_close_payload(std::byte* out, std::uint16_t code, std::string_view reason) noexcept;
 
 enum class close_state : std::uint8_t {
@@ -59,7 +59,7 @@ class close_handshake {
   [[nodiscard]] close_action begin() noexcept;
 
   /// A valid Close frame arrived. In `open` it must be answered (send_close, with the code received); if ours was sent
-  /// first, both sides are through and the server closes TCP.
+  /// first, both sides are through and the server closes TCP, as soon as ours has been written.
   [[nodiscard]] close_action on_close_received() noexcept;
 
   /// The Close frame that send_close asked for has been handed to TCP whole. Behind an answer, or behind fail(), TCP is
@@ -72,7 +72,7 @@ class close_handshake {
 
   /// A frame arrived. `violation::data_after_close` if the peer had sent its Close frame before: such a frame is
   /// discarded (RFC 6455 1.4 and 5.5.1).
-  [[nodiscard]] std::expected<void, violation> on_frame(opcode op) const noexcept;
+  [[nodiscard]] std::expected<void, violation> on_frame() const noexcept;
 
   /// Whether data frames may still be sent: not after a Close frame of ours, nor where an answer is due (5.5.1).
   [[nodiscard]] bool may_send() const noexcept { return state_ == close_state::open; }
@@ -84,7 +84,8 @@ class close_handshake {
 
   role our_role_ : 2;
   close_state state_ : 3 = close_state::open;
-  bool failed_ : 1 = false; ///< Close TCP behind our Close frame, without awaiting the peer's.
+  bool written_ : 1 = false; ///< Our Close frame has left; until then TCP must stay open for it.
+  bool failed_ : 1 = false;  ///< Close TCP behind our Close frame, without awaiting the peer's.
 };
 static_assert(sizeof(close_handshake) <= 2);
 

@@ -51,6 +51,20 @@ template <typename Integer> [[nodiscard]] constexpr Integer network_order(Intege
   return value;
 }
 
+/// The payload's length from a header's second byte on; as many extended bytes as it announces must be there.
+[[nodiscard]] inline std::uint64_t read_length(const std::byte* second) noexcept {
+  const std::uint8_t short_length = std::to_integer<std::uint8_t>(*second) & 0x7F;
+  if (short_length <= control_payload_bytes_max) return short_length;
+  if (short_length == 126) {
+    std::uint16_t length;
+    std::memcpy(&length, second + 1, sizeof length);
+    return network_order(length);
+  }
+  std::uint64_t length;
+  std::memcpy(&length, second + 1, sizeof length);
+  return network_order(length);
+}
+
 /// Writes the first byte and the length, with the mask bit as given; never touches a byte beyond what it returns.
 inline std::size_t write_first_bytes(std::byte* out, opcode op, std::uint64_t payload_bytes, bool fin, bool rsv1,
                                      std::uint8_t mask_bit) noexcept {

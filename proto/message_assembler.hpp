@@ -40,7 +40,8 @@ class message_assembler {
   /// Takes the next frame that `read_frame` returned. The payload of an unfragmented message or a control frame is a
   /// view of the frame's own bytes, without a copy; that of a joined message lives in the assembler until the next
   /// take() or release(). A message longer than `message_bytes_max` (as received, so perhaps compressed) is a
-  /// violation as soon as its bytes exceed it. After a violation the assembler is empty and the connection is lost.
+  /// violation as soon as its bytes exceed it. After a violation
+  /// the assembler is empty and the connection is lost.
   [[nodiscard]] assembled take(const frame& next, std::uint64_t message_bytes_max);
 
   /// Frees the bytes of a joined message that has been handled. A message still under way is not touched.
@@ -56,8 +57,7 @@ class message_assembler {
   struct fragments;
 
   assembled take_any(const frame& next, std::uint64_t message_bytes_max);
-  assembled take_first_fragment(const frame& next, std::uint64_t message_bytes_max);
-  assembled take_continuation(const frame& next, std::uint64_t message_bytes_max);
+  assembled take_control(const frame& next) noexcept;
   assembled append(const frame& next, std::uint64_t message_bytes_max);
   assembled fail(violation broken) noexcept;
 

@@ -25,9 +25,10 @@ class utf8_validator {
   void reset() noexcept { *this = utf8_validator{}; }
 
  private:
-  /// Takes bytes one by one, until `bytes` are taken, or a character ends and `stop_between_characters` is set.
-  /// Returns how many were taken; sets valid_.
-  std::size_t step(const std::byte* text, std::size_t bytes, bool stop_between_characters) noexcept;
+  enum class until : std::uint8_t { character_ends, piece_ends };
+
+  /// Takes bytes one by one and returns how many; stops early at the first that breaks the text.
+  std::size_t step(std::span<const std::byte> piece, until end) noexcept;
 
   std::uint8_t missing_ = 0; ///< Continuation bytes that the current character still needs.
   std::uint8_t low_ = 0x80;  ///< The range of the next one: narrower than 80..BF behind E0, ED, F0 and F4.
