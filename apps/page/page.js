@@ -23,6 +23,7 @@ let openTimer = 0;
 let pollTimer = 0;
 let members = new Set();
 let othersUnnamed = 0; // Members of the room that have no name, for example of /broadcast.
+let pulseTimer = 0;
 let lastAuthor = null;
 let missed = 0;
 
@@ -231,7 +232,7 @@ async function poll() {
 const hueOf = (name) => {
   let hash = 2166136261;
   for (const byte of new TextEncoder().encode(name)) hash = Math.imul(hash ^ byte, 16777619) >>> 0;
-  return hash % 360;
+  return (Math.imul(hash ^ (hash >>> 15), 2246822507) >>> 0) % 360; // FNV alone leaves short names close together.
 };
 const initialOf = (name) => [...name][0].toUpperCase();
 
@@ -282,7 +283,7 @@ function drawRing(names) {
 }
 
 function pulse(name) {
-  if (document.hidden) return;
+  if (document.hidden || $('ring').getClientRects().length === 0) return;
   $('ring').querySelectorAll('.ring-wave').forEach((node) => node.remove());
   const wave = document.createElementNS('http://www.w3.org/2000/svg', 'circle');
   wave.setAttribute('class', 'ring-wave');
@@ -295,6 +296,8 @@ function pulse(name) {
     seat.getBoundingClientRect(); // Lets the animation start again.
     seat.classList.add('speaks');
   }
+  clearTimeout(pulseTimer);
+  pulseTimer = setTimeout(() => $('ring').querySelectorAll('.ring-wave').forEach((node) => node.remove()), 1200);
 }
 
 // --- The messages ----------------------------------------------------------------------------------------------------------
@@ -431,9 +434,9 @@ $('share').addEventListener('click', async () => {
   const link = location.href;
   try {
     await navigator.clipboard.writeText(link);
-    $('share').textContent = 'Copied';
+    $('share-word').textContent = 'Copied';
     announce('The link to this room is copied.');
-    setTimeout(() => { $('share').textContent = 'Copy link'; }, 2000);
+    setTimeout(() => { $('share-word').textContent = 'Copy link'; }, 2000);
   } catch {
     prompt('The link to this room:', link); // Without a secure origin the clipboard is out of reach.
   }

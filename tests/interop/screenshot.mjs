@@ -16,16 +16,16 @@ const { openBrowser, joinRoom } = await import('./browser.mjs');
 const { default: WebSocket } = await import('ws');
 
 const ROOM = 'lighthouse';
-const SEATED = ['Ada', 'Barbara', 'Claude', 'Edsger', 'Hedy', 'Katherine', 'Radia', 'Tim'];
+const SEATED = ['Ada', 'Alan', 'Barbara', 'Edsger', 'Hedy', 'Katherine', 'Radia', 'Tim'];
 const TALK = [
   ['Ada', 'Morning! Is everyone on the same core again?'],
   ['Radia', 'Half of us are on the other one, and I cannot tell which half.'],
   ['Radia', 'Which is rather the point.'],
   ['me', 'Same order for all of us, whichever core we sit on.'],
   ['Hedy', 'I sent three at once from the train and they came as one packet.'],
-  ['Claude', 'One span, sixteen messages, a thirteenth of the cost. The kernel says thank you.'],
+  ['Alan', 'One span, sixteen messages, a thirteenth of the cost. The kernel says thank you.'],
   ['Katherine', 'I checked the sums:\n16 × 1 send ≫ 1 send × 16'],
-  ['me', 'Then let’s ship it. 🎉'],
+  ['me', 'Then let’s ship it.'],
 ];
 
 await mkdir(options.out, { recursive: true });
@@ -38,7 +38,7 @@ for (const name of SEATED) {
 }
 
 async function picture(name, contextOptions, person, scene) {
-  const browser = await openBrowser({ deviceScaleFactor: 2, ...contextOptions });
+  const browser = await openBrowser({ deviceScaleFactor: 2, locale: 'en-GB', ...contextOptions });
   try {
     const page = browser.context.pages()[0];
     await scene(page, person);
