@@ -1,0 +1,120 @@
+// Messages through rooms, counted to the last one. Echo, broadcast and chat are the same thing with different seats:
+//
+//   echo       as many rooms as connections; each holds one connection that talks and hears itself.
+//   broadcast  one room; every member hears, and one more connection talks and does not hear itself (?self=0).
+//   chat       each member of a room talks and hears all the others (?self=0).
+//
+// Closed loop (rate 0): a talker has `depth` messages outstanding, and sends the next one when one of its messages has
+// reached every connection that hears it. What is due is sent at the end of each turn in one call per talker, in echo
+// at once. Open loop: messages have planned times, the talkers take turns, and latency counts from the plan to each
+// receipt.
+//
+// Each receiver checks that it gets each talker's messages in order and each once, so a run that ends well lost
+// nothing.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "bench/generator/frames.hpp"
+#include "bench/generator/histogram.hpp"
+#include "bench/generator/options.hpp"
+
+namespace ringcast {
+
+class traffic {
+ public:
+  explicit traffic(const options& chosen);
+  ~traffic();
+  traffic(const traffic&) = delete;
+  traffic& operator=(const traffic&) = delete;
+
+  // Opens the connections, warms up, measures, and waits for every outstanding message. The report of the measured
+  // part, or why there is none: nothing could be measured, or `lost()` says that messages were lost or wrong.
+  [[nodiscard]] std::expected<nlohmann::json, std::string> run();
+  [[nodiscard]] bool lost() const { return lost_; }
+
+ private:
+  static constexpr std::uint32_t nobody = ~0U;
+
+  struct seat {
+    int fd = -1;
+    std::uint32_t room = 0;
+    std::uint32_t talker = nobody;    // Its index in talkers_, if it talks.
+    std::uint32_t first_expected = 0; // Its part of expected_: the next sequence number of each talker of the room.
+    inbox_position in;
+  };
+  struct talker {
+    std::uint32_t seat = 0;
+    std::uint32_t slot = 0;      // Its number within its room, which its messages carry.
+    std::uint32_t hearers = 0;   // Connections that each of its messages must reach.
+    std::uint32_t completed = 0; // Messages that have reached all of them; they complete in order.
+    bool dirty = false;          // In dirty_.
+    bool blocked = false;        // The socket took less than was offered, EPOLLOUT is armed.
+    outbox out;
+  };
+  struct room {
+    std::uint32_t first_talker = 0;
+    std::uint32_t talkers = 0;
+  };
+  struct snapshot {
+    std::int64_t time_ns = 0;
+    std::int64_t server_cpu_ns = 0;
+    std::int64_t server_ticks_ns = 0;
+    std::int64_t server_schedstat_ns = 0;
+    std::int64_t own_cpu_ns = 0;
+    std::uint64_t messages = 0;
+    std::uint64_t deliveries = 0;
+  };
+  enum class phase { warming_up, measuring, draining };
+
+  void lay_out();
+  [[nodiscard]] bool open_seats();
+  void turn(int timeout_ms);
+  void on_ready(std::uint32_t index, std::uint32_t what);
+  void on_frame(seat& at, message_tag tag);
+  void publish(std::uint32_t index, std::int64_t planned_ns);
+  void publish_due(std::int64_t now);
+  void mark_dirty(std::uint32_t index);
+  void flush(std::uint32_t index);
+  void flush_dirty();
+  void advance_phase(std::int64_t now);
+  [[nodiscard]] snapshot take_snapshot();
+  [[nodiscard]] nlohmann::json report() const;
+  void fail(std::string why, bool lost);
+
+  const options& options_;
+  frame_sender sender_;
+  frame_receiver receiver_;
+  int epoll_fd_ = -1;
+  std::vector<seat> seats_;
+  std::vector<talker> talkers_;
+  std::vector<room> rooms_;
+  std::vector<std::uint32_t> expected_;
+  std::uint32_t ring_ = 1;               // A power of two: places for outstanding messages of each talker.
+  std::vector<std::uint32_t> missing_;   // For each outstanding message, receivers that do not have it yet.
+  std::vector<std::int64_t> planned_ns_; // For each outstanding message, when it was to be sent.
+  std::vector<std::uint32_t> dirty_;
+  std::vector<std::uint8_t> buffer_;
+  phase phase_ = phase::warming_up;
+  std::int64_t warm_at_ns_ = 0;
+  std::int64_t stop_at_ns_ = 0;
+  std::int64_t received_at_ns_ = 0; // When the present connection's bytes were taken; read in the open loop only.
+  double interval_ns_ = 0;
+  std::uint64_t planned_count_ = 0;
+  std::int64_t plan_start_ns_ = 0;
+  std::uint64_t messages_ = 0;
+  std::uint64_t completed_ = 0;
+  std::uint64_t deliveries_ = 0;
+  snapshot begin_;
+  snapshot end_;
+  histogram latency_;
+  histogram send_lag_;
+  std::string trouble_;
+  bool lost_ = false;
+};
+
+} // namespace ringcast
