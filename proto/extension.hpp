@@ -107,8 +107,8 @@ check_deflate_response(const http_fields& response, const deflate_offer* offer) 
 
 // ---- the grammar ----------------------------------------------------------------------------------------------------
 
-/// One parameter of one extension. A quoted value is given without its quotes, but still with its backslashes: compare
-/// with value_equals or value_number.
+/// One parameter of one extension. A quoted value is given without its quotes, but still with its
+/// backslashes: skip those when comparing.
 struct extension_param {
   std::string_view name;
   std::string_view raw_value;
