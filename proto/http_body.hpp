@@ -69,8 +69,6 @@ class chunked_decoder {
   std::size_t line_bytes_ = 0;
   std::size_t trailer_bytes_ = 0;
   state state_ = state::size_first;
-  bool in_quotes_ = false;
-  bool escaped_ = false;
 };
 
 } // namespace ringcast
