@@ -24,9 +24,7 @@ constexpr std::uint32_t open_loop_outstanding = 4096;
 } // namespace
 
 traffic::traffic(const options& chosen)
-    : options_{chosen}, sender_{chosen.size, chosen.depth}, receiver_{chosen.size,
-                                                                      chosen.raw && chosen.what == pattern::echo},
-      buffer_(receive_bytes) {
+    : options_{chosen}, sender_{chosen.size, chosen.depth}, receiver_{chosen.size, chosen.raw}, buffer_(receive_bytes) {
   ring_ = std::bit_ceil(options_.rate > 0 ? open_loop_outstanding : options_.depth);
 }
 

@@ -1,0 +1,105 @@
+"""How each server is started, and its version. Every run has a fresh process, pinned before its first instruction."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PEERS = ROOT / "bench" / "peers"
+
+
+class ServerError(Exception):
+    pass
+
+
+def header_bytes(payload):
+    """Header and masking key of a client's frame (RFC 6455 section 5.2)."""
+    return (2 if payload < 126 else 4 if payload < 65536 else 10) + 4
+
+
+def command(name, build, port, scenario):
+    """The command line of a server; None if this server is not installed or built here."""
+    if name.startswith("ringcast"):
+        program = build / "ringcast-server"
+        shards = name.partition("-")[2] or "1"
+        return [program, "--listen", f"127.0.0.1:{port}", "--shards", shards, "--log-level", "warn"] if program.exists() else None
+    if name == "epoll":
+        program = build / "bench-epoll-baseline"
+        mode = ["--mode", "echo"]
+        if scenario.message_bytes:
+            mode = ["--mode", "fanout", "--bytes", str(scenario.message_bytes + header_bytes(scenario.message_bytes))]
+        return [program, "--port", str(port), *mode] if program.exists() else None
+    start = PEERS / name / "start"
+    return [start, str(port)] if start.exists() else None
+
+
+def version(name, build):
+    try:
+        if name.startswith("ringcast"):
+            words = [build / "ringcast-server", "--version"]
+        elif name == "epoll":
+            return "bench/baseline of this commit"
+        else:
+            words = [PEERS / name / "start", "--version"]
+        return subprocess.run(words, capture_output=True, text=True, timeout=120).stdout.strip().splitlines()[0]
+    except (OSError, IndexError, subprocess.TimeoutExpired):
+        return "unknown"
+
+
+def free_port(first, last):
+    for port in range(first, last + 1):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise ServerError(f"no free port between {first} and {last}")
+
+
+class Server:
+    """A server process for the length of a with block."""
+
+    def __init__(self, name, build, port, scenario, cpus):
+        self.name = name
+        self.port = port
+        words = command(name, build, port, scenario)
+        if words is None:
+            raise ServerError(f"{name} is not built or installed")
+        taskset = [shutil.which("taskset") or "taskset", "-c", cpus]
+        self.process = subprocess.Popen([*taskset, *map(str, words)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+    def __enter__(self):
+        until = time.monotonic() + 15
+        while time.monotonic() < until:
+            if self.process.poll() is not None:
+                raise ServerError(f"{self.name} ended with {self.process.returncode}: {self.process.stderr.read().strip()}")
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return self
+            time.sleep(0.01)
+        self.stop()
+        raise ServerError(f"{self.name} did not listen within 15 s")
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+        self.process.stderr.close()
+
+    @property
+    def pid(self):
+        return self.process.pid
