@@ -1,6 +1,5 @@
 #include "bench/generator/frames.hpp"
 
-#include <algorithm>
 #include <cerrno>
 #include <sys/socket.h>
 
@@ -38,6 +37,12 @@ std::size_t write_header(std::uint8_t* to, std::size_t payload_bytes, bool maske
   return at;
 }
 
+// One letter after the other, as it stands on the wire.
+std::uint8_t payload_byte(std::size_t at, bool masked) {
+  auto letter = static_cast<std::uint8_t>('a' + at % 26);
+  return masked ? letter ^ masking_key[at % 4] : letter;
+}
+
 constexpr std::size_t run_bytes_max = 256 * 1024;
 
 } // namespace
@@ -51,9 +56,7 @@ frame_sender::frame_sender(std::size_t payload_bytes, unsigned depth) {
   for (unsigned frame = 0; frame < run_frames_; ++frame) {
     std::uint8_t* to = run_.data() + frame * frame_bytes_;
     std::copy_n(header.begin(), header_bytes_, to);
-    for (std::size_t i = 0; i < payload_bytes; ++i) {
-      to[header_bytes_ + i] = static_cast<std::uint8_t>('a' + i % 26) ^ masking_key[i % 4];
-    }
+    for (std::size_t i = 0; i < payload_bytes; ++i) to[header_bytes_ + i] = payload_byte(i, true);
   }
 }
 
@@ -84,6 +87,8 @@ frame_receiver::frame_receiver(std::size_t payload_bytes, bool returned_as_sent)
   std::memcpy(&first_mask_, mask.data(), sizeof first_mask_);
   std::memcpy(&first_bits_, header_.data(), sizeof first_bits_);
   first_bits_ &= first_mask_;
+  whole_.resize(frame_bytes_);
+  for (std::size_t i = 0; i < payload_bytes; ++i) whole_[header_bytes_ + i] = payload_byte(i, returned_as_sent);
 }
 
 } // namespace ringcast

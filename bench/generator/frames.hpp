@@ -3,6 +3,7 @@
 // frame that was prepared once, and the receiver steps from header to header.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -59,14 +60,16 @@ class frame_receiver {
   // `returned_as_sent`: the bare epoll loop sends the client's own masked frames; a server sends unmasked ones.
   frame_receiver(std::size_t payload_bytes, bool returned_as_sent);
 
-  // Calls on_frame(message_tag) for each frame that is complete. False: a header that may not be here.
+  // Calls on_frame(message_tag) for each frame that is complete. False: bytes that may not be here. Headers and tags
+  // are looked at always; every other byte of the payloads only with whole_payload, since that is work.
   template <typename OnFrame>
-  [[nodiscard]] bool consume(std::span<const std::uint8_t> bytes, inbox_position& at, OnFrame&& on_frame) const {
+  [[nodiscard]] bool consume(std::span<const std::uint8_t> bytes, inbox_position& at, bool whole_payload,
+                             OnFrame&& on_frame) const {
     const std::uint8_t* from = bytes.data();
     std::size_t left = bytes.size();
     while (left) {
       if (at.consumed == 0 && left >= frame_bytes_) {
-        if (!header_matches(from)) return false;
+        if (!header_matches(from) || (whole_payload && !body_matches(from, 0, frame_bytes_))) return false;
         on_frame(tag_of(from));
         from += frame_bytes_;
         left -= frame_bytes_;
@@ -76,6 +79,7 @@ class frame_receiver {
       if (at.consumed < prefix_bytes_) {
         std::memcpy(at.prefix.data() + at.consumed, from, std::min(take, prefix_bytes_ - at.consumed));
       }
+      if (whole_payload && !body_matches(from, at.consumed, take)) return false;
       at.consumed += static_cast<std::uint32_t>(take);
       from += take;
       left -= take;
@@ -111,6 +115,13 @@ class frame_receiver {
     return {static_cast<std::uint32_t>(bits), static_cast<std::uint32_t>(bits >> 32)};
   }
 
+  // Whether `count` bytes that stand at this offset of a frame are what was sent; header and tag are not compared here.
+  [[nodiscard]] bool body_matches(const std::uint8_t* bytes, std::size_t offset, std::size_t count) const {
+    std::size_t skipped = offset < prefix_bytes_ ? std::min(prefix_bytes_ - offset, count) : 0;
+    return std::memcmp(bytes + skipped, whole_.data() + offset + skipped, count - skipped) == 0;
+  }
+
+  std::vector<std::uint8_t> whole_; // A frame as it must arrive, but for its tag.
   std::array<std::uint8_t, 16> header_{};
   std::size_t header_bytes_ = 0;
   std::size_t frame_bytes_ = 0;

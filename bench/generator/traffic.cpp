@@ -162,7 +162,7 @@ void traffic::on_ready(std::uint32_t index, std::uint32_t what) {
     for (std::size_t k = receiver_.skip(static_cast<std::size_t>(got), at.in); k; --k) {
       on_frame(at, {0, expected_[at.first_expected]});
     }
-  } else if (!receiver_.consume({buffer_.data(), static_cast<std::size_t>(got)}, at.in,
+  } else if (!receiver_.consume({buffer_.data(), static_cast<std::size_t>(got)}, at.in, phase_ != phase::measuring,
                                 [&](message_tag tag) { on_frame(at, tag); })) {
     fail(fmt::format("connection {} got a frame that nobody sent", index), true);
   }

@@ -34,7 +34,13 @@ def command(name, build, port, scenario):
             mode = ["--mode", "fanout", "--bytes", str(scenario.message_bytes + header_bytes(scenario.message_bytes))]
         return [program, "--port", str(port), *mode] if program.exists() else None
     start = PEERS / name / "start"
-    return [start, str(port)] if start.exists() else None
+    built = name != "beast" or (build / "bench-beast").exists()
+    return [start, str(port)] if start.exists() and built else None
+
+
+def environment(build):
+    """What the start scripts read: where programs that are built here are."""
+    return {**os.environ, "BENCH_BUILD": str(build)}
 
 
 def version(name, build):
@@ -45,7 +51,7 @@ def version(name, build):
             return "bench/baseline of this commit"
         else:
             words = [PEERS / name / "start", "--version"]
-        return subprocess.run(words, capture_output=True, text=True, timeout=120).stdout.strip().splitlines()[0]
+        return subprocess.run(words, capture_output=True, text=True, timeout=120, env=environment(build)).stdout.strip().splitlines()[0]
     except (OSError, IndexError, subprocess.TimeoutExpired):
         return "unknown"
 
@@ -73,7 +79,7 @@ class Server:
             raise ServerError(f"{name} is not built or installed")
         taskset = [shutil.which("taskset") or "taskset", "-c", cpus]
         self.process = subprocess.Popen([*taskset, *map(str, words)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.PIPE, text=True, start_new_session=True)
+                                        stderr=subprocess.PIPE, text=True, start_new_session=True, env=environment(build))
 
     def __enter__(self):
         until = time.monotonic() + 15
