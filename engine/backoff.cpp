@@ -1,0 +1,54 @@
+#include "engine/backoff.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace ringcast {
+namespace {
+
+using std::chrono::milliseconds;
+
+// SplitMix64 (Steele, Lea and Flood, 2014): eight bytes of state are enough to spread clients.
+std::uint64_t next_random(std::uint64_t& state) noexcept {
+  state += 0x9e37'79b9'7f4a'7c15;
+  std::uint64_t z = state;
+  z = (z ^ (z >> 30)) * 0xbf58'476d'1ce4'e5b9;
+  z = (z ^ (z >> 27)) * 0x94d0'49bb'1331'11eb;
+  return z ^ (z >> 31);
+}
+
+// A number from 0 to `most`, both included.
+std::uint64_t even_upto(std::uint64_t most, std::uint64_t& state) noexcept {
+  // The high half of the product; the error against an even choice is below most / 2^64.
+  return static_cast<std::uint64_t>((static_cast<unsigned __int128>(next_random(state)) * (most + 1)) >> 64);
+}
+
+double at_least_zero(milliseconds delay) noexcept {
+  return static_cast<double>(std::max<milliseconds::rep>(delay.count(), 0));
+}
+
+} // namespace
+
+backoff::backoff(const reconnect_policy& policy, std::uint64_t seed) noexcept : policy_(policy), random_(seed) {
+  if (!(policy_.multiplier >= 1.0)) policy_.multiplier = 1.0;
+  // A year is enough for everybody and keeps all arithmetic far from its limits.
+  policy_.max_delay = std::clamp(policy_.max_delay, milliseconds::zero(), milliseconds(std::chrono::hours(24 * 365)));
+  reset();
+}
+
+std::optional<milliseconds> backoff::next(milliseconds at_least) noexcept {
+  if (!policy_.enabled || attempts_ >= policy_.max_attempts) return std::nullopt;
+  if (attempts_ != std::numeric_limits<unsigned>::max()) ++attempts_;
+  const auto bound = static_cast<std::uint64_t>(bound_ms_);
+  // The bound is a double and capped at every step, so neither many attempts nor a huge multiplier can overflow it.
+  bound_ms_ = std::min(bound_ms_ * policy_.multiplier, at_least_zero(policy_.max_delay));
+  const std::uint64_t delay = policy_.jitter == reconnect_policy::jitter_kind::full ? even_upto(bound, random_) : bound;
+  return std::max(milliseconds(static_cast<milliseconds::rep>(delay)), at_least);
+}
+
+void backoff::reset() noexcept {
+  attempts_ = 0;
+  bound_ms_ = std::min(at_least_zero(policy_.initial_delay), at_least_zero(policy_.max_delay));
+}
+
+} // namespace ringcast
