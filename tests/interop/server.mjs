@@ -35,8 +35,8 @@ function collect(child) {
 }
 
 // A running server: port, http and ws (the two forms of its address), child, stderr() and stop().
-export async function startServer(args = ['--shards', '2']) {
-  const port = await freePort();
+export async function startServer(args = ['--shards', '2'], port = undefined) {
+  port ??= await freePort();
   const child = spawn(program, ['--listen', `127.0.0.1:${port}`, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   const said = collect(child);
   const ended = once(child, 'exit');
