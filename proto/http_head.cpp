@@ -265,7 +265,7 @@ template <class Head> bool head_parser::framing_field(Head& out, const http_head
       overflow |= __builtin_mul_overflow(length, std::uint64_t{10}, &length);
       overflow |= __builtin_add_overflow(length, static_cast<std::uint64_t>(c - '0'), &length);
     }
-    if (overflow) return refuse(http_status::content_too_large, "Content-Length is beyond all bounds.");
+    if (overflow) return refuse(http_status::bad_request, "Content-Length is beyond all bounds.");
     out.content_length = length;
     break;
   }

@@ -77,7 +77,7 @@ struct head_progress {
 /// again. One empty line before the request line is skipped and counted in head_bytes (RFC 9112 section 2.2). Never
 /// reads past the end of the input. Any thread; no state but `progress`.
 ///
-/// Refusals: 400 malformed; 413 Content-Length beyond 64 bits; 414 request line too long; 431 header line too long, too
+/// Refusals: 400 malformed; 414 request line too long; 431 header line too long, too
 /// many headers, head too large; 501 any transfer coding but "chunked"; 505 a version other than 1.0 and 1.1.
 [[nodiscard]] head_result parse_request_head(std::span<const std::byte> input, const http_limits& limits,
                                              request_head& out, head_progress* progress = nullptr) noexcept;

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
 #endif
 
@@ -120,16 +121,9 @@ void compress_scalar(sha1_state& state, const std::byte* block, std::size_t bloc
 
 // CPUID leaf 7, EBX bit 29: SHA; leaf 1, ECX bits 9 and 19: SSSE3 and SSE4.1.
 bool has_sha_instructions() noexcept {
-  std::uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
-  const auto cpuid = [&](std::uint32_t leaf) {
-    asm volatile("cpuid" : "=a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx) : "a"(leaf), "c"(0));
-  };
-  cpuid(0);
-  if (eax < 7) return false;
-  cpuid(1);
-  if ((ecx & 1U << 9) == 0 || (ecx & 1U << 19) == 0) return false;
-  cpuid(7);
-  return (ebx & 1U << 29) != 0;
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) == 0 || (ecx & 1U << 9) == 0 || (ecx & 1U << 19) == 0) return false;
+  return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (ebx & 1U << 29) != 0;
 }
 
 #endif
