@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
+import path from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import WebSocket from 'ws';
 import { freePort, runToEnd, startServer } from './server.mjs';
 
@@ -113,4 +115,14 @@ test('--max-message-bytes at the limit and above', async () => {
     ws.terminate();
   }
   await server.stop();
+});
+
+test('io_uring refused is one sentence that says how to allow it, and exit 3', async () => {
+  const filter = path.join(path.dirname(fileURLToPath(import.meta.url)), 'without_io_uring.py');
+  for (const refusal of ['EPERM', 'ENOSYS']) {
+    const result = await runToEnd(['--listen', `127.0.0.1:${await freePort()}`], { under: ['/usr/bin/python3', filter, refusal] });
+    assert.equal(result.status, 3, result.stderr);
+    assert.equal(result.stderr.trim().split('\n').length, 1, result.stderr);
+    assert.match(result.stderr, /io_uring/);
+  }
 });

@@ -150,7 +150,7 @@ test('a lost server is told, kept text is not lost, and the page comes back by i
   await shows(page, 'The server is going away.');
   await say(page, 'kept');
   assert.equal(await composer(page).inputValue(), 'kept');
-  const second = await startServer(['--shards', '2'], first.port);
+  const second = await startServer(['--shards', '2'], { port: first.port });
   await page.getByRole('status').filter({ hasText: 'Connected as Ada' }).waitFor();
   await composer(page).focus();
   await page.keyboard.press('Enter');

@@ -19,13 +19,19 @@ export async function freePort() {
 }
 
 // Runs the program to its end, for calls that are expected to refuse. Answers its exit status and what it said.
-export async function runToEnd(args, deadlineMs = 10_000) {
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+// `under` is a command that ends in running the program in its own place, for example ['prlimit', '--nofile=80'].
+export async function runToEnd(args, { under = [], deadlineMs = 10_000 } = {}) {
+  const child = launch(under, args);
   const timer = setTimeout(() => child.kill('SIGKILL'), deadlineMs);
   const said = collect(child);
   const [status, signal] = await once(child, 'close');
   clearTimeout(timer);
   return { status, signal, stdout: said.stdout.join(''), stderr: said.stderr.join('') };
+}
+
+function launch(under, args) {
+  const [command, ...rest] = [...under, program, ...args];
+  return spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
 function collect(child) {
@@ -35,9 +41,9 @@ function collect(child) {
 }
 
 // A running server: port, http and ws (the two forms of its address), child, stderr() and stop().
-export async function startServer(args = ['--shards', '2'], port = undefined) {
+export async function startServer(args = ['--shards', '2'], { port, under = [] } = {}) {
   port ??= await freePort();
-  const child = spawn(program, ['--listen', `127.0.0.1:${port}`, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = launch(under, ['--listen', `127.0.0.1:${port}`, ...args]);
   const said = collect(child);
   const ended = once(child, 'exit');
   const server = {
