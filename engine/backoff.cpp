@@ -30,8 +30,9 @@ double at_least_zero(milliseconds delay) noexcept {
 } // namespace
 
 backoff::backoff(const reconnect_policy& policy, std::uint64_t seed) noexcept : policy_(policy), random_(seed) {
-  if (!(policy_.multiplier >= 1.0)) policy_.multiplier = 1.0;
-  // A year is enough for everybody and keeps all arithmetic far from its limits.
+  // Written so that a NaN becomes 1. The upper limits, a year and a factor that reaches it from any delay in two steps,
+  // are enough for everybody and keep all arithmetic finite.
+  policy_.multiplier = policy_.multiplier >= 1.0 ? std::min(policy_.multiplier, 1e9) : 1.0;
   policy_.max_delay = std::clamp(policy_.max_delay, milliseconds::zero(), milliseconds(std::chrono::hours(24 * 365)));
   reset();
 }
@@ -40,7 +41,7 @@ std::optional<milliseconds> backoff::next(milliseconds at_least) noexcept {
   if (!policy_.enabled || attempts_ >= policy_.max_attempts) return std::nullopt;
   if (attempts_ != std::numeric_limits<unsigned>::max()) ++attempts_;
   const auto bound = static_cast<std::uint64_t>(bound_ms_);
-  // The bound is a double and capped at every step, so neither many attempts nor a huge multiplier can overflow it.
+  // Capped at every step, so that many attempts cannot overflow it.
   bound_ms_ = std::min(bound_ms_ * policy_.multiplier, at_least_zero(policy_.max_delay));
   const std::uint64_t delay = policy_.jitter == reconnect_policy::jitter_kind::full ? even_upto(bound, random_) : bound;
   return std::max(milliseconds(static_cast<milliseconds::rep>(delay)), at_least);

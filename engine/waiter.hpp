@@ -54,11 +54,8 @@ class waiter : public list_link<in_scheduler>, public list_link<in_queue> {
   // Suspends `handle` here. For await_suspend().
   void wait(std::coroutine_handle<> handle, const wait_limits& limits, at_stop when_stopped) noexcept;
 
-  // For await_resume(), and for the destructor of an awaiter that must know whether it was completed and never resumed.
+  // For await_resume(): how the wait ended.
   wait_result finish() noexcept;
-  [[nodiscard]] bool was_given_but_not_taken() const noexcept {
-    return state_ == state::ready && result_ == wait_result::done;
-  }
 
  private:
   friend class scheduler;
