@@ -9,11 +9,13 @@ logs=$root/build/logs
 cores=$(nproc)
 
 # What a program needs to be built. The tests' own libraries are here too: both commands share one configured build folder.
+# The last line is for tools/build-wolfssl.
 packages_serve=(
   clang-19 lld-19 cmake ninja-build ccache pkg-config
   liburing-dev libisal-dev libmimalloc-dev zlib1g-dev
   libfmt-dev libspdlog-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev
   libboost-dev libboost-test-dev libbenchmark-dev
+  dpkg-dev gcc make autoconf automake libtool
 )
 # What the tests need besides. Node.js is looked for by command, because a newer one from elsewhere is as good as Debian's.
 packages_test=(libclang-rt-19-dev llvm-19 python3 python3-websockets chromium valgrind)
@@ -107,7 +109,19 @@ setup_for() {
     if [ -n "$node" ]; then mapfile -t -O "${#missing[@]}" missing <<<"$node"; fi
   fi
   install_packages "${missing[@]}"
+  setup_wolfssl
   if [ "$1" = test ]; then setup_npm; fi
+}
+
+# A wolfSSL with AES-NI from the distribution's source. Where that cannot be had, its packaged one does the same, slowly.
+setup_wolfssl() {
+  local status=0
+  tools/build-wolfssl --quiet || status=$?
+  case $status in
+    0) ;;
+    3) if [ -n "$(missing_packages libwolfssl-dev)" ]; then install_packages libwolfssl-dev; fi ;;
+    *) fail "build wolfSSL" "tools/build-wolfssl ended with exit status $status" "run it by itself: tools/build-wolfssl --force" ;;
+  esac
 }
 
 # The npm packages of tests/interop, exactly as its lock file says; again only when the lock file has changed.
