@@ -1,0 +1,139 @@
+// The simulated kernel: a clock that moves only when it is told to, one descriptor table, the network, and the rings.
+//
+// While an object of this class lives, the four functions of liburing and the plain system calls that the engine makes
+// (liburing_calls.cpp, system_calls.cpp) work on it. One at a time, one thread. Nothing in it ever blocks: a wait that
+// finds nothing returns, and the test moves the clock.
+#pragma once
+
+#include "tests/sim/faults.hpp"
+#include "tests/sim/network.hpp"
+#include "tests/sim/open_file.hpp"
+#include "tests/sim/random_source.hpp"
+
+#include <cstdint>
+#include <fmt/format.h>
+#include <functional>
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace ringcast::sim {
+
+// The engine did something that no correct user of the kernel does.
+struct misuse : std::logic_error {
+  using std::logic_error::logic_error;
+};
+
+// The other end of a connection, on another machine: what the scripted clients of a test hold. Closes when it dies.
+class remote {
+ public:
+  remote() = default;
+  explicit remote(endpoint_handle end) : end_(std::move(end)) {}
+  ~remote() { close(); }
+  remote(remote&&) = default;
+  remote& operator=(remote&& other) {
+    close();
+    end_ = std::move(other.end_);
+    return *this;
+  }
+
+  bool is_open() const { return end_ != nullptr; }
+  // A count or a negated errno, as for a non-blocking socket.
+  std::ptrdiff_t write(std::span<const std::byte> bytes);
+  std::ptrdiff_t read(std::span<std::byte> into);
+  void shut_down_writing();
+  void close(); // FIN, or RST if bytes are unread
+  void reset();
+  endpoint& end() const { return *end_; }
+
+ private:
+  endpoint_handle end_;
+};
+
+class kernel {
+ public:
+  explicit kernel(std::uint64_t seed, const fault_plan& faults = {}, const machine& host = {});
+  ~kernel();
+  kernel(const kernel&) = delete;
+  kernel& operator=(const kernel&) = delete;
+
+  static kernel* current();
+
+  // --- time ---
+  std::uint64_t now_ns() const { return now_ns_; }
+  // Runs what is due and moves the clock; time does not pass in between.
+  void run_due();
+  void advance_to(std::uint64_t when_ns);
+  void advance_by(std::uint64_t ns) { advance_to(now_ns_ + ns); }
+  // When something is going to happen by itself: a delivery, a timeout, or the end of a ring's wait.
+  std::optional<std::uint64_t> next_event_ns() const;
+  void schedule(std::uint64_t delay_ns, std::function<void()> what);
+  std::uint64_t delivery_delay_ns();
+
+  // --- the other machines ---
+  // Connects to a listener of the engine; empty when nobody listens on the port.
+  remote connect(std::uint16_t port);
+  // Listens where the engine may connect to.
+  std::shared_ptr<listener> listen(std::uint16_t port);
+  static std::optional<remote> accept(listener& from);
+
+  // --- descriptors: the kernel's side of the system calls ---
+  int open(file_reference file); // lowest free descriptor, or -EMFILE
+  file_reference find(int descriptor) const;
+  bool owns(int descriptor) const { return descriptor >= descriptor_first; }
+  int close(int descriptor);
+  int accept(listener& from, int flags); // a descriptor or a negated errno
+  std::ptrdiff_t send(open_file& file, std::span<const std::byte> bytes);
+  int connect(open_file& file, std::uint16_t port, bool wait_for_it);
+  std::shared_ptr<listener> listener_of(std::uint16_t port);
+  bool port_is_taken(std::uint16_t port, bool reuse_port) const;
+  std::uint16_t free_port();
+  void bell_was_rung(const file_reference& file);
+
+  // --- at the end of a run ---
+  // One sentence for each descriptor and operation that is left, and each buffer the engine has not given back.
+  std::vector<std::string> leaks() const;
+  std::size_t open_descriptors() const;
+  std::vector<ring_state*> rings() const;
+
+  // --- when something is wrong ---
+  // Throws sim::misuse if `misuse_throws`, else prints the sentence with the seed and aborts.
+  [[noreturn]] void report_misuse(const std::string& sentence) const;
+  template <class... Arguments> void trace(fmt::format_string<Arguments...> format, Arguments&&... arguments) const {
+    if (tracing) write_trace(fmt::format(format, std::forward<Arguments>(arguments)...));
+  }
+  void write_trace(const std::string& line) const;
+
+  random_source chance;
+  fault_plan faults;
+  machine host;
+  bool tracing = false;
+  bool misuse_throws = false;
+  bool close_in_flight_is_misuse = false; // a descriptor closed while operations on it are in flight
+  bool poison_buffers = true;             // what is given to the kernel is overwritten, and unreadable under ASan
+  std::map<std::string, std::uint64_t> happened; // how often each fault and each rare path was taken
+
+  static constexpr int descriptor_first = 10'000; // out of the way of the real descriptors of the test program
+
+ private:
+  struct event {
+    std::uint64_t when_ns;
+    std::uint64_t number;
+    bool operator<(const event& other) const {
+      return when_ns != other.when_ns ? when_ns < other.when_ns : number < other.number;
+    }
+  };
+  void reach_listener(const endpoint_handle& end, std::weak_ptr<listener> target);
+
+  std::uint64_t seed_;
+  std::uint64_t now_ns_ = 1'000'000'000'000;
+  std::uint64_t event_number_ = 0;
+  std::map<event, std::function<void()>> events_;
+  std::vector<file_reference> descriptors_;
+  std::vector<std::weak_ptr<listener>> listeners_;
+  std::uint16_t next_port_ = 40'000;
+};
+
+} // namespace ringcast::sim
