@@ -1,5 +1,6 @@
-// The identity of an operation given to the kernel: what it is, and for whom. It travels in user_data and comes back with the completion.
-// A descriptor number would be a poor identity, since the kernel hands it out again while late completions are still under way.
+// The identity of an operation given to the kernel: what it is, and for whom. It travels in user_data and comes back
+// with the completion. A descriptor number would be a poor identity, since the kernel hands it out again while late
+// completions are still under way.
 #pragma once
 
 #include <cstdint>
@@ -7,17 +8,17 @@
 namespace ringcast {
 
 enum class operation : std::uint8_t {
-  none,              // nobody waits for this completion
-  accept,            // multishot accept; slot is the listener
-  receive,           // multishot receive into provided buffers; slot is the connection
-  poll_receive,      // multishot poll of a connection that sends large messages
-  inline_send,       // a send of a connection's output of this turn, tried once during submit; only a failure answers
-  member_send,       // the same for a member of a room that keeps up
-  send,              // an ordinary send that waits for room in the socket
-  doorbell,          // the read of the shard's eventfd
-  cancel,            // the answer to a cancel
-  connect,           // a client's connect
-  rearm_accept,      // a timeout after which accepting is tried again
+  none,         // nobody waits for this completion
+  accept,       // multishot accept; slot is the listener
+  receive,      // multishot receive into provided buffers; slot is the connection
+  poll_receive, // multishot poll of a connection that sends large messages
+  inline_send,  // a send of a connection's output of this turn, tried once during submit; only a failure answers
+  member_send,  // the same for a member of a room that keeps up
+  send,         // an ordinary send that waits for room in the socket
+  doorbell,     // the read of the shard's eventfd
+  cancel,       // the answer to a cancel
+  connect,      // a client's connect
+  rearm_accept, // a timeout after which accepting is tried again
 };
 
 // operation (8 bits) | generation (24 bits) | slot (32 bits)

@@ -15,7 +15,7 @@ namespace ringcast {
 namespace {
 
 // Constants newer than liburing 2.3, the version of Debian 12; each with the kernel that brought it.
-constexpr unsigned feature_min_timeout = 1u << 15;  // IORING_FEAT_MIN_TIMEOUT, 6.12
+constexpr unsigned feature_min_timeout = 1u << 15;   // IORING_FEAT_MIN_TIMEOUT, 6.12
 constexpr std::uint16_t buffer_ring_incremental = 2; // IOU_PBUF_RING_INC, 6.12
 
 // struct io_uring_getevents_arg with the field that 6.12 gave to its padding.
@@ -39,17 +39,22 @@ int sysctl_io_uring_disabled() {
 std::string why_refused(int error) {
   switch (error) {
   case ENOSYS:
-    return "io_uring is not available: this kernel was built without it or is older than 5.1; ringcast needs Linux 6.1 or newer";
+    return "io_uring is not available: this kernel was built without it or is older than 5.1; ringcast needs Linux 6.1 "
+           "or newer";
   case EPERM:
     if (sysctl_io_uring_disabled() != 0)
-      return "io_uring is switched off by kernel.io_uring_disabled; allow it with: sysctl -w kernel.io_uring_disabled=0";
-    return "io_uring is refused with EPERM, which is what a container's seccomp profile does; allow the system calls io_uring_setup, "
+      return "io_uring is switched off by kernel.io_uring_disabled; allow it with: sysctl -w "
+             "kernel.io_uring_disabled=0";
+    return "io_uring is refused with EPERM, which is what a container's seccomp profile does; allow the system calls "
+           "io_uring_setup, "
            "io_uring_enter and io_uring_register in it (Docker: --security-opt seccomp=FILE)";
   case EINVAL:
     return "io_uring lacks what ringcast needs (single issuer with deferred task work); it needs Linux 6.1 or newer";
   case ENOMEM:
-    return "io_uring could not be set up for want of locked memory; raise the limit with: ulimit -l unlimited (LimitMEMLOCK= in systemd)";
-  default: return fmt::format("io_uring could not be set up: {}", std::strerror(error));
+    return "io_uring could not be set up for want of locked memory; raise the limit with: ulimit -l unlimited "
+           "(LimitMEMLOCK= in systemd)";
+  default:
+    return fmt::format("io_uring could not be set up: {}", std::strerror(error));
   }
 }
 
@@ -60,7 +65,8 @@ std::expected<std::unique_ptr<ring>, std::string> ring::open(const ring_options&
   io_uring_params params{};
   // SINGLE_ISSUER and DEFER_TASKRUN (6.1): completions are made only when this thread asks for them, in one batch.
   // SUBMIT_ALL (5.18): one bad entry does not hold up the rest of a fan-out. CQSIZE (5.5).
-  params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE;
+  params.flags =
+      IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE;
   params.cq_entries = options.completion_entries;
   const int result = io_uring_queue_init_params(options.submission_entries, &opened->ring_, &params);
   if (result < 0) {
@@ -93,14 +99,16 @@ void ring::arm_receive(op_tag tag, int socket, std::uint16_t buffer_group) {
   sqe->buf_group = buffer_group;
 }
 
-void ring::arm_poll_receive(op_tag tag, int socket) { io_uring_prep_poll_multishot(next_sqe(tag), socket, POLLIN | POLLRDHUP); }
+void ring::arm_poll_receive(op_tag tag, int socket) {
+  io_uring_prep_poll_multishot(next_sqe(tag), socket, POLLIN | POLLRDHUP);
+}
 
 void ring::arm_doorbell(op_tag tag, int eventfd, std::uint64_t* value) {
   io_uring_prep_read(next_sqe(tag), eventfd, value, sizeof *value, 0);
 }
 
-// MSG_DONTWAIT makes the kernel try once; MSG_WAITALL makes a short send count as a failure, so that it completes with its count; and
-// CQE_SKIP_SUCCESS (5.17) keeps a full send silent.
+// MSG_DONTWAIT makes the kernel try once; MSG_WAITALL makes a short send count as a failure, so that it completes with
+// its count; and CQE_SKIP_SUCCESS (5.17) keeps a full send silent.
 void ring::send_inline(op_tag tag, int socket, const void* bytes, std::uint32_t count) {
   io_uring_sqe* sqe = next_sqe(tag);
   io_uring_prep_send(sqe, socket, bytes, count, MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL);
@@ -163,15 +171,15 @@ void ring::enter(unsigned wait_for, const wait_plan* plan) {
   }
   const unsigned count = sq_tail_ - sq_submitted_;
   ++enter_calls_;
-  const int taken = io_uring_enter2(static_cast<unsigned>(ring_.ring_fd), count, wait_for, flags, static_cast<sigset_t*>(const_cast<void*>(extra)),
-                                    extra_bytes);
+  const int taken = io_uring_enter2(static_cast<unsigned>(ring_.ring_fd), count, wait_for, flags,
+                                    static_cast<sigset_t*>(const_cast<void*>(extra)), extra_bytes);
   if (taken >= 0) {
     sq_submitted_ += static_cast<unsigned>(taken);
     submitted_ += static_cast<unsigned>(taken);
     return;
   }
-  // Nothing was submitted with these; the caller's loop tries again. EAGAIN and EBUSY mean that the kernel wants completions to be taken
-  // or memory to come back; ETIME and EINTR end a wait.
+  // Nothing was submitted with these; the caller's loop tries again. EAGAIN and EBUSY mean that the kernel wants
+  // completions to be taken or memory to come back; ETIME and EINTR end a wait.
   RINGCAST_ASSERT(taken == -EINTR || taken == -ETIME || taken == -EAGAIN || taken == -EBUSY);
   // The kernel's own head tells what was taken before a wait that ended early.
   const unsigned head = __atomic_load_n(ring_.sq.khead, __ATOMIC_ACQUIRE);

@@ -1,9 +1,10 @@
 // The io_uring of one shard: set-up, one arm_* function for each operation the engine uses, submission and completions.
-// This pair of files is the only one that includes <liburing.h>. Of liburing only queue_init_params, queue_exit, enter2 and register are
-// called; the rings themselves are read and written here, so that one system call can submit, wait and bound its waiting.
+// This pair of files is the only one that includes <liburing.h>. Of liburing only queue_init_params, queue_exit, enter2
+// and register are called; the rings themselves are read and written here, so that one system call can submit, wait and
+// bound its waiting.
 //
-// Thread: a ring belongs to the thread that made it (IORING_SETUP_SINGLE_ISSUER). Memory given to an arm_* function must live until the
-// next submit for inline sends, and until the completion for every other operation.
+// Thread: a ring belongs to the thread that made it (IORING_SETUP_SINGLE_ISSUER). Memory given to an arm_* function
+// must live until the next submit for inline sends, and until the completion for every other operation.
 #pragma once
 
 #include "engine/op_tag.hpp"
@@ -21,15 +22,15 @@ namespace ringcast {
 
 struct completion {
   op_tag tag;
-  std::int32_t result;       // bytes, a descriptor, or a negated errno
-  bool more;                 // the multishot operation goes on
-  bool has_buffer;           // buffer_id names the provided buffer that holds the bytes
-  bool buffer_continues;     // the kernel will write the rest of that buffer later (IOU_PBUF_RING_INC, 6.12)
+  std::int32_t result;   // bytes, a descriptor, or a negated errno
+  bool more;             // the multishot operation goes on
+  bool has_buffer;       // buffer_id names the provided buffer that holds the bytes
+  bool buffer_continues; // the kernel will write the rest of that buffer later (IOU_PBUF_RING_INC, 6.12)
   std::uint16_t buffer_id;
 };
 
 struct ring_options {
-  unsigned submission_entries = 2048; // a fan-out of this many members is one system call; a larger one is several
+  unsigned submission_entries = 2048;  // a fan-out of this many members is one system call; a larger one is several
   unsigned completion_entries = 16384; // a turn's failed sends and receives fit without overflow
 };
 
@@ -46,7 +47,7 @@ struct wait_plan {
 };
 
 class ring {
-public:
+ public:
   // Fails with a sentence that says why io_uring cannot be used here and what to do about it.
   static std::expected<std::unique_ptr<ring>, std::string> open(const ring_options& options);
   ~ring();
@@ -61,8 +62,8 @@ public:
   void arm_poll_receive(op_tag tag, int socket);
   void arm_doorbell(op_tag tag, int eventfd, std::uint64_t* value);
 
-  // Sending side. Inline sends are tried once, during submit: success leaves no completion; a failure completes with the bytes that were
-  // taken or a negated errno, before any completion that a later wait brings.
+  // Sending side. Inline sends are tried once, during submit: success leaves no completion; a failure completes with
+  // the bytes that were taken or a negated errno, before any completion that a later wait brings.
   void send_inline(op_tag tag, int socket, const void* bytes, std::uint32_t count);
   void send_inline(op_tag tag, int socket, const msghdr* message);
   // Ordinary sends wait in the kernel until all bytes are taken (MSG_WAITALL) or the connection fails.
@@ -77,19 +78,19 @@ public:
   // The same, then waits as planned. Completions may be ready afterwards, or not.
   void submit_and_wait(const wait_plan& plan);
 
-  // Calls on_completion for each completion that was ready when the pass began; bounded, since completions that arrive meanwhile are left
-  // for the next pass.
-  template <class OnCompletion>
-  std::uint32_t for_each_completion(OnCompletion&& on_completion);
+  // Calls on_completion for each completion that was ready when the pass began; bounded, since completions that arrive
+  // meanwhile are left for the next pass.
+  template <class OnCompletion> std::uint32_t for_each_completion(OnCompletion&& on_completion);
 
-  // Registers `entries` (a power of two) provided buffers; the returned ring of descriptors lives as long as this object.
+  // Registers `entries` (a power of two) provided buffers; the returned ring of descriptors lives as long as this
+  // object.
   io_uring_buf_ring* register_buffer_group(std::uint16_t group, std::uint32_t entries, bool incremental);
 
   // Counters for metrics and tests.
   std::uint64_t enter_calls() const { return enter_calls_; }
   std::uint64_t submitted() const { return submitted_; }
 
-private:
+ private:
   ring() = default;
   io_uring_sqe* next_sqe(op_tag tag);
   void enter(unsigned wait_for, const wait_plan* plan);
@@ -104,8 +105,7 @@ private:
   std::size_t buffer_group_bytes_ = 0;
 };
 
-template <class OnCompletion>
-std::uint32_t ring::for_each_completion(OnCompletion&& on_completion) {
+template <class OnCompletion> std::uint32_t ring::for_each_completion(OnCompletion&& on_completion) {
   unsigned head = *ring_.cq.khead;
   const unsigned tail = __atomic_load_n(ring_.cq.ktail, __ATOMIC_ACQUIRE);
   const unsigned mask = *ring_.cq.kring_mask;

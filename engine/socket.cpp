@@ -31,18 +31,22 @@ std::string socket_address::text() const {
 }
 
 std::expected<socket_address, std::string> parse_address(std::string_view text) {
-  const auto refuse = [&](std::string_view why) { return std::unexpected(fmt::format("'{}' is not an address to listen on: {}", text, why)); };
+  const auto refuse = [&](std::string_view why) {
+    return std::unexpected(fmt::format("'{}' is not an address to listen on: {}", text, why));
+  };
   const std::size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return refuse("it wants ADDRESS:PORT");
   std::string_view host = text.substr(0, colon);
   const std::string_view port_text = text.substr(colon + 1);
   std::uint16_t port = 0;
   const auto [end, error] = std::from_chars(port_text.data(), port_text.data() + port_text.size(), port);
-  if (port_text.empty() || error != std::errc{} || end != port_text.data() + port_text.size()) return refuse("the port is a number from 0 to 65535");
+  if (port_text.empty() || error != std::errc{} || end != port_text.data() + port_text.size())
+    return refuse("the port is a number from 0 to 65535");
   socket_address address;
   if (host.size() >= 2 && host.front() == '[' && host.back() == ']') {
     auto& v6 = reinterpret_cast<sockaddr_in6&>(address.storage);
-    if (inet_pton(AF_INET6, std::string{host.substr(1, host.size() - 2)}.c_str(), &v6.sin6_addr) != 1) return refuse("the IPv6 address does not parse");
+    if (inet_pton(AF_INET6, std::string{host.substr(1, host.size() - 2)}.c_str(), &v6.sin6_addr) != 1)
+      return refuse("the IPv6 address does not parse");
     v6.sin6_family = AF_INET6;
     v6.sin6_port = htons(port);
     address.bytes = sizeof v6;
@@ -51,7 +55,8 @@ std::expected<socket_address, std::string> parse_address(std::string_view text) 
   if (host == "localhost") host = "127.0.0.1";
   if (host.empty() || host == "*") host = "0.0.0.0";
   auto& v4 = reinterpret_cast<sockaddr_in&>(address.storage);
-  if (inet_pton(AF_INET, std::string{host}.c_str(), &v4.sin_addr) != 1) return refuse("the address is numeric, like 127.0.0.1 or [::1]");
+  if (inet_pton(AF_INET, std::string{host}.c_str(), &v4.sin_addr) != 1)
+    return refuse("the address is numeric, like 127.0.0.1 or [::1]");
   v4.sin_family = AF_INET;
   v4.sin_port = htons(port);
   address.bytes = sizeof v4;
@@ -74,7 +79,8 @@ std::expected<int, std::string> listen_on(const socket_address& address, int bac
   setsockopt(listener, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
   setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   if (address.storage.ss_family == AF_INET6) setsockopt(listener, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-  if (bind(listener, reinterpret_cast<const sockaddr*>(&address.storage), address.bytes) < 0 || listen(listener, backlog) < 0) {
+  if (bind(listener, reinterpret_cast<const sockaddr*>(&address.storage), address.bytes) < 0 ||
+      listen(listener, backlog) < 0) {
     const int error = errno;
     close(listener);
     return cannot_listen(address, error);

@@ -1,5 +1,5 @@
-// The plain system calls on sockets that the engine makes beside its ring: at start, for large messages, and to end a connection.
-// Each is one call without waiting. Results: a count or descriptor, or a negated errno.
+// The plain system calls on sockets that the engine makes beside its ring: at start, for large messages, and to end a
+// connection. Each is one call without waiting. Results: a count or descriptor, or a negated errno.
 #pragma once
 
 #include <cstddef>
@@ -23,7 +23,8 @@ struct socket_address {
 // "ADDR:PORT", "[IPV6]:PORT" with numeric addresses; the error is a sentence that quotes the text.
 std::expected<socket_address, std::string> parse_address(std::string_view text);
 
-// A listening, non-blocking socket with SO_REUSEPORT, so that each shard has its own queue; TCP_NODELAY is inherited by what it accepts.
+// A listening, non-blocking socket with SO_REUSEPORT, so that each shard has its own queue; TCP_NODELAY is inherited by
+// what it accepts.
 std::expected<int, std::string> listen_on(const socket_address& address, int backlog);
 
 // Fails if something else listens there already, which SO_REUSEPORT alone would not show.
@@ -36,7 +37,8 @@ std::ptrdiff_t receive_now(int socket, std::span<std::byte> into);
 std::ptrdiff_t send_now(int socket, std::span<const std::byte> bytes);
 void shut_down_writing(int socket);
 void shut_down(int socket);
-// Bounds how long sent bytes may stay without an acknowledgement (TCP_USER_TIMEOUT), which finds a dead peer even when data is queued.
+// Bounds how long sent bytes may stay without an acknowledgement (TCP_USER_TIMEOUT), which finds a dead peer even when
+// data is queued.
 void set_user_timeout(int socket, unsigned milliseconds);
 int accept_now(int listener);
 void close_now(int descriptor);

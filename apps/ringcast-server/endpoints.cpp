@@ -1,0 +1,129 @@
+#include "apps/ringcast-server/endpoints.hpp"
+
+#include "apps/page/page.hpp"
+#include "engine/shard.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <fmt/format.h>
+
+namespace ringcast {
+
+namespace {
+
+bool has_control_characters(std::string_view text) {
+  return std::ranges::any_of(text, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+}
+
+// An empty view if the name is fine, else why it is not.
+std::string_view why_not_a_room(std::string_view name) {
+  if (name.empty()) return "the room has no name";
+  if (name.size() > room_name_bytes_max) return "the room's name is longer than 128 bytes";
+  if (has_control_characters(name)) return "the room's name has control characters";
+  if (!is_valid_utf8(std::as_bytes(std::span{name}))) return "the room's name is not UTF-8";
+  return {};
+}
+
+std::string_view why_not_a_member(std::string_view name) {
+  if (name.empty()) return "a name is needed: ?name=NAME";
+  if (name.size() > member_name_bytes_max) return "the name is longer than 64 bytes";
+  if (has_control_characters(name)) return "the name has control characters";
+  if (!is_valid_utf8(std::as_bytes(std::span{name}))) return "the name is not UTF-8";
+  return {};
+}
+
+websocket_endpoint echo() {
+  return {.on_message = [](websocket_ref ws, const message_view& message) { ws.send(message); }};
+}
+
+websocket_endpoint broadcast() {
+  return {.on_upgrade =
+              [](upgrade_request_view& upgrade) {
+                const std::string_view room = upgrade.request().parameter("room");
+                if (const auto why = why_not_a_room(room); !why.empty()) return upgrade.refuse(http_status::bad_request, why);
+                upgrade.take_seat(room, upgrade.request().query("self") != "0");
+              },
+          .on_message = [](websocket_ref ws, const message_view& message) { ws.publish(message.op, message.payload); }};
+}
+
+// "NAME" and what it did or said, as one text message to the room.
+void say(websocket_ref ws, std::string_view name, std::string_view between, std::string_view text) {
+  thread_local std::string line;
+  line.assign(name).append(between).append(text);
+  ws.publish(opcode::text, std::as_bytes(std::span{line}));
+}
+
+websocket_endpoint chat() {
+  return {.on_upgrade =
+              [](upgrade_request_view& upgrade) {
+                const std::string_view room = upgrade.request().parameter("room");
+                if (const auto why = why_not_a_room(room); !why.empty()) return upgrade.refuse(http_status::bad_request, why);
+                const std::string name = upgrade.request().query("name").value_or("");
+                if (const auto why = why_not_a_member(name); !why.empty()) return upgrade.refuse(http_status::bad_request, why);
+                upgrade.take_seat(room, true, name);
+              },
+          .on_open = [](websocket_ref ws) { say(ws, *ws.name_in_room(), " joined", {}); },
+          .on_message =
+              [](websocket_ref ws, const message_view& message) {
+                if (message.op != opcode::text) return ws.close(static_cast<std::uint16_t>(close_code::unsupported_data), "the chat is text");
+                say(ws, *ws.name_in_room(), ": ", message.text());
+              },
+          .on_leave = [](websocket_ref ws) { say(ws, *ws.name_in_room(), " left", {}); }};
+}
+
+void publish(const http_request& request, http_responder responder) {
+  const std::string_view room = request.parameter("room");
+  if (const auto why = why_not_a_room(room); !why.empty()) return responder.respond_error(http_status::bad_request, why);
+  const std::string_view type = request.head.header("Content-Type");
+  const bool text = type.starts_with("text/") || type.starts_with("application/json");
+  if (text && !is_valid_utf8(request.body)) return responder.respond_error(http_status::bad_request, "the body is not UTF-8");
+  responder.owner().publish_with_report(room, text ? opcode::text : opcode::binary, request.body, [responder](const broadcast_report& report) mutable {
+    responder.respond_json(http_status::ok, fmt::format(R"({{"members":{},"queued":{},"conflated":{},"dropped":{}}})", report.members,
+                                                        report.queued, report.conflated, report.dropped));
+  });
+}
+
+void list_rooms(const http_request&, http_responder responder) {
+  responder.owner().query_rooms({}, [responder](const room_listing& listing) mutable {
+    responder.respond_json(http_status::ok, "{\"rooms\":[" + listing.text + "]}");
+  });
+}
+
+void list_room(const http_request& request, http_responder responder) {
+  const std::string room{request.parameter("room")};
+  if (const auto why = why_not_a_room(room); !why.empty()) return responder.respond_error(http_status::bad_request, why);
+  responder.owner().query_rooms(room, [responder, room](const room_listing& listing) mutable {
+    if (!listing.found) return responder.respond_error(http_status::not_found, "nobody is in this room");
+    std::string json = "{\"name\":";
+    append_json_string(json, room);
+    json += fmt::format(",\"members\":{},\"names\":[{}]}}", listing.members, listing.text);
+    responder.respond_json(http_status::ok, json);
+  });
+}
+
+void page(const http_request&, http_responder responder) {
+  const std::string headers = fmt::format(
+      "Content-Security-Policy: {}\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\nCache-Control: no-cache\r\n", chat_page_csp());
+  responder.respond(http_status::ok, "text/html; charset=utf-8", chat_page(), headers);
+}
+
+} // namespace
+
+void add_endpoints(server& s) {
+  http_router& routes = s.routes();
+  routes.add("GET", "/", page);
+  routes.add("/echo", echo());
+  routes.add("/broadcast/{room}", broadcast());
+  routes.add("/chat/{room}", chat());
+  routes.add("POST", "/rooms/{room}/messages", publish);
+  routes.add("GET", "/rooms", list_rooms);
+  routes.add("GET", "/rooms/{room}", list_room);
+  routes.add("GET", "/health/live",
+             [](const http_request&, http_responder responder) { responder.respond_json(http_status::ok, R"({"status":"live"})"); });
+  routes.add("GET", "/health/ready", [&s](const http_request&, http_responder responder) {
+    if (s.is_ready()) return responder.respond_json(http_status::ok, R"({"status":"ready"})");
+    responder.respond_error(http_status::service_unavailable, "new connections are not accepted now");
+  });
+}
+
+} // namespace ringcast

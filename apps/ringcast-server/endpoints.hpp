@@ -1,0 +1,10 @@
+// The endpoints of ringcast-server. They are stable: other tools are written against them.
+#pragma once
+
+#include "engine/server.hpp"
+
+namespace ringcast {
+
+void add_endpoints(server& s);
+
+} // namespace ringcast

@@ -1,0 +1,76 @@
+// ringcast-server: the broadcast server. Options in, a server out; everything else is the library's.
+#include "apps/ringcast-server/endpoints.hpp"
+#include "engine/log.hpp"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <map>
+#include <string>
+
+namespace {
+
+struct settings {
+  ringcast::server_options server;
+  std::string shards = "auto";
+  std::string log_level = "info";
+};
+
+// The options as they are on the command line; a bad one ends with one sentence and exit code 2.
+int parse(int argc, char** argv, settings& out) {
+  CLI::App app{"A WebSocket broadcast server on io_uring.", "ringcast-server"};
+  app.set_version_flag("--version", std::string{"ringcast-server "} + RINGCAST_VERSION);
+  app.add_option("--listen", out.server.listen, "ADDRESS:PORT to listen on; may be given several times")->type_name("ADDR:PORT")->capture_default_str();
+  app.add_option("--shards", out.shards, "Threads, each with its own core: a number, or auto for one a core")->capture_default_str();
+  app.add_option("--max-message-bytes", out.server.limits.message_bytes_max, "The largest message; larger ones close with 1009")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 30))
+      ->capture_default_str();
+  app.add_option("--send-queue-bytes", out.server.limits.send_queue_bytes_max, "How far a member of a room may be behind")
+      ->check(CLI::Range(std::uint64_t{1024}, std::uint64_t{1} << 30))
+      ->capture_default_str();
+  const std::map<std::string, ringcast::slow_consumer> policies{{"close", ringcast::slow_consumer::close},
+                                                                {"drop-newest", ringcast::slow_consumer::drop_newest},
+                                                                {"drop-oldest", ringcast::slow_consumer::drop_oldest},
+                                                                {"latest", ringcast::slow_consumer::latest}};
+  std::string policy = "close";
+  app.add_option("--slow-consumer", policy, "What happens to a member that is further behind: close, drop-newest, drop-oldest or latest")
+      ->capture_default_str();
+  app.add_option("--coalesce-wait-us", out.server.coalesce_wait_us, "The longest wait for more messages under load; 0: never")
+      ->check(CLI::Range(0u, 10'000u))
+      ->capture_default_str();
+  app.add_option("--log-level", out.log_level, "debug, info, warning, error or off")->capture_default_str();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& asked) {
+    app.exit(asked);
+    return 0;
+  } catch (const CLI::ParseError& wrong) {
+    std::fprintf(stderr, "%s\n", wrong.what());
+    return 2;
+  }
+  const auto refuse = [](const std::string& why) {
+    std::fprintf(stderr, "%s\n", why.c_str());
+    return 2;
+  };
+  const auto chosen = policies.find(policy);
+  if (chosen == policies.end()) return refuse("--slow-consumer: '" + policy + "' is not one of close, drop-newest, drop-oldest, latest");
+  out.server.policy = chosen->second;
+  if (out.shards != "auto") {
+    if (out.shards.empty() || out.shards.size() > 3 || out.shards.find_first_not_of("0123456789") != std::string::npos || std::stoi(out.shards) < 1)
+      return refuse("--shards: '" + out.shards + "' is not a number of threads or auto");
+    out.server.shards = static_cast<std::uint32_t>(std::stoi(out.shards));
+  }
+  const auto level = ringcast::parse_log_level(out.log_level);
+  if (!level) return refuse("--log-level: " + level.error());
+  ringcast::set_log_level(*level);
+  return -1;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  settings options;
+  if (const int code = parse(argc, argv, options); code >= 0) return code;
+  ringcast::server server{options.server};
+  ringcast::add_endpoints(server);
+  return server.run();
+}

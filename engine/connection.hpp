@@ -1,0 +1,138 @@
+// What a shard knows of one connection. Plain state: the shard's parts act on it (receiver, outbox, room_table, closing), each on the
+// fields that it owns. It lives in the shard's connection_table, on the shard's thread, and never moves.
+//
+// Small on purpose: two cache lines, and an idle connection owns no other memory. What is needed only at times hangs behind a pointer:
+// bytes of an unfinished frame, a fragmented message, output that did not go out in its turn.
+#pragma once
+
+#include "engine/block_pool.hpp"
+#include "engine/connection_handle.hpp"
+#include "engine/timer_wheel.hpp"
+#include "proto/close_handshake.hpp"
+#include "proto/message_assembler.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace ringcast {
+
+struct backlog;
+struct membership;
+struct websocket_endpoint;
+
+enum class connection_phase : std::uint8_t {
+  free,
+  http,      // request heads; also while an answer is being prepared
+  websocket, // open, or in its closing handshake: see connection::closing
+  finishing, // the last bytes are on their way; then the write side is shut down and the peer's end awaited
+  ending,    // shut down; waits for the last completion
+};
+
+enum class receive_mode : std::uint8_t {
+  none,      // nothing armed
+  multishot, // provided buffers
+  parked,    // no provided buffer was left; armed again when one is back
+  polled,    // large frames: poll, then one hot buffer
+  switching, // from multishot to polled: the cancel is under way
+  pausing,   // the cancel is under way because output waits
+  paused,    // nothing armed until output has drained
+};
+
+// Bytes that wait for the rest of their frame or request head.
+struct partial_input {
+  block memory;
+  std::uint32_t size = 0;
+  std::uint32_t wanted = 0; // handle it when this many are there
+};
+
+struct connection {
+  int socket = -1;
+  std::uint32_t slot = 0;
+  std::uint32_t generation = 1;
+  connection_phase phase = connection_phase::free;
+  receive_mode receiving = receive_mode::none;
+  close_handshake closing{role::server};
+  std::uint8_t operations = 0;      // given to the kernel and not yet completed
+
+  bool always_gathered : 1 = false; // never served from a dense array alone: several rooms, or encrypted
+  bool answering : 1 = false;       // an HTTP answer is being prepared; what follows in the pipeline waits
+  bool keep_alive : 1 = true;
+  bool pong_awaited : 1 = false;
+  bool peer_closed : 1 = false;     // end of stream was received
+  bool continue_sent : 1 = false;   // 100 Continue
+  bool head_only : 1 = false;       // HEAD
+  bool handler_told : 1 = false;    // on_open was called, so on_close must be
+  std::uint8_t listener = 0;
+  std::uint16_t close_code = 1006;  // what on_close will say
+
+  std::uint32_t gather = no_gather; // its record in the outbox's turn
+  std::uint32_t last_receive_ms = 0;
+
+  std::unique_ptr<partial_input> partial;
+  message_assembler assembler;
+  backlog* behind = nullptr;        // output that did not go out in its turn
+  membership* memberships = nullptr;
+  const websocket_endpoint* endpoint = nullptr;
+  void* user = nullptr;             // the endpoint's
+  timer_node timer;
+
+  static constexpr std::uint32_t no_gather = UINT32_MAX;
+
+  [[nodiscard]] bool is_open_websocket() const { return phase == connection_phase::websocket && closing.state() == close_state::open; }
+};
+
+// The slots of a shard's connections, in slabs that never move.
+class connection_table {
+ public:
+  static constexpr std::uint32_t slab_connections = 128;
+
+  [[nodiscard]] connection& take() {
+    if (free_.empty()) grow();
+    connection& c = at(free_.back());
+    free_.pop_back();
+    ++used_;
+    return c;
+  }
+  void give_back(connection& c) {
+    const std::uint32_t slot = c.slot;
+    std::uint32_t generation = (c.generation + 1) & op_tag::generation_mask;
+    if (generation == 0) generation = 1;
+    c.~connection();
+    new (&c) connection;
+    c.slot = slot;
+    c.generation = generation;
+    free_.push_back(slot);
+    --used_;
+  }
+  [[nodiscard]] connection& at(std::uint32_t slot) { return slabs_[slot / slab_connections][slot % slab_connections]; }
+  // The connection, or null if that life of the slot is over.
+  [[nodiscard]] connection* find(std::uint32_t slot, std::uint32_t generation) {
+    if (slot >= slabs_.size() * slab_connections) return nullptr;
+    connection& c = at(slot);
+    return c.phase != connection_phase::free && c.generation == generation ? &c : nullptr;
+  }
+  [[nodiscard]] std::uint32_t used() const { return used_; }
+  template <class F>
+  void for_each(F&& visit) {
+    for (auto& slab : slabs_)
+      for (std::uint32_t i = 0; i < slab_connections; ++i)
+        if (slab[i].phase != connection_phase::free) visit(slab[i]);
+  }
+
+ private:
+  void grow() {
+    const auto first = static_cast<std::uint32_t>(slabs_.size() * slab_connections);
+    slabs_.push_back(std::make_unique<connection[]>(slab_connections));
+    for (std::uint32_t i = slab_connections; i-- > 0;) {
+      slabs_.back()[i].slot = first + i;
+      free_.push_back(first + i);
+    }
+  }
+
+  std::vector<std::unique_ptr<connection[]>> slabs_;
+  std::vector<std::uint32_t> free_;
+  std::uint32_t used_ = 0;
+};
+
+} // namespace ringcast

@@ -1,0 +1,136 @@
+// The event face: what a program registers for a path, and what it holds while one of its callbacks runs. No coroutine and no memory per
+// connection; the hot endpoints of ringcast-server are written with it.
+//
+// Threads: every callback runs on the shard that owns the connection, one at a time for that shard. It must not block. A callback that
+// throws closes its own connection with 1011.
+#pragma once
+
+#include "engine/connection_handle.hpp"
+#include "engine/room.hpp"
+#include "engine/socket.hpp"
+#include "proto/http_head.hpp"
+#include "proto/http_status.hpp"
+#include "proto/opcode.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace ringcast {
+
+class shard;
+struct connection;
+
+// A message as it was received: a view that is valid until the callback returns. Text is valid UTF-8.
+struct message_view {
+  opcode op = opcode::text;
+  std::span<std::byte> payload;
+  bool in_receive_buffer = false; // its frame's header stood right before it, so an answer can be framed in place
+
+  [[nodiscard]] std::string_view text() const { return {reinterpret_cast<const char*>(payload.data()), payload.size()}; }
+};
+
+enum class send_result : std::uint8_t {
+  queued,
+  above_watermark, // queued, but the peer is slow: wait for on_drain before sending more
+  closed,          // nothing was sent: the connection is closing or gone
+};
+
+// A connection, while a callback runs. To name it later, or on another thread, keep its handle().
+class websocket_ref {
+ public:
+  websocket_ref(shard& s, connection& c) : shard_(&s), connection_(&c) {}
+
+  send_result send(opcode op, std::span<const std::byte> payload);
+  send_result send_text(std::string_view text) { return send(opcode::text, std::as_bytes(std::span{text})); }
+  // Sends a received message back; a large one is framed where it stands and not copied.
+  send_result send(const message_view& message);
+  void close(std::uint16_t code, std::string_view reason);
+
+  // Publishes to the room that this connection joined first; closed if it is in none.
+  send_result publish(opcode op, std::span<const std::byte> payload);
+  [[nodiscard]] const std::string* name_in_room() const;
+
+  [[nodiscard]] connection_handle handle() const;
+  [[nodiscard]] socket_address peer() const;
+  [[nodiscard]] void*& user();
+  [[nodiscard]] shard& owner() const { return *shard_; }
+  [[nodiscard]] connection& state() const { return *connection_; }
+
+ private:
+  shard* shard_;
+  connection* connection_;
+};
+
+using path_parameters = std::vector<std::pair<std::string, std::string>>;
+
+// A request, while its handler runs.
+struct http_request {
+  const request_head& head;
+  const path_parameters& parameters; // percent-decoded
+  std::span<const std::byte> body;
+  socket_address peer;
+
+  [[nodiscard]] std::string_view parameter(std::string_view name) const;
+  [[nodiscard]] std::optional<std::string> query(std::string_view name) const;
+};
+
+// What an endpoint decides about an upgrade.
+class upgrade_request_view {
+ public:
+  upgrade_request_view(const http_request& request) : request_(request) {}
+  [[nodiscard]] const http_request& request() const { return request_; }
+
+  void refuse(http_status status, std::string_view why) { refused_ = status, why_ = why; }
+  // The connection takes a seat in this room when it opens. With a name the seat is only granted if nobody in the room has that name.
+  void take_seat(std::string_view room, bool hears_itself = true, std::string_view name = {}) {
+    room_ = room, hears_itself_ = hears_itself, name_ = name;
+  }
+
+ private:
+  friend class shard;
+  const http_request& request_;
+  http_status refused_ = http_status::switching_protocols;
+  std::string why_, room_, name_;
+  bool hears_itself_ = true;
+};
+
+struct websocket_endpoint {
+  std::function<void(upgrade_request_view&)> on_upgrade;
+  std::function<void(websocket_ref)> on_open;
+  std::function<void(websocket_ref, const message_view&)> on_message;
+  std::function<void(websocket_ref)> on_drain;
+  // The connection is about to leave its room: it may still publish there, and the others will hear it.
+  std::function<void(websocket_ref)> on_leave;
+  // The connection is over. The code is the peer's, ours, or 1006 if there was no closing handshake.
+  std::function<void(websocket_ref, std::uint16_t code, std::string_view reason)> on_close;
+  std::vector<std::string> subprotocols; // in order of preference
+};
+
+// The right to answer one request, once, now or later, on the connection's shard.
+class http_responder {
+ public:
+  http_responder(shard& s, connection_handle c) : shard_(&s), connection_(c) {}
+  void respond(http_status status, std::string_view content_type, std::string_view body, std::string_view extra_headers = {});
+  void respond_json(http_status status, std::string_view json) { respond(status, "application/json", json); }
+  void respond_error(http_status status, std::string_view why);
+  [[nodiscard]] shard& owner() const { return *shard_; }
+
+ private:
+  shard* shard_;
+  connection_handle connection_;
+};
+
+using http_handler = std::function<void(const http_request&, http_responder)>;
+
+// {"error":"..."} with the text escaped.
+[[nodiscard]] std::string json_error(std::string_view why);
+void append_json_string(std::string& out, std::string_view text);
+
+} // namespace ringcast

@@ -1,0 +1,63 @@
+// Every bound of the engine with its reason. Those a user may want to change are fields of server_limits; the others are constants.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace ringcast {
+
+struct server_limits {
+  // A message, joined from its fragments and inflated. 1 MiB holds any chat or ticker message, and 20,000 peers that each announce one
+  // and stop in the middle hold only what they have sent.
+  std::uint64_t message_bytes_max = 1u << 20;
+  // How far a member of a room may be behind the end of its log, and how much output of its own a connection may hold.
+  std::uint64_t send_queue_bytes_max = 1u << 20;
+  // From accept to a complete request head, and between the requests of a kept-alive connection.
+  std::uint32_t handshake_timeout_ms = 10'000;
+  // Silence in the middle of a frame or of a fragmented message.
+  std::uint32_t frame_timeout_ms = 60'000;
+  // A peer that was silent this long is sent a ping; 0: never.
+  std::uint32_t ping_interval_ms = 60'000;
+  // Silence after that ping. Also the bound for sent bytes that nobody acknowledges.
+  std::uint32_t pong_timeout_ms = 30'000;
+  // From our Close frame to the peer's.
+  std::uint32_t close_timeout_ms = 5'000;
+  // Connections of one shard; 0: as many as there are descriptors.
+  std::uint32_t connections_max = 0;
+};
+
+// After the last bytes have been handed to TCP: how long a peer may take to close its side. Closing at once could reset the connection
+// and destroy our Close frame on its way (RFC 6455 7.1.1, RFC 9112 9.6).
+inline constexpr std::uint32_t linger_ms = 2'000;
+
+// Provided buffers of a shard. Few and small, so that they stay in cache: 8 x 16 KiB was the best of what was measured
+// (kernel-notes/receive-buffers.md). A turn that needs more parks its receives until the turn's end.
+inline constexpr std::uint32_t receive_buffers = 8;
+inline constexpr std::uint32_t receive_buffer_bytes = 16 * 1024;
+
+// From this frame size on a connection is read straight into one hot buffer instead of provided buffers, and its answers are sent
+// without being copied: copying would cost more than the extra system call.
+inline constexpr std::size_t large_frame_bytes = 8 * 1024;
+inline constexpr std::size_t large_receive_bytes = 256 * 1024;
+
+// Reading from a peer stops while this much of our output waits for it, and goes on below the lower mark.
+inline constexpr std::size_t high_watermark_bytes = 128 * 1024;
+inline constexpr std::size_t low_watermark_bytes = 32 * 1024;
+
+// The largest part of a backlog that is given to the kernel in one send; the chunks it touches are pinned until it completes.
+inline constexpr std::size_t backlog_send_bytes_max = 512 * 1024;
+
+// A room's or a member's name on the wire between shards and in a URL.
+inline constexpr std::size_t room_name_bytes_max = 128;
+inline constexpr std::size_t member_name_bytes_max = 64;
+
+// Records taken from the mesh and the inbox in one turn, so that the ring is never starved.
+inline constexpr std::size_t records_per_turn_max = 4096;
+// Bytes of one lane of the mesh. 256 KiB hold some hundreds of published messages; what does not fit waits with its sender.
+inline constexpr std::uint32_t mesh_lane_bytes = 1u << 20;
+inline constexpr std::uint32_t inbox_bytes = 4u << 20;
+
+// Loop turns that made this many sends may wait a little for more to come, see wait_plan.
+inline constexpr std::uint32_t busy_turn_sends = 8;
+
+} // namespace ringcast

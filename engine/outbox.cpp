@@ -1,0 +1,234 @@
+#include "engine/outbox.hpp"
+
+#include "engine/limits.hpp"
+#include "engine/room_table.hpp"
+#include "engine/shard.hpp"
+#include "engine/socket.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace ringcast {
+
+namespace {
+
+// Pieces of less than this together are copied into one span: a vectored send of small pieces costs more than the copy
+// (kernel-notes/send-forms.md).
+constexpr std::size_t copy_pieces_bytes_max = 8192;
+// The kernel takes at most 1,024 pieces (UIO_MAXIOV).
+constexpr std::size_t pieces_max = 512;
+
+} // namespace
+
+outbox::outbox(shard& owner, ring& r, block_pool& blocks) : shard_(owner), ring_(r), blocks_(blocks), first_(blocks), second_(blocks) {}
+
+outbox::~outbox() = default;
+
+outbox::record& outbox::record_of(connection& c) {
+  if (c.gather != none) return now_->records[c.gather];
+  c.gather = static_cast<std::uint32_t>(now_->records.size());
+  now_->records.push_back({c.slot, c.generation, none, none, none, none});
+  if (c.memberships != nullptr) shard_.rooms().update_gathered(c);
+  return now_->records.back();
+}
+
+std::byte* outbox::extend(connection& c, std::size_t bytes) {
+  if (c.behind != nullptr) return grow(c.behind->queued, bytes);
+  record& rec = record_of(c);
+  if (rec.last_segment != none) {
+    segment& last = now_->segments[rec.last_segment];
+    if (last.bytes + last.size == now_->arena.next() && now_->arena.fits(bytes)) {
+      last.size += static_cast<std::uint32_t>(bytes);
+      return now_->arena.take(bytes);
+    }
+  }
+  const auto index = static_cast<std::uint32_t>(now_->segments.size());
+  now_->segments.push_back({now_->arena.take(bytes), static_cast<std::uint32_t>(bytes), none});
+  if (rec.last_segment == none)
+    rec.first_segment = index;
+  else
+    now_->segments[rec.last_segment].next = index;
+  rec.last_segment = index;
+  return now_->segments[index].bytes;
+}
+
+void outbox::shorten(connection& c, std::size_t bytes) {
+  if (c.behind != nullptr) {
+    c.behind->queued.size -= static_cast<std::uint32_t>(bytes);
+    return;
+  }
+  now_->segments[now_->records[c.gather].last_segment].size -= static_cast<std::uint32_t>(bytes);
+  now_->arena.untake(bytes);
+}
+
+bool outbox::send_direct(connection& c, std::span<const std::byte> bytes) {
+  if (c.behind != nullptr || c.gather != none) return false;
+  const std::ptrdiff_t sent = send_now(c.socket, bytes);
+  if (sent < 0 && sent != -EAGAIN && sent != -EINTR && sent != -ENOBUFS) {
+    shard_.on_output_failed(c);
+    return true;
+  }
+  const auto taken = static_cast<std::size_t>(std::max<std::ptrdiff_t>(sent, 0));
+  counters_.bytes_direct += taken;
+  if (taken == bytes.size()) return true;
+  append(start_backlog(c).queued, bytes.subspan(taken));
+  pump(c);
+  return true;
+}
+
+std::uint64_t outbox::waiting_bytes(const connection& c) const {
+  if (c.behind != nullptr) return c.behind->own_bytes();
+  if (c.gather == none) return 0;
+  std::uint64_t sum = 0;
+  for (std::uint32_t i = now_->records[c.gather].first_segment; i != none; i = now_->segments[i].next) sum += now_->segments[i].size;
+  return sum;
+}
+
+void outbox::flush() {
+  const std::uint64_t sends_before = counters_.sends;
+  std::vector<room*>& dirty = shard_.rooms().dirty();
+  for (room* r : dirty) {
+    r->flushed_before = r->flushed;
+    r->flushed = r->end;
+    for (const window_span& span : r->window)
+      if (span.position >= r->flushed_before && span.some_authors_deaf) {
+        collect_deaf_authors(*r);
+        break;
+      }
+  }
+  for (room* r : dirty) flush_room(*r);
+  for (std::uint32_t i = 0; i < now_->records.size(); ++i) flush_record(i);
+  shard_.rooms().flushed();
+  sends_of_last_flush_ = static_cast<std::uint32_t>(counters_.sends - sends_before);
+  std::swap(now_, before_);
+}
+
+// The frames of this turn that their authors do not hear; each such author of this shard is served on its own.
+void outbox::collect_deaf_authors(room& r) {
+  for (const window_span& span : r.window) {
+    if (span.position < r.flushed_before || !span.some_authors_deaf) continue;
+    std::uint64_t position = span.position;
+    for (std::uint32_t i = span.entry_begin; i < span.entry_end; ++i) {
+      const log_entry& entry = span.chunk->entry(i);
+      const std::uint64_t from = position;
+      position = span.position + (entry.end - span.begin);
+      if (entry.author_hears) continue;
+      connection* author = shard_.find({entry.author});
+      if (author == nullptr || author->behind != nullptr) continue;
+      record& rec = record_of(*author);
+      if (rec.last_deaf != none && now_->deaf[rec.last_deaf].to == from && now_->deaf[rec.last_deaf].where == &r) {
+        now_->deaf[rec.last_deaf].to = position;
+        continue;
+      }
+      const auto index = static_cast<std::uint32_t>(now_->deaf.size());
+      now_->deaf.push_back({&r, from, position, none});
+      (rec.last_deaf == none ? rec.first_deaf : now_->deaf[rec.last_deaf].next) = index;
+      rec.last_deaf = index;
+    }
+  }
+}
+
+void outbox::flush_room(room& r) {
+  if (r.keeping_up.empty()) return;
+  scratch_.clear();
+  for_each_piece(r, r.flushed_before, r.flushed, 0, [&](const log_piece& piece) { scratch_.push_back({piece.bytes(), piece.size()}); });
+  if (scratch_.empty()) return;
+  if (scratch_.size() == 1) {
+    const void* bytes = scratch_[0].iov_base;
+    const auto count = static_cast<std::uint32_t>(scratch_[0].iov_len);
+    for (const keeping_up_member member : r.keeping_up) {
+      if (member.gathered) {
+        record_of(shard_.connections().at(member.slot));
+        continue;
+      }
+      ++counters_.sends;
+      ring_.send_inline({operation::member_send, 0, member.slot}, member.socket, bytes, count);
+    }
+    return;
+  }
+  const msghdr* message = shared_header(scratch_);
+  for (const keeping_up_member member : r.keeping_up) {
+    if (member.gathered) {
+      record_of(shard_.connections().at(member.slot));
+      continue;
+    }
+    ++counters_.sends;
+    ring_.send_inline({operation::member_send, 0, member.slot}, member.socket, message);
+  }
+}
+
+void outbox::flush_record(std::uint32_t index) {
+  const record rec = now_->records[index];
+  connection* c = shard_.connections().find(rec.slot, rec.generation);
+  if (c == nullptr || c->gather != index) return;
+  c->gather = none;
+  if (c->memberships != nullptr) shard_.rooms().update_gathered(*c);
+  if (c->behind != nullptr || c->phase == connection_phase::ending) return;
+  scratch_.clear();
+  for (std::uint32_t i = rec.first_segment; i != none; i = now_->segments[i].next)
+    scratch_.push_back({now_->segments[i].bytes, now_->segments[i].size});
+  for (const membership* seat = c->memberships; seat != nullptr; seat = seat->next) {
+    const room& r = *seat->where;
+    if (!r.dirty || seat->behind != nullptr) continue;
+    std::uint64_t from = r.flushed_before;
+    const auto add = [&](const log_piece& piece) { scratch_.push_back({piece.bytes(), piece.size()}); };
+    for (std::uint32_t i = rec.first_deaf; i != none; i = now_->deaf[i].next) {
+      const deaf_range& range = now_->deaf[i];
+      if (range.where != &r) continue;
+      if (range.from > from) for_each_piece(r, from, range.from, 0, add);
+      from = range.to;
+    }
+    if (from < r.flushed) for_each_piece(r, from, r.flushed, 0, add);
+  }
+  if (scratch_.empty()) return;
+  ++counters_.sends;
+  // The record's number travels as the generation: it is what a failure needs to know.
+  send_pieces({operation::inline_send, index, rec.slot}, c->socket, scratch_);
+}
+
+void outbox::send_pieces(op_tag tag, int socket, std::span<const iovec> pieces) {
+  if (pieces.size() == 1) {
+    ring_.send_inline(tag, socket, pieces[0].iov_base, static_cast<std::uint32_t>(pieces[0].iov_len));
+    return;
+  }
+  std::size_t bytes = 0;
+  for (const iovec& piece : pieces) bytes += piece.iov_len;
+  if (bytes > copy_pieces_bytes_max && pieces.size() <= pieces_max) {
+    ring_.send_inline(tag, socket, shared_header(pieces));
+    return;
+  }
+  std::byte* copy = now_->arena.take(bytes);
+  std::byte* out = copy;
+  for (const iovec& piece : pieces) {
+    std::memcpy(out, piece.iov_base, piece.iov_len);
+    out += piece.iov_len;
+  }
+  ring_.send_inline(tag, socket, copy, static_cast<std::uint32_t>(bytes));
+}
+
+// A message header in the turn's arena; any number of sends of this turn may use it.
+msghdr* outbox::shared_header(std::span<const iovec> pieces) {
+  auto* copied = now_->arena.take_array<iovec>(pieces.size());
+  std::copy(pieces.begin(), pieces.end(), copied);
+  auto* message = now_->arena.take_array<msghdr>(1);
+  *message = {};
+  message->msg_iov = copied;
+  message->msg_iovlen = pieces.size();
+  return message;
+}
+
+void outbox::settle() {
+  before_->arena.reset();
+  before_->records.clear();
+  before_->segments.clear();
+  before_->deaf.clear();
+}
+
+void outbox::forget(connection& c) {
+  c.gather = none;
+  if (c.behind == nullptr || c.behind->in_flight) return;
+  dissolve(c);
+}
+
+} // namespace ringcast

@@ -1,0 +1,142 @@
+// Everything a shard sends. During a loop turn output is only collected; flush() sends it, once for each connection:
+//
+//   own output      bytes written for one connection (answers, pongs, HTTP) lie in the turn's arena
+//   room output     the new part of a room's log; members that keep up are served straight from the log
+//   gathered        a connection with own output, several rooms, or frames it must not hear: pieces of both, in one send
+//
+// Each send is first tried inline: it runs during submit and leaves no completion when everything was taken. What was not taken makes the
+// connection fall behind: it gets a backlog with one ordinary send in flight, and its own later output queues there, until it has caught
+// up. So a connection never has two sends under way.
+#pragma once
+
+#include "engine/block_pool.hpp"
+#include "engine/connection.hpp"
+#include "engine/ring.hpp"
+#include "engine/room.hpp"
+#include "engine/turn_arena.hpp"
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace ringcast {
+
+class shard;
+
+// Bytes in one growing block.
+struct byte_queue {
+  block memory;
+  std::uint32_t size = 0;
+};
+
+struct backlog {
+  static constexpr std::size_t pieces_max = 16;
+
+  bool in_flight = false;
+  bool above_watermark = false;
+  byte_queue queued;              // own output that waits
+  byte_queue flying;              // own output in the send in flight
+  std::uint64_t flying_bytes = 0; // of the whole send
+  msghdr message{};
+  std::array<iovec, pieces_max> pieces{};
+  std::array<log_chunk*, pieces_max> pinned{}; // chunks that the send in flight reads
+  std::uint32_t pinned_count = 0;
+
+  [[nodiscard]] std::uint64_t own_bytes() const { return queued.size + flying.size; }
+};
+
+struct outbox_counters {
+  std::uint64_t sends = 0;          // inline ones, each a member or a connection served
+  std::uint64_t sends_short = 0;    // of these, those that fell short
+  std::uint64_t backlog_sends = 0;
+  std::uint64_t bytes_direct = 0;   // large messages sent without a copy
+};
+
+class outbox {
+ public:
+  outbox(shard& owner, ring& r, block_pool& blocks);
+  ~outbox();
+
+  // Room for bytes of the connection's own output, to be filled at once. Never fails; the caller bounds it by waiting_bytes().
+  [[nodiscard]] std::byte* extend(connection& c, std::size_t bytes);
+  // Gives back the last `bytes` of what extend() returned last for this connection.
+  void shorten(connection& c, std::size_t bytes);
+
+  // Sends at once what is too large to copy, if nothing of this connection waits; returns false if something does. What TCP does not take
+  // is copied.
+  [[nodiscard]] bool send_direct(connection& c, std::span<const std::byte> bytes);
+
+  // Own output that has not been handed to TCP yet.
+  [[nodiscard]] std::uint64_t waiting_bytes(const connection& c) const;
+
+  // End of turn.
+  void flush();
+  // All failures of the last flush have been reported.
+  void settle();
+  [[nodiscard]] std::uint32_t sends_of_last_flush() const { return sends_of_last_flush_; }
+  [[nodiscard]] bool has_output() const { return !now_->records.empty(); }
+
+  // Completions.
+  void on_inline_send_failed(op_tag tag, std::int32_t result);
+  void on_member_send_failed(op_tag tag, std::int32_t result);
+  void on_send(connection& c, std::int32_t result);
+
+  // The connection ends: its output is dropped. Pieces in flight stay pinned until their completion.
+  void forget(connection& c);
+
+  [[nodiscard]] const outbox_counters& counters() const { return counters_; }
+
+ private:
+  struct segment {
+    std::byte* bytes;
+    std::uint32_t size;
+    std::uint32_t next; // of the same record
+  };
+  struct deaf_range { // bytes of a room that their author is not sent
+    const room* where;
+    std::uint64_t from, to;
+    std::uint32_t next;
+  };
+  struct record {
+    std::uint32_t slot;
+    std::uint32_t generation;
+    std::uint32_t first_segment, last_segment;
+    std::uint32_t first_deaf, last_deaf;
+  };
+  struct turn {
+    explicit turn(block_pool& blocks) : arena(blocks) {}
+    turn_arena arena;
+    std::vector<record> records;
+    std::vector<segment> segments;
+    std::vector<deaf_range> deaf;
+  };
+  static constexpr std::uint32_t none = UINT32_MAX;
+
+  record& record_of(connection& c);
+  void flush_room(room& r);
+  void flush_record(std::uint32_t index);
+  void collect_deaf_authors(room& r);
+  void send_pieces(op_tag tag, int socket, std::span<const iovec> pieces);
+  [[nodiscard]] msghdr* shared_header(std::span<const iovec> pieces);
+
+  backlog& start_backlog(connection& c);
+  void fall_behind_at(connection& c, membership& seat, std::uint64_t position);
+  void append(byte_queue& queue, std::span<const std::byte> bytes);
+  [[nodiscard]] std::byte* grow(byte_queue& queue, std::size_t bytes);
+  void pump(connection& c);
+  void unpin(backlog& b);
+  void dissolve(connection& c);
+
+  shard& shard_;
+  ring& ring_;
+  block_pool& blocks_;
+  turn first_, second_;
+  turn* now_ = &first_;     // being collected
+  turn* before_ = &second_; // flushed; its failures may still be reported
+  std::vector<iovec> scratch_;
+  std::uint32_t sends_of_last_flush_ = 0;
+  outbox_counters counters_;
+};
+
+} // namespace ringcast

@@ -1,0 +1,195 @@
+// The part of the outbox for connections that did not take all of their output at once.
+#include "engine/limits.hpp"
+#include "engine/outbox.hpp"
+#include "engine/room_table.hpp"
+#include "engine/shard.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace ringcast {
+
+namespace {
+
+// A send that was tried once answers with what TCP took, or with an error that only says "nothing".
+bool took_nothing(std::int32_t result) { return result == -EAGAIN || result == -EINTR || result == -ENOBUFS || result == -ENOMEM; }
+
+} // namespace
+
+std::byte* outbox::grow(byte_queue& queue, std::size_t bytes) {
+  const std::size_t needed = queue.size + bytes;
+  if (needed > queue.memory.capacity) {
+    const block larger = blocks_.take(std::max<std::size_t>(needed, queue.memory.capacity * 2u));
+    if (queue.size > 0) std::memcpy(larger.bytes, queue.memory.bytes, queue.size);
+    blocks_.give_back(queue.memory);
+    queue.memory = larger;
+  }
+  std::byte* out = queue.memory.bytes + queue.size;
+  queue.size = static_cast<std::uint32_t>(needed);
+  return out;
+}
+
+void outbox::append(byte_queue& queue, std::span<const std::byte> bytes) {
+  if (!bytes.empty()) std::memcpy(grow(queue, bytes.size()), bytes.data(), bytes.size());
+}
+
+// From here on the connection's output queues, and it is a laggard in each of its rooms.
+backlog& outbox::start_backlog(connection& c) {
+  RINGCAST_ASSERT(c.behind == nullptr);
+  c.behind = new backlog;
+  for (membership* seat = c.memberships; seat != nullptr; seat = seat->next)
+    shard_.rooms().fall_behind(c, *seat, seat->where->flushed);
+  return *c.behind;
+}
+
+void outbox::on_member_send_failed(op_tag tag, std::int32_t result) {
+  connection& c = shard_.connections().at(tag.slot);
+  if (c.phase == connection_phase::ending || c.phase == connection_phase::free) return;
+  if (result < 0 && !took_nothing(result)) {
+    shard_.on_output_failed(c);
+    return;
+  }
+  ++counters_.sends_short;
+  membership& seat = *c.memberships;
+  start_backlog(c);
+  fall_behind_at(c, seat, seat.where->flushed_before + static_cast<std::uint32_t>(std::max(result, 0)));
+  pump(c);
+}
+
+// The member has been sent everything before `position`. If that is within a frame, the frame's rest is copied in front of all other
+// output, so that a cursor always stands between two frames.
+void outbox::fall_behind_at(connection& c, membership& seat, std::uint64_t position) {
+  const room& r = *seat.where;
+  const std::uint64_t frame_end = frame_end_at_or_after(r, position);
+  for_each_piece(r, position, frame_end, 0, [&](const log_piece& piece) { append(c.behind->queued, {piece.bytes(), piece.size()}); });
+  shard_.rooms().fall_behind(c, seat, frame_end);
+}
+
+void outbox::on_inline_send_failed(op_tag tag, std::int32_t result) {
+  const record rec = before_->records[tag.generation];
+  connection* c = shard_.connections().find(rec.slot, rec.generation);
+  if (c == nullptr || c->phase == connection_phase::ending) return;
+  if (result < 0 && !took_nothing(result)) {
+    shard_.on_output_failed(*c);
+    return;
+  }
+  ++counters_.sends_short;
+  backlog& b = start_backlog(*c);
+  // Walks over what was to be sent, in the order of flush_record.
+  std::uint64_t sent = static_cast<std::uint32_t>(std::max(result, 0));
+  const auto skip = [&sent](std::uint64_t bytes) {
+    const std::uint64_t skipped = std::min(sent, bytes);
+    sent -= skipped;
+    return skipped;
+  };
+  byte_queue own; // what the connection wrote itself; it goes behind the rest of a frame that was cut
+  for (std::uint32_t i = rec.first_segment; i != none; i = before_->segments[i].next) {
+    const segment& s = before_->segments[i];
+    const std::uint64_t skipped = skip(s.size);
+    append(own, {s.bytes + skipped, s.size - skipped});
+  }
+  for (membership* seat = c->memberships; seat != nullptr; seat = seat->next) {
+    const room& r = *seat->where;
+    if (r.flushed == r.flushed_before) continue;
+    std::uint64_t reached = r.flushed_before;
+    bool cut = false;
+    for_each_piece(r, r.flushed_before, r.flushed, shard_.handle_of(*c).value, [&](const log_piece& piece) {
+      if (cut) return;
+      const std::uint64_t skipped = skip(piece.size());
+      reached = piece.position + skipped;
+      cut = skipped < piece.size();
+    });
+    if (cut)
+      fall_behind_at(*c, *seat, reached);
+    else
+      shard_.rooms().fall_behind(*c, *seat, r.flushed);
+  }
+  if (own.size > 0) append(b.queued, {own.memory.bytes, own.size});
+  blocks_.give_back(own.memory);
+  pump(*c);
+}
+
+// Gives the kernel the next part of the backlog: own output first, then the rooms. Without any left the connection keeps up again.
+void outbox::pump(connection& c) {
+  backlog& b = *c.behind;
+  if (b.in_flight) return;
+  std::uint32_t count = 0;
+  b.flying_bytes = 0;
+  if (b.queued.size > 0) {
+    std::swap(b.flying, b.queued);
+    b.pieces[count++] = {b.flying.memory.bytes, b.flying.size};
+    b.flying_bytes += b.flying.size;
+  }
+  for (membership* seat = c.memberships; seat != nullptr; seat = seat->next) {
+    lag& l = *seat->behind;
+    const room& r = *seat->where;
+    l.flying = 0;
+    const std::uint64_t to = std::min(r.flushed, l.stop);
+    bool full = false;
+    for_each_piece(r, l.cursor, to, shard_.handle_of(c).value, [&](const log_piece& piece) {
+      full = full || count == backlog::pieces_max || b.flying_bytes >= backlog_send_bytes_max;
+      if (full) return;
+      piece.chunk->references.fetch_add(1, std::memory_order_relaxed);
+      b.pinned[b.pinned_count++] = piece.chunk;
+      b.pieces[count++] = {piece.bytes(), piece.size()};
+      b.flying_bytes += piece.size();
+      l.flying += piece.size();
+      l.cursor = piece.position + piece.size();
+    });
+    // Frames at the end that this member does not hear are behind it, too.
+    if (!full && l.cursor < to) l.cursor = to;
+  }
+  if (count == 0) {
+    dissolve(c);
+    return;
+  }
+  b.message = {};
+  b.message.msg_iov = b.pieces.data();
+  b.message.msg_iovlen = count;
+  b.in_flight = true;
+  ++c.operations;
+  ++counters_.backlog_sends;
+  shard_.note_send_progress(c);
+  ring_.arm_send({operation::send, c.generation, c.slot}, c.socket, &b.message);
+}
+
+void outbox::unpin(backlog& b) {
+  for (std::uint32_t i = 0; i < b.pinned_count; ++i) b.pinned[i]->release();
+  b.pinned_count = 0;
+}
+
+void outbox::on_send(connection& c, std::int32_t result) {
+  backlog& b = *c.behind;
+  --c.operations;
+  b.in_flight = false;
+  unpin(b);
+  const bool whole = result >= 0 && static_cast<std::uint64_t>(result) == b.flying_bytes;
+  b.flying.size = 0;
+  if (c.phase == connection_phase::ending) {
+    dissolve(c);
+    shard_.release_if_done(c);
+    return;
+  }
+  if (!whole) {
+    // With MSG_WAITALL a short count means that the connection failed in the middle.
+    shard_.on_output_failed(c);
+    return;
+  }
+  pump(c);
+  shard_.on_output_progress(c);
+}
+
+// Nothing waits any more: the connection keeps up again, or it ends and drops what waits.
+void outbox::dissolve(connection& c) {
+  backlog& b = *c.behind;
+  if (c.phase != connection_phase::ending) {
+    for (membership* seat = c.memberships; seat != nullptr; seat = seat->next) shard_.rooms().catch_up(c, *seat);
+  }
+  blocks_.give_back(b.queued.memory);
+  blocks_.give_back(b.flying.memory);
+  delete c.behind;
+  c.behind = nullptr;
+}
+
+} // namespace ringcast

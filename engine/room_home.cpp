@@ -1,0 +1,123 @@
+#include "engine/room_home.hpp"
+
+#include "engine/assert.hpp"
+
+#include <algorithm>
+
+namespace ringcast {
+
+std::uint32_t home_room::members() const {
+  std::uint32_t sum = 0;
+  for (const branch& b : branches) sum += b.members;
+  return sum;
+}
+
+home_table::~home_table() {
+  for (auto& [name, room] : rooms_) {
+    // Spans that were appended and never published have no readers.
+    spans_.clear();
+    room->log.take_unpublished(spans_);
+    room->log.let_go(chunks_);
+  }
+}
+
+home_room* home_table::room_of(std::uint32_t shard, room_ref room) const {
+  const auto& known = attached_[shard];
+  if (room.index >= known.size() || known[room.index].generation != room.generation) return nullptr;
+  return known[room.index].room;
+}
+
+void home_table::attach(std::uint32_t shard, room_ref room, std::string_view name) {
+  auto& known = attached_[shard];
+  if (room.index >= known.size()) known.resize(room.index + 1);
+  auto [found, made] = rooms_.try_emplace(std::string{name});
+  if (made) {
+    found->second = std::make_unique<home_room>();
+    found->second->name = name;
+  }
+  home_room* home = found->second.get();
+  known[room.index] = {room.generation, home};
+  home->branches.push_back({shard, room, 0});
+}
+
+void home_table::detach(std::uint32_t shard, room_ref room) {
+  home_room* home = room_of(shard, room);
+  if (home == nullptr) return;
+  attached_[shard][room.index] = {};
+  std::erase_if(home->branches, [&](const home_room::branch& b) { return b.shard == shard; });
+  if (!home->branches.empty() || home->dirty) return;
+  home->log.let_go(chunks_);
+  rooms_.erase(rooms_.find(home->name));
+}
+
+void home_table::set_members(std::uint32_t shard, room_ref room, std::uint32_t members) {
+  home_room* home = room_of(shard, room);
+  if (home == nullptr) return;
+  for (home_room::branch& b : home->branches)
+    if (b.shard == shard) b.members = members;
+}
+
+void home_table::publish(std::uint32_t shard, const publish_message& head, std::span<const std::byte> payload) {
+  home_room* home = room_of(shard, head.room);
+  if (home == nullptr) return;
+  home->log.append(chunks_, head.op, payload, head.author, head.author_hears);
+  if (head.report_id != 0) home->reports.push_back({shard, head.report_id});
+  if (home->dirty) return;
+  home->dirty = true;
+  dirty_.push_back(home);
+}
+
+bool home_table::claim_name(std::uint32_t shard, room_ref room, std::string_view name, std::uint64_t connection) {
+  home_room* home = room_of(shard, room);
+  return home != nullptr && home->names.try_emplace(std::string{name}, connection).second;
+}
+
+void home_table::release_name(std::uint32_t shard, room_ref room, std::string_view name, std::uint64_t connection) {
+  home_room* home = room_of(shard, room);
+  if (home == nullptr) return;
+  const auto found = home->names.find(std::string{name});
+  if (found != home->names.end() && found->second == connection) home->names.erase(found);
+}
+
+std::uint64_t home_table::find_name(std::uint32_t shard, room_ref room, std::string_view name) const {
+  const home_room* home = room_of(shard, room);
+  if (home == nullptr) return 0;
+  const auto found = home->names.find(std::string{name});
+  return found == home->names.end() ? 0 : found->second;
+}
+
+void home_table::publish_spans() {
+  // What a delivery makes a member say (it may be closed, and say that it left) waits for the next turn.
+  publishing_.swap(dirty_);
+  for (home_room* home : publishing_) {
+    home->dirty = false;
+    spans_.clear();
+    home->log.take_unpublished(spans_);
+    targets_.clear();
+    for (const home_room::branch& b : home->branches)
+      if (b.members > 0) targets_.push_back(b);
+    const auto readers = static_cast<std::uint32_t>(targets_.size());
+    // All references are taken before the first span leaves: a fast reader must not see the chunk as free.
+    if (readers > 0)
+      for (const log_span& span : spans_) span.chunk->references.fetch_add(readers, std::memory_order_relaxed);
+    home->log.let_go(chunks_);
+    reports_.swap(home->reports);
+    for (const home_room::branch& b : targets_) {
+      for (const log_span& span : spans_) courier_.deliver(b.shard, shard_message::span, bytes_of(span_message{b.room, span}), {});
+      for (const home_room::wanted_report& wanted : reports_)
+        courier_.deliver(b.shard, shard_message::report_request, bytes_of(report_request_message{b.room, wanted.reporter, wanted.report_id}), {});
+    }
+    for (const home_room::wanted_report& wanted : reports_)
+      courier_.deliver(wanted.reporter, shard_message::report_expect, bytes_of(report_expect_message{wanted.report_id, readers}), {});
+    reports_.clear();
+    if (home->branches.empty() && !home->dirty) rooms_.erase(rooms_.find(home->name));
+  }
+  publishing_.clear();
+}
+
+const home_room* home_table::find(std::string_view name) const {
+  const auto found = rooms_.find(std::string{name});
+  return found == rooms_.end() ? nullptr : found->second.get();
+}
+
+} // namespace ringcast

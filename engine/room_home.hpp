@@ -1,0 +1,102 @@
+// The home of rooms: the one shard, chosen by the hash of a room's name, that writes the room's log and keeps the names of its members.
+//
+// What shards publish is appended at once and thereby ordered; at the end of the loop turn the new spans go to every shard that has
+// members of the room. One home_table a shard, on its thread.
+#pragma once
+
+#include "engine/connection_handle.hpp"
+#include "engine/room_log.hpp"
+#include "engine/shard_messages.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace ringcast {
+
+// How the home reaches a shard, itself included; the bytes are copied.
+class shard_courier {
+ public:
+  virtual void deliver(std::uint32_t to, shard_message kind, std::span<const std::byte> value, std::span<const std::byte> more) = 0;
+
+ protected:
+  ~shard_courier() = default;
+};
+
+struct home_room {
+  struct branch {
+    std::uint32_t shard;
+    room_ref room; // its name there
+    std::uint32_t members;
+  };
+  struct wanted_report {
+    std::uint32_t reporter;
+    std::uint32_t report_id;
+  };
+  std::string name;
+  room_log log;
+  std::vector<branch> branches;
+  std::unordered_map<std::string, std::uint64_t> names; // of members -> connection_handle
+  std::vector<wanted_report> reports;                   // asked for in this turn
+  bool dirty = false;
+
+  [[nodiscard]] std::uint32_t members() const;
+};
+
+class home_table {
+ public:
+  home_table(block_pool& blocks, shard_courier& courier, std::uint32_t shards) : chunks_(blocks), courier_(courier), attached_(shards) {}
+  ~home_table();
+
+  void attach(std::uint32_t shard, room_ref room, std::string_view name);
+  void detach(std::uint32_t shard, room_ref room);
+  void set_members(std::uint32_t shard, room_ref room, std::uint32_t members);
+  void publish(std::uint32_t shard, const publish_message& head, std::span<const std::byte> payload);
+
+  [[nodiscard]] bool claim_name(std::uint32_t shard, room_ref room, std::string_view name, std::uint64_t connection);
+  void release_name(std::uint32_t shard, room_ref room, std::string_view name, std::uint64_t connection);
+  [[nodiscard]] std::uint64_t find_name(std::uint32_t shard, room_ref room, std::string_view name) const;
+
+  // End of turn: what was appended goes to the shards with members; memory that every reader has left is taken back.
+  void publish_spans();
+  void reclaim() { chunks_.reclaim(); }
+  [[nodiscard]] std::size_t chunks_waiting() const { return chunks_.waiting(); }
+  [[nodiscard]] bool has_unpublished() const { return !dirty_.empty(); }
+
+  [[nodiscard]] const home_room* find(std::string_view name) const;
+  template <class Visit>
+  void for_each(Visit&& visit) const {
+    for (const auto& [name, room] : rooms_) visit(*room);
+  }
+  [[nodiscard]] std::size_t size() const { return rooms_.size(); }
+
+ private:
+  [[nodiscard]] home_room* room_of(std::uint32_t shard, room_ref room) const;
+
+  chunk_store chunks_;
+  shard_courier& courier_;
+  std::unordered_map<std::string, std::unique_ptr<home_room>> rooms_;
+  struct attachment {
+    std::uint32_t generation = 0;
+    home_room* room = nullptr;
+  };
+  std::vector<std::vector<attachment>> attached_; // [shard][index]
+  std::vector<home_room*> dirty_;
+  // Scratch of publish_spans.
+  std::vector<home_room*> publishing_;
+  std::vector<log_span> spans_;
+  std::vector<home_room::branch> targets_;
+  std::vector<home_room::wanted_report> reports_;
+};
+
+template <class T>
+std::span<const std::byte> bytes_of(const T& value) {
+  return {reinterpret_cast<const std::byte*>(&value), sizeof value};
+}
+
+} // namespace ringcast

@@ -1,0 +1,108 @@
+#include "engine/room_log.hpp"
+
+#include "proto/frame_header.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+namespace ringcast {
+
+namespace {
+
+// A chunk holds at least this and at most that, unless one message needs more.
+constexpr std::uint32_t chunk_bytes_min = 4096;
+constexpr std::uint32_t chunk_bytes_max = 256 * 1024;
+
+} // namespace
+
+chunk_store::~chunk_store() {
+  reclaim();
+  RINGCAST_ASSERT(retired_.empty());
+}
+
+log_chunk* chunk_store::take(std::size_t bytes_min) {
+  const block b = blocks_.take(bytes_min + sizeof(log_chunk));
+  auto* chunk = new (b.bytes) log_chunk;
+  chunk->capacity = b.capacity;
+  return chunk;
+}
+
+void chunk_store::retire(log_chunk* chunk) {
+  // The acquire pairs with the readers' release: their last reads are over before the bytes are written again.
+  if (chunk->references.load(std::memory_order_acquire) == 1)
+    free(chunk);
+  else
+    retired_.push_back(chunk);
+}
+
+void chunk_store::reclaim() {
+  std::erase_if(retired_, [this](log_chunk* chunk) {
+    if (chunk->references.load(std::memory_order_acquire) != 1) return false;
+    free(chunk);
+    return true;
+  });
+}
+
+void chunk_store::free(log_chunk* chunk) {
+  const std::uint32_t capacity = chunk->capacity;
+  chunk->~log_chunk();
+  blocks_.give_back({reinterpret_cast<std::byte*>(chunk), capacity});
+}
+
+std::uint64_t room_log::append(chunk_store& store, opcode op, std::span<const std::byte> payload, std::uint64_t author, bool author_hears) {
+  const std::size_t frame_bytes = frame_header_bytes(payload.size(), false) + payload.size();
+  if (tail_ == nullptr || tail_->room() < frame_bytes + sizeof(log_entry)) start_chunk(store, frame_bytes + sizeof(log_entry));
+  std::byte* out = tail_->data() + tail_->data_end;
+  const std::size_t header_bytes = write_frame_header(out, op, payload.size());
+  if (!payload.empty()) std::memcpy(out + header_bytes, payload.data(), payload.size());
+  tail_->data_end += static_cast<std::uint32_t>(frame_bytes);
+  tail_->entry(tail_->entries++) = {.end = tail_->data_end, .author_hears = author_hears, .author = author};
+  authors_deaf_ |= !author_hears;
+  return next_sequence_++;
+}
+
+log_span room_log::open_span() const {
+  return {.chunk = tail_,
+          .begin = published_,
+          .end = tail_->data_end,
+          .entry_begin = published_entries_,
+          .entry_end = tail_->entries,
+          .first_sequence = next_sequence_ - (tail_->entries - published_entries_),
+          .some_authors_deaf = authors_deaf_};
+}
+
+void room_log::start_chunk(chunk_store& store, std::size_t bytes_min) {
+  if (tail_ != nullptr) {
+    // The turn did not fit, so the next chunk is larger: one span costs a member less than two.
+    if (tail_->data_end > published_) {
+      finished_.push_back(open_span());
+      chunk_bytes_ = std::min(chunk_bytes_ * 4, chunk_bytes_max);
+    }
+    full_.push_back(tail_);
+  }
+  tail_ = store.take(std::max<std::size_t>(bytes_min, chunk_bytes_ - sizeof(log_chunk)));
+  published_ = published_entries_ = 0;
+  authors_deaf_ = false;
+}
+
+void room_log::take_unpublished(std::vector<log_span>& out) {
+  out.insert(out.end(), finished_.begin(), finished_.end());
+  finished_.clear();
+  if (tail_ == nullptr || tail_->data_end == published_) return;
+  out.push_back(open_span());
+  published_ = tail_->data_end;
+  published_entries_ = tail_->entries;
+  authors_deaf_ = false;
+}
+
+void room_log::let_go(chunk_store& store) {
+  for (log_chunk* chunk : full_) store.retire(chunk);
+  full_.clear();
+  if (tail_ == nullptr) return;
+  if (tail_->data_end < chunk_bytes_ / 8 && chunk_bytes_ > chunk_bytes_min) chunk_bytes_ /= 2;
+  store.retire(tail_);
+  tail_ = nullptr;
+}
+
+} // namespace ringcast

@@ -1,0 +1,353 @@
+#include "engine/room_table.hpp"
+
+#include "engine/shard.hpp"
+
+#include <algorithm>
+
+namespace ringcast {
+
+room_table::room_table(shard& owner, std::uint32_t shard_index, std::uint32_t shards, std::uint64_t lag_bytes_max, slow_consumer policy)
+    : shard_(owner), index_(shard_index), shards_(shards), lag_bytes_max_(lag_bytes_max), policy_(policy) {}
+
+room_table::~room_table() { clear(); }
+
+std::uint32_t room_table::home_of(std::string_view name) const {
+  // FNV-1a: the same on every shard, and names are short.
+  std::uint64_t hash = 14695981039346656037ull;
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ull;
+  return static_cast<std::uint32_t>((hash ^ hash >> 32) % shards_);
+}
+
+room& room_table::at(std::string_view name) {
+  if (const auto found = by_name_.find(name); found != by_name_.end()) return *found->second;
+  if (free_.empty()) {
+    free_.push_back(static_cast<std::uint32_t>(rooms_.size()));
+    rooms_.push_back(std::make_unique<room>());
+  }
+  const std::uint32_t index = free_.back();
+  free_.pop_back();
+  const std::uint32_t generation = rooms_[index]->generation + 1;
+  rooms_[index] = std::make_unique<room>();
+  room& r = *rooms_[index];
+  r.name = name;
+  r.index = index;
+  r.generation = generation;
+  r.home_shard = home_of(name);
+  by_name_.emplace(r.name, &r);
+  shard_.deliver(r.home_shard, shard_message::attach_room, bytes_of(room_ref{index, generation}), std::as_bytes(std::span{name}));
+  // Nobody sits in it yet; if that is still so at the end of a later turn, it goes.
+  r.listed_empty = true;
+  empty_.push_back(&r);
+  return r;
+}
+
+room* room_table::find(room_ref ref) {
+  if (ref.index >= rooms_.size()) return nullptr;
+  room* r = rooms_[ref.index].get();
+  return r->generation == ref.generation && !r->name.empty() ? r : nullptr;
+}
+
+membership* room_table::seat_of(connection& c, const room& r) {
+  for (membership* seat = c.memberships; seat != nullptr; seat = seat->next)
+    if (seat->where == &r) return seat;
+  return nullptr;
+}
+
+membership& room_table::join(connection& c, room& r, bool hears_itself) {
+  if (membership* seat = seat_of(c, r)) return *seat;
+  auto* seat = new membership;
+  seat->where = &r;
+  seat->hears_itself = hears_itself;
+  const std::uint32_t before = r.members();
+  seat->next = c.memberships;
+  c.memberships = seat;
+  // A second room makes every send of this connection a gathered one.
+  const bool several = seat->next != nullptr;
+  if (several && !c.always_gathered) {
+    c.always_gathered = true;
+    update_gathered(c);
+  }
+  if (c.behind != nullptr)
+    fall_behind(c, *seat, r.end);
+  else
+    add_to_keeping_up(r, c, *seat);
+  members_changed(r, before);
+  return *seat;
+}
+
+void room_table::leave(connection& c, room& r) {
+  membership** link = &c.memberships;
+  while (*link != nullptr && (*link)->where != &r) link = &(*link)->next;
+  membership* seat = *link;
+  if (seat == nullptr) return;
+  const std::uint32_t before = r.members();
+  if (seat->behind != nullptr)
+    remove_from_laggards(r, *seat);
+  else
+    remove_from_keeping_up(r, *seat);
+  *link = seat->next;
+  if (seat->name != nullptr)
+    shard_.deliver(r.home_shard, shard_message::release_name,
+                   bytes_of(name_message{{r.index, r.generation}, shard_.handle_of(c).value}), std::as_bytes(std::span{*seat->name}));
+  delete seat;
+  members_changed(r, before);
+}
+
+void room_table::leave_all(connection& c) {
+  while (c.memberships != nullptr) leave(c, *c.memberships->where);
+}
+
+void room_table::add_to_keeping_up(room& r, connection& c, membership& seat) {
+  seat.index = static_cast<std::uint32_t>(r.keeping_up.size());
+  const bool gathered = c.always_gathered || c.gather != connection::no_gather;
+  r.keeping_up.push_back({.socket = c.socket, .slot = c.slot & 0x7fff'ffff, .gathered = gathered});
+}
+
+void room_table::remove_from_keeping_up(room& r, membership& seat) {
+  const std::uint32_t index = seat.index;
+  if (index + 1 != r.keeping_up.size()) {
+    r.keeping_up[index] = r.keeping_up.back();
+    seat_of(shard_.connections().at(r.keeping_up[index].slot), r)->index = index;
+  }
+  r.keeping_up.pop_back();
+}
+
+void room_table::remove_from_laggards(room& r, membership& seat) {
+  const std::uint32_t index = seat.behind->index;
+  r.laggards[index] = r.laggards.back();
+  r.laggards[index]->behind->index = index;
+  r.laggards.pop_back();
+  delete seat.behind;
+  seat.behind = nullptr;
+  if (!r.settling) {
+    r.settling = true;
+    settling_.push_back(&r);
+  }
+}
+
+lag& room_table::fall_behind(connection& c, membership& seat, std::uint64_t cursor) {
+  room& r = *seat.where;
+  if (seat.behind == nullptr) {
+    // A membership that is just being made is in neither list yet.
+    if (seat.index < r.keeping_up.size() && r.keeping_up[seat.index].slot == c.slot) remove_from_keeping_up(r, seat);
+    seat.behind = new lag;
+    seat.behind->who = &c;
+    seat.behind->index = static_cast<std::uint32_t>(r.laggards.size());
+    r.laggards.push_back(&seat);
+  }
+  seat.behind->cursor = cursor;
+  return *seat.behind;
+}
+
+void room_table::catch_up(connection& c, membership& seat) {
+  lag& l = *seat.behind;
+  room& r = *seat.where;
+  if (l.stop != lag::no_stop && l.cursor >= l.stop) {
+    // What the policy kept from it ends here; it goes on with the next message.
+    l.stop = lag::no_stop;
+    l.cursor = r.flushed;
+  }
+  RINGCAST_ASSERT(l.cursor >= r.flushed);
+  remove_from_laggards(r, seat);
+  add_to_keeping_up(r, c, seat);
+}
+
+void room_table::update_gathered(connection& c) {
+  for (membership* seat = c.memberships; seat != nullptr; seat = seat->next)
+    if (seat->behind == nullptr && seat->index < seat->where->keeping_up.size() && seat->where->keeping_up[seat->index].slot == c.slot)
+      seat->where->keeping_up[seat->index].gathered = c.always_gathered || c.gather != connection::no_gather;
+}
+
+void room_table::publish(room& r, const publish_message& message, std::span<const std::byte> payload) {
+  if (r.home_shard == index_) {
+    shard_.home().publish(index_, message, payload);
+    return;
+  }
+  if (payload.size() + sizeof message <= shard_.record_bytes_max()) {
+    shard_.deliver(r.home_shard, shard_message::publish, bytes_of(message), payload);
+    return;
+  }
+  auto* copy = new std::byte[payload.size()];
+  std::copy(payload.begin(), payload.end(), copy);
+  shard_.deliver(r.home_shard, shard_message::publish_large, bytes_of(publish_large_message{message, copy, payload.size()}), {});
+}
+
+void room_table::apply(const span_message& message) {
+  room* r = find(message.room);
+  if (r == nullptr || r->members() == 0) {
+    message.span.chunk->release();
+    if (r != nullptr) r->last_report = {};
+    return;
+  }
+  ++counters_.spans_applied;
+  window_span span;
+  static_cast<log_span&>(span) = message.span;
+  span.position = r->end;
+  r->window.push_back(span);
+  r->end = span.position_end();
+  r->next_sequence = span.first_sequence + span.frames();
+  if (!r->dirty) {
+    r->dirty = true;
+    dirty_.push_back(r);
+  }
+  broadcast_report report{.members = r->members(), .queued = static_cast<std::uint32_t>(r->keeping_up.size())};
+  if (!r->laggards.empty()) apply_policy(*r, span, report);
+  r->last_report = report;
+}
+
+// Looks at those that are behind; those that keep up are never looked at.
+void room_table::apply_policy(room& r, const window_span& span, broadcast_report& report) {
+  for (membership* seat : r.laggards) {
+    lag& l = *seat->behind;
+    const std::uint64_t behind = r.end - l.cursor + l.flying;
+    if (l.stop == lag::no_stop && behind <= lag_bytes_max_) {
+      ++report.queued;
+      continue;
+    }
+    switch (policy_) {
+    case slow_consumer::close:
+      ++report.dropped;
+      to_close_.push_back(l.who);
+      break;
+    case slow_consumer::drop_newest:
+      if (l.stop == lag::no_stop) l.stop = span.position;
+      l.lost += span.frames();
+      counters_.messages_lost_to_policy += span.frames();
+      ++report.dropped;
+      break;
+    case slow_consumer::drop_oldest: {
+      const std::uint64_t keep_from = r.end > lag_bytes_max_ ? frame_end_at_or_after(r, r.end - lag_bytes_max_) : 0;
+      // A single message above the bound is still the newest one: it stays.
+      const std::uint64_t cursor = std::max(l.cursor, std::min(keep_from, last_frame_begin(r)));
+      const std::uint64_t lost = sequence_at(r, cursor) - sequence_at(r, l.cursor);
+      l.cursor = cursor;
+      l.lost += lost;
+      counters_.messages_lost_to_policy += lost;
+      report.conflated += lost > 0;
+      ++report.queued;
+      break;
+    }
+    case slow_consumer::latest: {
+      const std::uint64_t cursor = std::max(l.cursor, last_frame_begin(r));
+      const std::uint64_t lost = sequence_at(r, cursor) - sequence_at(r, l.cursor);
+      l.cursor = cursor;
+      l.lost += lost;
+      counters_.messages_lost_to_policy += lost;
+      report.conflated += lost > 0;
+      ++report.queued;
+      break;
+    }
+    }
+  }
+  // Closing takes the member out of the list that was walked above.
+  for (connection* c : to_close_) {
+    ++counters_.members_closed_slow;
+    shard_.close_websocket(*c, static_cast<std::uint16_t>(close_code::try_again_later), "too slow: more is waiting than this room keeps");
+  }
+  to_close_.clear();
+}
+
+broadcast_report room_table::last_report(room_ref ref) {
+  const room* r = find(ref);
+  return r == nullptr ? broadcast_report{} : r->last_report;
+}
+
+void room_table::flushed() {
+  for (room* r : dirty_) {
+    r->dirty = false;
+    if (!r->settling) {
+      r->settling = true;
+      settling_.push_back(r);
+    }
+  }
+  dirty_.clear();
+}
+
+void room_table::settle() {
+  for (room* r : settling_) {
+    r->settling = false;
+    r->flushed_before = r->flushed;
+    trim(*r);
+  }
+  settling_.clear();
+}
+
+void room_table::trim(room& r) {
+  std::uint64_t needed_from = r.flushed;
+  bool some_stopped = false;
+  for (const membership* seat : r.laggards) {
+    if (seat->behind->stop != lag::no_stop)
+      some_stopped = true;
+    else
+      needed_from = std::min(needed_from, seat->behind->cursor);
+  }
+  if (!some_stopped) {
+    while (!r.window.empty() && r.window.front().position_end() <= needed_from) {
+      r.window.front().chunk->release();
+      r.window.pop_front();
+    }
+    return;
+  }
+  // A stopped member needs a piece in the middle, so the window may have holes.
+  std::erase_if(r.window, [&](const window_span& span) {
+    if (span.position_end() > needed_from) return false;
+    for (const membership* seat : r.laggards) {
+      const lag& l = *seat->behind;
+      if (l.stop != lag::no_stop && span.position < l.stop && span.position_end() > l.cursor) return false;
+    }
+    span.chunk->release();
+    return true;
+  });
+}
+
+void room_table::members_changed(room& r, std::uint32_t before) {
+  const std::uint32_t now = r.members();
+  if (now == 0 && !r.listed_empty) {
+    r.listed_empty = true;
+    empty_.push_back(&r);
+  }
+  // The home must know of the first member before anything that this member publishes arrives there. Other changes wait for the end of
+  // the turn, so that a thousand joins are one message.
+  if (before == 0 || now == 0 || r.home_shard == index_) {
+    send_member_count(r);
+  } else if (!r.member_count_changed) {
+    r.member_count_changed = true;
+    counts_changed_.push_back(&r);
+  }
+}
+
+void room_table::send_member_count(room& r) {
+  shard_.deliver(r.home_shard, shard_message::member_count, bytes_of(member_count_message{{r.index, r.generation}, r.members()}), {});
+}
+
+void room_table::end_turn() {
+  for (room* r : counts_changed_) {
+    r->member_count_changed = false;
+    send_member_count(*r);
+  }
+  counts_changed_.clear();
+  for (room*& r : empty_) {
+    if (r->members() > 0) {
+      r->listed_empty = false;
+      r = nullptr;
+    } else if (!r->dirty && !r->settling) {
+      for (const window_span& span : r->window) span.chunk->release();
+      r->window.clear();
+      shard_.deliver(r->home_shard, shard_message::detach_room, bytes_of(room_ref{r->index, r->generation}), {});
+      by_name_.erase(r->name);
+      r->name.clear();
+      free_.push_back(r->index);
+      r = nullptr;
+    }
+  }
+  std::erase(empty_, nullptr);
+}
+
+void room_table::clear() {
+  for (auto& r : rooms_) {
+    for (const window_span& span : r->window) span.chunk->release();
+    r->window.clear();
+  }
+}
+
+} // namespace ringcast

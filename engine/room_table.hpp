@@ -1,0 +1,92 @@
+// The rooms as one shard sees them: which of its connections sit in which room, and the part of each room's log that they still need.
+//
+// A room is attached to its home shard when it is first named here and detached when nobody here needs it any more.
+#pragma once
+
+#include "engine/room.hpp"
+#include "engine/room_home.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace ringcast {
+
+class shard;
+
+struct room_counters {
+  std::uint64_t spans_applied = 0;
+  std::uint64_t members_closed_slow = 0;
+  std::uint64_t messages_lost_to_policy = 0;
+};
+
+class room_table {
+ public:
+  room_table(shard& owner, std::uint32_t shard_index, std::uint32_t shards, std::uint64_t lag_bytes_max, slow_consumer policy);
+  ~room_table();
+
+  [[nodiscard]] room& at(std::string_view name);
+  [[nodiscard]] std::uint32_t home_of(std::string_view name) const;
+
+  // The connection takes a seat and hears what is published from now on. A connection sits in a room at most once.
+  membership& join(connection& c, room& r, bool hears_itself);
+  void leave(connection& c, room& r);
+  void leave_all(connection& c);
+  [[nodiscard]] static membership* seat_of(connection& c, const room& r);
+
+  // Hands a message to the room's home. It comes back as a span.
+  void publish(room& r, const publish_message& message, std::span<const std::byte> payload);
+
+  // From the home.
+  void apply(const span_message& message);
+  [[nodiscard]] broadcast_report last_report(room_ref ref);
+
+  // A member's send fell short: it becomes a laggard that goes on at `cursor`.
+  lag& fall_behind(connection& c, membership& seat, std::uint64_t cursor);
+  // A laggard has been sent everything up to the last flush: it keeps up again.
+  void catch_up(connection& c, membership& seat);
+
+  // After a connection's always_gathered has changed.
+  void update_gathered(connection& c);
+
+  // The rooms with something to send in this turn; the outbox serves them and then calls flushed().
+  [[nodiscard]] std::vector<room*>& dirty() { return dirty_; }
+  void flushed();
+  // The failed sends of the last flush are known: lets go of what nobody needs any more.
+  void settle();
+  [[nodiscard]] bool has_unsettled() const { return !settling_.empty() || !empty_.empty(); }
+  // End of turn: tells homes about members, and lets go of rooms without any.
+  void end_turn();
+
+  [[nodiscard]] const room_counters& counters() const { return counters_; }
+  [[nodiscard]] std::size_t size() const { return by_name_.size(); }
+  // Server stop: drops every window. Connections have left before.
+  void clear();
+
+ private:
+  [[nodiscard]] room* find(room_ref ref);
+  void apply_policy(room& r, const window_span& span, broadcast_report& report);
+  void remove_from_keeping_up(room& r, membership& seat);
+  void add_to_keeping_up(room& r, connection& c, membership& seat);
+  void remove_from_laggards(room& r, membership& seat);
+  void members_changed(room& r, std::uint32_t before);
+  void send_member_count(room& r);
+  void trim(room& r);
+
+  shard& shard_;
+  std::uint32_t index_;
+  std::uint32_t shards_;
+  std::uint64_t lag_bytes_max_;
+  slow_consumer policy_;
+  std::unordered_map<std::string_view, room*> by_name_; // views of room::name
+  std::vector<std::unique_ptr<room>> rooms_;            // by index; a free place keeps its room object for its generation
+  std::vector<std::uint32_t> free_;
+  std::vector<room*> dirty_, settling_, counts_changed_, empty_;
+  std::vector<connection*> to_close_; // scratch of apply_policy
+  room_counters counters_;
+};
+
+} // namespace ringcast

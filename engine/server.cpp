@@ -1,0 +1,199 @@
+#include "engine/server.hpp"
+
+#include "engine/inbox.hpp"
+#include "engine/log.hpp"
+#include "engine/mesh.hpp"
+#include "engine/shard.hpp"
+#include "engine/socket.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <latch>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+namespace ringcast {
+
+struct server::shard_thread {
+  std::unique_ptr<inbox> from_threads;
+  std::unique_ptr<shard> own;
+  std::vector<int> listeners;
+  std::thread thread;
+  std::string failure;
+  std::atomic<bool> accepting{false};
+};
+
+namespace {
+
+std::vector<int> usable_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::vector<int> cores;
+  if (sched_getaffinity(0, sizeof set, &set) == 0)
+    for (int core = 0; core < CPU_SETSIZE; ++core)
+      if (CPU_ISSET(core, &set)) cores.push_back(core);
+  if (cores.empty()) cores.push_back(0);
+  return cores;
+}
+
+void pin_to(int core) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(core, &set);
+  pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+}
+
+// A connection is a descriptor; the soft limit is a default for programs that use select().
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+} // namespace
+
+server::server(server_options options) : options_(std::move(options)) {}
+
+server::~server() {
+  stop();
+  wait();
+  for (auto& t : threads_)
+    for (const int listener : t->listeners) close_now(listener);
+  if (finished_event_ >= 0) ::close(finished_event_);
+}
+
+std::expected<void, start_failure> server::open_listeners() {
+  for (const std::string& text : options_.listen) {
+    auto address = parse_address(text);
+    if (!address) return std::unexpected(start_failure{address.error()});
+    if (const auto free = check_port_is_free(*address); !free) return std::unexpected(start_failure{free.error()});
+    for (std::uint32_t i = 0; i < shard_count_; ++i) {
+      const auto listener = listen_on(*address, static_cast<int>(options_.backlog));
+      if (!listener) return std::unexpected(start_failure{listener.error()});
+      threads_[i]->listeners.push_back(*listener);
+      // With port 0 the first shard's socket gets one, and the others share it.
+      if (address->port() == 0) *address = local_address_of(*listener);
+    }
+    addresses_.push_back(address->text());
+  }
+  return {};
+}
+
+std::expected<void, start_failure> server::start() {
+  RINGCAST_ASSERT(threads_.empty());
+  raise_descriptor_limit();
+  const std::vector<int> cores = usable_cores();
+  shard_count_ = options_.shards != 0 ? options_.shards : static_cast<std::uint32_t>(cores.size());
+  if (shard_count_ > connection_handle::shards_max)
+    return std::unexpected(start_failure{fmt::format("{} shards are more than the {} there can be", shard_count_, connection_handle::shards_max)});
+  for (std::uint32_t i = 0; i < shard_count_; ++i) threads_.push_back(std::make_unique<shard_thread>());
+  {
+    // Asked on this thread first, so that the answer to "may io_uring be used" does not depend on ports.
+    const auto probe = ring::open({.submission_entries = 8, .completion_entries = 16});
+    if (!probe) return std::unexpected(start_failure{probe.error(), 3});
+  }
+  if (auto opened = open_listeners(); !opened) return opened;
+
+  mesh_ = std::make_unique<mesh>(shard_count_, mesh_lane_bytes);
+  finished_event_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  std::latch started{static_cast<std::ptrdiff_t>(shard_count_)};
+  running_ = shard_count_;
+  for (std::uint32_t i = 0; i < shard_count_; ++i) {
+    shard_thread& t = *threads_[i];
+    t.from_threads = std::make_unique<inbox>(mesh_->bell(i), inbox_bytes);
+    const int core = shard_count_ <= cores.size() ? cores[i] : -1;
+    t.thread = std::thread([this, &t, &started, i, core] {
+      if (core >= 0) pin_to(core);
+      pthread_setname_np(pthread_self(), fmt::format("shard-{}", i).c_str());
+      auto opened = ring::open({});
+      if (opened) {
+        const shard_options options{.limits = options_.limits, .policy = options_.policy, .coalesce_wait_us = options_.coalesce_wait_us};
+        t.own = std::make_unique<shard>(i, options, *mesh_, *t.from_threads, router_, std::move(*opened));
+        for (const int listener : t.listeners) t.own->add_listener(listener);
+        t.listeners.clear();
+      } else {
+        t.failure = opened.error();
+      }
+      started.arrive_and_wait();
+      if (t.own != nullptr) {
+        do t.accepting.store(t.own->is_accepting() && !stopping_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+        while (t.own->turn());
+      }
+      t.from_threads->close();
+      if (running_.fetch_sub(1) == 1) {
+        const std::uint64_t one = 1;
+        (void)!::write(finished_event_, &one, sizeof one);
+      }
+    });
+  }
+  started.wait();
+  for (auto& t : threads_)
+    if (!t->failure.empty()) {
+      const start_failure failure{t->failure, 3};
+      stop();
+      wait();
+      return std::unexpected(failure);
+    }
+  return {};
+}
+
+void server::stop() {
+  if (mesh_ == nullptr) return;
+  stopping_ = true;
+  for (auto& t : threads_)
+    if (t->from_threads != nullptr) (void)t->from_threads->push(static_cast<std::uint32_t>(shard_message::stop), {});
+}
+
+void server::wait() {
+  for (auto& t : threads_)
+    if (t->thread.joinable()) t->thread.join();
+  // Shards go only when no thread can send to them any more, one after the other: chunks of logs are freed by the homes that made them.
+  for (auto& t : threads_)
+    if (t->own != nullptr) t->own->drop_rooms();
+  for (auto& t : threads_) t->own.reset();
+}
+
+bool server::is_ready() const {
+  return std::ranges::all_of(threads_, [](const auto& t) { return t->accepting.load(std::memory_order_relaxed); });
+}
+
+int server::run() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  const int signal_descriptor = signalfd(-1, &signals, SFD_CLOEXEC);
+  if (const auto started = start(); !started) {
+    std::fprintf(stderr, "%s\n", started.error().why.c_str());
+    return started.error().exit_code;
+  }
+  for (const std::string& address : addresses_) log_info("listening on {} with {} shard(s)", address, shard_count_);
+  int signals_seen = 0;
+  while (true) {
+    pollfd waited[2] = {{signal_descriptor, POLLIN, 0}, {finished_event_, POLLIN, 0}};
+    if (::poll(waited, 2, -1) < 0 && errno != EINTR) break;
+    if ((waited[1].revents & POLLIN) != 0) break;
+    if ((waited[0].revents & POLLIN) == 0) continue;
+    signalfd_siginfo seen{};
+    (void)!::read(signal_descriptor, &seen, sizeof seen);
+    if (++signals_seen == 2) ::_exit(1);
+    log_info("closing every connection");
+    stop();
+  }
+  wait();
+  ::close(signal_descriptor);
+  return 0;
+}
+
+} // namespace ringcast

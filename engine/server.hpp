@@ -1,0 +1,83 @@
+// A server: shards on their threads, the mesh between them, and the routes that they all serve.
+//
+//   server s{{.listen = {"127.0.0.1:8080"}}};
+//   s.routes().add("/echo", websocket_endpoint{.on_message = [](websocket_ref ws, const message_view& m) { ws.send(m); }});
+//   return s.run();
+#pragma once
+
+#include "engine/http_router.hpp"
+#include "engine/limits.hpp"
+#include "engine/room.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace ringcast {
+
+class inbox;
+class mesh;
+class shard;
+
+struct server_options {
+  std::vector<std::string> listen = {"127.0.0.1:8080"}; // numeric ADDRESS:PORT, [IPV6]:PORT; port 0 takes a free one
+  std::uint32_t shards = 0;                             // 0: one for each core that this process may use
+  server_limits limits;
+  slow_consumer policy = slow_consumer::close;
+  // Under load a shard may wait this long for more to arrive, so that each send carries more. It never waits at low load; 0 switches it off.
+  std::uint32_t coalesce_wait_us = 50;
+  std::uint32_t backlog = 4096; // of each listening socket; the kernel caps it at net.core.somaxconn
+};
+
+// Why a server did not start, with the exit code that its program should end with.
+struct start_failure {
+  std::string why;   // one sentence
+  int exit_code = 2; // 2: the options or the address; 3: io_uring is refused
+};
+
+class server {
+ public:
+  explicit server(server_options options = {});
+  ~server(); // stops and waits
+  server(const server&) = delete;
+  server& operator=(const server&) = delete;
+
+  // Before start(). Handlers run on every shard's thread.
+  [[nodiscard]] http_router& routes() { return router_; }
+
+  // Opens the listening sockets and starts the shards; returns when they accept connections.
+  [[nodiscard]] std::expected<void, start_failure> start();
+  // Any thread: connections are closed with 1001. wait() returns when all are gone, at the latest after the close timeout.
+  void stop();
+  void wait();
+
+  // start(), then serves until SIGTERM or SIGINT, then stops; a second signal ends the process at once. Returns the exit code, after one
+  // sentence on standard error if it did not start.
+  [[nodiscard]] int run();
+
+  // The addresses that are listened on, with the ports that were really taken. After start().
+  [[nodiscard]] const std::vector<std::string>& addresses() const { return addresses_; }
+  // Any thread: new connections are accepted.
+  [[nodiscard]] bool is_ready() const;
+  [[nodiscard]] std::uint32_t shard_count() const { return shard_count_; }
+
+ private:
+  struct shard_thread;
+  [[nodiscard]] std::expected<void, start_failure> open_listeners();
+
+  server_options options_;
+  http_router router_;
+  std::uint32_t shard_count_ = 0;
+  std::vector<std::string> addresses_;
+  std::unique_ptr<mesh> mesh_;
+  std::vector<std::unique_ptr<shard_thread>> threads_;
+  std::atomic<bool> stopping_{false};
+  std::atomic<std::uint32_t> running_{0};
+  int finished_event_ = -1; // an eventfd, written when the last shard has ended
+};
+
+} // namespace ringcast

@@ -1,0 +1,168 @@
+#include "engine/shard.hpp"
+
+#include "engine/clock.hpp"
+#include "engine/socket.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace ringcast {
+
+shard::shard(std::uint32_t index, const shard_options& options, mesh& between, inbox& from_threads, const http_router& router,
+             std::unique_ptr<ring> r)
+    : index_(index), options_(options), mesh_(between), port_(between, index), inbox_(from_threads), router_(router), ring_(std::move(r)),
+      buffers_(*ring_, blocks_, receive_buffers, receive_buffer_bytes), timers_(ringcast::now_ms()),
+      home_(blocks_, *this, between.shard_count()), rooms_(*this, index, between.shard_count(), options.limits.send_queue_bytes_max, options.policy),
+      outbox_(*this, *ring_, blocks_), now_ms_(ringcast::now_ms()) {
+  reserve_descriptor_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+shard::~shard() {
+  for (const int listener : listeners_)
+    if (listener >= 0) close_now(listener);
+  if (reserve_descriptor_ >= 0) close_now(reserve_descriptor_);
+  blocks_.give_back(hot_);
+}
+
+void shard::drop_rooms() {
+  // Spans that other shards sent and that were not applied any more: their chunks go home.
+  const auto drop = [&](std::uint32_t from, std::uint32_t kind, std::span<const std::byte> bytes) {
+    if (static_cast<shard_message>(kind) == shard_message::span) on_message(from, kind, bytes);
+  };
+  mesh_.drain(index_, drop, SIZE_MAX);
+  rooms_.clear();
+  outbox_.settle();
+  home_.reclaim();
+}
+
+void shard::add_listener(int listener) {
+  listeners_.push_back(listener);
+  accept_armed_.push_back(false);
+}
+
+void shard::run() {
+  while (turn()) {}
+}
+
+bool shard::turn() {
+  if (!doorbell_armed_) {
+    doorbell_armed_ = true;
+    ring_->arm_doorbell({operation::doorbell}, mesh_.bell(index_).fd(), &doorbell_value_);
+  }
+  for (std::uint32_t i = 0; i < listeners_.size(); ++i)
+    if (listeners_[i] >= 0 && !accept_armed_[i] && !accept_failing_) arm_accept(i);
+
+  ring_->submit_and_wait(plan_wait());
+  mesh_.bell(index_).awake();
+  ++counters_.turns;
+  now_ms_ = ringcast::now_ms();
+
+  // What did not fit into a lane holds back everything that would make more of it; see mesh_port.
+  port_.flush();
+  ring_->for_each_completion([this](const completion& done) { dispatch(done); });
+  // The failures of the last flush stand before all other completions, so they are known now.
+  outbox_.settle();
+  rooms_.settle();
+  home_.reclaim();
+  shut_down_finished();
+
+  mesh_.drain(
+      index_, [this](std::uint32_t from, std::uint32_t kind, std::span<const std::byte> bytes) { on_message(from, kind, bytes); },
+      records_per_turn_max);
+  inbox_.drain([this](std::uint32_t kind, std::span<const std::byte> bytes) { on_message(index_, kind, bytes); }, records_per_turn_max);
+  receive_again();
+  timers_.expire(now_ms_, [this](timer_node& node) { on_timer(node); });
+  release_ended();
+
+  home_.publish_spans();
+  outbox_.flush();
+  rooms_.end_turn();
+  // The kernel gets its buffers back behind the sends that read from them: both are taken up by the next submit.
+  buffers_.recycle();
+  rearm_parked();
+  port_.flush();
+  return !(stopping_ && (connections_.used() == 0 || stop_now_));
+}
+
+void shard::dispatch(const completion& done) {
+  switch (done.tag.op) {
+  case operation::receive: return on_receive(done.tag, done);
+  case operation::inline_send: return outbox_.on_inline_send_failed(done.tag, done.result);
+  case operation::member_send: return outbox_.on_member_send_failed(done.tag, done.result);
+  case operation::send: {
+    connection* c = connections_.find(done.tag.slot, done.tag.generation);
+    RINGCAST_ASSERT(c != nullptr);
+    return outbox_.on_send(*c, done.result);
+  }
+  case operation::poll_receive: return on_poll(done.tag, done);
+  case operation::accept: return on_accept(done.tag, done);
+  case operation::doorbell: return on_doorbell();
+  case operation::none:
+  case operation::cancel:
+  case operation::connect:
+  case operation::rearm_accept: return;
+  }
+}
+
+void shard::on_doorbell() { doorbell_armed_ = false; }
+
+bool shard::has_work() const {
+  return port_.has_work() || inbox_.has_records() || !poll_again_.empty() || !input_again_.empty() || !parked_.empty() || !finishing_.empty() ||
+         !ended_.empty() || home_.has_unpublished();
+}
+
+wait_plan shard::plan_wait() {
+  doorbell& bell = mesh_.bell(index_);
+  bell.prepare_sleep();
+  if (has_work()) {
+    bell.awake();
+    return {.timeout_ns = 0};
+  }
+  wait_plan plan{.timeout_ns = UINT64_MAX};
+  const std::uint64_t next = timers_.next_deadline_ms();
+  if (next != timer_wheel::never) plan.timeout_ns = next > now_ms_ ? (next - now_ms_) * 1'000'000 : 1;
+  // What the last flush left to settle is settled within a millisecond even if nothing happens.
+  if (rooms_.has_unsettled()) plan.timeout_ns = std::min<std::uint64_t>(plan.timeout_ns, 1'000'000);
+  if (options_.coalesce_wait_us != 0 && outbox_.sends_of_last_flush() >= busy_turn_sends) {
+    // Under load a short wait makes the next turn's sends fewer and larger; the batch ends it early.
+    plan.min_wait_us = options_.coalesce_wait_us;
+    plan.batch = outbox_.sends_of_last_flush();
+  }
+  return plan;
+}
+
+connection* shard::find(connection_handle handle) {
+  if (handle.shard() != index_ || !handle) return nullptr;
+  return connections_.find(handle.slot(), handle.generation());
+}
+
+void shard::begin_stop() {
+  if (stopping_) {
+    stop_now_ = true;
+    return;
+  }
+  stopping_ = true;
+  for (int& listener : listeners_) {
+    if (listener < 0) continue;
+    // Shutting a listener down ends its multishot accept; the descriptor goes behind it.
+    shut_down(listener);
+    ring_->arm_close(listener);
+    listener = -1;
+  }
+  connections_.for_each([this](connection& c) {
+    if (c.phase == connection_phase::websocket) {
+      if (c.is_open_websocket()) close_websocket(c, static_cast<std::uint16_t>(close_code::going_away), "the server is going away");
+    } else if (c.phase == connection_phase::http) {
+      if (c.answering)
+        c.keep_alive = false;
+      else
+        finish(c);
+    }
+  });
+  // A Close frame that nobody answers is given up after the close timeout; this bounds the whole.
+  timers_.arm(stop_timer_, now_ms_ + options_.limits.close_timeout_ms + linger_ms);
+}
+
+} // namespace ringcast

@@ -1,0 +1,230 @@
+// One core's worth of server: a ring, its receive buffers, its connections, its rooms, its timers. Everything in it belongs to one thread,
+// which runs the loop; other shards reach it through the mesh, every other thread through its inbox.
+//
+// A loop turn:  submit what the last turn prepared and wait -> completions -> mesh and inbox -> timers -> publish -> flush.
+// Callbacks and received messages never send: they append output, and the flush at the end of the turn sends it.
+#pragma once
+
+#include "engine/buffer_ring.hpp"
+#include "engine/connection.hpp"
+#include "engine/events.hpp"
+#include "engine/http_router.hpp"
+#include "engine/inbox.hpp"
+#include "engine/limits.hpp"
+#include "engine/mesh.hpp"
+#include "engine/outbox.hpp"
+#include "engine/ring.hpp"
+#include "engine/room_home.hpp"
+#include "engine/room_table.hpp"
+#include "engine/timer_wheel.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace ringcast {
+
+struct shard_options {
+  server_limits limits;
+  slow_consumer policy = slow_consumer::close;
+  std::uint32_t coalesce_wait_us = 0; // the longest wait for more under load; 0: never
+};
+
+struct shard_counters {
+  std::uint64_t turns = 0;
+  std::uint64_t accepted = 0;
+  std::uint64_t refused = 0;
+  std::uint64_t messages = 0;
+  std::uint64_t violations = 0;
+  std::uint64_t handlers_failed = 0;
+  std::uint64_t receives_parked = 0;
+};
+
+// The answers to room_query, joined.
+struct room_listing {
+  bool found = false;
+  std::uint32_t members = 0;
+  std::string text; // of a single room: its members' names as JSON strings; of all rooms: JSON objects; joined by commas
+};
+
+class shard final : public shard_courier {
+ public:
+  shard(std::uint32_t index, const shard_options& options, mesh& between, inbox& from_threads, const http_router& router,
+        std::unique_ptr<ring> r);
+  ~shard();
+  shard(const shard&) = delete;
+  shard& operator=(const shard&) = delete;
+
+  // Takes over a listening socket. Before run().
+  void add_listener(int listener);
+
+  // The loop: returns when the shard was told to stop and its last connection is gone.
+  void run();
+  // One turn of it. Returns false when the shard is done. Waits only if nothing is left to do.
+  bool turn();
+  // Every connection is closed with 1001; turn() returns false once the last is gone, or after the close timeout.
+  void begin_stop();
+  // All shards have ended: lets go of other shards' memory, before the first of them is destroyed.
+  void drop_rooms();
+
+  [[nodiscard]] std::uint32_t index() const { return index_; }
+  [[nodiscard]] bool is_accepting() const { return !accept_failing_; }
+  [[nodiscard]] const shard_counters& counters() const { return counters_; }
+  [[nodiscard]] std::uint32_t connection_count() const { return connections_.used(); }
+
+  // --- for connections and their handlers ---
+  [[nodiscard]] connection* find(connection_handle handle);
+  [[nodiscard]] connection_handle handle_of(const connection& c) const { return connection_handle::make(index_, c.generation, c.slot); }
+  send_result send(connection& c, opcode op, std::span<const std::byte> payload);
+  send_result send_in_place(connection& c, const message_view& message);
+  send_result publish(connection& c, room& r, opcode op, std::span<const std::byte> payload);
+  void close_websocket(connection& c, std::uint16_t code, std::string_view reason);
+  void respond(connection& c, http_status status, std::string_view content_type, std::string_view body, std::string_view extra_headers);
+  // Publishes and calls back with what became of it on every shard.
+  void publish_with_report(std::string_view room_name, opcode op, std::span<const std::byte> payload,
+                           std::function<void(const broadcast_report&)> on_report);
+  // Asks the home of one room, or of all with an empty name.
+  void query_rooms(std::string_view room_name, std::function<void(const room_listing&)> on_answer);
+
+  // --- for the shard's own parts ---
+  [[nodiscard]] connection_table& connections() { return connections_; }
+  [[nodiscard]] room_table& rooms() { return rooms_; }
+  [[nodiscard]] home_table& home() { return home_; }
+  [[nodiscard]] outbox& output() { return outbox_; }
+  [[nodiscard]] std::uint32_t record_bytes_max() const { return mesh_.record_bytes_max(); }
+  void deliver(std::uint32_t to, shard_message kind, std::span<const std::byte> value, std::span<const std::byte> more) override;
+  void on_output_failed(connection& c) { end(c, 1006, "the connection was lost"); }
+  void on_output_progress(connection& c);
+  void note_send_progress(connection& c);
+  void release_if_done(connection& c);
+  [[nodiscard]] const server_limits& limits() const { return options_.limits; }
+  [[nodiscard]] block_pool& blocks() { return blocks_; }
+
+ private:
+  // shard.cpp: the loop
+  void dispatch(const completion& done);
+  [[nodiscard]] wait_plan plan_wait();
+  [[nodiscard]] bool has_work() const;
+  void on_doorbell();
+
+  // shard_receive.cpp: accepting and receiving
+  void arm_accept(std::uint32_t listener);
+  void on_accept(op_tag tag, const completion& done);
+  void refuse_one(int listener);
+  void open(int socket, std::uint32_t listener);
+  void arm_receive(connection& c);
+  void on_receive(op_tag tag, const completion& done);
+  void on_poll(op_tag tag, const completion& done);
+  void receive_hot(connection& c);
+  void receive_again();
+  void rearm_parked();
+  void pause_receive(connection& c);
+  void resume_receive(connection& c);
+  void read_large_frames_hot(connection& c);
+  void on_end_of_stream(connection& c);
+  void consume(connection& c, std::span<std::byte> bytes);
+  struct consumed {
+    std::size_t bytes = 0;      // handled
+    std::uint64_t wanted = 0;   // how many bytes from there are needed to go on
+    bool stopped = false;       // the rest is not wanted now: the connection ends, or an answer is being prepared
+  };
+  [[nodiscard]] consumed consume_once(connection& c, std::span<std::byte> bytes);
+  void keep_partial(connection& c, std::span<const std::byte> bytes, std::uint64_t wanted);
+  void free_partial(connection& c);
+  void resume_input(connection& c);
+
+  // shard_websocket.cpp: frames and messages
+  [[nodiscard]] consumed consume_frames(connection& c, std::span<std::byte> bytes);
+  void on_frame(connection& c, const frame& f);
+  void on_message(connection& c, const assembled& m, bool in_receive_buffer);
+  void on_control(connection& c, const assembled& m);
+  void on_violation(connection& c, violation broken);
+  void send_close(connection& c, std::uint16_t code, std::string_view reason);
+  template <class Call>
+  void call_handler(connection& c, Call&& call);
+
+  // shard_http.cpp: requests, answers, upgrades
+  [[nodiscard]] consumed consume_http(connection& c, std::span<std::byte> bytes);
+  void on_request(connection& c, const request_head& head, std::span<const std::byte> body);
+  void on_upgrade(connection& c, const http_request& request, const websocket_endpoint& endpoint);
+  void finish_upgrade(connection& c, bool granted);
+  void refuse_request(connection& c, http_status status, std::string_view why);
+  void open_websocket(connection& c);
+  void append_output(connection& c, std::string_view text);
+
+  // shard_close.cpp: the steps of an end, and timers
+  void finish(connection& c);
+  void shut_down_finished();
+  void release_ended();
+  void end(connection& c, std::uint16_t code, std::string_view reason);
+  void leave_rooms(connection& c);
+  void tell_closed(connection& c, std::string_view reason);
+  void on_timer(timer_node& node);
+  void on_connection_timer(connection& c);
+  void arm_timer(connection& c, std::uint64_t in_ms) { timers_.arm(c.timer, now_ms_ + in_ms); }
+
+  // shard_messages.cpp: what other shards and threads say
+  void on_message(std::uint32_t from, std::uint32_t kind, std::span<const std::byte> bytes);
+  void on_report_part(std::uint32_t id, const broadcast_report* counts, std::uint32_t expect);
+  void on_room_query(const room_query_message& query, std::string_view name);
+  void on_room_answer(const room_answer_message& answer, std::string_view text);
+  struct pending_report {
+    std::function<void(const broadcast_report&)> on_report;
+    broadcast_report sum;
+    std::uint32_t expected = UINT32_MAX; // not known yet
+    std::uint32_t answered = 0;
+  };
+  struct pending_query {
+    std::function<void(const room_listing&)> on_answer;
+    room_listing sum;
+    std::uint32_t waiting_for = 0;
+  };
+  struct pending_upgrade {
+    std::string response, room, name;
+    bool hears_itself;
+  };
+
+  std::uint32_t index_;
+  shard_options options_;
+  mesh& mesh_;
+  mesh_port port_;
+  inbox& inbox_;
+  const http_router& router_;
+  block_pool blocks_;
+  std::unique_ptr<ring> ring_;
+  buffer_ring buffers_;
+  connection_table connections_;
+  timer_wheel timers_;
+  home_table home_;
+  room_table rooms_;
+  outbox outbox_;
+
+  std::vector<int> listeners_;
+  std::vector<bool> accept_armed_;
+  timer_node accept_timer_{timer_accept};
+  timer_node stop_timer_{timer_stop};
+  bool accept_failing_ = false;
+  std::uint64_t accept_log_ms_ = 0;
+  int reserve_descriptor_ = -1; // given up for a moment to refuse a connection when there are no descriptors left
+
+  std::uint64_t now_ms_ = 0;
+  std::uint64_t doorbell_value_ = 0;
+  bool doorbell_armed_ = false;
+  bool stopping_ = false;
+  bool stop_now_ = false;
+  std::vector<connection_handle> parked_, parked_before_, finishing_, ended_, poll_again_, input_again_;
+  block hot_; // receives large frames
+  std::unordered_map<std::uint32_t, pending_upgrade> upgrades_; // by slot
+  std::unordered_map<std::uint32_t, pending_report> reports_;
+  std::unordered_map<std::uint32_t, pending_query> queries_;
+  std::uint32_t next_id_ = 0;
+  shard_counters counters_;
+
+  enum timer_kind : std::uint8_t { timer_connection, timer_accept, timer_stop };
+};
+
+} // namespace ringcast

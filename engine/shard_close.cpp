@@ -1,0 +1,173 @@
+// How connections of a shard end, in named steps, and their timers.
+//
+//   finish   no more input is handled; what is queued is sent, then the write side is shut down and the peer's end of stream awaited
+//   end      the socket is shut down both ways, which completes whatever the kernel still holds for it
+//   release  nothing is in flight any more: the descriptor is closed and the slot is free for its next generation
+#include "engine/clock.hpp"
+#include "engine/shard.hpp"
+#include "engine/socket.hpp"
+
+#include <cstddef>
+
+namespace ringcast {
+
+void shard::finish(connection& c) {
+  if (c.phase == connection_phase::finishing || c.phase == connection_phase::ending) return;
+  leave_rooms(c);
+  c.phase = connection_phase::finishing;
+  finishing_.push_back(handle_of(c));
+  arm_timer(c, options_.limits.close_timeout_ms);
+}
+
+// Runs when the failures of the last flush are known: whoever has no backlog has been sent everything.
+void shard::shut_down_finished() {
+  if (finishing_.empty()) return;
+  std::vector<connection_handle> finished;
+  finished.swap(finishing_);
+  for (const connection_handle handle : finished) {
+    connection* c = find(handle);
+    if (c == nullptr || c->phase != connection_phase::finishing) continue;
+    if (c->gather != connection::no_gather) {
+      finishing_.push_back(handle);
+      continue;
+    }
+    if (c->behind != nullptr) continue; // on_output_progress() lists it again
+    if (c->peer_closed) {
+      end(*c, c->close_code, {});
+      continue;
+    }
+    shut_down_writing(c->socket);
+    if (c->receiving == receive_mode::paused) resume_receive(*c);
+    arm_timer(*c, linger_ms);
+  }
+}
+
+void shard::end(connection& c, std::uint16_t code, std::string_view reason) {
+  if (c.phase == connection_phase::ending || c.phase == connection_phase::free) return;
+  const connection_phase was = c.phase;
+  leave_rooms(c);
+  c.phase = connection_phase::ending;
+  timers_.cancel(c.timer);
+  if (was == connection_phase::websocket) {
+    if (c.closing.state() == close_state::open) c.close_code = code;
+    tell_closed(c, reason);
+  }
+  upgrades_.erase(c.slot);
+  outbox_.forget(c);
+  if (c.operations > 0) shut_down(c.socket);
+  release_if_done(c);
+}
+
+void shard::release_if_done(connection& c) {
+  if (c.phase == connection_phase::ending && c.operations == 0) ended_.push_back(handle_of(c));
+}
+
+// A connection is released at one place of the turn only, so that nobody above on the stack still holds it.
+void shard::release_ended() {
+  if (ended_.empty()) return;
+  for (const connection_handle handle : ended_) {
+    connection* c = find(handle);
+    if (c == nullptr || c->phase != connection_phase::ending || c->operations != 0) continue;
+    RINGCAST_ASSERT(c->behind == nullptr && c->memberships == nullptr);
+    if (c->partial != nullptr) free_partial(*c);
+    ring_->arm_close(c->socket);
+    connections_.give_back(*c);
+  }
+  ended_.clear();
+}
+
+void shard::leave_rooms(connection& c) {
+  if (c.memberships == nullptr) return;
+  if (c.handler_told && c.endpoint->on_leave) {
+    try {
+      c.endpoint->on_leave(websocket_ref{*this, c});
+    } catch (...) {
+      ++counters_.handlers_failed;
+    }
+  }
+  rooms_.leave_all(c);
+}
+
+// The endpoint hears of the end once, and only if it heard of the beginning.
+void shard::tell_closed(connection& c, std::string_view reason) {
+  if (!c.handler_told) return;
+  c.handler_told = false;
+  if (!c.endpoint->on_close) return;
+  // An exception here has nothing left to close.
+  try {
+    c.endpoint->on_close(websocket_ref{*this, c}, c.close_code, reason);
+  } catch (...) {
+    ++counters_.handlers_failed;
+  }
+}
+
+// A part of the backlog was sent.
+void shard::on_output_progress(connection& c) {
+  if (c.phase == connection_phase::finishing) {
+    if (c.behind == nullptr) finishing_.push_back(handle_of(c));
+    return;
+  }
+  if (c.phase == connection_phase::ending) return;
+  if (c.behind != nullptr && c.behind->own_bytes() > low_watermark_bytes) return;
+  resume_receive(c);
+  if (c.is_open_websocket() && c.endpoint->on_drain) c.endpoint->on_drain(websocket_ref{*this, c});
+}
+
+// Bytes that the peer does not acknowledge are how a dead peer shows while output waits; the kernel watches for it.
+void shard::note_send_progress(connection& c) { (void)c; }
+
+void shard::on_timer(timer_node& node) {
+  switch (static_cast<timer_kind>(node.kind)) {
+  case timer_accept: accept_failing_ = false; return;
+  case timer_stop: stop_now_ = true; return;
+  case timer_connection: break;
+  }
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Winvalid-offsetof"
+  // The node is a member of a connection; every compiler that ringcast supports lays it out at a fixed offset.
+  on_connection_timer(*reinterpret_cast<connection*>(reinterpret_cast<std::byte*>(&node) - offsetof(connection, timer)));
+#pragma clang diagnostic pop
+}
+
+// One timer a connection, armed lazily: it is not moved when bytes arrive, but looks at the last arrival when it expires.
+void shard::on_connection_timer(connection& c) {
+  const std::uint32_t silent_ms = static_cast<std::uint32_t>(now_ms_) - c.last_receive_ms;
+  switch (c.phase) {
+  case connection_phase::free:
+  case connection_phase::ending: return;
+  case connection_phase::http:
+    if (c.answering) return arm_timer(c, options_.limits.handshake_timeout_ms);
+    if (c.partial != nullptr)
+      refuse_request(c, http_status::request_timeout, "the request took too long");
+    else
+      finish(c);
+    return;
+  case connection_phase::finishing: return end(c, c.close_code, "the peer did not close");
+  case connection_phase::websocket: break;
+  }
+  if (c.closing.state() != close_state::open) return end(c, c.close_code, "the closing handshake was not answered");
+  const server_limits& limits = options_.limits;
+  const bool inside = c.partial != nullptr || c.assembler.is_inside_message();
+  if (inside && silent_ms >= limits.frame_timeout_ms) {
+    close_websocket(c, static_cast<std::uint16_t>(close_code::policy_violation), "silence in the middle of a message");
+    return;
+  }
+  std::uint64_t next = inside ? limits.frame_timeout_ms - silent_ms : UINT64_MAX;
+  if (limits.ping_interval_ms != 0) {
+    if (c.pong_awaited && silent_ms >= limits.ping_interval_ms + limits.pong_timeout_ms) return end(c, 1006, "the peer is silent");
+    if (silent_ms < limits.ping_interval_ms) {
+      c.pong_awaited = false;
+      next = std::min<std::uint64_t>(next, limits.ping_interval_ms - silent_ms);
+    } else {
+      if (!c.pong_awaited) {
+        c.pong_awaited = true;
+        // Behind a backlog a ping would say nothing about the peer; the silence itself is judged.
+        if (c.behind == nullptr) send(c, opcode::ping, {});
+      }
+      next = std::min<std::uint64_t>(next, limits.ping_interval_ms + limits.pong_timeout_ms - silent_ms);
+    }
+  }
+  if (next != UINT64_MAX) arm_timer(c, next);
+}
+
+} // namespace ringcast

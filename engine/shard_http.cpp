@@ -1,0 +1,219 @@
+// HTTP/1.1 of a shard: requests one after the other on a connection, their answers, and the upgrade to WebSocket.
+#include "engine/shard.hpp"
+#include "engine/socket.hpp"
+#include "proto/handshake.hpp"
+#include "proto/http_body.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <ctime>
+#include <exception>
+#include <fmt/format.h>
+
+namespace ringcast {
+
+namespace {
+
+// "Date: ...\r\n", made anew once a second (RFC 9110 6.6.1).
+std::string_view date_line(std::uint64_t now_ms) {
+  thread_local std::uint64_t made_for = UINT64_MAX;
+  thread_local char line[64];
+  thread_local std::size_t bytes = 0;
+  if (made_for != now_ms / 1000) {
+    made_for = now_ms / 1000;
+    const std::time_t now = std::time(nullptr);
+    std::tm parts{};
+    gmtime_r(&now, &parts);
+    bytes = std::strftime(line, sizeof line, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &parts);
+  }
+  return {line, bytes};
+}
+
+constexpr http_limits head_limits{};
+
+} // namespace
+
+shard::consumed shard::consume_http(connection& c, std::span<std::byte> bytes) {
+  consumed done;
+  while (done.bytes < bytes.size() && c.phase == connection_phase::http) {
+    if (c.answering) {
+      done.stopped = true;
+      return done;
+    }
+    const std::span<std::byte> rest = bytes.subspan(done.bytes);
+    request_head head;
+    const head_result result = parse_request_head(rest, head_limits, head);
+    if (result.status == head_status::need_more) {
+      done.wanted = rest.size() + 1;
+      return done;
+    }
+    if (result.status == head_status::bad) {
+      refuse_request(c, result.error, result.why);
+      done.bytes = bytes.size();
+      return done;
+    }
+    std::span<std::byte> body;
+    std::size_t request_bytes = head.head_bytes;
+    const std::uint64_t body_bytes_max = options_.limits.message_bytes_max;
+    bool body_missing = false;
+    if (head.content_length.value_or(0) > body_bytes_max) {
+      refuse_request(c, http_status::content_too_large, "the body is larger than a message may be");
+      done.bytes = bytes.size();
+      return done;
+    }
+    if (head.chunked) {
+      // The chunks are decoded in a copy, since an incomplete body must stay as it was received.
+      const block copy = blocks_.take(rest.size() - head.head_bytes);
+      std::memcpy(copy.bytes, rest.data() + head.head_bytes, rest.size() - head.head_bytes);
+      chunked_decoder decoder{chunked_limits{.body_bytes_max = body_bytes_max}};
+      const chunked_result chunks = decoder.decode({copy.bytes, rest.size() - head.head_bytes});
+      if (chunks.status == chunked_status::done) {
+        request_bytes += chunks.consumed;
+        std::memcpy(rest.data() + head.head_bytes, copy.bytes, chunks.produced);
+        body = rest.subspan(head.head_bytes, chunks.produced);
+      }
+      blocks_.give_back(copy);
+      if (chunks.status == chunked_status::bad) {
+        refuse_request(c, chunks.error, chunks.why);
+        done.bytes = bytes.size();
+        return done;
+      }
+      body_missing = chunks.status == chunked_status::need_more;
+      done.wanted = rest.size() + 1;
+    } else if (head.content_length.value_or(0) > 0) {
+      request_bytes += static_cast<std::size_t>(*head.content_length);
+      body_missing = rest.size() < request_bytes;
+      done.wanted = request_bytes;
+      if (!body_missing) body = rest.subspan(head.head_bytes, static_cast<std::size_t>(*head.content_length));
+    }
+    if (body_missing) {
+      if (!c.continue_sent && equal_ignoring_case(head.header("Expect"), "100-continue")) {
+        c.continue_sent = true;
+        append_output(c, "HTTP/1.1 100 Continue\r\n\r\n");
+      }
+      return done;
+    }
+    done.bytes += request_bytes;
+    c.continue_sent = false;
+    on_request(c, head, body);
+  }
+  done.stopped = c.answering;
+  return done;
+}
+
+void shard::on_request(connection& c, const request_head& head, std::span<const std::byte> body) {
+  c.keep_alive = head.keep_alive && !stopping_;
+  c.answering = true;
+  c.head_only = head.method == "HEAD";
+  const route_match match = router_.match(head.method, head.path);
+  http_responder responder{*this, handle_of(c)};
+  if (match.bad_path) return responder.respond_error(http_status::bad_request, "the path has a broken percent escape");
+  if (match.found == nullptr) {
+    if (match.allowed.empty()) return responder.respond_error(http_status::not_found, "there is nothing at this path");
+    return responder.respond(http_status::method_not_allowed, "application/json", json_error("this path does not take that method"),
+                             "Allow: " + match.allowed + "\r\n");
+  }
+  const http_request request{head, match.parameters, body, peer_address_of(c.socket)};
+  try {
+    if (match.found->endpoint != nullptr)
+      on_upgrade(c, request, *match.found->endpoint);
+    else
+      match.found->handler(request, responder);
+  } catch (const std::exception&) {
+    if (c.answering) responder.respond_error(http_status::internal_server_error, "the handler failed");
+  }
+}
+
+void shard::on_upgrade(connection& c, const http_request& request, const websocket_endpoint& endpoint) {
+  http_responder responder{*this, handle_of(c)};
+  const upgrade_check check = check_upgrade(request.head);
+  if (!check.ok) {
+    std::string_view extra;
+    if (check.error == http_status::upgrade_required) extra = "Sec-WebSocket-Version: 13\r\n";
+    if (check.error == http_status::method_not_allowed) extra = "Allow: GET\r\n";
+    return responder.respond(check.error, "application/json", json_error(check.why), extra);
+  }
+  if (stopping_) return responder.respond_error(http_status::service_unavailable, "the server is going away");
+  upgrade_request_view decision{request};
+  if (endpoint.on_upgrade) endpoint.on_upgrade(decision);
+  if (decision.refused_ != http_status::switching_protocols) return responder.respond_error(decision.refused_, decision.why_);
+  std::string_view subprotocol;
+  if (!endpoint.subprotocols.empty()) {
+    const std::vector<std::string_view> preferences{endpoint.subprotocols.begin(), endpoint.subprotocols.end()};
+    subprotocol = choose_subprotocol(request.head, preferences);
+  }
+  char response[512];
+  const std::size_t bytes = write_accept_response(response, check.key, subprotocol, {});
+  RINGCAST_ASSERT(bytes > 0);
+  c.endpoint = &endpoint;
+  if (decision.room_.empty()) {
+    append_output(c, {response, bytes});
+    open_websocket(c);
+    return;
+  }
+  if (decision.name_.empty()) {
+    append_output(c, {response, bytes});
+    room& r = rooms_.at(decision.room_);
+    rooms_.join(c, r, decision.hears_itself_);
+    open_websocket(c);
+    return;
+  }
+  // The name is granted by the room's home, which may be another shard; until it answers, the request is under way.
+  room& r = rooms_.at(decision.room_);
+  upgrades_.insert_or_assign(c.slot, pending_upgrade{{response, bytes}, decision.room_, decision.name_, decision.hears_itself_});
+  deliver(r.home_shard, shard_message::claim_name, bytes_of(name_message{{r.index, r.generation}, handle_of(c).value}),
+          std::as_bytes(std::span{decision.name_}));
+}
+
+// The home of the room has answered.
+void shard::finish_upgrade(connection& c, bool granted) {
+  auto found = upgrades_.extract(c.slot);
+  RINGCAST_ASSERT(!found.empty());
+  pending_upgrade& pending = found.mapped();
+  if (!granted) {
+    http_responder{*this, handle_of(c)}.respond_error(http_status::bad_request, "this name is taken in this room");
+  } else {
+    append_output(c, pending.response);
+    room& r = rooms_.at(pending.room);
+    rooms_.join(c, r, pending.hears_itself).name = std::make_unique<std::string>(std::move(pending.name));
+    open_websocket(c);
+  }
+}
+
+void shard::open_websocket(connection& c) {
+  c.answering = false;
+  c.phase = connection_phase::websocket;
+  c.handler_told = true;
+  if (options_.limits.ping_interval_ms != 0)
+    arm_timer(c, options_.limits.ping_interval_ms);
+  else
+    timers_.cancel(c.timer);
+  if (c.partial != nullptr) input_again_.push_back(handle_of(c));
+  if (c.endpoint->on_open) c.endpoint->on_open(websocket_ref{*this, c});
+}
+
+void shard::append_output(connection& c, std::string_view text) { std::memcpy(outbox_.extend(c, text.size()), text.data(), text.size()); }
+
+void shard::refuse_request(connection& c, http_status status, std::string_view why) {
+  c.keep_alive = false;
+  c.answering = true;
+  respond(c, status, "application/json", json_error(why), {});
+}
+
+void shard::respond(connection& c, http_status status, std::string_view content_type, std::string_view body, std::string_view extra_headers) {
+  if (c.phase != connection_phase::http || !c.answering) return;
+  c.answering = false;
+  append_output(c, fmt::format("HTTP/1.1 {} {}\r\n{}Content-Type: {}\r\nContent-Length: {}\r\nConnection: {}\r\n{}\r\n", static_cast<int>(status),
+                               reason_phrase(status), date_line(now_ms_), content_type, body.size(), c.keep_alive ? "keep-alive" : "close",
+                               extra_headers));
+  if (!c.head_only) append_output(c, body);
+  if (c.keep_alive) {
+    arm_timer(c, options_.limits.handshake_timeout_ms);
+    // What came in behind this request goes on, if it was kept meanwhile.
+    if (c.partial != nullptr) input_again_.push_back(handle_of(c));
+  } else {
+    finish(c);
+  }
+}
+
+} // namespace ringcast

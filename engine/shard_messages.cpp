@@ -1,0 +1,205 @@
+// What other shards and other threads say to a shard, and what a shard says to itself: the messages of shard_messages.hpp.
+#include "engine/shard.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace ringcast {
+
+namespace {
+
+// A message and the bytes behind it.
+template <class T>
+T take(std::span<const std::byte>& bytes) {
+  T value;
+  RINGCAST_ASSERT(bytes.size() >= sizeof value);
+  std::memcpy(static_cast<void*>(&value), bytes.data(), sizeof value);
+  bytes = bytes.subspan(sizeof value);
+  return value;
+}
+
+std::string_view text_of(std::span<const std::byte> bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
+
+} // namespace
+
+// To another shard through the mesh; to itself at once.
+void shard::deliver(std::uint32_t to, shard_message kind, std::span<const std::byte> value, std::span<const std::byte> more) {
+  if (to != index_) {
+    port_.send(to, static_cast<std::uint32_t>(kind), value, more);
+    return;
+  }
+  if (more.empty()) return on_message(index_, static_cast<std::uint32_t>(kind), value);
+  std::vector<std::byte> joined;
+  joined.reserve(value.size() + more.size());
+  joined.insert(joined.end(), value.begin(), value.end());
+  joined.insert(joined.end(), more.begin(), more.end());
+  on_message(index_, static_cast<std::uint32_t>(kind), joined);
+}
+
+void shard::on_message(std::uint32_t from, std::uint32_t kind, std::span<const std::byte> bytes) {
+  switch (static_cast<shard_message>(kind)) {
+  case shard_message::attach_room: {
+    const auto ref = take<room_ref>(bytes);
+    return home_.attach(from, ref, text_of(bytes));
+  }
+  case shard_message::detach_room: return home_.detach(from, take<room_ref>(bytes));
+  case shard_message::member_count: {
+    const auto count = take<member_count_message>(bytes);
+    return home_.set_members(from, count.room, count.members);
+  }
+  case shard_message::publish: {
+    const auto head = take<publish_message>(bytes);
+    return home_.publish(from, head, bytes);
+  }
+  case shard_message::publish_large: {
+    const auto large = take<publish_large_message>(bytes);
+    home_.publish(from, large.head, {large.payload, large.bytes});
+    delete[] large.payload;
+    return;
+  }
+  case shard_message::span: return rooms_.apply(take<span_message>(bytes));
+  case shard_message::report_request: {
+    const auto request = take<report_request_message>(bytes);
+    return deliver(request.reporter, shard_message::report, bytes_of(report_message{request.report_id, rooms_.last_report(request.room)}), {});
+  }
+  case shard_message::report_expect: {
+    const auto expect = take<report_expect_message>(bytes);
+    return on_report_part(expect.report_id, nullptr, expect.shards);
+  }
+  case shard_message::report: {
+    const auto report = take<report_message>(bytes);
+    return on_report_part(report.report_id, &report.counts, 0);
+  }
+  case shard_message::claim_name: {
+    const auto claim = take<name_message>(bytes);
+    const bool granted = home_.claim_name(from, claim.room, text_of(bytes), claim.connection);
+    return deliver(from, shard_message::claim_answer, bytes_of(claim_answer_message{claim.room, claim.connection, granted}), bytes);
+  }
+  case shard_message::claim_answer: {
+    const auto answer = take<claim_answer_message>(bytes);
+    connection* c = find({answer.connection});
+    if (c != nullptr && upgrades_.contains(c->slot)) return finish_upgrade(*c, answer.granted);
+    // It went away while it waited: the name is free again.
+    if (answer.granted) deliver(from, shard_message::release_name, bytes_of(name_message{answer.room, answer.connection}), bytes);
+    return;
+  }
+  case shard_message::release_name: {
+    const auto release = take<name_message>(bytes);
+    return home_.release_name(from, release.room, text_of(bytes), release.connection);
+  }
+  case shard_message::room_query: {
+    const auto query = take<room_query_message>(bytes);
+    return on_room_query(query, text_of(bytes));
+  }
+  case shard_message::room_answer: {
+    const auto answer = take<room_answer_message>(bytes);
+    return on_room_answer(answer, text_of(bytes));
+  }
+  case shard_message::deliver: {
+    const auto message = take<deliver_message>(bytes);
+    if (connection* c = find({message.connection})) send(*c, message.op, bytes);
+    return;
+  }
+  case shard_message::close: {
+    const auto message = take<deliver_message>(bytes);
+    if (connection* c = find({message.connection})) close_websocket(*c, message.close_code, text_of(bytes));
+    return;
+  }
+  case shard_message::send_to_name: return;
+  case shard_message::stop: return begin_stop();
+  }
+}
+
+void shard::publish_with_report(std::string_view room_name, opcode op, std::span<const std::byte> payload,
+                                std::function<void(const broadcast_report&)> on_report) {
+  if (++next_id_ == 0) ++next_id_;
+  const std::uint32_t id = next_id_;
+  reports_[id].on_report = std::move(on_report);
+  room& r = rooms_.at(room_name);
+  rooms_.publish(r, {.room = {r.index, r.generation}, .author = 0, .report_id = id, .op = op, .author_hears = true}, payload);
+}
+
+// Parts arrive in any order; the home says how many there will be.
+void shard::on_report_part(std::uint32_t id, const broadcast_report* counts, std::uint32_t expect) {
+  const auto found = reports_.find(id);
+  if (found == reports_.end()) return;
+  pending_report& pending = found->second;
+  if (counts != nullptr) {
+    ++pending.answered;
+    pending.sum.members += counts->members;
+    pending.sum.queued += counts->queued;
+    pending.sum.conflated += counts->conflated;
+    pending.sum.dropped += counts->dropped;
+  } else {
+    pending.expected = expect;
+  }
+  if (pending.answered != pending.expected) return;
+  const auto finished = reports_.extract(found);
+  finished.mapped().on_report(finished.mapped().sum);
+}
+
+void shard::query_rooms(std::string_view room_name, std::function<void(const room_listing&)> on_answer) {
+  if (++next_id_ == 0) ++next_id_;
+  const std::uint32_t id = next_id_;
+  pending_query& pending = queries_[id];
+  pending.on_answer = std::move(on_answer);
+  const room_query_message query{index_, id};
+  if (!room_name.empty()) {
+    pending.waiting_for = 1;
+    return deliver(rooms_.home_of(room_name), shard_message::room_query, bytes_of(query), std::as_bytes(std::span{room_name}));
+  }
+  pending.waiting_for = mesh_.shard_count();
+  for (std::uint32_t to = 0; to < mesh_.shard_count(); ++to) deliver(to, shard_message::room_query, bytes_of(query), {});
+}
+
+void shard::on_room_query(const room_query_message& query, std::string_view name) {
+  room_answer_message answer{.query_id = query.query_id, .last = true, .found = false, .members = 0};
+  std::string text;
+  if (!name.empty()) {
+    if (const home_room* room = home_.find(name)) {
+      answer.members = room->members();
+      answer.found = answer.members > 0;
+      for (const auto& [member, handle] : room->names) {
+        if (!text.empty()) text += ',';
+        append_json_string(text, member);
+        // A listing has to fit into a record between shards; beyond it the count still tells the truth.
+        if (text.size() > record_bytes_max() / 2) break;
+      }
+    }
+  } else {
+    answer.found = true;
+    const auto send_part = [&] {
+      answer.last = false;
+      deliver(query.reporter, shard_message::room_answer, bytes_of(answer), std::as_bytes(std::span{text}));
+      text.clear();
+    };
+    home_.for_each([&](const home_room& room) {
+      const std::uint32_t members = room.members();
+      if (members == 0) return;
+      if (!text.empty()) text += ',';
+      text += "{\"name\":";
+      append_json_string(text, room.name);
+      text += ",\"members\":" + std::to_string(members) + "}";
+      if (text.size() > record_bytes_max() / 2) send_part();
+    });
+    answer.last = true;
+  }
+  deliver(query.reporter, shard_message::room_answer, bytes_of(answer), std::as_bytes(std::span{text}));
+}
+
+void shard::on_room_answer(const room_answer_message& answer, std::string_view text) {
+  const auto found = queries_.find(answer.query_id);
+  if (found == queries_.end()) return;
+  pending_query& pending = found->second;
+  pending.sum.found |= answer.found;
+  pending.sum.members += answer.members;
+  if (!text.empty()) {
+    if (!pending.sum.text.empty()) pending.sum.text += ',';
+    pending.sum.text += text;
+  }
+  if (!answer.last || --pending.waiting_for > 0) return;
+  const auto finished = queries_.extract(found);
+  finished.mapped().on_answer(finished.mapped().sum);
+}
+
+} // namespace ringcast

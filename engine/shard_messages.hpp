@@ -1,0 +1,108 @@
+// What shards say to each other through the mesh: plain values, each a record of one kind, some followed by bytes. "index" and
+// "generation" name a room as the shard knows it that is not its home; the home learns that name with attach_room.
+#pragma once
+
+#include "engine/room.hpp"
+#include "engine/room_log.hpp"
+#include "proto/opcode.hpp"
+
+#include <cstdint>
+
+namespace ringcast {
+
+enum class shard_message : std::uint32_t {
+  attach_room,    // to the home, + name
+  detach_room,    // to the home
+  member_count,   // to the home
+  publish,        // to the home, + payload
+  publish_large,  // to the home; the payload is in memory that the home frees
+  span,           // from the home
+  report_request, // from the home, behind the span that it asks about
+  report_expect,  // from the home to the shard that wants the report: how many answers will come
+  report,         // to the shard that wants it
+  claim_name,     // to the home, + name
+  claim_answer,   // from the home
+  release_name,   // to the home, + name
+  room_query,     // to a home, + name, or without one for all its rooms
+  room_answer,    // from a home, + text
+  send_to_name,   // to the home, + name and payload
+  deliver,        // to the shard of a connection, + payload
+  close,          // to the shard of a connection, + reason
+  stop,           // the server drains
+};
+
+struct room_ref {
+  std::uint32_t index;
+  std::uint32_t generation;
+};
+
+struct member_count_message {
+  room_ref room;
+  std::uint32_t members;
+};
+
+struct publish_message {
+  room_ref room;
+  std::uint64_t author;
+  std::uint32_t report_id; // 0: no report wanted
+  opcode op;
+  bool author_hears;
+};
+
+struct publish_large_message {
+  publish_message head;
+  std::byte* payload; // made by operator new[]
+  std::uint64_t bytes;
+};
+
+struct span_message {
+  room_ref room;
+  log_span span;
+};
+
+struct report_request_message {
+  room_ref room;
+  std::uint32_t reporter; // shard
+  std::uint32_t report_id;
+};
+
+struct report_expect_message {
+  std::uint32_t report_id;
+  std::uint32_t shards;
+};
+
+struct report_message {
+  std::uint32_t report_id;
+  broadcast_report counts;
+};
+
+struct name_message {
+  room_ref room;
+  std::uint64_t connection;
+};
+
+struct claim_answer_message { // + name
+  room_ref room;
+  std::uint64_t connection;
+  bool granted;
+};
+
+struct room_query_message {
+  std::uint32_t reporter;
+  std::uint32_t query_id;
+};
+
+struct room_answer_message {
+  std::uint32_t query_id;
+  bool last; // of this shard
+  bool found;
+  std::uint32_t members;
+};
+
+struct deliver_message {
+  std::uint64_t connection;
+  opcode op;
+  std::uint16_t close_code;
+};
+
+} // namespace ringcast

@@ -1,0 +1,310 @@
+// The receiving side of a shard: accepting, receives in their modes, and the bytes of unfinished frames and heads.
+#include "engine/log.hpp"
+#include "engine/shard.hpp"
+#include "engine/socket.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <poll.h>
+
+namespace ringcast {
+
+namespace {
+
+constexpr std::uint64_t accept_pause_ms = 100;
+// Rounds of reading one connection with large frames before the others have their turn.
+constexpr int hot_rounds_max = 4;
+
+} // namespace
+
+void shard::arm_accept(std::uint32_t listener) {
+  accept_armed_[listener] = true;
+  ring_->arm_accept({operation::accept, 0, listener}, listeners_[listener]);
+}
+
+void shard::on_accept(op_tag tag, const completion& done) {
+  if (!done.more) accept_armed_[tag.slot] = false;
+  if (done.result >= 0) {
+    if (stopping_ || (options_.limits.connections_max != 0 && connections_.used() >= options_.limits.connections_max)) {
+      ++counters_.refused;
+      close_now(done.result);
+      return;
+    }
+    open(done.result, tag.slot);
+    return;
+  }
+  if (stopping_ || done.result == -ECONNABORTED || done.result == -EINTR) return;
+  // Out of descriptors or memory: those who wait are refused rather than left waiting, and accepting pauses.
+  accept_failing_ = true;
+  refuse_one(listeners_[tag.slot]);
+  if (accept_log_ms_ == 0 || now_ms_ >= accept_log_ms_ + 1000) {
+    accept_log_ms_ = now_ms_;
+    log_warning("cannot accept connections: {}; new ones are refused, open ones are kept", std::strerror(-done.result));
+  }
+  timers_.arm(accept_timer_, now_ms_ + accept_pause_ms);
+}
+
+// With the reserve descriptor given up there is room for one: what waits is accepted and closed, one after the other.
+void shard::refuse_one(int listener) {
+  if (reserve_descriptor_ >= 0) close_now(reserve_descriptor_);
+  for (int i = 0; i < 64; ++i) {
+    const int refused = accept_now(listener);
+    if (refused < 0) break;
+    ++counters_.refused;
+    close_now(refused);
+  }
+  reserve_descriptor_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+void shard::open(int socket, std::uint32_t listener) {
+  connection& c = connections_.take();
+  c.socket = socket;
+  c.phase = connection_phase::http;
+  c.listener = static_cast<std::uint8_t>(listener);
+  c.last_receive_ms = static_cast<std::uint32_t>(now_ms_);
+  ++counters_.accepted;
+  arm_receive(c);
+  arm_timer(c, options_.limits.handshake_timeout_ms);
+}
+
+void shard::arm_receive(connection& c) {
+  if (!buffers_.has_buffers()) {
+    c.receiving = receive_mode::parked;
+    ++counters_.receives_parked;
+    parked_.push_back(handle_of(c));
+    return;
+  }
+  c.receiving = receive_mode::multishot;
+  ++c.operations;
+  ring_->arm_receive({operation::receive, c.generation, c.slot}, c.socket, buffer_ring::group);
+}
+
+void shard::rearm_parked() {
+  if (parked_.empty() || !buffers_.has_buffers()) return;
+  parked_before_.clear();
+  parked_before_.swap(parked_);
+  for (const connection_handle handle : parked_before_) {
+    connection* c = find(handle);
+    if (c != nullptr && c->receiving == receive_mode::parked && c->phase != connection_phase::ending) arm_receive(*c);
+  }
+}
+
+void shard::on_receive(op_tag tag, const completion& done) {
+  const std::span<std::byte> bytes = done.has_buffer ? buffers_.received(done) : std::span<std::byte>{};
+  connection* c = connections_.find(tag.slot, tag.generation);
+  if (c == nullptr) return;
+  const receive_mode was = c->receiving;
+  if (!done.more) {
+    --c->operations;
+    if (was == receive_mode::multishot) c->receiving = receive_mode::none;
+  }
+  if (c->phase != connection_phase::ending) {
+    if (done.result > 0)
+      consume(*c, bytes);
+    else if (done.result == 0)
+      on_end_of_stream(*c);
+    else if (done.result != -ENOBUFS && done.result != -ECANCELED && done.result != -EINTR && done.result != -EAGAIN)
+      end(*c, 1006, "the connection was reset");
+  }
+  if (done.more) return;
+  if (c->phase == connection_phase::ending) {
+    release_if_done(*c);
+    return;
+  }
+  if (c->peer_closed) return;
+  // The multishot is over: because buffers ran out, because it was cancelled, or for reasons of the kernel's own.
+  switch (c->receiving) {
+  case receive_mode::switching:
+    c->receiving = receive_mode::polled;
+    ++c->operations;
+    ring_->arm_poll_receive({operation::poll_receive, c->generation, c->slot}, c->socket);
+    break;
+  case receive_mode::pausing: c->receiving = receive_mode::paused; break;
+  case receive_mode::none: arm_receive(*c); break;
+  default: break;
+  }
+}
+
+void shard::pause_receive(connection& c) {
+  if (c.receiving == receive_mode::parked) {
+    c.receiving = receive_mode::paused;
+  } else if (c.receiving == receive_mode::multishot) {
+    c.receiving = receive_mode::pausing;
+    ring_->arm_cancel({operation::cancel}, {operation::receive, c.generation, c.slot});
+  }
+  // A polled connection stays armed; receive_hot() looks at the watermark itself.
+}
+
+void shard::resume_receive(connection& c) {
+  if (c.peer_closed) return;
+  if (c.receiving == receive_mode::paused)
+    arm_receive(c);
+  else if (c.receiving == receive_mode::pausing)
+    c.receiving = receive_mode::none; // the cancel is under way; its completion arms again
+  else if (c.receiving == receive_mode::polled)
+    poll_again_.push_back(handle_of(c));
+}
+
+// A connection that sends large frames is read straight into one hot buffer from now on: provided buffers would be walked through once
+// each and leave the cache.
+void shard::read_large_frames_hot(connection& c) {
+  if (c.receiving != receive_mode::multishot) return;
+  c.receiving = receive_mode::switching;
+  ring_->arm_cancel({operation::cancel}, {operation::receive, c.generation, c.slot});
+}
+
+void shard::on_poll(op_tag tag, const completion& done) {
+  connection* c = connections_.find(tag.slot, tag.generation);
+  if (c == nullptr) return;
+  if (!done.more) --c->operations;
+  if (c->phase == connection_phase::ending) {
+    if (!done.more) release_if_done(*c);
+    return;
+  }
+  receive_hot(*c);
+  if (!done.more && c->phase != connection_phase::ending && !c->peer_closed) {
+    ++c->operations;
+    ring_->arm_poll_receive(tag, c->socket);
+  } else if (!done.more) {
+    release_if_done(*c);
+  }
+}
+
+void shard::receive_hot(connection& c) {
+  if (hot_.bytes == nullptr) hot_ = blocks_.take(large_receive_bytes);
+  for (int round = 0; round < hot_rounds_max; ++round) {
+    if (c.phase == connection_phase::ending || c.peer_closed) return;
+    if (outbox_.waiting_bytes(c) > high_watermark_bytes) return; // resume_receive() comes back
+    // The rest of a frame whose beginning waits goes straight behind it.
+    const bool into_partial = c.partial != nullptr && c.partial->wanted > c.partial->size;
+    const std::span<std::byte> target =
+        into_partial ? std::span{c.partial->memory.bytes + c.partial->size, c.partial->wanted - c.partial->size} : std::span{hot_.bytes, large_receive_bytes};
+    const std::ptrdiff_t count = receive_now(c.socket, target);
+    if (count == -EAGAIN || count == -EINTR) return;
+    if (count == 0) return on_end_of_stream(c);
+    if (count < 0) return end(c, 1006, "the connection was reset");
+    consume(c, target.first(static_cast<std::size_t>(count)));
+    // A short count means that the socket is empty; what comes later makes a new completion. But a target that only had room for the
+    // rest of one frame says nothing about what is behind it.
+    if (!into_partial && static_cast<std::size_t>(count) < target.size()) return;
+  }
+  if (c.phase != connection_phase::ending) poll_again_.push_back(handle_of(c));
+}
+
+// Connections whose input waited for something other than the kernel.
+void shard::receive_again() {
+  if (poll_again_.empty() && input_again_.empty()) return;
+  std::vector<connection_handle> again;
+  again.swap(input_again_);
+  for (const connection_handle handle : again) {
+    connection* c = find(handle);
+    if (c == nullptr || c->phase == connection_phase::ending) continue;
+    resume_input(*c);
+    resume_receive(*c);
+  }
+  again.clear();
+  again.swap(poll_again_);
+  for (const connection_handle handle : again)
+    if (connection* c = find(handle); c != nullptr && c->phase != connection_phase::ending) receive_hot(*c);
+}
+
+void shard::on_end_of_stream(connection& c) {
+  c.peer_closed = true;
+  if (c.phase == connection_phase::http && (c.answering || outbox_.waiting_bytes(c) > 0)) {
+    // It may have shut down only its writing side and still wants the answer.
+    c.keep_alive = false;
+    return;
+  }
+  if (c.phase == connection_phase::finishing && (c.behind != nullptr || outbox_.waiting_bytes(c) > 0)) return;
+  end(c, c.close_code, "the connection was closed");
+}
+
+void shard::consume(connection& c, std::span<std::byte> bytes) {
+  c.last_receive_ms = static_cast<std::uint32_t>(now_ms_);
+  while (!bytes.empty()) {
+    if (c.phase == connection_phase::finishing || c.phase == connection_phase::ending) return;
+    if (c.partial == nullptr) {
+      const consumed done = consume_once(c, bytes);
+      if (c.phase == connection_phase::finishing || c.phase == connection_phase::ending) return;
+      bytes = bytes.subspan(done.bytes);
+      if (!bytes.empty()) keep_partial(c, bytes, done.wanted);
+      return;
+    }
+    partial_input& partial = *c.partial;
+    if (bytes.data() == partial.memory.bytes + partial.size) {
+      // Received straight into its place.
+      partial.size += static_cast<std::uint32_t>(bytes.size());
+      bytes = {};
+    } else {
+      // Of a frame only what is missing is copied, and what follows it is read where it stands; a head's length is not known before its end.
+      const std::size_t missing = partial.wanted > partial.size ? partial.wanted - partial.size : 1;
+      const std::size_t taken = c.phase == connection_phase::websocket && !c.answering ? std::min(missing, bytes.size()) : bytes.size();
+      keep_partial(c, bytes.first(taken), partial.wanted);
+      bytes = bytes.subspan(taken);
+    }
+    resume_input(c);
+  }
+}
+
+// Goes on with what was kept.
+void shard::resume_input(connection& c) {
+  while (c.partial != nullptr && c.partial->size >= c.partial->wanted && c.phase != connection_phase::finishing &&
+         c.phase != connection_phase::ending && !c.answering) {
+    partial_input& partial = *c.partial;
+    const consumed done = consume_once(c, {partial.memory.bytes, partial.size});
+    if (c.phase == connection_phase::finishing || c.phase == connection_phase::ending) break;
+    partial.size -= static_cast<std::uint32_t>(done.bytes);
+    if (partial.size == 0) {
+      free_partial(c);
+      return;
+    }
+    if (done.bytes > 0) std::memmove(partial.memory.bytes, partial.memory.bytes + done.bytes, partial.size);
+    partial.wanted = static_cast<std::uint32_t>(done.wanted);
+    if (done.stopped) break;
+    if (partial.wanted > partial.memory.capacity) keep_partial(c, {}, done.wanted);
+  }
+  if (c.partial != nullptr && (c.phase == connection_phase::finishing || c.phase == connection_phase::ending)) free_partial(c);
+}
+
+shard::consumed shard::consume_once(connection& c, std::span<std::byte> bytes) {
+  consumed total;
+  // An upgrade changes the protocol in the middle of the bytes.
+  while (true) {
+    const connection_phase phase = c.phase;
+    const consumed done = phase == connection_phase::http ? consume_http(c, bytes) : consume_frames(c, bytes);
+    total.bytes += done.bytes;
+    total.wanted = done.wanted;
+    total.stopped = done.stopped;
+    bytes = bytes.subspan(done.bytes);
+    if (bytes.empty() || done.stopped || c.phase == phase) return total;
+    if (c.phase != connection_phase::http && c.phase != connection_phase::websocket) return total;
+  }
+}
+
+void shard::keep_partial(connection& c, std::span<const std::byte> bytes, std::uint64_t wanted) {
+  if (c.partial == nullptr) c.partial = std::make_unique<partial_input>();
+  partial_input& partial = *c.partial;
+  const std::size_t needed = std::max<std::size_t>(partial.size + bytes.size(), wanted);
+  if (needed > partial.memory.capacity) {
+    const block larger = blocks_.take(needed);
+    if (partial.size > 0) std::memcpy(larger.bytes, partial.memory.bytes, partial.size);
+    blocks_.give_back(partial.memory);
+    partial.memory = larger;
+  }
+  if (!bytes.empty()) std::memcpy(partial.memory.bytes + partial.size, bytes.data(), bytes.size());
+  partial.size += static_cast<std::uint32_t>(bytes.size());
+  partial.wanted = static_cast<std::uint32_t>(wanted);
+  if (wanted >= large_frame_bytes) read_large_frames_hot(c);
+  if (c.phase == connection_phase::websocket && !c.timer.armed()) arm_timer(c, options_.limits.frame_timeout_ms);
+  // A pipeline that runs ahead of its answers waits in the socket.
+  if (c.answering && partial.size > high_watermark_bytes) pause_receive(c);
+}
+
+void shard::free_partial(connection& c) {
+  blocks_.give_back(c.partial->memory);
+  c.partial.reset();
+}
+
+} // namespace ringcast

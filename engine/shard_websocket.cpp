@@ -1,0 +1,170 @@
+// Frames, messages and the closing handshake of a shard's WebSocket connections.
+#include "engine/log.hpp"
+#include "engine/shard.hpp"
+#include "proto/close_handshake.hpp"
+#include "proto/frame_reader.hpp"
+#include "proto/frame_writer.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <exception>
+
+namespace ringcast {
+
+// A handler that throws loses its own connection and nothing else.
+template <class Call>
+void shard::call_handler(connection& c, Call&& call) {
+  try {
+    call();
+  } catch (const std::exception& thrown) {
+    log_error("a handler threw: {}", thrown.what());
+    close_websocket(c, static_cast<std::uint16_t>(close_code::internal_error), "the handler failed");
+  } catch (...) {
+    log_error("a handler threw something that is not a std::exception");
+    close_websocket(c, static_cast<std::uint16_t>(close_code::internal_error), "the handler failed");
+  }
+}
+
+shard::consumed shard::consume_frames(connection& c, std::span<std::byte> bytes) {
+  const frame_rules rules{.our_role = role::server, .payload_bytes_max = options_.limits.message_bytes_max, .rsv1_allowed = false};
+  consumed done;
+  while (done.bytes < bytes.size()) {
+    const frame_result result = read_frame(bytes.subspan(done.bytes), rules);
+    if (result.status == read_status::need_more) {
+      const std::size_t rest = bytes.size() - done.bytes;
+      done.wanted = result.frame_bytes_wanted != 0 ? result.frame_bytes_wanted : rest + 1;
+      return done;
+    }
+    if (result.status == read_status::violation) {
+      on_violation(c, result.broken);
+      done.bytes = bytes.size();
+      return done;
+    }
+    done.bytes += result.value.frame_bytes;
+    if (result.value.frame_bytes >= large_frame_bytes) read_large_frames_hot(c);
+    on_frame(c, result.value);
+    if (c.phase != connection_phase::websocket) {
+      done.bytes = bytes.size();
+      return done;
+    }
+  }
+  return done;
+}
+
+void shard::on_frame(connection& c, const frame& f) {
+  if (const auto allowed = c.closing.on_frame(); !allowed) return; // behind a Close frame: discarded
+  const assembled m = c.assembler.take(f, options_.limits.message_bytes_max);
+  switch (m.what) {
+  case assembled::kind::none:
+    if (!c.timer.armed()) arm_timer(c, options_.limits.frame_timeout_ms);
+    return;
+  case assembled::kind::message:
+    // Once this end has sent its Close frame it waits for the peer's and takes no messages.
+    if (!c.is_open_websocket()) return;
+    return on_message(c, m, m.payload.data() == f.payload.data());
+  case assembled::kind::control: return on_control(c, m);
+  case assembled::kind::violation: return on_violation(c, m.broken);
+  }
+}
+
+void shard::on_message(connection& c, const assembled& m, bool in_receive_buffer) {
+  ++counters_.messages;
+  const message_view view{.op = m.op, .payload = m.payload, .in_receive_buffer = in_receive_buffer};
+  if (c.endpoint->on_message) call_handler(c, [&] { c.endpoint->on_message(websocket_ref{*this, c}, view); });
+  if (!in_receive_buffer) c.assembler.release();
+  if (outbox_.waiting_bytes(c) > high_watermark_bytes) {
+    if (c.behind != nullptr) c.behind->above_watermark = true;
+    pause_receive(c);
+  }
+}
+
+void shard::on_control(connection& c, const assembled& m) {
+  switch (m.op) {
+  case opcode::ping: send(c, opcode::pong, m.payload); return;
+  case opcode::pong: c.pong_awaited = false; return;
+  default: break;
+  }
+  const auto close = parse_close(m.payload);
+  leave_rooms(c);
+  const bool ours_first = c.closing.state() == close_state::close_sent;
+  if (!ours_first) {
+    c.close_code = close ? close->code : static_cast<std::uint16_t>(close_code::no_status);
+    // The reason is a view of received bytes, so the handler is told now.
+    if (c.closing.on_close_received() == close_action::send_close) {
+      send_close(c, c.close_code, {});
+      (void)c.closing.on_close_written();
+    }
+    tell_closed(c, close ? close->reason : std::string_view{});
+  } else {
+    (void)c.closing.on_close_received();
+  }
+  // A server closes TCP first (RFC 6455 7.1.1).
+  finish(c);
+}
+
+void shard::on_violation(connection& c, violation broken) {
+  ++counters_.violations;
+  const auto code = static_cast<std::uint16_t>(close_code_of(broken));
+  log_debug("a peer broke RFC 6455 {}: {}", rfc_section_of(broken), describe(broken));
+  if (c.closing.fail() == close_action::send_close) {
+    send_close(c, code, describe(broken));
+    (void)c.closing.on_close_written();
+  }
+  c.close_code = code;
+  leave_rooms(c);
+  tell_closed(c, describe(broken));
+  finish(c);
+}
+
+void shard::close_websocket(connection& c, std::uint16_t code, std::string_view reason) {
+  if (c.phase != connection_phase::websocket || c.closing.begin() != close_action::send_close) return;
+  // The member leaves at once: what its rooms say from now on would stand behind the Close frame.
+  leave_rooms(c);
+  send_close(c, code, reason);
+  (void)c.closing.on_close_written();
+  c.close_code = code;
+  tell_closed(c, reason);
+  if (c.receiving == receive_mode::paused || c.receiving == receive_mode::pausing) resume_receive(c);
+  arm_timer(c, options_.limits.close_timeout_ms);
+}
+
+void shard::send_close(connection& c, std::uint16_t code, std::string_view reason) {
+  std::byte payload[control_payload_bytes_max];
+  const std::size_t bytes = write_close_payload(payload, code, reason);
+  std::byte* out = outbox_.extend(c, frame_header_bytes(bytes, false) + bytes);
+  write_frame(out, opcode::close, {payload, bytes});
+}
+
+send_result shard::send(connection& c, opcode op, std::span<const std::byte> payload) {
+  if (c.phase != connection_phase::websocket || !c.closing.may_send()) return send_result::closed;
+  std::byte* out = outbox_.extend(c, frame_header_bytes(payload.size(), false) + payload.size());
+  const std::size_t header_bytes = write_frame_header(out, op, payload.size());
+  if (!payload.empty()) std::memcpy(out + header_bytes, payload.data(), payload.size());
+  return c.behind != nullptr && c.behind->own_bytes() > high_watermark_bytes ? send_result::above_watermark : send_result::queued;
+}
+
+// A received frame carried a mask, so there is room for a server's header in front of its payload.
+send_result shard::send_in_place(connection& c, const message_view& message) {
+  if (message.payload.size() < large_frame_bytes || !message.in_receive_buffer) return send(c, message.op, message.payload);
+  if (c.phase != connection_phase::websocket || !c.closing.may_send()) return send_result::closed;
+  const std::size_t header_bytes = frame_header_bytes(message.payload.size(), false);
+  std::byte* frame_begin = message.payload.data() - header_bytes;
+  write_frame_header(frame_begin, message.op, message.payload.size());
+  if (!outbox_.send_direct(c, {frame_begin, header_bytes + message.payload.size()})) return send(c, message.op, message.payload);
+  return c.behind != nullptr && c.behind->own_bytes() > high_watermark_bytes ? send_result::above_watermark : send_result::queued;
+}
+
+send_result shard::publish(connection& c, room& r, opcode op, std::span<const std::byte> payload) {
+  const membership* seat = room_table::seat_of(c, r);
+  if (seat == nullptr) return send_result::closed;
+  rooms_.publish(r,
+                 {.room = {r.index, r.generation},
+                  .author = handle_of(c).value,
+                  .report_id = 0,
+                  .op = op,
+                  .author_hears = seat->hears_itself},
+                 payload);
+  return send_result::queued;
+}
+
+} // namespace ringcast
