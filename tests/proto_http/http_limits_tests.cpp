@@ -40,6 +40,15 @@ BOOST_AUTO_TEST_CASE(bound_a_header_line) {
   expect(judge<request_head>(std::string{request_start} + std::string(101, 'x'), limits), 431);
 }
 
+// Otherwise the verdict on such a line would depend on whether its end had arrived.
+BOOST_AUTO_TEST_CASE(come_before_what_else_is_wrong_with_a_line) {
+  const http_limits limits{.head_bytes_max = 1000, .line_bytes_max = 100};
+  expect(judge<request_head>(std::string{request_start} + "no colon" + std::string(93, ' ') + "\n", limits), 431);
+  expect(judge<request_head>(std::string{request_start} + "no colon" + std::string(91, ' ') + "\n", limits), 400);
+  expect(judge<request_head>("GET" + std::string(98, '/') + "\n", limits), 414);
+  expect(judge<request_head>("GET" + std::string(96, '/') + "\n", limits), 400);
+}
+
 BOOST_AUTO_TEST_CASE(bound_the_whole_head) {
   const http_limits limits{.head_bytes_max = 200, .line_bytes_max = 100};
   for (const std::size_t bytes : {199U, 200U, 201U, 202U, 260U}) {

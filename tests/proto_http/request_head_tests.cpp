@@ -122,6 +122,27 @@ BOOST_AUTO_TEST_CASE(field_may_occur_several_times) {
   BOOST_TEST(head.has_token("Connection", "Upgrade"));
 }
 
+BOOST_AUTO_TEST_CASE(field_name_is_found_whatever_the_case_of_its_letters) {
+  // Against the plain loop, over all lengths that the eight-byte steps treat differently, each place and each byte.
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  std::string mismatches;
+  for (std::size_t size = 1; size <= 33; ++size) {
+    for (std::size_t place = 0; place < size; ++place) {
+      for (unsigned pair = 0; pair<65536; pair += size> 17 ? 33 : 1) {
+        std::string a(size, 'Q');
+        std::string b(size, 'q');
+        a[place] = static_cast<char>(pair >> 8);
+        b[place] = static_cast<char>(pair);
+        if (equal_ignoring_case(a, b) != (lower(a[place]) == lower(b[place])) && mismatches.size() < 200)
+          mismatches += std::to_string(pair) + " at " + std::to_string(place) + " of " + std::to_string(size) + "; ";
+      }
+    }
+  }
+  BOOST_TEST(mismatches == "");
+  BOOST_TEST(!equal_ignoring_case("ab", "abc"));
+  BOOST_TEST(equal_ignoring_case("", ""));
+}
+
 BOOST_AUTO_TEST_CASE(names_every_token_byte_and_no_other) {
   for (unsigned byte = 0; byte < 256; ++byte) {
     const char c = static_cast<char>(byte);
@@ -233,6 +254,8 @@ BOOST_AUTO_TEST_CASE(line_ends_with_CRLF_and_nothing_else) {
   expect_refused("LF after the request line", "GET / HTTP/1.1\nHost: a\r\n\r\n", 400);
   expect_refused("LF after a header", "GET / HTTP/1.1\r\nHost: a\n\r\n", 400);
   expect_refused("LF as the empty line", "GET / HTTP/1.1\r\nHost: a\r\n\n", 400);
+  expect_refused("two LF after a header", "GET / HTTP/1.1\r\nHost: a\n\nB: c\r\n\r\n", 400);
+  expect_refused("a control character before LF", get("A: b\x01\n\r\n"), 400);
   expect_refused("bare CR in a value", get("A: b\rc\r\n"), 400);
   expect_refused("CR CR LF", get("A: b\r\r\n"), 400);
   expect_refused("bare CR in a name", get("A\rB: c\r\n"), 400);
