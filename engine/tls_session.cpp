@@ -329,7 +329,7 @@ tls_agreement tls_session::agreement() const {
   if (session_ == nullptr || state_ == tls_state::handshaking) return agreed;
   WOLFSSL* const session = session_.get();
   if (const char* const version = wolfSSL_get_version(session); version != nullptr) agreed.version = version;
-  if (const char* const cipher = wolfSSL_get_cipher_name(session); cipher != nullptr) agreed.cipher = cipher;
+  if (const char* const cipher = wolfSSL_get_cipher(session); cipher != nullptr) agreed.cipher = cipher;
   char* protocol = nullptr;
   unsigned short protocol_bytes = 0;
   if (wolfSSL_ALPN_GetProtocol(session, &protocol, &protocol_bytes) == WOLFSSL_SUCCESS)
