@@ -3,14 +3,63 @@
 // and the source addresses take turns so that ports do not run out.
 #pragma once
 
+#include <cstdint>
 #include <expected>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
+#include "bench/generator/histogram.hpp"
 #include "bench/generator/options.hpp"
 
 namespace ringcast {
 
-[[nodiscard]] std::expected<nlohmann::json, std::string> run_handshakes(const options& chosen);
+class handshakes {
+ public:
+  explicit handshakes(const options& chosen);
+  ~handshakes();
+  handshakes(const handshakes&) = delete;
+  handshakes& operator=(const handshakes&) = delete;
+
+  // Nothing is open between slices.
+  [[nodiscard]] std::expected<void, std::string> open() { return {}; }
+
+  // Warms up and measures, each from the first connect to the last close.
+  [[nodiscard]] std::expected<nlohmann::json, std::string> slice(double warmup_s, double seconds);
+  [[nodiscard]] bool lost() const { return false; }
+
+ private:
+  enum class step { connecting, awaiting_head, awaiting_end };
+  struct slot {
+    int fd = -1;
+    step at = step::connecting;
+    std::int64_t started_ns = 0;
+    std::string head;
+  };
+  struct mark {
+    std::int64_t time_ns = 0;
+    std::int64_t server_cpu_ns = 0;
+    std::int64_t own_cpu_ns = 0;
+    std::uint64_t done = 0;
+  };
+
+  void run_for(double seconds);
+  void start(std::uint32_t index);
+  [[nodiscard]] bool try_request(slot& s);
+  void advance(std::uint32_t index);
+  [[nodiscard]] mark take_mark();
+  [[nodiscard]] nlohmann::json report(const mark& begin, const mark& end) const;
+
+  const options& options_;
+  std::string request_;
+  std::vector<slot> slots_;
+  int epoll_fd_;
+  bool stopping_ = false;
+  unsigned open_ = 0;
+  unsigned ordinal_ = 0;
+  std::uint64_t done_ = 0;
+  histogram latency_;
+  std::string trouble_;
+};
 
 } // namespace ringcast

@@ -1,7 +1,12 @@
 // bench-generator: one thread that loads a WebSocket server on 127.0.0.1, proves that nothing was lost, and prints one
 // line of JSON. Exit 0: measured; 1: messages lost, repeated, reordered or wrong; 2: could not be measured.
+//
+// With --gated it opens its connections, prints {"ready":true}, and then measures once for each line "WARMUP SECONDS"
+// that it reads, so that a runner can let several servers take turns within the same second.
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <fmt/format.h>
+#include <iostream>
 #include <map>
 #include <sys/resource.h>
 
@@ -12,22 +17,37 @@
 namespace ringcast {
 namespace {
 
+int fail(const std::string& why, bool lost) {
+  fmt::print("{}\n", nlohmann::json{{"error", why}, {"lost", lost}}.dump());
+  return lost ? 1 : 2;
+}
+
+template <typename Load> int run_slices(const options& chosen) {
+  Load load{chosen};
+  if (auto opened = load.open(); !opened) return fail(opened.error(), false);
+  auto one = [&](double warmup_s, double seconds) {
+    auto result = load.slice(warmup_s, seconds);
+    if (!result) return fail(result.error(), load.lost());
+    fmt::print("{}\n", result->dump());
+    return 0;
+  };
+  if (!chosen.gated) return one(chosen.warmup_s, chosen.seconds);
+  fmt::print("{{\"ready\":true}}\n");
+  std::fflush(stdout);
+  double warmup_s = 0;
+  double seconds = 0;
+  while (std::cin >> warmup_s >> seconds) {
+    if (int status = one(warmup_s, seconds)) return status;
+    std::fflush(stdout);
+  }
+  return 0;
+}
+
 int run(const options& chosen) {
-  std::expected<nlohmann::json, std::string> result;
-  bool lost = false;
-  if (chosen.what == pattern::handshake) {
-    result = run_handshakes(chosen);
-  } else if (chosen.what == pattern::idle) {
-    result = run_idle(chosen);
-  } else {
-    traffic load{chosen};
-    result = load.run();
-    lost = load.lost();
-  }
-  if (!result) {
-    fmt::print("{}\n", nlohmann::json{{"error", result.error()}, {"lost", lost}}.dump());
-    return lost ? 1 : 2;
-  }
+  if (chosen.what == pattern::handshake) return run_slices<handshakes>(chosen);
+  if (chosen.what != pattern::idle) return run_slices<traffic>(chosen);
+  auto result = run_idle(chosen);
+  if (!result) return fail(result.error(), false);
   fmt::print("{}\n", result->dump());
   return 0;
 }
@@ -64,6 +84,7 @@ int main(int argc, char** argv) {
                  "verify: look at each frame; count: let the kernel discard and count bytes")
       ->transform(CLI::CheckedTransformer(
           std::map<std::string, receive_mode>{{"verify", receive_mode::verify}, {"count", receive_mode::count}}));
+  app.add_flag("--gated", chosen.gated, "measure once for each line \"WARMUP SECONDS\" on standard input");
   app.add_option("--idle-path", chosen.idle_path, "idle: what the connections ask for");
   CLI11_PARSE(app, argc, argv);
   if (chosen.receive == receive_mode::count && chosen.what == pattern::chat) {

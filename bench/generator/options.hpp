@@ -25,6 +25,7 @@ struct options {
   double rate = 0;          // Messages per second in all, open loop; 0 is the closed loop.
   double warmup_s = 0.5;
   double seconds = 2;
+  bool gated = false; // Measure when told to on standard input, as often as told.
   pid_t server_pid = 0;
   receive_mode receive = receive_mode::verify;
   std::string idle_path = "/echo";

@@ -3,10 +3,12 @@
 #include <array>
 #include <bit>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fmt/format.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <thread>
 #include <unistd.h>
 
 #include "bench/generator/clock.hpp"
@@ -18,7 +20,8 @@ namespace {
 
 constexpr std::size_t receive_bytes = 256 * 1024;
 // Long enough that an interruption of the machine is not taken for a loss, short enough to stop a hopeless run.
-constexpr std::int64_t drain_patience_ns = 5'000'000'000;
+constexpr std::int64_t patience_ns = 5'000'000'000;
+constexpr std::chrono::milliseconds after_quiet{2};
 constexpr std::uint32_t open_loop_outstanding = 4096;
 
 } // namespace
@@ -35,13 +38,32 @@ traffic::~traffic() {
   if (epoll_fd_ >= 0) ::close(epoll_fd_);
 }
 
-std::expected<nlohmann::json, std::string> traffic::run() {
-  lay_out();
-  if (!open_seats()) return std::unexpected{trouble_};
-  begin_ = take_snapshot();
-  plan_start_ns_ = begin_.time_ns;
-  warm_at_ns_ = begin_.time_ns + static_cast<std::int64_t>(options_.warmup_s * 1e9);
-  stop_at_ns_ = warm_at_ns_ + static_cast<std::int64_t>(options_.seconds * 1e9);
+std::expected<nlohmann::json, std::string> traffic::slice(double warmup_s, double seconds) {
+  verification_ = verification::whole_payload;
+  if (warmup_s > 0) run_from_quiet_to_quiet(warmup_s);
+  // A server may have something left to do after the last delivery; and the clock of a process that sleeps is exact.
+  std::this_thread::sleep_for(after_quiet);
+  latency_.clear();
+  send_lag_.clear();
+  verification_ = verification::header_and_tag;
+  snapshot begin = take_snapshot();
+  run_from_quiet_to_quiet(seconds);
+  std::int64_t own_cpu = own_cpu_ns();
+  std::this_thread::sleep_for(after_quiet);
+  snapshot end = take_snapshot();
+  end.time_ns = quiet_at_ns_;
+  end.own_cpu_ns = own_cpu;
+  // Whatever comes after everything has arrived came twice; on_frame() says so.
+  if (trouble_.empty()) turn(0);
+  if (!trouble_.empty()) return std::unexpected{trouble_};
+  return report(begin, end);
+}
+
+void traffic::run_from_quiet_to_quiet(double seconds) {
+  stopping_ = false;
+  plan_start_ns_ = now_ns();
+  planned_count_ = 0;
+  std::int64_t stop_at_ns = plan_start_ns_ + static_cast<std::int64_t>(seconds * 1e9);
   if (options_.rate > 0) {
     interval_ns_ = 1e9 / options_.rate;
   } else {
@@ -49,27 +71,24 @@ std::expected<nlohmann::json, std::string> traffic::run() {
       for (unsigned i = 0; i < options_.depth; ++i) publish(t, 0);
     }
   }
-  std::int64_t last_progress_ns = begin_.time_ns;
-  std::uint64_t last_completed = 0;
+  std::int64_t last_progress_ns = plan_start_ns_;
+  std::uint64_t last_deliveries = deliveries_;
   while (trouble_.empty()) {
     std::int64_t now = now_ns();
-    advance_phase(now);
-    if (options_.rate > 0 && phase_ != phase::draining) publish_due(now);
+    stopping_ = now >= stop_at_ns;
+    if (options_.rate > 0 && !stopping_) publish_due(now);
     flush_dirty();
-    if (phase_ == phase::draining && completed_ == messages_) break;
-    if (completed_ != last_completed || completed_ == messages_) {
+    if (stopping_ && completed_ == messages_) break;
+    if (deliveries_ != last_deliveries || completed_ == messages_) {
       last_progress_ns = now;
-      last_completed = completed_;
-    } else if (now - last_progress_ns > drain_patience_ns) {
+      last_deliveries = deliveries_;
+    } else if (now - last_progress_ns > patience_ns) {
       fail(fmt::format("{} of {} messages were not delivered to everybody", messages_ - completed_, messages_), true);
     }
     // The open loop never sleeps: a late wake-up would be a late send.
-    turn(options_.rate > 0 && phase_ != phase::draining ? 0 : 20);
+    turn(options_.rate > 0 && !stopping_ ? 0 : 20);
   }
-  // Whatever comes after everything has arrived came twice; on_frame() says so.
-  for (int i = 0; i < 3 && trouble_.empty(); ++i) turn(10);
-  if (!trouble_.empty()) return std::unexpected{trouble_};
-  return report();
+  quiet_at_ns_ = now_ns();
 }
 
 void traffic::lay_out() {
@@ -118,24 +137,22 @@ void traffic::lay_out() {
   if (options_.rate > 0) planned_ns_.resize(talkers_.size() * ring_);
 }
 
-bool traffic::open_seats() {
+std::expected<void, std::string> traffic::open() {
+  lay_out();
   auto path_of = [this](unsigned i) -> std::string {
     if (options_.raw) return {};
     if (options_.what == pattern::echo) return "/echo";
     return fmt::format("/broadcast/bench-{}{}", seats_[i].room, seats_[i].talker == nobody ? "" : "?self=0");
   };
   auto opened = open_connections(options_.port, static_cast<unsigned>(seats_.size()), path_of);
-  if (!opened) {
-    fail(opened.error(), false);
-    return false;
-  }
+  if (!opened) return std::unexpected{opened.error()};
   epoll_fd_ = ::epoll_create1(EPOLL_CLOEXEC);
   for (std::uint32_t i = 0; i < seats_.size(); ++i) {
     seats_[i].fd = (*opened)[i];
     epoll_event event{.events = EPOLLIN, .data = {.u32 = i}};
     ::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, seats_[i].fd, &event);
   }
-  return true;
+  return {};
 }
 
 void traffic::turn(int timeout_ms) {
@@ -162,7 +179,8 @@ void traffic::on_ready(std::uint32_t index, std::uint32_t what) {
     for (std::size_t k = receiver_.skip(static_cast<std::size_t>(got), at.in); k; --k) {
       on_frame(at, {0, expected_[at.first_expected]});
     }
-  } else if (!receiver_.consume({buffer_.data(), static_cast<std::size_t>(got)}, at.in, phase_ != phase::measuring,
+  } else if (!receiver_.consume({buffer_.data(), static_cast<std::size_t>(got)}, at.in,
+                                verification_ == verification::whole_payload,
                                 [&](message_tag tag) { on_frame(at, tag); })) {
     fail(fmt::format("connection {} got a frame that nobody sent", index), true);
   }
@@ -184,14 +202,11 @@ void traffic::on_frame(seat& at, message_tag tag) {
   ++expected_[at.first_expected + tag.sender];
   ++deliveries_;
   std::size_t place = std::size_t{index} * ring_ + (tag.sequence & (ring_ - 1));
-  if (!planned_ns_.empty()) {
-    std::int64_t planned = planned_ns_[place];
-    if (planned >= warm_at_ns_ && planned < stop_at_ns_) latency_.record(received_at_ns_ - planned);
-  }
+  if (!planned_ns_.empty()) latency_.record(received_at_ns_ - planned_ns_[place]);
   if (--missing_[place]) return;
   ++from.completed;
   ++completed_;
-  if (options_.rate == 0 && phase_ != phase::draining) publish(index, 0);
+  if (options_.rate == 0 && !stopping_) publish(index, 0);
 }
 
 void traffic::publish(std::uint32_t index, std::int64_t planned_ns) {
@@ -213,7 +228,7 @@ void traffic::publish_due(std::int64_t now) {
     if (planned > now || !trouble_.empty()) return;
     publish(static_cast<std::uint32_t>(planned_count_ % talkers_.size()), planned);
     ++planned_count_;
-    if (planned >= warm_at_ns_) send_lag_.record(now - planned);
+    send_lag_.record(now - planned);
   }
 }
 
@@ -243,16 +258,6 @@ void traffic::flush_dirty() {
   dirty_.clear();
 }
 
-void traffic::advance_phase(std::int64_t now) {
-  if (phase_ == phase::warming_up && now >= warm_at_ns_) {
-    phase_ = phase::measuring;
-    begin_ = take_snapshot();
-  } else if (phase_ == phase::measuring && now >= stop_at_ns_) {
-    phase_ = phase::draining;
-    end_ = take_snapshot();
-  }
-}
-
 traffic::snapshot traffic::take_snapshot() {
   snapshot s;
   auto cpu = cpu_ns_of(options_.server_pid);
@@ -267,27 +272,26 @@ traffic::snapshot traffic::take_snapshot() {
   return s;
 }
 
-nlohmann::json traffic::report() const {
-  auto wall_ns = static_cast<double>(end_.time_ns - begin_.time_ns);
-  auto deliveries = static_cast<double>(end_.deliveries - begin_.deliveries);
+nlohmann::json traffic::report(const snapshot& begin, const snapshot& end) const {
+  auto wall_ns = static_cast<double>(end.time_ns - begin.time_ns);
+  auto deliveries = static_cast<double>(end.deliveries - begin.deliveries);
   auto per_message_us = [&](std::int64_t ns) {
     return deliveries > 0 ? static_cast<double>(ns) / 1000.0 / deliveries : 0.0;
   };
   nlohmann::json out;
   out["loop"] = options_.rate > 0 ? "open" : "closed";
   out["seconds"] = wall_ns / 1e9;
-  out["messages"] = end_.messages - begin_.messages;
-  out["deliveries"] = end_.deliveries - begin_.deliveries;
+  out["messages"] = end.messages - begin.messages;
+  out["deliveries"] = end.deliveries - begin.deliveries;
   out["deliveries_per_second"] = deliveries / (wall_ns / 1e9);
-  out["messages_per_second"] = static_cast<double>(end_.messages - begin_.messages) / (wall_ns / 1e9);
-  out["generator_cpu_share"] = static_cast<double>(end_.own_cpu_ns - begin_.own_cpu_ns) / wall_ns;
+  out["messages_per_second"] = static_cast<double>(end.messages - begin.messages) / (wall_ns / 1e9);
+  out["generator_cpu_share"] = static_cast<double>(end.own_cpu_ns - begin.own_cpu_ns) / wall_ns;
   out["lost"] = 0;
   if (options_.server_pid) {
-    out["server_cpu_us_per_message"] = per_message_us(end_.server_cpu_ns - begin_.server_cpu_ns);
-    out["server_cpu_us_per_message_by_ticks"] = per_message_us(end_.server_ticks_ns - begin_.server_ticks_ns);
-    out["server_cpu_us_per_message_by_schedstat"] =
-        per_message_us(end_.server_schedstat_ns - begin_.server_schedstat_ns);
-    out["server_cpu_share"] = static_cast<double>(end_.server_cpu_ns - begin_.server_cpu_ns) / wall_ns;
+    out["server_cpu_us_per_message"] = per_message_us(end.server_cpu_ns - begin.server_cpu_ns);
+    out["server_cpu_us_per_message_by_ticks"] = per_message_us(end.server_ticks_ns - begin.server_ticks_ns);
+    out["server_cpu_us_per_message_by_schedstat"] = per_message_us(end.server_schedstat_ns - begin.server_schedstat_ns);
+    out["server_cpu_share"] = static_cast<double>(end.server_cpu_ns - begin.server_cpu_ns) / wall_ns;
   }
   if (options_.rate > 0) {
     out["rate"] = options_.rate;

@@ -32,9 +32,13 @@ class traffic {
   traffic(const traffic&) = delete;
   traffic& operator=(const traffic&) = delete;
 
-  // Opens the connections, warms up, measures, and waits for every outstanding message. The report of the measured
-  // part, or why there is none: nothing could be measured, or `lost()` says that messages were lost or wrong.
-  [[nodiscard]] std::expected<nlohmann::json, std::string> run();
+  // Opens the connections. Why not, if it could not.
+  [[nodiscard]] std::expected<void, std::string> open();
+
+  // Warms up and measures, each from quiet to quiet: nothing is outstanding when a part begins, and it ends when every
+  // message has arrived everywhere. So each message is counted with all the CPU it cost, and nothing else is. The
+  // report of the measured part, or why there is none; `lost()` says whether messages were lost or wrong.
+  [[nodiscard]] std::expected<nlohmann::json, std::string> slice(double warmup_s, double seconds);
   [[nodiscard]] bool lost() const { return lost_; }
 
  private:
@@ -69,10 +73,10 @@ class traffic {
     std::uint64_t messages = 0;
     std::uint64_t deliveries = 0;
   };
-  enum class phase { warming_up, measuring, draining };
+  enum class verification { whole_payload, header_and_tag };
 
   void lay_out();
-  [[nodiscard]] bool open_seats();
+  void run_from_quiet_to_quiet(double seconds);
   void turn(int timeout_ms);
   void on_ready(std::uint32_t index, std::uint32_t what);
   void on_frame(seat& at, message_tag tag);
@@ -81,9 +85,8 @@ class traffic {
   void mark_dirty(std::uint32_t index);
   void flush(std::uint32_t index);
   void flush_dirty();
-  void advance_phase(std::int64_t now);
   [[nodiscard]] snapshot take_snapshot();
-  [[nodiscard]] nlohmann::json report() const;
+  [[nodiscard]] nlohmann::json report(const snapshot& begin, const snapshot& end) const;
   void fail(std::string why, bool lost);
 
   const options& options_;
@@ -99,9 +102,9 @@ class traffic {
   std::vector<std::int64_t> planned_ns_; // For each outstanding message, when it was to be sent.
   std::vector<std::uint32_t> dirty_;
   std::vector<std::uint8_t> buffer_;
-  phase phase_ = phase::warming_up;
-  std::int64_t warm_at_ns_ = 0;
-  std::int64_t stop_at_ns_ = 0;
+  verification verification_ = verification::whole_payload;
+  bool stopping_ = false;           // No new messages; what is outstanding is waited for.
+  std::int64_t quiet_at_ns_ = 0;    // When the last outstanding message had arrived.
   std::int64_t received_at_ns_ = 0; // When the present connection's bytes were taken; read in the open loop only.
   double interval_ns_ = 0;
   std::uint64_t planned_count_ = 0;
@@ -109,8 +112,6 @@ class traffic {
   std::uint64_t messages_ = 0;
   std::uint64_t completed_ = 0;
   std::uint64_t deliveries_ = 0;
-  snapshot begin_;
-  snapshot end_;
   histogram latency_;
   histogram send_lag_;
   std::string trouble_;

@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import subprocess
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,27 +48,27 @@ def describe(build):
 
 
 class Watch:
-    """Time that cores spent on anything but the two programs of a run, as a share of one core, and time stolen from them."""
+    """CPU time that went to anything but the programs of the comparison, as a share of one core, and time that was stolen."""
 
-    def __init__(self):
-        self.busy, self.stolen, self.wall = self._read()
+    def __init__(self, own_pids):
+        self.own_pids = own_pids
+        self.before = self._read()
 
-    @staticmethod
-    def _read():
+    def _read(self):
         fields = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
-        user, nice, system, idle, iowait, irq, softirq, steal = fields
-        return user + nice + system + irq + softirq, steal, sum(fields) / os.cpu_count()
+        user, nice, system, _idle, _iowait, irq, softirq, steal = fields
+        tick = os.sysconf("SC_CLK_TCK")
+        busy = (user + nice + system + irq + softirq) / tick
+        return busy - sum(map(cpu_seconds, self.own_pids)), steal / tick, time.monotonic()
 
-    def close(self, own_seconds):
-        busy, stolen, wall = (after - before for after, before in zip(self._read(), (self.busy, self.stolen, self.wall)))
-        own_ticks = own_seconds * os.sysconf("SC_CLK_TCK")
-        return {"foreign_share": max(0.0, busy - own_ticks) / max(wall, 1), "steal_share": stolen / max(wall, 1)}
+    def close(self):
+        foreign, stolen, wall = (after - before for after, before in zip(self._read(), self.before))
+        return {"foreign_share": round(max(0.0, foreign) / wall, 4), "steal_share": round(stolen / wall, 4)}
 
 
 def cpu_seconds(pid):
-    """User and system seconds of a process so far, from its ticks."""
+    """User and system seconds of a process so far, from its process clock (the same one that the generator reads)."""
     try:
-        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+        return time.clock_gettime(((~pid) << 3) | 2)
     except OSError:
         return 0.0

@@ -1,6 +1,8 @@
-"""How each server is started, and its version. Every run has a fresh process, pinned before its first instruction."""
+"""How each server is started, its version, and the generator that loads it. All are pinned before their first instruction."""
 
+import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -105,6 +107,59 @@ class Server:
                 os.killpg(self.process.pid, signal.SIGKILL)
                 self.process.wait()
         self.process.stderr.close()
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+
+class Generator:
+    """bench-generator with its connections open, for the length of a with block; it measures when it is told to."""
+
+    def __init__(self, server, build, scenario, extra, cpu):
+        words = ["taskset", "-c", cpu, str(build / "bench-generator"), "--gated", "--port", str(server.port),
+                 "--server-pid", str(server.pid), *scenario.arguments, *extra]
+        if server.name == "epoll":
+            words.append("--raw")
+        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.unread = b""
+
+    def __enter__(self):
+        answer = self._answer(30)
+        if "ready" not in answer:
+            self.__exit__()
+            raise ServerError(answer.get("error", str(answer)))
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+    def slice(self, warmup, seconds):
+        """One measured slice; a result with "error" if there is none."""
+        try:
+            self.process.stdin.write(f"{warmup} {seconds}\n".encode())
+            self.process.stdin.flush()
+        except OSError:
+            return {"error": "the generator has ended"}
+        return self._answer(warmup + seconds + 30)
+
+    def _answer(self, patience):
+        until = time.monotonic() + patience
+        while b"\n" not in self.unread:
+            ready, _, _ = select.select([self.process.stdout], [], [], max(0.0, until - time.monotonic()))
+            got = os.read(self.process.stdout.fileno(), 65536) if ready else b""
+            if not got:
+                return {"error": "the generator did not answer" if not ready else self.process.stderr.read().decode().strip() or "the generator ended"}
+            self.unread += got
+        line, _, self.unread = self.unread.partition(b"\n")
+        return json.loads(line)
 
     @property
     def pid(self):

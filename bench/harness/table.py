@@ -96,13 +96,13 @@ def markdown(machine, versions, summaries, settings):
               f"{machine['build_type']}, commit {machine['commit']}.", ""]
     lines += ["Versions: " + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".", ""]
     lines += [f"Repeat: `{settings['command']}`. Server on core {settings['server_cpu']}, generator on core "
-              f"{settings['generator_cpu']}; {settings['rotations']} rotations of {settings['seconds']} s each.", ""]
+              f"{settings['generator_cpu']}; {settings['rotations']} rotations of {settings['seconds']} s slices, fresh processes for each third of them.", ""]
     lines += ["Figures are medians with (lowest – highest): microseconds of server CPU per delivered message; bytes per connection "
               "for memory; microseconds for latency; deliveries a second for two-shards. A ratio is ours / peer, the median over "
               "the rotations.", ""]
     if settings["noisy_runs"]:
-        lines += [f"**Noisy machine**: in {settings['noisy_runs']} of {settings['runs']} runs something else took more than 10 % "
-                  "of a core.", ""]
+        lines += [f"**Noisy machine**: in {settings['noisy_runs']} of {settings['runs']} slices something else took more than 15 % "
+                  "of a core, three times in a row.", ""]
     servers = [s for s in ("ringcast", "ringcast-2", "bun", "epoll") if any(
         s in entry["servers"] for summary in summaries for entry in summary["figures"])]
     servers += sorted({s for summary in summaries for entry in summary["figures"] for s in entry["servers"]} - set(servers))
