@@ -1,4 +1,4 @@
-// What the cases of conformance.cpp need from the kernel they run on: the real one or the simulated one.
+// What the cases of conformance_*.cpp need from the kernel they run on: the real one or the simulated one.
 #pragma once
 
 #include <memory>

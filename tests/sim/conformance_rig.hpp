@@ -1,4 +1,4 @@
-// A ring with its buffers and a listener, as the cases of conformance.cpp use them.
+// A ring with its buffers and a listener, as the cases of conformance_*.cpp use them.
 #pragma once
 
 #include "engine/ring.hpp"

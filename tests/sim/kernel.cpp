@@ -85,7 +85,7 @@ remote kernel::connect(std::uint16_t port) {
 // A connection request arrives. With a full backlog it is not answered, and comes again.
 void kernel::reach_listener(const endpoint_handle& end, std::weak_ptr<listener> target) {
   const auto alive = target.lock();
-  if (!alive) {
+  if (!alive || alive->shut) {
     end->reset();
     end->orphaned = true;
     return;
@@ -134,7 +134,7 @@ int kernel::close(int descriptor) {
   trace("close {} ({} operations in flight)", descriptor, file->operations_in_flight);
   if (file->operations_in_flight > 0) {
     ++happened["close with operations in flight"];
-    if (close_in_flight_is_misuse)
+    if (close_in_flight_is_misuse && file->stream)
       report_misuse(
           fmt::format("descriptor {} is closed with {} operations in flight", descriptor, file->operations_in_flight));
   }
@@ -145,6 +145,7 @@ int kernel::close(int descriptor) {
 // As io_accept and accept4: the descriptor is reserved first, so a full table leaves the connection where it is.
 int kernel::accept(listener& from, int flags) {
   if (open_descriptors() >= host.descriptors_max) return -EMFILE;
+  if (from.shut) return -EINVAL;
   if (!from.pending.empty() && chance.chance(faults.no_descriptors)) {
     ++happened["no descriptors"];
     return -EMFILE;
@@ -183,7 +184,7 @@ std::shared_ptr<listener> kernel::listener_of(std::uint16_t port) {
   std::erase_if(listeners_, [](const auto& weak) { return weak.expired(); });
   std::vector<std::shared_ptr<listener>> candidates;
   for (const auto& weak : listeners_)
-    if (auto alive = weak.lock(); alive->port == port) candidates.push_back(std::move(alive));
+    if (auto alive = weak.lock(); alive->port == port && !alive->shut) candidates.push_back(std::move(alive));
   if (candidates.empty()) return nullptr;
   return candidates[chance.below(candidates.size())]; // SO_REUSEPORT
 }

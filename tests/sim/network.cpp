@@ -124,7 +124,8 @@ void endpoint::deliver() {
   if (dead) return;
   kernel& world = *owner->world;
   endpoint& to = other();
-  if (world.chance.chance(world.faults.reset)) {
+  if (!immune && !to.immune && world.chance.chance(world.faults.reset)) {
+    ++world.happened["reset"];
     world.trace("connection {} -> {} is reset by the network", local_port, remote_port);
     receive_reset(ECONNRESET);
     to.receive_reset(ECONNRESET);
@@ -155,11 +156,12 @@ void endpoint::deliver() {
   transmit();
 }
 
-listener::~listener() {
+void listener::refuse_all() {
   for (const endpoint_handle& waiting : pending) {
     waiting->reset();
     waiting->orphaned = true;
   }
+  pending.clear();
 }
 
 } // namespace ringcast::sim

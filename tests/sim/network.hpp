@@ -49,6 +49,7 @@ struct endpoint {
   bool dead = false;         // reset: nothing moves any more
   bool orphaned = false;     // nobody has it open
   bool transmitting = false; // a delivery is under way
+  bool immune = false;       // the reset fault spares it
   bool wants_room = false;   // a send found too little room, so that room is announced
   int error = 0;             // as sk_err: the next call that looks at it takes it away
 
@@ -79,10 +80,12 @@ struct endpoint_pair {
 endpoint_pair make_connection(kernel& world, std::uint16_t from_port, std::uint16_t to_port);
 
 struct listener {
-  ~listener(); // Resets whoever was not accepted.
+  ~listener() { refuse_all(); }
+  void refuse_all(); // Resets whoever was not accepted.
 
   std::uint16_t port = 0;
   bool reuse_port = false;
+  bool shut = false; // shut down: nobody is accepted any more
   std::size_t backlog = 0;
   std::deque<endpoint_handle> pending;
   wait_queue waiters;

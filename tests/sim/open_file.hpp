@@ -4,6 +4,7 @@
 
 #include "tests/sim/network.hpp"
 
+#include <cerrno>
 #include <cstdint>
 #include <memory>
 #include <sys/socket.h>
@@ -25,9 +26,18 @@ struct open_file {
     return listening ? listening->waiters : own_waiters;
   }
 
+  int shut_down(int how) {
+    if (stream) return stream->shut_down(how);
+    if (!listening) return -ENOTCONN;
+    listening->shut = true;
+    listening->refuse_all();
+    listening->waiters.notify(POLLIN | POLLHUP);
+    return 0;
+  }
+
   int readiness() const {
     if (stream) return stream->readiness();
-    if (listening) return listening->pending.empty() ? 0 : POLLIN;
+    if (listening) return listening->shut ? POLLIN | POLLHUP : listening->pending.empty() ? 0 : POLLIN;
     if (what == kind::event) return POLLOUT | (count > 0 ? POLLIN : 0);
     return POLLOUT | POLLHUP; // A socket that is not connected.
   }

@@ -131,7 +131,7 @@ void ring_state::attempt(pending_operation& op) {
     world_.close(op.sqe.fd);
     return finish(op, 0);
   case IORING_OP_SHUTDOWN: { // Always done by a worker thread, so never within its submission.
-    const int result = op.file->stream ? op.file->stream->shut_down(static_cast<int>(op.sqe.len)) : -ENOTCONN;
+    const int result = op.file->shut_down(static_cast<int>(op.sqe.len));
     return finish_later(op, world_.chance.below(20'000), result);
   }
   case IORING_OP_TIMEOUT: {

@@ -75,6 +75,7 @@ int ring_state::enter(unsigned submit_count, unsigned wait_count, unsigned flags
   if ((flags & ~(IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG)) != 0)
     world_.report_misuse(fmt::format("io_uring_enter with flags {:#x}, which are not simulated", flags));
   waits_until_ns_ = UINT64_MAX;
+  would_sleep_ = false;
   world_.run_due();
   const auto submitted = static_cast<int>(submit(submit_count));
   if ((flags & IORING_ENTER_GETEVENTS) == 0) return submitted;
@@ -87,6 +88,7 @@ int ring_state::enter(unsigned submit_count, unsigned wait_count, unsigned flags
   while (cq_tail_ - cq_head_ < wait_count && !task_work_.empty()) run_task_work(most);
   if (cq_tail_ - cq_head_ >= wait_count || cq_tail_ != cq_head_) return submitted;
 
+  would_sleep_ = true;
   const __kernel_timespec* timeout = nullptr;
   if ((flags & IORING_ENTER_EXT_ARG) != 0) {
     if (argument == nullptr || argument_bytes != sizeof(wait_argument))
@@ -207,6 +209,16 @@ int ring_state::register_with(unsigned opcode, const void* argument, unsigned co
   if (groups_.contains(registration.bgid)) return -EEXIST;
   groups_.emplace(registration.bgid, std::make_unique<buffer_group>(world_, registration, incremental));
   return 0;
+}
+
+std::size_t ring_state::operations_in_flight(unsigned opcode) const {
+  return static_cast<std::size_t>(std::ranges::count_if(operations_, [&](const auto& op) { return op->sqe.opcode == opcode; }));
+}
+
+std::size_t ring_state::buffers_away() {
+  std::size_t away = 0;
+  for (const auto& [id, group] : groups_) away += group->away();
+  return away;
 }
 
 void ring_state::add_leaks(std::vector<std::string>& into) {

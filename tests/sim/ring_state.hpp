@@ -64,9 +64,13 @@ class ring_state {
   bool has_completions() const {
     return cq_tail_ != __atomic_load_n(&cq_head_, __ATOMIC_ACQUIRE) || !overflow_.empty();
   }
+  // Whether the last entry would have slept: it waited, and nothing was there.
+  bool would_sleep() const { return would_sleep_; }
   bool has_task_work() const { return !task_work_.empty(); }
   void add_leaks(std::vector<std::string>& into);
+  std::size_t operations_in_flight(unsigned opcode) const;
   std::size_t operations_in_flight() const { return operations_.size(); }
+  std::size_t buffers_away();
 
   void queue_work(pending_operation& op);
   // A plain send() goes through the same checks as one of the ring.
@@ -120,6 +124,7 @@ class ring_state {
   std::deque<std::shared_ptr<pending_operation>> task_work_;
   std::map<std::uint16_t, std::unique_ptr<buffer_group>> groups_;
   std::uint64_t waits_until_ns_ = UINT64_MAX;
+  bool would_sleep_ = false;
 };
 
 } // namespace ringcast::sim

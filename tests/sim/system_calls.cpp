@@ -99,6 +99,7 @@ int __real_getpeername(int, sockaddr*, socklen_t*);
 int __real_shutdown(int, int);
 int __real_eventfd(unsigned, int);
 int __real_clock_gettime(clockid_t, timespec*);
+time_t __real_time(time_t*);
 
 int __wrap_socket(int family, int type, int protocol) {
   kernel* const world = kernel::current();
@@ -224,7 +225,7 @@ int __wrap_shutdown(int descriptor, int how) {
   if (!is_ours(descriptor)) return __real_shutdown(descriptor, how);
   const auto file = file_of(descriptor);
   if (!file) return told(-EBADF);
-  return told(file->stream ? file->stream->shut_down(how) : -ENOTCONN);
+  return told(file->shut_down(how));
 }
 
 int __wrap_close(int descriptor) {
@@ -283,6 +284,13 @@ int __wrap_clock_gettime(clockid_t clock, timespec* now) {
   now->tv_sec = static_cast<time_t>(world->now_ns() / 1'000'000'000u);
   now->tv_nsec = static_cast<long>(world->now_ns() % 1'000'000'000u);
   return 0;
+}
+
+time_t __wrap_time(time_t* into) {
+  kernel* const world = kernel::current();
+  const time_t now = world != nullptr ? static_cast<time_t>(world->now_ns() / 1'000'000'000u) : __real_time(nullptr);
+  if (into != nullptr) *into = now;
+  return now;
 }
 // NOLINTEND(bugprone-reserved-identifier)
 
