@@ -20,7 +20,7 @@ message_assembler::~message_assembler() = default;
 message_assembler::message_assembler(message_assembler&&) noexcept = default;
 message_assembler& message_assembler::operator=(message_assembler&&) noexcept = default;
 
-assembled message_assembler::take_any(const frame& next, std::uint64_t message_bytes_max) {
+assembled message_assembler::take_any(frame next, std::uint64_t message_bytes_max) {
   release();
   if (is_control(next.op)) return take_control(next);
   if (next.op == opcode::continuation) {

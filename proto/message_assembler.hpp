@@ -56,7 +56,7 @@ class message_assembler {
  private:
   struct fragments;
 
-  assembled take_any(const frame& next, std::uint64_t message_bytes_max);
+  assembled take_any(frame next, std::uint64_t message_bytes_max);
   assembled take_control(const frame& next) noexcept;
   assembled append(const frame& next, std::uint64_t message_bytes_max);
   assembled fail(violation broken) noexcept;
@@ -65,14 +65,19 @@ class message_assembler {
 };
 static_assert(sizeof(message_assembler) <= 16);
 
-inline assembled message_assembler::take(const frame& next, std::uint64_t message_bytes_max) {
+[[gnu::always_inline]] inline assembled message_assembler::take(const frame& next, std::uint64_t message_bytes_max) {
   // A whole message in one frame, with nothing held: the usual case, settled without a call.
   if (!fragments_ && next.fin && !is_control(next.op) && next.op != opcode::continuation &&
       next.payload.size() <= message_bytes_max) [[likely]] {
-    if (next.op == opcode::text && !next.rsv1 && !is_valid_utf8(next.payload)) return fail(violation::text_not_utf8);
+    if (next.op == opcode::text && !next.rsv1 && !next.is_ascii && !is_valid_utf8(next.payload)) {
+      const assembled failed = fail(violation::text_not_utf8);
+      return static_cast<const assembled&>(failed);
+    }
     return {.what = assembled::kind::message, .op = next.op, .payload = next.payload, .compressed = next.rsv1};
   }
-  return take_any(next, message_bytes_max);
+  // Values in and out, for the reason that read_frame gives: the usual case stays in registers.
+  const assembled any = take_any(next, message_bytes_max);
+  return static_cast<const assembled&>(any);
 }
 
 } // namespace ringcast

@@ -86,6 +86,9 @@ class reading_end {
                 header->header_bytes + header->payload_bytes == next.frame_bytes,
             "the header says the same");
 
+    const auto is_ascii = [](std::byte octet) { return std::to_integer<unsigned>(octet) < 0x80; };
+    require(!next.is_ascii || std::ranges::all_of(next.payload, is_ascii), "what is called ASCII is ASCII");
+
     const assembled made = assembler_.take(next, chosen_.message_bytes_max);
     if (made.what == assembled::kind::violation) {
       fail(made.broken);

@@ -86,6 +86,8 @@ class reading_end {
       const frame& whole = result.value;
       BOOST_REQUIRE(whole.frame_bytes <= input.size());
       BOOST_REQUIRE(whole.payload.data() + whole.payload.size() == input.data() + whole.frame_bytes);
+      const auto is_ascii = [](std::byte octet) { return std::to_integer<unsigned>(octet) < 0x80; };
+      BOOST_REQUIRE(!whole.is_ascii || std::ranges::all_of(whole.payload, is_ascii));
       const assembled made = assembler_.take(whole, message_bytes_max_);
       if (made.what != assembled::kind::none) {
         add({made.what, made.op, bytes(made.payload.begin(), made.payload.end()), made.compressed, made.broken});

@@ -67,6 +67,26 @@ BOOST_AUTO_TEST_CASE(what_stands_behind_a_frame_is_not_touched) {
   BOOST_TEST(std::equal(behind.begin(), behind.end(), input.begin() + static_cast<std::ptrdiff_t>(frame_size)));
 }
 
+BOOST_AUTO_TEST_CASE(ascii_is_seen_while_unmasking_and_one_other_byte_anywhere_is_too) {
+  for (std::size_t length = 0; length <= 130; ++length) {
+    const bytes letters(length, std::byte{'a'});
+    for (std::size_t place = 0; place <= length; ++place) {
+      bytes payload = letters;
+      if (place < length) payload[place] = std::byte{0x80}; // Not UTF-8 in any place.
+      bytes input = wire_frame{.opcode = 1, .payload = payload}.write();
+      const auto result = read_frame(input, to_server);
+      BOOST_REQUIRE((result.status == read_status::frame));
+      if (result.value.is_ascii && place < length) BOOST_ERROR("length " << length << ", byte " << place);
+      if (!result.value.is_ascii && place == length && length <= mask_inline_bytes_max) {
+        BOOST_ERROR("ASCII of length " << length << " was not seen");
+      }
+      message_assembler assembler;
+      const bool is_message = assembler.take(result.value, 1000).what == assembled::kind::message;
+      if (is_message != (place == length)) BOOST_ERROR("text of length " << length << ", byte " << place);
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(the_server_must_close_upon_receiving_a_frame_that_is_not_masked) {
   for (const unsigned op : {0U, 1U, 2U, 8U, 9U, 10U}) {
     expect_everywhere(wire_frame{.opcode = op, .masked = false}.write(), {broke(violation::unmasked_client_frame)});
