@@ -38,7 +38,7 @@ class deadline {
   template <class Rep, class Period> static std::uint64_t after(std::chrono::duration<Rep, Period> from_now) noexcept {
     constexpr std::uint64_t ns_per_ms = 1'000'000;
     const std::uint64_t now = now_ns();
-    if (!(from_now > from_now.zero())) return (now + ns_per_ms - 1) / ns_per_ms;
+    if (!(from_now > from_now.zero())) return now / ns_per_ms; // has passed, whatever part of a millisecond it is
     // In floating point first, because a count of hours may not fit into any count of nanoseconds.
     const double ns = std::chrono::duration<double, std::nano>(from_now).count();
     if (!(ns < 9.0e18)) return timer_wheel::never;

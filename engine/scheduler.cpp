@@ -40,7 +40,7 @@ scheduler::~scheduler() {
   while (!tasks_.empty()) std::coroutine_handle<root_promise>::from_promise(tasks_.front()).destroy();
   attached = before == this ? nullptr : before;
   // Every wait was in one of those frames, or in a coroutine that somebody else must destroy before its shard.
-  RINGCAST_ASSERT(waiting_.empty() && ready_.empty());
+  RINGCAST_ASSERT(waiting_.empty() && ready_.empty() && ready_count_ == 0);
 }
 
 scheduler* scheduler::current() noexcept { return attached; }

@@ -43,7 +43,7 @@ void manual_shard::settle() {
   }
 }
 
-void manual_shard::advance(std::chrono::milliseconds by) {
+void manual_shard::advance(std::chrono::nanoseconds by) {
   clock_.advance(by);
   const auto on_expired = [](ringcast::timer_node& node) {
     BOOST_REQUIRE_EQUAL(+node.kind, ringcast::waiter::timer_kind);

@@ -30,7 +30,7 @@ class manual_shard {
   // One call of run_ready().
   std::size_t turn() { return scheduler_->run_ready(); }
   // Moves the clock, expires timers, settles.
-  void advance(std::chrono::milliseconds by);
+  void advance(std::chrono::nanoseconds by);
 
   ringcast::scheduler& operator*() { return *scheduler_; }
   ringcast::scheduler* operator->() { return &*scheduler_; }

@@ -49,6 +49,7 @@ BOOST_AUTO_TEST_CASE(a_part_of_a_millisecond_is_rounded_up) {
 
 BOOST_AUTO_TEST_CASE(no_time_at_all_still_lets_the_others_run) {
   manual_shard shard;
+  shard.advance(400us); // in the middle of a millisecond, where rounding up would wait
   std::optional<sleep_result> result;
   shard->spawn(sleep_once(0s, {}, result));
   shard.turn();
@@ -136,6 +137,11 @@ BOOST_AUTO_TEST_CASE(a_deadline_of_any_length_is_sound) {
   BOOST_TEST(deadline(std::chrono::hours::min()).has_passed());
   BOOST_TEST(deadline(24h * 365 * 200).ms() == 5000u + 200ull * 365 * 24 * 3600 * 1000);
   BOOST_TEST(!deadline(1ms).has_passed());
+  shard.advance(400us);
+  BOOST_TEST(deadline(0s).has_passed());
+  BOOST_TEST(deadline(-1ns).has_passed());
+  BOOST_TEST(!deadline(1ns).has_passed());
+  BOOST_TEST(deadline(1ms).ms() == 5002u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
