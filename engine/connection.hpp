@@ -62,6 +62,7 @@ struct connection {
   bool peer_closed : 1 = false;     // end of stream was received
   bool continue_sent : 1 = false;   // 100 Continue
   bool head_only : 1 = false;       // HEAD
+  bool leaving : 1 = false;         // on_leave is being called
   bool handler_told : 1 = false;    // on_open was called, so on_close must be
   std::uint8_t listener = 0;
   std::uint16_t close_code = 1006;  // what on_close will say

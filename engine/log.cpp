@@ -33,7 +33,7 @@ spdlog::logger& logger() {
 std::expected<log_level, std::string> parse_log_level(std::string_view text) {
   if (text == "debug") return log_level::debug;
   if (text == "info") return log_level::info;
-  if (text == "warning") return log_level::warning;
+  if (text == "warning" || text == "warn") return log_level::warning;
   if (text == "error") return log_level::error;
   if (text == "off") return log_level::off;
   return std::unexpected(fmt::format("'{}' is not a log level; it is one of debug, info, warning, error, off", text));

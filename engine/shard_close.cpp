@@ -77,8 +77,9 @@ void shard::release_ended() {
 }
 
 void shard::leave_rooms(connection& c) {
-  if (c.memberships == nullptr) return;
+  if (c.memberships == nullptr || c.leaving) return;
   if (c.handler_told && c.endpoint->on_leave) {
+    c.leaving = true; // the handler may close the connection, which leads here again
     try {
       c.endpoint->on_leave(websocket_ref{*this, c});
     } catch (...) {
@@ -86,6 +87,7 @@ void shard::leave_rooms(connection& c) {
     }
   }
   rooms_.leave_all(c);
+  c.leaving = false;
 }
 
 // The endpoint hears of the end once, and only if it heard of the beginning.
