@@ -28,7 +28,8 @@ def command(name, build, port, scenario):
     if name.startswith("ringcast"):
         program = build / "ringcast-server"
         shards = name.partition("-")[2] or "1"
-        return [program, "--listen", f"127.0.0.1:{port}", "--shards", shards, "--log-level", "warn"] if program.exists() else None
+        words = [program, "--listen", f"127.0.0.1:{port}", "--shards", shards, "--log-level", "warn"]
+        return words if program.exists() else None
     if name == "epoll":
         program = build / "bench-epoll-baseline"
         mode = ["--mode", "echo"]
@@ -156,7 +157,9 @@ class Generator:
             ready, _, _ = select.select([self.process.stdout], [], [], max(0.0, until - time.monotonic()))
             got = os.read(self.process.stdout.fileno(), 65536) if ready else b""
             if not got:
-                return {"error": "the generator did not answer" if not ready else self.process.stderr.read().decode().strip() or "the generator ended"}
+                if ready:
+                    return {"error": self.process.stderr.read().decode().strip() or "the generator ended"}
+                return {"error": "the generator did not answer"}
             self.unread += got
         line, _, self.unread = self.unread.partition(b"\n")
         return json.loads(line)

@@ -59,7 +59,8 @@ def summarise(scenario, runs):
         for server in scenario.servers:
             found = values(scenario, runs, server, pick)
             if found:
-                entry["servers"][server] = {"median": median(found), "min": min(found), "max": max(found), "runs": len(found)}
+                entry["servers"][server] = {"median": median(found), "min": min(found), "max": max(found),
+                                            "runs": len(found)}
         for peer in [s for s in scenario.servers if s != "ringcast"]:
             ratio = paired_ratio(scenario, runs, "ringcast", peer, pick)
             if ratio:
@@ -69,7 +70,8 @@ def summarise(scenario, runs):
         limit = scenario.goals.get("bytes")
         ours = entry["servers"].get("ringcast")
         if limit and ours:
-            entry["goals"].append({"peer": "bytes", "ratio": ours["median"], "goal": limit, "verdict": verdict(ours["median"], limit)})
+            entry["goals"].append({"peer": "bytes", "ratio": ours["median"], "goal": limit,
+                                   "verdict": verdict(ours["median"], limit)})
         out["figures"].append(entry)
     if scenario.kind == "shards":
         out["remark"] = shards_remark(runs)
@@ -96,9 +98,10 @@ def markdown(machine, versions, summaries, settings):
               f"{machine['build_type']}, commit {machine['commit']}.", ""]
     lines += ["Versions: " + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".", ""]
     lines += [f"Repeat: `{settings['command']}`. Server on core {settings['server_cpu']}, generator on core "
-              f"{settings['generator_cpu']}; {settings['rotations']} rotations of {settings['seconds']} s slices, fresh processes for each third of them.", ""]
-    lines += ["Figures are medians with (lowest – highest): microseconds of server CPU per delivered message; bytes per connection "
-              "for memory; microseconds for latency; deliveries a second for two-shards. A ratio is ours / peer, the median over "
+              f"{settings['generator_cpu']}; {settings['rotations']} rotations of {settings['seconds']} s slices, fresh processes "
+              "for each third of them.", ""]
+    lines += ["Figures are medians with (lowest – highest): microseconds of server CPU per delivered message; bytes per "
+              "connection for memory; microseconds for latency; deliveries a second for two-shards. A ratio is ours / peer, the median over "
               "the rotations.", ""]
     if settings["noisy_runs"]:
         lines += [f"**Noisy machine**: in {settings['noisy_runs']} of {settings['runs']} slices something else took more than 15 % "

@@ -56,7 +56,8 @@ class FaultyServer:
                     return
                 head += line
             path = head.split()[1].decode()
-            key = next(line.split(b":")[1].strip() for line in head.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key"))
+            key = next(line.split(b":")[1].strip() for line in head.split(b"\r\n")
+                       if line.lower().startswith(b"sec-websocket-key"))
             accept = base64.b64encode(hashlib.sha1(key + WEBSOCKET_GUID).digest())
             if path.startswith("/broadcast/") and "self=0" not in path:
                 with self.lock:
@@ -109,7 +110,8 @@ class Generator(unittest.TestCase):
             server.close()
 
     def test_a_good_server_loses_nothing(self):
-        for pattern in (("echo", "--depth", "4"), ("echo", "--size", "300"), ("broadcast", "--depth", "3"), ("broadcast", "--rate", "100")):
+        for pattern in (("echo", "--depth", "4"), ("echo", "--size", "300"), ("broadcast", "--depth", "3"),
+                        ("broadcast", "--rate", "100")):
             with self.subTest(pattern):
                 code, report = self.against(good, "--pattern", *pattern, "--connections", "3")
                 self.assertEqual((code, report.get("lost")), (0, 0), report)
@@ -194,13 +196,14 @@ class Baseline(unittest.TestCase):
     def test_echo(self):
         for size in (20, 1000, 200_000):
             with self.subTest(size):
-                self.run_baseline(["--mode", "echo"], "--pattern", "echo", "--size", str(size), "--connections", "10", "--depth", "3")
+                self.run_baseline(["--mode", "echo"], "--pattern", "echo", "--size", str(size),
+                                  "--connections", "10", "--depth", "3")
 
     def test_fanout(self):
         for size, header in ((64, 6), (16384, 8), (100_000, 14)):
             with self.subTest(size):
-                self.run_baseline(["--mode", "fanout", "--bytes", str(size + header)], "--pattern", "broadcast", "--size", str(size),
-                                  "--connections", "20", "--depth", "2")
+                self.run_baseline(["--mode", "fanout", "--bytes", str(size + header)], "--pattern", "broadcast",
+                                  "--size", str(size), "--connections", "20", "--depth", "2")
 
 
 if __name__ == "__main__":
