@@ -9,6 +9,8 @@
 #include "engine/connection_handle.hpp"
 #include "engine/timer_wheel.hpp"
 #include "proto/close_handshake.hpp"
+#include "proto/http_body.hpp"
+#include "proto/http_head.hpp"
 #include "proto/message_assembler.hpp"
 
 #include <cstdint>
@@ -39,11 +41,20 @@ enum class receive_mode : std::uint8_t {
   paused,    // nothing armed until output has drained
 };
 
-// Bytes that wait for the rest of their frame or request head.
+// A chunked request body under way. Its bytes stand decoded behind the head, so nothing is decoded twice.
+struct chunked_body {
+  chunked_decoder decoder;
+  std::size_t head_bytes;
+  std::size_t decoded_bytes = 0;
+};
+
+// Bytes that wait for the rest of their frame or request.
 struct partial_input {
   block memory;
   std::uint32_t size = 0;
   std::uint32_t wanted = 0; // handle it when this many are there
+  head_progress head;       // how far an unfinished request head has been looked at
+  std::unique_ptr<chunked_body> body;
 };
 
 struct connection {

@@ -131,6 +131,7 @@ class shard final : public shard_courier {
     std::size_t bytes = 0;      // handled
     std::uint64_t wanted = 0;   // how many bytes from there are needed to go on
     bool stopped = false;       // the rest is not wanted now: the connection ends, or an answer is being prepared
+    std::size_t kept = SIZE_MAX; // of the rest only this many bytes are to be kept
   };
   [[nodiscard]] consumed consume_once(connection& c, std::span<std::byte> bytes);
   void keep_partial(connection& c, std::span<const std::byte> bytes, std::uint64_t wanted);
@@ -149,10 +150,12 @@ class shard final : public shard_courier {
 
   // shard_http.cpp: requests, answers, upgrades
   [[nodiscard]] consumed consume_http(connection& c, std::span<std::byte> bytes);
+  [[nodiscard]] consumed consume_chunked(connection& c, std::span<std::byte> bytes);
   void on_request(connection& c, const request_head& head, std::span<const std::byte> body);
   void on_upgrade(connection& c, const http_request& request, const websocket_endpoint& endpoint);
   void finish_upgrade(connection& c, bool granted);
   void refuse_request(connection& c, http_status status, std::string_view why);
+  void send_continue(connection& c);
   void open_websocket(connection& c);
   void append_output(connection& c, std::string_view text);
 
@@ -217,7 +220,8 @@ class shard final : public shard_courier {
   bool stopping_ = false;
   bool stop_now_ = false;
   std::vector<connection_handle> parked_, parked_before_, finishing_, ended_, poll_again_, input_again_;
-  block hot_; // receives large frames
+  block hot_;         // receives large frames
+  request_head head_; // of the request that is being handled; 2 KiB, so not made anew for each
   std::unordered_map<std::uint32_t, pending_upgrade> upgrades_; // by slot
   std::unordered_map<std::uint32_t, pending_report> reports_;
   std::unordered_map<std::uint32_t, pending_query> queries_;

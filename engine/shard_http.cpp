@@ -35,75 +35,89 @@ constexpr http_limits head_limits{};
 
 shard::consumed shard::consume_http(connection& c, std::span<std::byte> bytes) {
   consumed done;
+  const auto refused = [&](http_status status, std::string_view why) {
+    refuse_request(c, status, why);
+    done.bytes = bytes.size();
+    return done;
+  };
   while (done.bytes < bytes.size() && c.phase == connection_phase::http) {
     if (c.answering) {
       done.stopped = true;
       return done;
     }
     const std::span<std::byte> rest = bytes.subspan(done.bytes);
-    request_head head;
-    const head_result result = parse_request_head(rest, head_limits, head);
+    if (c.partial != nullptr && c.partial->body != nullptr) {
+      const consumed body = consume_chunked(c, rest);
+      done.bytes += body.bytes;
+      done.wanted = body.wanted;
+      done.kept = body.kept;
+      if (body.bytes == 0) return done;
+      continue;
+    }
+    head_progress progress = c.partial != nullptr && done.bytes == 0 ? c.partial->head : head_progress{};
+    const head_result result = parse_request_head(rest, head_limits, head_, &progress);
     if (result.status == head_status::need_more) {
+      if (c.partial == nullptr) c.partial = std::make_unique<partial_input>();
+      c.partial->head = progress;
       done.wanted = rest.size() + 1;
       return done;
     }
-    if (result.status == head_status::bad) {
-      refuse_request(c, result.error, result.why);
-      done.bytes = bytes.size();
-      return done;
-    }
-    std::span<std::byte> body;
-    std::size_t request_bytes = head.head_bytes;
-    const std::uint64_t body_bytes_max = options_.limits.message_bytes_max;
-    bool body_missing = false;
-    if (head.content_length.value_or(0) > body_bytes_max) {
-      refuse_request(c, http_status::content_too_large, "the body is larger than a message may be");
-      done.bytes = bytes.size();
-      return done;
-    }
-    if (head.chunked) {
-      // The chunks are decoded in a copy, since an incomplete body must stay as it was received.
-      const block copy = blocks_.take(rest.size() - head.head_bytes);
-      std::memcpy(copy.bytes, rest.data() + head.head_bytes, rest.size() - head.head_bytes);
-      chunked_decoder decoder{chunked_limits{.body_bytes_max = body_bytes_max}};
-      const chunked_result chunks = decoder.decode({copy.bytes, rest.size() - head.head_bytes});
-      if (chunks.status == chunked_status::done) {
-        request_bytes += chunks.consumed;
-        std::memcpy(rest.data() + head.head_bytes, copy.bytes, chunks.produced);
-        body = rest.subspan(head.head_bytes, chunks.produced);
-      }
-      blocks_.give_back(copy);
-      if (chunks.status == chunked_status::bad) {
-        refuse_request(c, chunks.error, chunks.why);
-        done.bytes = bytes.size();
-        return done;
-      }
-      body_missing = chunks.status == chunked_status::need_more;
+    if (c.partial != nullptr) c.partial->head = {};
+    if (result.status == head_status::bad) return refused(result.error, result.why);
+    if (head_.content_length.value_or(0) > options_.limits.message_bytes_max)
+      return refused(http_status::content_too_large, "the body is larger than a message may be");
+    const bool continue_wanted = !c.continue_sent && equal_ignoring_case(head_.header("Expect"), "100-continue");
+    if (head_.chunked) {
+      if (c.partial == nullptr) c.partial = std::make_unique<partial_input>();
+      c.partial->body = std::make_unique<chunked_body>(
+          chunked_decoder{chunked_limits{.body_bytes_max = options_.limits.message_bytes_max}}, head_.head_bytes);
+      if (rest.size() > head_.head_bytes) continue;
+      if (continue_wanted) send_continue(c);
       done.wanted = rest.size() + 1;
-    } else if (head.content_length.value_or(0) > 0) {
-      request_bytes += static_cast<std::size_t>(*head.content_length);
-      body_missing = rest.size() < request_bytes;
+      return done;
+    }
+    const std::size_t request_bytes = head_.head_bytes + static_cast<std::size_t>(head_.content_length.value_or(0));
+    if (rest.size() < request_bytes) {
+      if (continue_wanted) send_continue(c);
       done.wanted = request_bytes;
-      if (!body_missing) body = rest.subspan(head.head_bytes, static_cast<std::size_t>(*head.content_length));
-    }
-    if (body_missing) {
-      if (!c.continue_sent && equal_ignoring_case(head.header("Expect"), "100-continue")) {
-        c.continue_sent = true;
-        append_output(c, "HTTP/1.1 100 Continue\r\n\r\n");
-      }
       return done;
     }
     done.bytes += request_bytes;
-    c.continue_sent = false;
-    on_request(c, head, body);
+    on_request(c, head_, rest.subspan(head_.head_bytes, request_bytes - head_.head_bytes));
   }
   done.stopped = c.answering;
   return done;
 }
 
+// The bytes are the head, what was decoded before, and what has come in since; that is decoded where it stands.
+shard::consumed shard::consume_chunked(connection& c, std::span<std::byte> bytes) {
+  chunked_body& body = *c.partial->body;
+  const std::size_t before = body.head_bytes + body.decoded_bytes;
+  const chunked_result result = body.decoder.decode(bytes.subspan(before));
+  if (result.status == chunked_status::bad) {
+    refuse_request(c, result.error, result.why);
+    return {.bytes = bytes.size()};
+  }
+  body.decoded_bytes += result.produced;
+  const std::size_t kept = body.head_bytes + body.decoded_bytes;
+  if (result.status == chunked_status::need_more) return {.wanted = kept + 1, .kept = kept};
+  const std::size_t head_bytes = body.head_bytes;
+  c.partial->body.reset();
+  const head_result head = parse_request_head(bytes.first(head_bytes), head_limits, head_);
+  RINGCAST_ASSERT(head.status == head_status::done);
+  on_request(c, head_, bytes.subspan(head_bytes, kept - head_bytes));
+  return {.bytes = before + result.consumed};
+}
+
+void shard::send_continue(connection& c) {
+  c.continue_sent = true;
+  append_output(c, "HTTP/1.1 100 Continue\r\n\r\n");
+}
+
 void shard::on_request(connection& c, const request_head& head, std::span<const std::byte> body) {
   c.keep_alive = head.keep_alive && !stopping_;
   c.answering = true;
+  c.continue_sent = false;
   c.head_only = head.method == "HEAD";
   const route_match match = router_.match(head.method, head.path);
   http_responder responder{*this, handle_of(c)};

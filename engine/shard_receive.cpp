@@ -229,7 +229,10 @@ void shard::consume(connection& c, std::span<std::byte> bytes) {
       const consumed done = consume_once(c, bytes);
       if (c.phase == connection_phase::finishing || c.phase == connection_phase::ending) return;
       bytes = bytes.subspan(done.bytes);
-      if (!bytes.empty()) keep_partial(c, bytes, done.wanted);
+      if (!bytes.empty())
+        keep_partial(c, bytes.first(std::min(bytes.size(), done.kept)), done.wanted);
+      else if (c.partial != nullptr)
+        free_partial(c);
       return;
     }
     partial_input& partial = *c.partial;
@@ -261,6 +264,7 @@ void shard::resume_input(connection& c) {
       return;
     }
     if (done.bytes > 0) std::memmove(partial.memory.bytes, partial.memory.bytes + done.bytes, partial.size);
+    partial.size = static_cast<std::uint32_t>(std::min<std::size_t>(partial.size, done.kept));
     partial.wanted = static_cast<std::uint32_t>(done.wanted);
     if (done.stopped) break;
     if (partial.wanted > partial.memory.capacity) keep_partial(c, {}, done.wanted);
