@@ -117,14 +117,14 @@ std::string system_store() {
 
 // Suites with forward secrecy and authenticated encryption, and no others. Servers choose by this order: AES-128-GCM is
 // the cheapest where there are AES instructions.
-constexpr const char* cipher_suites =
-    "TLS13-AES128-GCM-SHA256:TLS13-AES256-GCM-SHA384:TLS13-CHACHA20-POLY1305-SHA256:"
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
-    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
-    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+constexpr const char* cipher_suites = "TLS13-AES128-GCM-SHA256:TLS13-AES256-GCM-SHA384:TLS13-CHACHA20-POLY1305-SHA256:"
+                                      "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
+                                      "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
+                                      "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 
-[[nodiscard]] bool choose_protocol(WOLFSSL_CTX* context, tls_version oldest) {
+[[nodiscard]] bool choose_protocol(WOLFSSL_CTX* context, tls_version oldest, tls_version newest) {
   if (context == nullptr || wolfSSL_CTX_set_cipher_list(context, cipher_suites) != WOLFSSL_SUCCESS) return false;
+  if (newest == tls_version::tls_1_2) return oldest == newest; // The method chosen speaks this one version.
   const int version = oldest == tls_version::tls_1_3 ? WOLFSSL_TLSV1_3 : WOLFSSL_TLSV1_2;
   return wolfSSL_CTX_SetMinVersion(context, version) == WOLFSSL_SUCCESS;
 }
@@ -143,9 +143,11 @@ tls_context::load_server(const tls_server_options& options) {
     const auto chain = read_file(certificate.chain_file, "certificate");
     if (!chain) return sentence{chain.error()};
     certificate_entry entry;
-    entry.context.reset(wolfSSL_CTX_new(wolfSSLv23_server_method()));
+    entry.context.reset(wolfSSL_CTX_new(options.newest == tls_version::tls_1_2 ? wolfTLSv1_2_server_method()
+                                                                               : wolfSSLv23_server_method()));
     WOLFSSL_CTX* const context = entry.context.get();
-    if (!choose_protocol(context, options.oldest)) return sentence{"this wolfSSL cannot speak TLS 1.2 and 1.3"};
+    if (!choose_protocol(context, options.oldest, options.newest))
+      return sentence{"this wolfSSL cannot speak the TLS versions asked for"};
     // Tickets carry the session to the client; the library's cache of a few sessions, behind locks, serves nobody here.
     wolfSSL_CTX_set_session_cache_mode(context, WOLFSSL_SESS_CACHE_OFF);
     if (!options.session_tickets) {
@@ -174,9 +176,11 @@ tls_context::load_client(const tls_client_options& options) {
   start_wolfssl();
   std::shared_ptr<tls_context> made{new tls_context{false}};
   certificate_entry entry;
-  entry.context.reset(wolfSSL_CTX_new(wolfSSLv23_client_method()));
+  entry.context.reset(wolfSSL_CTX_new(options.newest == tls_version::tls_1_2 ? wolfTLSv1_2_client_method()
+                                                                             : wolfSSLv23_client_method()));
   WOLFSSL_CTX* const context = entry.context.get();
-  if (!choose_protocol(context, options.oldest)) return sentence{"this wolfSSL cannot speak TLS 1.2 and 1.3"};
+  if (!choose_protocol(context, options.oldest, options.newest))
+    return sentence{"this wolfSSL cannot speak the TLS versions asked for"};
   wolfSSL_CTX_UseSessionTicket(context);
   if (options.verification == tls_verification::on) {
     const bool own = !options.ca_file.empty();

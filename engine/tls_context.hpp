@@ -14,7 +14,7 @@ struct WOLFSSL_CTX;
 
 namespace ringcast {
 
-/// Oldest version that is spoken. Older ones than 1.2 are not built in.
+/// Versions that can be spoken. Older ones are not built in.
 enum class tls_version : std::uint8_t { tls_1_2, tls_1_3 };
 
 /// A certificate with its intermediates and its private key, both files in PEM.
@@ -31,6 +31,7 @@ struct tls_server_options {
   /// PEM file of authorities. When given, each client must present a certificate that one of them signed.
   std::string client_ca_file;
   tls_version oldest = tls_version::tls_1_2;
+  tls_version newest = tls_version::tls_1_3;
   bool session_tickets = true; ///< resume sessions without a full handshake
 };
 
@@ -46,6 +47,7 @@ struct tls_client_options {
   std::string certificate_key_file;
   tls_verification verification = tls_verification::on;
   tls_version oldest = tls_version::tls_1_2;
+  tls_version newest = tls_version::tls_1_3;
 };
 
 /// Loaded once, then shared by all threads.

@@ -167,6 +167,8 @@ std::string describe_wolfssl_error(int error, WOLFSSL* session) {
     return "a record of an unknown type: this is not TLS";
   case LENGTH_ERROR:
     return "a record is longer than TLS allows";
+  case DUPLICATE_MSG_E:
+    return "a handshake message out of turn: renegotiation is not allowed here";
   case MATCH_SUITE_ERROR:
     return "no cipher suite in common";
   case UNKNOWN_ALPN_PROTOCOL_NAME_E:

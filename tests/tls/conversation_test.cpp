@@ -13,18 +13,31 @@ std::string long_text(std::size_t size) {
   return text;
 }
 
+// Both ends at 1.3, then one of them at 1.2, which must bring both to it.
 struct version_case {
-  const char* name;
-  tls_version server_oldest;
-  bool client_only_1_2;
+  tls_version server_newest, client_newest;
+  const char* agreed;
 };
+constexpr version_case versions[] = {{tls_version::tls_1_3, tls_version::tls_1_3, "TLSv1.3"},
+                                     {tls_version::tls_1_2, tls_version::tls_1_3, "TLSv1.2"},
+                                     {tls_version::tls_1_3, tls_version::tls_1_2, "TLSv1.2"}};
+std::shared_ptr<const tls_context> server_of(const version_case& version, const std::string& name) {
+  const certificates& made = test_certificates();
+  return server_context({.certificates = {{made.pem(name), made.key(name), {}}}, .newest = version.server_newest});
+}
 
 BOOST_AUTO_TEST_SUITE(conversation)
 
 BOOST_AUTO_TEST_CASE(handshake_and_data_however_they_arrive) {
-  for (const std::string certificate : {"localhost", "rsa", "deep"}) {
-    const auto server_side = server_context(certificate);
-    const auto client_side = client_context();
+  for (const auto& [version, certificate] :
+       std::vector<std::pair<version_case, std::string>>{{versions[0], "localhost"},
+                                                         {versions[0], "rsa"},
+                                                         {versions[0], "deep"},
+                                                         {versions[1], "localhost"},
+                                                         {versions[2], "rsa"},
+                                                         {versions[2], "deep"}}) {
+    const auto server_side = server_of(version, certificate);
+    const auto client_side = client_context({.newest = version.client_newest});
     const std::vector<splitter> splitters{whole(), byte_by_byte(), at_random(1), at_random(2), at_random(3)};
     for (const splitter& split : splitters) {
       tls_pair pair(server_side, client_side);
@@ -56,19 +69,22 @@ BOOST_AUTO_TEST_CASE(handshake_and_data_however_they_arrive) {
 }
 
 BOOST_AUTO_TEST_CASE(what_was_agreed) {
-  tls_pair pair(server_context("localhost"), client_context());
-  pair.settle();
-  pair.expect_open();
-  for (const tls_session* end : {&pair.client, &pair.server}) {
-    const tls_agreement agreed = end->agreement();
-    BOOST_TEST(agreed.version == "TLSv1.3");
-    BOOST_TEST(agreed.cipher.starts_with("TLS_"));
-    BOOST_TEST(agreed.alpn == "http/1.1");
-    BOOST_TEST(agreed.server_name == "localhost");
-    BOOST_TEST(!agreed.resumed);
+  for (const version_case& version : versions) {
+    tls_pair pair(server_of(version, "localhost"), client_context({.newest = version.client_newest}));
+    pair.settle();
+    pair.expect_open();
+    for (const tls_session* end : {&pair.client, &pair.server}) {
+      const tls_agreement agreed = end->agreement();
+      BOOST_TEST(agreed.version == version.agreed);
+      BOOST_TEST(agreed.cipher ==
+                 (agreed.version == "TLSv1.3" ? "TLS_AES_128_GCM_SHA256" : "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"));
+      BOOST_TEST(agreed.alpn == "http/1.1");
+      BOOST_TEST(agreed.server_name == "localhost");
+      BOOST_TEST(!agreed.resumed);
+    }
+    BOOST_TEST(pair.client.agreement().peer_subject == "/CN=localhost");
+    BOOST_TEST(pair.server.agreement().peer_subject == "");
   }
-  BOOST_TEST(pair.client.agreement().peer_subject == "/CN=localhost");
-  BOOST_TEST(pair.server.agreement().peer_subject == "");
 }
 
 BOOST_AUTO_TEST_CASE(pieces_share_records) {
@@ -114,21 +130,23 @@ BOOST_AUTO_TEST_CASE(a_handler_may_write_while_it_is_fed) {
 }
 
 BOOST_AUTO_TEST_CASE(resumption_by_ticket) {
-  const auto server_side = server_context("localhost");
-  const auto client_side = client_context();
-  tls_ticket ticket;
-  for (int round = 0; round < 4; ++round) {
-    tls_pair pair(server_side, client_side, "localhost", ticket);
-    pair.settle(at_random(static_cast<unsigned>(round)));
-    pair.expect_open();
-    BOOST_TEST(pair.client.agreement().resumed == (round > 0));
-    BOOST_TEST(pair.server.agreement().resumed == (round > 0));
-    pair.say(pair.client, "again");
-    pair.say(pair.server, "and again");
-    pair.settle();
-    BOOST_TEST(pair.server_heard == "again");
-    ticket = pair.client.ticket();
-    BOOST_TEST(static_cast<bool>(ticket));
+  for (const version_case& version : versions) {
+    const auto server_side = server_of(version, "localhost");
+    const auto client_side = client_context({.newest = version.client_newest});
+    tls_ticket ticket;
+    for (int round = 0; round < 4; ++round) {
+      tls_pair pair(server_side, client_side, "localhost", ticket);
+      pair.settle(at_random(static_cast<unsigned>(round)));
+      pair.expect_open();
+      BOOST_TEST(pair.client.agreement().resumed == (round > 0));
+      BOOST_TEST(pair.server.agreement().resumed == (round > 0));
+      pair.say(pair.client, "again");
+      pair.say(pair.server, "and again");
+      pair.settle();
+      BOOST_TEST(pair.server_heard == "again");
+      ticket = pair.client.ticket();
+      BOOST_TEST(static_cast<bool>(ticket));
+    }
   }
 }
 

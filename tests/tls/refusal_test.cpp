@@ -190,11 +190,15 @@ BOOST_AUTO_TEST_CASE(truncation_is_told_from_a_close) {
 }
 
 BOOST_AUTO_TEST_CASE(versions_that_do_not_meet) {
-  const auto modern = server_context("localhost", tls_version::tls_1_3);
-  tls_pair pair(modern, client_context());
+  tls_pair pair(server_context("localhost", tls_version::tls_1_3), client_context({.newest = tls_version::tls_1_2}));
   pair.settle();
-  pair.expect_open();
-  BOOST_TEST(pair.server.agreement().version == "TLSv1.3");
+  BOOST_TEST(pair.server.failure() == tls_failure::handshake);
+  BOOST_TEST(pair.server.reason() == "the peer speaks no TLS version that is allowed here");
+  BOOST_TEST(pair.client.failure() == tls_failure::handshake);
+  const certificates& made = test_certificates();
+  BOOST_TEST(!tls_context::load_server({.certificates = {{made.pem("other"), made.key("other"), {}}},
+                                        .oldest = tls_version::tls_1_3,
+                                        .newest = tls_version::tls_1_2}));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
