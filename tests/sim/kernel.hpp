@@ -69,6 +69,7 @@ class kernel {
   void advance_by(std::uint64_t ns) { advance_to(now_ns_ + ns); }
   // When something is going to happen by itself: a delivery, a timeout, or the end of a ring's wait.
   std::optional<std::uint64_t> next_event_ns() const;
+  bool has_events() const { return !events_.empty(); }
   void schedule(std::uint64_t delay_ns, std::function<void()> what);
   std::uint64_t delivery_delay_ns();
 

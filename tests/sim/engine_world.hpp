@@ -1,0 +1,58 @@
+// The real engine on the simulated kernel: its shards in one thread, in an order that the seed decides.
+#pragma once
+
+#include "engine/inbox.hpp"
+#include "engine/mesh.hpp"
+#include "engine/server.hpp"
+#include "engine/shard.hpp"
+#include "tests/sim/kernel.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace ringcast::sim {
+
+struct engine_options {
+  std::uint32_t shards = 1;
+  shard_options each;
+  ring_options ring{.submission_entries = 64, .completion_entries = 256};
+  std::uint32_t lane_bytes = mesh_lane_bytes;
+};
+
+class engine_world {
+public:
+  static constexpr std::uint16_t port = 8080;
+
+  engine_world(kernel& world, const engine_options& options);
+  ~engine_world();
+
+  // One turn of each shard, in an order of the seed, some left out; then everything that is due.
+  void step();
+  // Moves the clock to the next thing that happens by itself, if every shard would sleep. Answers whether they would.
+  bool sleep();
+  // As server::stop().
+  void begin_stop();
+  bool has_stopped() const;
+  // Whatever the shards hold although no connection is left, one sentence each.
+  std::vector<std::string> remains() const;
+
+  shard& at(std::uint32_t index) { return *places_[index].own; }
+  std::uint32_t shard_count() const { return static_cast<std::uint32_t>(places_.size()); }
+  std::uint32_t connections() const;
+  std::uint64_t messages_lost_to_policy() const;
+
+private:
+  struct place {
+    std::unique_ptr<inbox> from_threads;
+    std::unique_ptr<shard> own;
+    bool done = false;
+  };
+
+  kernel& world_;
+  server routes_; // never started: the endpoints of ringcast-server hang on it
+  std::unique_ptr<mesh> mesh_;
+  std::vector<place> places_;
+};
+
+} // namespace ringcast::sim
