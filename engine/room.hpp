@@ -98,7 +98,8 @@ struct room {
   bool settling = false;           // listed for the settling of the last flush
   bool member_count_changed = false;
   bool listed_empty = false;
-  broadcast_report last_report;  // of the span applied last
+  std::uint32_t claims_under_way = 0; // names asked for at the home; until it answers the room stays attached
+  broadcast_report last_report;       // of the span applied last
 
   [[nodiscard]] std::uint32_t members() const { return static_cast<std::uint32_t>(keeping_up.size() + laggards.size()); }
 };

@@ -247,6 +247,12 @@ void room_table::apply_policy(room& r, const window_span& span, broadcast_report
   to_close_.clear();
 }
 
+void room_table::claim_answered(room_ref ref) {
+  room* r = find(ref);
+  RINGCAST_ASSERT(r != nullptr && r->claims_under_way > 0);
+  --r->claims_under_way;
+}
+
 broadcast_report room_table::last_report(room_ref ref) {
   const room* r = find(ref);
   return r == nullptr ? broadcast_report{} : r->last_report;
@@ -330,7 +336,7 @@ void room_table::end_turn() {
     if (r->members() > 0) {
       r->listed_empty = false;
       r = nullptr;
-    } else if (!r->dirty && !r->settling) {
+    } else if (!r->dirty && !r->settling && r->claims_under_way == 0) {
       for (const window_span& span : r->window) span.chunk->release();
       r->window.clear();
       shard_.deliver(r->home_shard, shard_message::detach_room, bytes_of(room_ref{r->index, r->generation}), {});

@@ -43,6 +43,7 @@ class room_table {
   // From the home.
   void apply(const span_message& message);
   [[nodiscard]] broadcast_report last_report(room_ref ref);
+  void claim_answered(room_ref ref);
 
   // A member's send fell short: it becomes a laggard that goes on at `cursor`.
   lag& fall_behind(connection& c, membership& seat, std::uint64_t cursor);

@@ -175,6 +175,7 @@ void shard::on_upgrade(connection& c, const http_request& request, const websock
   // The name is granted by the room's home, which may be another shard; until it answers, the request is under way.
   room& r = rooms_.at(decision.room_);
   upgrades_.insert_or_assign(c.slot, pending_upgrade{{response, bytes}, decision.room_, decision.name_, decision.hears_itself_});
+  ++r.claims_under_way;
   deliver(r.home_shard, shard_message::claim_name, bytes_of(name_message{{r.index, r.generation}, handle_of(c).value}),
           std::as_bytes(std::span{decision.name_}));
 }

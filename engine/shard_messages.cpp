@@ -77,6 +77,7 @@ void shard::on_message(std::uint32_t from, std::uint32_t kind, std::span<const s
   }
   case shard_message::claim_answer: {
     const auto answer = take<claim_answer_message>(bytes);
+    rooms_.claim_answered(answer.room);
     connection* c = find({answer.connection});
     if (c != nullptr && upgrades_.contains(c->slot)) return finish_upgrade(*c, answer.granted);
     // It went away while it waited: the name is free again.

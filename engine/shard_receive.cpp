@@ -281,6 +281,7 @@ shard::consumed shard::consume_once(connection& c, std::span<std::byte> bytes) {
     total.bytes += done.bytes;
     total.wanted = done.wanted;
     total.stopped = done.stopped;
+    total.kept = done.kept;
     bytes = bytes.subspan(done.bytes);
     if (bytes.empty() || done.stopped || c.phase == phase) return total;
     if (c.phase != connection_phase::http && c.phase != connection_phase::websocket) return total;
