@@ -29,10 +29,6 @@ def paired_ratio(scenario, runs, ours, peer, pick):
     return (median(pairs), min(pairs), max(pairs)) if pairs else None
 
 
-def spread(numbers):
-    return f"{sig(median(numbers))} ({sig(min(numbers))} – {sig(max(numbers))})" if numbers else "–"
-
-
 def sig(number):
     """Three significant digits, and no exponent."""
     if number >= 1000:
@@ -54,14 +50,16 @@ def summarise(scenario, runs):
         picks = {q: (lambda r, q=q: r["latency_us"][q]) for q in ("p50", "p99")}
     out = {"name": scenario.name, "title": scenario.title, "kind": scenario.kind, "figures": [], "errors": []}
     out["errors"] = [f"{run['server']}: {run['result']['error']}" for run in runs if "error" in run["result"]]
+    # A peer that was asked for on the command line stands in no scenario.
+    servers = list(dict.fromkeys([*scenario.servers, *(run["server"] for run in runs)]))
     for label, pick in picks.items():
         entry = {"label": label, "servers": {}, "goals": []}
-        for server in scenario.servers:
+        for server in servers:
             found = values(scenario, runs, server, pick)
             if found:
                 entry["servers"][server] = {"median": median(found), "min": min(found), "max": max(found),
                                             "runs": len(found)}
-        for peer in [s for s in scenario.servers if s != "ringcast"]:
+        for peer in [s for s in servers if s != "ringcast"]:
             ratio = paired_ratio(scenario, runs, "ringcast", peer, pick)
             if ratio:
                 goal = scenario.goals.get(peer)
