@@ -44,11 +44,11 @@ void engine_world::step() {
   world_.advance_by(world_.chance.below(30'000));
 }
 
-bool engine_world::sleep() {
+bool engine_world::sleep(std::uint64_t most_ns) {
   for (const ring_state* ring : world_.rings())
     if (!ring->would_sleep() || ring->has_task_work() || ring->has_completions()) return false;
   const auto next = world_.next_event_ns();
-  if (next) world_.advance_to(*next);
+  if (next && *next - world_.now_ns() <= most_ns) world_.advance_to(*next);
   return true;
 }
 

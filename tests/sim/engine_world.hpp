@@ -29,8 +29,9 @@ public:
 
   // One turn of each shard, in an order of the seed, some left out; then everything that is due.
   void step();
-  // Moves the clock to the next thing that happens by itself, if every shard would sleep. Answers whether they would.
-  bool sleep();
+  // Moves the clock to the next thing that happens by itself, if every shard would sleep and it is not further away than
+  // this. Answers whether the shards would sleep.
+  bool sleep(std::uint64_t most_ns = UINT64_MAX);
   // As server::stop().
   void begin_stop();
   bool has_stopped() const;

@@ -233,6 +233,21 @@ std::vector<std::string> kernel::leaks() const {
   return found;
 }
 
+void kernel::describe_connections() const {
+  for (std::size_t place = 0; place < descriptors_.size(); ++place) {
+    if (!descriptors_[place] || !descriptors_[place]->stream) continue;
+    const auto describe = [](const endpoint& end) {
+      return fmt::format("in {} out {} room {}{}{}{}{}{}{}{}{}", end.incoming.size(), end.outgoing.size(), end.send_room(),
+                         end.write_shut ? " write-shut" : "", end.fin_sent ? " fin-sent" : "", end.fin_received ? " fin-received" : "",
+                         end.read_shut ? " read-shut" : "", end.dead ? " dead" : "", end.orphaned ? " orphaned" : "",
+                         end.sending != nullptr ? " sending" : "", end.receiving != nullptr ? " receiving" : "");
+    };
+    const endpoint& end = *descriptors_[place]->stream;
+    fmt::print(stderr, "  descriptor {} (port {}): {} | its peer: {}\n", descriptor_first + static_cast<int>(place), end.remote_port,
+               describe(end), describe(end.other()));
+  }
+}
+
 void kernel::report_misuse(const std::string& sentence) const {
   if (misuse_throws) throw misuse(sentence);
   fmt::print(stderr, "simulated kernel, seed {}, at {} ns: {}\n", seed_, now_ns_, sentence);

@@ -97,6 +97,7 @@ class kernel {
   // One sentence for each descriptor and operation that is left, and each buffer the engine has not given back.
   std::vector<std::string> leaks() const;
   std::size_t open_descriptors() const;
+  void describe_connections() const; // to standard error, for whoever looks into a failure
   std::vector<ring_state*> rings() const;
 
   // --- when something is wrong ---

@@ -204,7 +204,7 @@ void scenario::talk() {
       if (draw_.below(2) == 0) c.p.act(c.slow ? draw_.below(60) == 0 : draw_.below(4) != 0);
     }
     engine_->step();
-    if (draw_.below(3) == 0) (void)engine_->sleep();
+    if (draw_.below(3) == 0) (void)engine_->sleep(300'000'000);
   }
 }
 
@@ -393,6 +393,7 @@ void scenario::leave() {
     if (const auto next = world_->next_event_ns(); next && *next - world_->now_ns() < 5'000'000) (void)engine_->sleep();
   }
   for (const std::string& what : engine_->remains()) fail("everybody has left, but " + what);
+  if (!result_.failures.empty()) world_->describe_connections();
   if (!engine_->sleep()) fail("everybody has left, but a shard does not sleep");
   for (const scenario_client& c : clients_)
     if (c.kind != client_kind::vandal && c.p.now() == peer::state::closing) fail(fmt::format("client {} waits for a Close frame", c.record.id));
