@@ -57,7 +57,7 @@ inline constexpr std::size_t records_per_turn_max = 4096;
 inline constexpr std::uint32_t mesh_lane_bytes = 1u << 20;
 inline constexpr std::uint32_t inbox_bytes = 4u << 20;
 
-// Loop turns that made this many sends may wait a little for more to come, see wait_plan.
-inline constexpr std::uint32_t busy_turn_sends = 8;
+// Loop turns that had this many completions may wait a little for as many again, see shard::plan_wait().
+inline constexpr std::uint32_t busy_turn_completions = 8;
 
 } // namespace ringcast

@@ -29,7 +29,7 @@ struct server_options {
   server_limits limits;
   slow_consumer policy = slow_consumer::close;
   // Under load a shard may wait this long for more to arrive, so that each send carries more. It never waits at low load; 0 switches it off.
-  std::uint32_t coalesce_wait_us = 50;
+  std::uint32_t coalesce_wait_us = 200;
   std::uint32_t backlog = 4096; // of each listening socket; the kernel caps it at net.core.somaxconn
 };
 

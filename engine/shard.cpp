@@ -57,11 +57,13 @@ bool shard::turn() {
   ring_->submit_and_wait(plan_wait());
   mesh_.bell(index_).awake();
   ++counters_.turns;
-  now_ms_ = ringcast::now_ms();
+  const std::uint64_t began_ns = now_ns();
+  now_ms_ = began_ns / 1'000'000;
 
   // What did not fit into a lane holds back everything that would make more of it; see mesh_port.
   port_.flush();
-  ring_->for_each_completion([this](const completion& done) { dispatch(done); });
+  const std::uint32_t completions = ring_->for_each_completion([this](const completion& done) { dispatch(done); });
+  completions_expected_ = std::max(completions, completions_expected_ - completions_expected_ / 8 - (completions_expected_ > 0));
   // The failures of the last flush stand before all other completions, so they are known now.
   outbox_.settle();
   rooms_.settle();
@@ -83,6 +85,7 @@ bool shard::turn() {
   buffers_.recycle();
   rearm_parked();
   port_.flush();
+  work_ns_ = now_ns() - began_ns;
   return !(stopping_ && (connections_.used() == 0 || stop_now_));
 }
 
@@ -125,10 +128,11 @@ wait_plan shard::plan_wait() {
   if (next != timer_wheel::never) plan.timeout_ns = next > now_ms_ ? (next - now_ms_) * 1'000'000 : 1;
   // What the last flush left to settle is settled within a millisecond even if nothing happens.
   if (rooms_.has_unsettled()) plan.timeout_ns = std::min<std::uint64_t>(plan.timeout_ns, 1'000'000);
-  if (options_.coalesce_wait_us != 0 && outbox_.sends_of_last_flush() >= busy_turn_sends) {
-    // Under load a short wait makes the next turn's sends fewer and larger; the batch ends it early.
-    plan.min_wait_us = options_.coalesce_wait_us;
-    plan.batch = outbox_.sends_of_last_flush();
+  if (options_.coalesce_wait_us != 0 && completions_expected_ >= busy_turn_completions) {
+    // Under load a short wait makes the next turn's sends fewer and larger. It ends as soon as about as much has arrived as in a turn
+    // before, and it never takes longer than the last turn's work did, so it can at most double the time that a message spends here.
+    plan.min_wait_us = std::min(options_.coalesce_wait_us, static_cast<std::uint32_t>(work_ns_ / 1000));
+    plan.batch = completions_expected_;
   }
   return plan;
 }

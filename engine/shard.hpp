@@ -81,7 +81,7 @@ class shard final : public shard_courier {
   [[nodiscard]] connection_handle handle_of(const connection& c) const { return connection_handle::make(index_, c.generation, c.slot); }
   send_result send(connection& c, opcode op, std::span<const std::byte> payload);
   send_result send_in_place(connection& c, const message_view& message);
-  send_result publish(connection& c, room& r, opcode op, std::span<const std::byte> payload);
+  send_result publish(connection& c, room_part& r, opcode op, std::span<const std::byte> payload);
   void close_websocket(connection& c, std::uint16_t code, std::string_view reason);
   void respond(connection& c, http_status status, std::string_view content_type, std::string_view body, std::string_view extra_headers);
   // Publishes and calls back with what became of it on every shard.
@@ -215,6 +215,8 @@ class shard final : public shard_courier {
   int reserve_descriptor_ = -1; // given up for a moment to refuse a connection when there are no descriptors left
 
   std::uint64_t now_ms_ = 0;
+  std::uint64_t work_ns_ = 0;               // of the last turn, without its wait
+  std::uint32_t completions_expected_ = 0;  // the most of recent turns, fading
   std::uint64_t doorbell_value_ = 0;
   bool doorbell_armed_ = false;
   bool stopping_ = false;

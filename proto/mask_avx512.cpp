@@ -20,7 +20,7 @@ RINGCAST_TARGET inline __m512i spread(std::uint32_t masking_key) noexcept {
 
 RINGCAST_TARGET void mask_avx512(std::byte* data, std::size_t bytes, std::uint32_t masking_key) noexcept {
   // Shorter ones without switched-off lanes: a store with such lanes holds up the next load from any of the 64 bytes,
-  // and that is where the next frame's header stands (7 ns a frame, measured on Zen 5).
+  // and that is where the next frame's header stands (7 ns a frame, measured on Zen 4).
   if (bytes <= lane) return mask_avx2(data, bytes, masking_key);
   // As in the AVX2 kernel: both ends from their old values, stored behind an aligned loop that may overlap them.
   std::byte* const last = data + (bytes - lane);
