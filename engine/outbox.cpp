@@ -87,8 +87,8 @@ std::uint64_t outbox::waiting_bytes(const connection& c) const {
 
 void outbox::flush() {
   const std::uint64_t sends_before = counters_.sends;
-  std::vector<room*>& dirty = shard_.rooms().dirty();
-  for (room* r : dirty) {
+  std::vector<room_part*>& dirty = shard_.rooms().dirty();
+  for (room_part* r : dirty) {
     r->flushed_before = r->flushed;
     r->flushed = r->end;
     for (const window_span& span : r->window)
@@ -97,7 +97,7 @@ void outbox::flush() {
         break;
       }
   }
-  for (room* r : dirty) flush_room(*r);
+  for (room_part* r : dirty) flush_room(*r);
   for (std::uint32_t i = 0; i < now_->records.size(); ++i) flush_record(i);
   shard_.rooms().flushed();
   sends_of_last_flush_ = static_cast<std::uint32_t>(counters_.sends - sends_before);
@@ -105,7 +105,7 @@ void outbox::flush() {
 }
 
 // The frames of this turn that their authors do not hear; each such author of this shard is served on its own.
-void outbox::collect_deaf_authors(room& r) {
+void outbox::collect_deaf_authors(room_part& r) {
   for (const window_span& span : r.window) {
     if (span.position < r.flushed_before || !span.some_authors_deaf) continue;
     std::uint64_t position = span.position;
@@ -129,7 +129,7 @@ void outbox::collect_deaf_authors(room& r) {
   }
 }
 
-void outbox::flush_room(room& r) {
+void outbox::flush_room(room_part& r) {
   if (r.keeping_up.empty()) return;
   scratch_.clear();
   for_each_piece(r, r.flushed_before, r.flushed, 0, [&](const log_piece& piece) { scratch_.push_back({piece.bytes(), piece.size()}); });
@@ -169,7 +169,7 @@ void outbox::flush_record(std::uint32_t index) {
   for (std::uint32_t i = rec.first_segment; i != none; i = now_->segments[i].next)
     scratch_.push_back({now_->segments[i].bytes, now_->segments[i].size});
   for (const membership* seat = c->memberships; seat != nullptr; seat = seat->next) {
-    const room& r = *seat->where;
+    const room_part& r = *seat->where;
     if (!r.dirty || seat->behind != nullptr) continue;
     std::uint64_t from = r.flushed_before;
     const auto add = [&](const log_piece& piece) { scratch_.push_back({piece.bytes(), piece.size()}); };

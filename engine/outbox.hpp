@@ -94,7 +94,7 @@ class outbox {
     std::uint32_t next; // of the same record
   };
   struct deaf_range { // bytes of a room that their author is not sent
-    const room* where;
+    const room_part* where;
     std::uint64_t from, to;
     std::uint32_t next;
   };
@@ -114,9 +114,9 @@ class outbox {
   static constexpr std::uint32_t none = UINT32_MAX;
 
   record& record_of(connection& c);
-  void flush_room(room& r);
+  void flush_room(room_part& r);
   void flush_record(std::uint32_t index);
-  void collect_deaf_authors(room& r);
+  void collect_deaf_authors(room_part& r);
   void send_pieces(op_tag tag, int socket, std::span<const iovec> pieces);
   [[nodiscard]] msghdr* shared_header(std::span<const iovec> pieces);
 

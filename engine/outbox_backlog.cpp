@@ -60,7 +60,7 @@ void outbox::on_member_send_failed(op_tag tag, std::int32_t result) {
 // The member has been sent everything before `position`. If that is within a frame, the frame's rest is copied in front of all other
 // output, so that a cursor always stands between two frames.
 void outbox::fall_behind_at(connection& c, membership& seat, std::uint64_t position) {
-  const room& r = *seat.where;
+  const room_part& r = *seat.where;
   const std::uint64_t frame_end = frame_end_at_or_after(r, position);
   for_each_piece(r, position, frame_end, 0, [&](const log_piece& piece) { append(c.behind->queued, {piece.bytes(), piece.size()}); });
   shard_.rooms().fall_behind(c, seat, frame_end);
@@ -90,7 +90,7 @@ void outbox::on_inline_send_failed(op_tag tag, std::int32_t result) {
     append(own, {s.bytes + skipped, s.size - skipped});
   }
   for (membership* seat = c->memberships; seat != nullptr; seat = seat->next) {
-    const room& r = *seat->where;
+    const room_part& r = *seat->where;
     if (r.flushed == r.flushed_before) continue;
     std::uint64_t reached = r.flushed_before;
     bool cut = false;
@@ -114,6 +114,20 @@ void outbox::on_inline_send_failed(op_tag tag, std::int32_t result) {
 void outbox::pump(connection& c) {
   backlog& b = *c.behind;
   if (b.in_flight) return;
+  // A member hears what the policy took from it before it hears what comes after the gap.
+  for (membership* seat = c.memberships; seat != nullptr; seat = seat->next) {
+    lag& l = *seat->behind;
+    if (l.stop != lag::no_stop) {
+      if (l.cursor < l.stop) continue;
+      l.stop = lag::no_stop;
+      l.cursor = seat->where->flushed;
+    }
+    if (l.gap_end == 0) continue;
+    const std::uint64_t from = l.gap_from;
+    const std::uint64_t end = l.gap_end;
+    l.gap_end = 0;
+    shard_.tell_gap(c, from, end - 1);
+  }
   std::uint32_t count = 0;
   b.flying_bytes = 0;
   if (b.queued.size > 0) {
@@ -123,7 +137,7 @@ void outbox::pump(connection& c) {
   }
   for (membership* seat = c.memberships; seat != nullptr; seat = seat->next) {
     lag& l = *seat->behind;
-    const room& r = *seat->where;
+    const room_part& r = *seat->where;
     l.flying = 0;
     const std::uint64_t to = std::min(r.flushed, l.stop);
     bool full = false;

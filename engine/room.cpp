@@ -20,7 +20,7 @@ std::uint32_t entry_behind(const window_span& span, std::uint32_t offset) {
   return low;
 }
 
-const window_span* span_at(const room& r, std::uint64_t position) {
+const window_span* span_at(const room_part& r, std::uint64_t position) {
   const auto found = std::partition_point(r.window.begin(), r.window.end(),
                                           [position](const window_span& span) { return span.position_end() <= position; });
   return found == r.window.end() ? nullptr : &*found;
@@ -28,14 +28,14 @@ const window_span* span_at(const room& r, std::uint64_t position) {
 
 } // namespace
 
-std::uint64_t last_frame_begin(const room& r) {
+std::uint64_t last_frame_begin(const room_part& r) {
   if (r.window.empty()) return r.end;
   const window_span& span = r.window.back();
   if (span.frames() == 1) return span.position;
   return span.position + (span.chunk->entry(span.entry_end - 2).end - span.begin);
 }
 
-std::uint64_t frame_end_at_or_after(const room& r, std::uint64_t position) {
+std::uint64_t frame_end_at_or_after(const room_part& r, std::uint64_t position) {
   const window_span* span = span_at(r, position);
   if (span == nullptr || position <= span->position) return position;
   const auto offset = static_cast<std::uint32_t>(position - span->position) + span->begin;
@@ -45,7 +45,7 @@ std::uint64_t frame_end_at_or_after(const room& r, std::uint64_t position) {
   return span->position + (span->chunk->entry(entry).end - span->begin);
 }
 
-std::uint64_t sequence_at(const room& r, std::uint64_t position) {
+std::uint64_t sequence_at(const room_part& r, std::uint64_t position) {
   const window_span* span = span_at(r, position);
   if (span == nullptr) return r.next_sequence;
   if (position <= span->position) return span->first_sequence;

@@ -16,7 +16,7 @@
 
 namespace ringcast {
 
-struct room;
+struct room_part;
 
 // What happens to a member that is further behind than the bound.
 enum class slow_consumer : std::uint8_t {
@@ -64,14 +64,21 @@ struct lag {
   std::uint64_t stop = no_stop;  // drop_newest: the position behind the last frame that it will be sent
   std::uint32_t flying = 0;      // bytes of this room in its send in flight
   std::uint32_t index = 0;       // in room::laggards
-  std::uint64_t lost = 0;        // messages that the policy took from it
+  // The messages that the policy took from it and that it has not been told about: sequence numbers from `gap_from` to before `gap_end`.
+  std::uint64_t gap_from = 0;
+  std::uint64_t gap_end = 0;
+
+  void lose(std::uint64_t from, std::uint64_t end) {
+    if (gap_end == 0) gap_from = from;
+    gap_end = end;
+  }
 
   static constexpr std::uint64_t no_stop = UINT64_MAX;
 };
 
 // A seat in a room. A member that keeps up is an entry in the room's dense array; one that fell behind has a lag.
 struct membership {
-  room* where = nullptr;
+  room_part* where = nullptr;
   membership* next = nullptr; // of the same connection
   lag* behind = nullptr;
   std::uint32_t index = 0;    // in room::keeping_up
@@ -79,7 +86,8 @@ struct membership {
   std::unique_ptr<std::string> name; // under which it joined, if it did
 };
 
-struct room {
+// One shard's part of a room; what programs hold is the `room` of room_handle.hpp.
+struct room_part {
   std::string name;
   std::uint32_t index = 0; // of the shard's room_table
   std::uint32_t generation = 0;
@@ -107,7 +115,7 @@ struct room {
 // Calls visit(log_piece) for the bytes from one position to another, without the frames that `author` is not to hear.
 // Neighbouring frames make one piece.
 template <class Visit>
-void for_each_piece(const room& r, std::uint64_t from, std::uint64_t to, std::uint64_t author, Visit&& visit) {
+void for_each_piece(const room_part& r, std::uint64_t from, std::uint64_t to, std::uint64_t author, Visit&& visit) {
   auto first = std::partition_point(r.window.begin(), r.window.end(),
                                     [from](const window_span& span) { return span.position_end() <= from; });
   for (; first != r.window.end() && first->position < to; ++first) {
@@ -133,12 +141,12 @@ void for_each_piece(const room& r, std::uint64_t from, std::uint64_t to, std::ui
 }
 
 // The position where the last frame of the window begins; `end` if the window is empty.
-[[nodiscard]] std::uint64_t last_frame_begin(const room& r);
+[[nodiscard]] std::uint64_t last_frame_begin(const room_part& r);
 
 // The position at the end of the frame that holds the byte at `position`; `position` itself if a frame begins there.
-[[nodiscard]] std::uint64_t frame_end_at_or_after(const room& r, std::uint64_t position);
+[[nodiscard]] std::uint64_t frame_end_at_or_after(const room_part& r, std::uint64_t position);
 
 // The sequence number of the frame that begins at `position` or is the first behind it.
-[[nodiscard]] std::uint64_t sequence_at(const room& r, std::uint64_t position);
+[[nodiscard]] std::uint64_t sequence_at(const room_part& r, std::uint64_t position);
 
 } // namespace ringcast

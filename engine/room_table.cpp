@@ -18,17 +18,17 @@ std::uint32_t room_table::home_of(std::string_view name) const {
   return static_cast<std::uint32_t>((hash ^ hash >> 32) % shards_);
 }
 
-room& room_table::at(std::string_view name) {
+room_part& room_table::at(std::string_view name) {
   if (const auto found = by_name_.find(name); found != by_name_.end()) return *found->second;
   if (free_.empty()) {
     free_.push_back(static_cast<std::uint32_t>(rooms_.size()));
-    rooms_.push_back(std::make_unique<room>());
+    rooms_.push_back(std::make_unique<room_part>());
   }
   const std::uint32_t index = free_.back();
   free_.pop_back();
   const std::uint32_t generation = rooms_[index]->generation + 1;
-  rooms_[index] = std::make_unique<room>();
-  room& r = *rooms_[index];
+  rooms_[index] = std::make_unique<room_part>();
+  room_part& r = *rooms_[index];
   r.name = name;
   r.index = index;
   r.generation = generation;
@@ -41,19 +41,19 @@ room& room_table::at(std::string_view name) {
   return r;
 }
 
-room* room_table::find(room_ref ref) {
+room_part* room_table::find(room_ref ref) {
   if (ref.index >= rooms_.size()) return nullptr;
-  room* r = rooms_[ref.index].get();
+  room_part* r = rooms_[ref.index].get();
   return r->generation == ref.generation && !r->name.empty() ? r : nullptr;
 }
 
-membership* room_table::seat_of(connection& c, const room& r) {
+membership* room_table::seat_of(connection& c, const room_part& r) {
   for (membership* seat = c.memberships; seat != nullptr; seat = seat->next)
     if (seat->where == &r) return seat;
   return nullptr;
 }
 
-membership& room_table::join(connection& c, room& r, bool hears_itself) {
+membership& room_table::join(connection& c, room_part& r, bool hears_itself) {
   if (membership* seat = seat_of(c, r)) return *seat;
   auto* seat = new membership;
   seat->where = &r;
@@ -75,7 +75,7 @@ membership& room_table::join(connection& c, room& r, bool hears_itself) {
   return *seat;
 }
 
-void room_table::leave(connection& c, room& r) {
+void room_table::leave(connection& c, room_part& r) {
   membership** link = &c.memberships;
   while (*link != nullptr && (*link)->where != &r) link = &(*link)->next;
   membership* seat = *link;
@@ -97,13 +97,13 @@ void room_table::leave_all(connection& c) {
   while (c.memberships != nullptr) leave(c, *c.memberships->where);
 }
 
-void room_table::add_to_keeping_up(room& r, connection& c, membership& seat) {
+void room_table::add_to_keeping_up(room_part& r, connection& c, membership& seat) {
   seat.index = static_cast<std::uint32_t>(r.keeping_up.size());
   const bool gathered = c.always_gathered || c.gather != connection::no_gather;
   r.keeping_up.push_back({.socket = c.socket, .slot = c.slot & 0x7fff'ffff, .gathered = gathered});
 }
 
-void room_table::remove_from_keeping_up(room& r, membership& seat) {
+void room_table::remove_from_keeping_up(room_part& r, membership& seat) {
   const std::uint32_t index = seat.index;
   if (index + 1 != r.keeping_up.size()) {
     r.keeping_up[index] = r.keeping_up.back();
@@ -112,7 +112,7 @@ void room_table::remove_from_keeping_up(room& r, membership& seat) {
   r.keeping_up.pop_back();
 }
 
-void room_table::remove_from_laggards(room& r, membership& seat) {
+void room_table::remove_from_laggards(room_part& r, membership& seat) {
   const std::uint32_t index = seat.behind->index;
   r.laggards[index] = r.laggards.back();
   r.laggards[index]->behind->index = index;
@@ -126,7 +126,7 @@ void room_table::remove_from_laggards(room& r, membership& seat) {
 }
 
 lag& room_table::fall_behind(connection& c, membership& seat, std::uint64_t cursor) {
-  room& r = *seat.where;
+  room_part& r = *seat.where;
   if (seat.behind == nullptr) {
     // A membership that is just being made is in neither list yet.
     if (seat.index < r.keeping_up.size() && r.keeping_up[seat.index].slot == c.slot) remove_from_keeping_up(r, seat);
@@ -141,7 +141,7 @@ lag& room_table::fall_behind(connection& c, membership& seat, std::uint64_t curs
 
 void room_table::catch_up(connection& c, membership& seat) {
   lag& l = *seat.behind;
-  room& r = *seat.where;
+  room_part& r = *seat.where;
   if (l.stop != lag::no_stop && l.cursor >= l.stop) {
     // What the policy kept from it ends here; it goes on with the next message.
     l.stop = lag::no_stop;
@@ -158,7 +158,7 @@ void room_table::update_gathered(connection& c) {
       seat->where->keeping_up[seat->index].gathered = c.always_gathered || c.gather != connection::no_gather;
 }
 
-void room_table::publish(room& r, const publish_message& message, std::span<const std::byte> payload) {
+void room_table::publish(room_part& r, const publish_message& message, std::span<const std::byte> payload) {
   if (r.home_shard == index_) {
     shard_.home().publish(index_, message, payload);
     return;
@@ -173,7 +173,7 @@ void room_table::publish(room& r, const publish_message& message, std::span<cons
 }
 
 void room_table::apply(const span_message& message) {
-  room* r = find(message.room);
+  room_part* r = find(message.room);
   if (r == nullptr || r->members() == 0) {
     message.span.chunk->release();
     if (r != nullptr) r->last_report = {};
@@ -195,8 +195,20 @@ void room_table::apply(const span_message& message) {
   r->last_report = report;
 }
 
+// The member goes on at `position`, if that is further than it is; 1 if this takes messages from it, else 0.
+std::uint32_t room_table::skip_to(room& r, lag& l, std::uint64_t position) {
+  if (position <= l.cursor) return 0;
+  const std::uint64_t from = sequence_at(r, l.cursor);
+  const std::uint64_t end = sequence_at(r, position);
+  l.cursor = position;
+  if (from == end) return 0;
+  l.lose(from, end);
+  counters_.messages_lost_to_policy += end - from;
+  return 1;
+}
+
 // Looks at those that are behind; those that keep up are never looked at.
-void room_table::apply_policy(room& r, const window_span& span, broadcast_report& report) {
+void room_table::apply_policy(room_part& r, const window_span& span, broadcast_report& report) {
   for (membership* seat : r.laggards) {
     lag& l = *seat->behind;
     const std::uint64_t behind = r.end - l.cursor + l.flying;
@@ -211,32 +223,21 @@ void room_table::apply_policy(room& r, const window_span& span, broadcast_report
       break;
     case slow_consumer::drop_newest:
       if (l.stop == lag::no_stop) l.stop = span.position;
-      l.lost += span.frames();
+      l.lose(span.first_sequence, span.first_sequence + span.frames());
       counters_.messages_lost_to_policy += span.frames();
       ++report.dropped;
       break;
     case slow_consumer::drop_oldest: {
       const std::uint64_t keep_from = r.end > lag_bytes_max_ ? frame_end_at_or_after(r, r.end - lag_bytes_max_) : 0;
       // A single message above the bound is still the newest one: it stays.
-      const std::uint64_t cursor = std::max(l.cursor, std::min(keep_from, last_frame_begin(r)));
-      const std::uint64_t lost = sequence_at(r, cursor) - sequence_at(r, l.cursor);
-      l.cursor = cursor;
-      l.lost += lost;
-      counters_.messages_lost_to_policy += lost;
-      report.conflated += lost > 0;
+      report.conflated += skip_to(r, l, std::min(keep_from, last_frame_begin(r)));
       ++report.queued;
       break;
     }
-    case slow_consumer::latest: {
-      const std::uint64_t cursor = std::max(l.cursor, last_frame_begin(r));
-      const std::uint64_t lost = sequence_at(r, cursor) - sequence_at(r, l.cursor);
-      l.cursor = cursor;
-      l.lost += lost;
-      counters_.messages_lost_to_policy += lost;
-      report.conflated += lost > 0;
+    case slow_consumer::latest:
+      report.conflated += skip_to(r, l, last_frame_begin(r));
       ++report.queued;
       break;
-    }
     }
   }
   // Closing takes the member out of the list that was walked above.
@@ -248,18 +249,18 @@ void room_table::apply_policy(room& r, const window_span& span, broadcast_report
 }
 
 void room_table::claim_answered(room_ref ref) {
-  room* r = find(ref);
+  room_part* r = find(ref);
   RINGCAST_ASSERT(r != nullptr && r->claims_under_way > 0);
   --r->claims_under_way;
 }
 
 broadcast_report room_table::last_report(room_ref ref) {
-  const room* r = find(ref);
+  const room_part* r = find(ref);
   return r == nullptr ? broadcast_report{} : r->last_report;
 }
 
 void room_table::flushed() {
-  for (room* r : dirty_) {
+  for (room_part* r : dirty_) {
     r->dirty = false;
     if (!r->settling) {
       r->settling = true;
@@ -270,7 +271,7 @@ void room_table::flushed() {
 }
 
 void room_table::settle() {
-  for (room* r : settling_) {
+  for (room_part* r : settling_) {
     r->settling = false;
     r->flushed_before = r->flushed;
     trim(*r);
@@ -278,7 +279,7 @@ void room_table::settle() {
   settling_.clear();
 }
 
-void room_table::trim(room& r) {
+void room_table::trim(room_part& r) {
   std::uint64_t needed_from = r.flushed;
   bool some_stopped = false;
   for (const membership* seat : r.laggards) {
@@ -306,7 +307,7 @@ void room_table::trim(room& r) {
   });
 }
 
-void room_table::members_changed(room& r, std::uint32_t before) {
+void room_table::members_changed(room_part& r, std::uint32_t before) {
   const std::uint32_t now = r.members();
   if (now == 0 && !r.listed_empty) {
     r.listed_empty = true;
@@ -322,17 +323,17 @@ void room_table::members_changed(room& r, std::uint32_t before) {
   }
 }
 
-void room_table::send_member_count(room& r) {
+void room_table::send_member_count(room_part& r) {
   shard_.deliver(r.home_shard, shard_message::member_count, bytes_of(member_count_message{{r.index, r.generation}, r.members()}), {});
 }
 
 void room_table::end_turn() {
-  for (room* r : counts_changed_) {
+  for (room_part* r : counts_changed_) {
     r->member_count_changed = false;
     send_member_count(*r);
   }
   counts_changed_.clear();
-  for (room*& r : empty_) {
+  for (room_part*& r : empty_) {
     if (r->members() > 0) {
       r->listed_empty = false;
       r = nullptr;

@@ -28,17 +28,17 @@ class room_table {
   room_table(shard& owner, std::uint32_t shard_index, std::uint32_t shards, std::uint64_t lag_bytes_max, slow_consumer policy);
   ~room_table();
 
-  [[nodiscard]] room& at(std::string_view name);
+  [[nodiscard]] room_part& at(std::string_view name);
   [[nodiscard]] std::uint32_t home_of(std::string_view name) const;
 
   // The connection takes a seat and hears what is published from now on. A connection sits in a room at most once.
-  membership& join(connection& c, room& r, bool hears_itself);
-  void leave(connection& c, room& r);
+  membership& join(connection& c, room_part& r, bool hears_itself);
+  void leave(connection& c, room_part& r);
   void leave_all(connection& c);
-  [[nodiscard]] static membership* seat_of(connection& c, const room& r);
+  [[nodiscard]] static membership* seat_of(connection& c, const room_part& r);
 
   // Hands a message to the room's home. It comes back as a span.
-  void publish(room& r, const publish_message& message, std::span<const std::byte> payload);
+  void publish(room_part& r, const publish_message& message, std::span<const std::byte> payload);
 
   // From the home.
   void apply(const span_message& message);
@@ -54,7 +54,7 @@ class room_table {
   void update_gathered(connection& c);
 
   // The rooms with something to send in this turn; the outbox serves them and then calls flushed().
-  [[nodiscard]] std::vector<room*>& dirty() { return dirty_; }
+  [[nodiscard]] std::vector<room_part*>& dirty() { return dirty_; }
   void flushed();
   // The failed sends of the last flush are known: lets go of what nobody needs any more.
   void settle();
@@ -68,24 +68,25 @@ class room_table {
   void clear();
 
  private:
-  [[nodiscard]] room* find(room_ref ref);
-  void apply_policy(room& r, const window_span& span, broadcast_report& report);
-  void remove_from_keeping_up(room& r, membership& seat);
-  void add_to_keeping_up(room& r, connection& c, membership& seat);
-  void remove_from_laggards(room& r, membership& seat);
-  void members_changed(room& r, std::uint32_t before);
-  void send_member_count(room& r);
-  void trim(room& r);
+  [[nodiscard]] room_part* find(room_ref ref);
+  void apply_policy(room_part& r, const window_span& span, broadcast_report& report);
+  std::uint32_t skip_to(room& r, lag& l, std::uint64_t position);
+  void remove_from_keeping_up(room_part& r, membership& seat);
+  void add_to_keeping_up(room_part& r, connection& c, membership& seat);
+  void remove_from_laggards(room_part& r, membership& seat);
+  void members_changed(room_part& r, std::uint32_t before);
+  void send_member_count(room_part& r);
+  void trim(room_part& r);
 
   shard& shard_;
   std::uint32_t index_;
   std::uint32_t shards_;
   std::uint64_t lag_bytes_max_;
   slow_consumer policy_;
-  std::unordered_map<std::string_view, room*> by_name_; // views of room::name
-  std::vector<std::unique_ptr<room>> rooms_;            // by index; a free place keeps its room object for its generation
+  std::unordered_map<std::string_view, room_part*> by_name_; // views of room_part::name
+  std::vector<std::unique_ptr<room_part>> rooms_;            // by index; a free place keeps its room object for its generation
   std::vector<std::uint32_t> free_;
-  std::vector<room*> dirty_, settling_, counts_changed_, empty_;
+  std::vector<room_part*> dirty_, settling_, counts_changed_, empty_;
   std::vector<connection*> to_close_; // scratch of apply_policy
   room_counters counters_;
 };

@@ -167,13 +167,13 @@ void shard::on_upgrade(connection& c, const http_request& request, const websock
   }
   if (decision.name_.empty()) {
     append_output(c, {response, bytes});
-    room& r = rooms_.at(decision.room_);
+    room_part& r = rooms_.at(decision.room_);
     rooms_.join(c, r, decision.hears_itself_);
     open_websocket(c);
     return;
   }
   // The name is granted by the room's home, which may be another shard; until it answers, the request is under way.
-  room& r = rooms_.at(decision.room_);
+  room_part& r = rooms_.at(decision.room_);
   upgrades_.insert_or_assign(c.slot, pending_upgrade{{response, bytes}, decision.room_, decision.name_, decision.hears_itself_});
   ++r.claims_under_way;
   deliver(r.home_shard, shard_message::claim_name, bytes_of(name_message{{r.index, r.generation}, handle_of(c).value}),
@@ -189,7 +189,7 @@ void shard::finish_upgrade(connection& c, bool granted) {
     http_responder{*this, handle_of(c)}.respond_error(http_status::bad_request, "this name is taken in this room");
   } else {
     append_output(c, pending.response);
-    room& r = rooms_.at(pending.room);
+    room_part& r = rooms_.at(pending.room);
     rooms_.join(c, r, pending.hears_itself).name = std::make_unique<std::string>(std::move(pending.name));
     open_websocket(c);
   }

@@ -116,7 +116,7 @@ void shard::publish_with_report(std::string_view room_name, opcode op, std::span
   if (++next_id_ == 0) ++next_id_;
   const std::uint32_t id = next_id_;
   reports_[id].on_report = std::move(on_report);
-  room& r = rooms_.at(room_name);
+  room_part& r = rooms_.at(room_name);
   rooms_.publish(r, {.room = {r.index, r.generation}, .author = 0, .report_id = id, .op = op, .author_hears = true}, payload);
 }
 

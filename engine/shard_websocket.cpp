@@ -154,7 +154,7 @@ send_result shard::send_in_place(connection& c, const message_view& message) {
   return c.behind != nullptr && c.behind->own_bytes() > high_watermark_bytes ? send_result::above_watermark : send_result::queued;
 }
 
-send_result shard::publish(connection& c, room& r, opcode op, std::span<const std::byte> payload) {
+send_result shard::publish(connection& c, room_part& r, opcode op, std::span<const std::byte> payload) {
   const membership* seat = room_table::seat_of(c, r);
   if (seat == nullptr) return send_result::closed;
   rooms_.publish(r,
