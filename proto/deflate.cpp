@@ -21,6 +21,9 @@ constexpr std::size_t step_bytes_max = std::size_t{1} << 30;
 // of about 110 bytes in every message.
 constexpr std::size_t fixed_codes_bytes_max = 8 * 1024;
 
+// A context that starts anew whenever one short message did not get shorter would never learn what the next ones share.
+constexpr std::size_t context_slack_bytes = 16;
+
 constexpr std::uint32_t level_buffer_bytes(unsigned level) noexcept {
   constexpr std::uint32_t bytes[] = {0, ISAL_DEF_LVL1_MIN, ISAL_DEF_LVL2_MIN, ISAL_DEF_LVL3_MIN};
   return bytes[std::min(level, deflate_level_max)];
@@ -147,7 +150,8 @@ std::optional<std::size_t> deflate_context::deflate_message(std::span<const std:
   } while (stream.avail_in > 0 || stream.avail_out == 0);
 
   const std::size_t written = out.size() - start;
-  if (!ends_with_flush_tail(out.bytes().subspan(start)) || written - flush_tail.size() >= message.size()) {
+  if (!ends_with_flush_tail(out.bytes().subspan(start)) ||
+      written - flush_tail.size() > message.size() + context_slack_bytes) {
     out.truncate(start);
     reset();
     return std::nullopt;

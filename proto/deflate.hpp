@@ -75,9 +75,10 @@ class deflate_context {
   deflate_context(deflate_context&&) noexcept;
   deflate_context& operator=(deflate_context&&) noexcept;
 
-  /// Appends the compressed message to `out` and returns its length. Nothing is returned, and `out` is as it was, when
-  /// compression does not make it shorter: then it is sent as it is. The context starts anew in that case, because a
-  /// message that was not sent compressed is not in the peer's window.
+  /// Appends the compressed message to `out` and returns its length, which may be up to 16 bytes more than the
+  /// message's: that is the price of remembering it. Nothing is returned, and `out` is as it was, when it would be
+  /// longer still: then the message is sent as it is, and the context starts anew, because what was not sent compressed
+  /// is not in the peer's window.
   [[nodiscard]] std::optional<std::size_t> deflate_message(std::span<const std::byte> message, byte_buffer& out);
 
   /// Forgets all messages so far. Always allowed: the next message then refers to none of them.

@@ -184,6 +184,36 @@ BOOST_AUTO_TEST_CASE(what_was_said_before_makes_it_shorter) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(short_messages_are_learnt_from) {
+  for (unsigned level = 0; level <= deflate_level_max; ++level) {
+    deflate_context ours(level);
+    zlib_inflater peer;
+    std::size_t plain = 0;
+    std::size_t sent = 0;
+    for (unsigned i = 0; i < 100; ++i) {
+      const bytes message = to_bytes(R"({"from":"member-)" + std::to_string(i * 7919 % 50) + R"(","id":)" +
+                                     std::to_string(i * 104'729) + R"(,"text":"on my way"})");
+      byte_buffer out;
+      const auto length = ours.deflate_message(message, out);
+      plain += message.size();
+      sent += length.value_or(message.size());
+      if (length) BOOST_REQUIRE((peer.message(out.bytes()) == message));
+    }
+    BOOST_TEST_CONTEXT("level " << level) { BOOST_TEST(sent < plain / 2); }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(noise_costs_a_few_bytes_at_most) {
+  for (unsigned level = 0; level <= deflate_level_max; ++level) {
+    deflate_context ours(level);
+    for (const std::size_t size : {1UZ, 64UZ, 1024UZ, 65536UZ, 1UZ << 20}) {
+      byte_buffer out;
+      const auto length = ours.deflate_message(noise(size), out);
+      BOOST_TEST(length.value_or(size) <= size + 16);
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(large_messages_between_small_ones) {
   for (unsigned level = 0; level <= deflate_level_max; ++level) {
     deflate_context ours(level);
