@@ -76,8 +76,7 @@ BOOST_AUTO_TEST_CASE(what_was_agreed) {
     for (const tls_session* end : {&pair.client, &pair.server}) {
       const tls_agreement agreed = end->agreement();
       BOOST_TEST(agreed.version == version.agreed);
-      BOOST_TEST(agreed.cipher ==
-                 (agreed.version == "TLSv1.3" ? "TLS_AES_128_GCM_SHA256" : "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"));
+      BOOST_TEST(cipher_of(agreed).find("AES128GCMSHA256") != std::string::npos, agreed.cipher);
       BOOST_TEST(agreed.alpn == "http/1.1");
       BOOST_TEST(agreed.server_name == "localhost");
       BOOST_TEST(!agreed.resumed);

@@ -32,6 +32,13 @@ namespace test {
 
 inline std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span{text}); }
 
+/// The suite without its punctuation: wolfSSL builds name it as the RFC does, or as OpenSSL does.
+inline std::string cipher_of(const tls_agreement& agreed) {
+  std::string name{agreed.cipher};
+  std::erase_if(name, [](char letter) { return letter == '-' || letter == '_'; });
+  return name;
+}
+
 /// How many of the bytes that wait arrive at once.
 using splitter = std::function<std::size_t(std::size_t waiting)>;
 inline splitter whole() {
