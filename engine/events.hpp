@@ -92,12 +92,15 @@ class upgrade_request_view {
   void take_seat(std::string_view room, bool hears_itself = true, std::string_view name = {}) {
     room_ = room, hears_itself_ = hears_itself, name_ = name;
   }
+  // What websocket_ref::user() will be.
+  void set_user(void* user) { user_ = user; }
 
  private:
   friend class shard;
   const http_request& request_;
   http_status refused_ = http_status::switching_protocols;
   std::string why_, room_, name_;
+  void* user_ = nullptr;
   bool hears_itself_ = true;
 };
 
@@ -106,6 +109,9 @@ struct websocket_endpoint {
   std::function<void(websocket_ref)> on_open;
   std::function<void(websocket_ref, const message_view&)> on_message;
   std::function<void(websocket_ref)> on_drain;
+  // The room's slow-consumer policy took the messages with these sequence numbers, first and last included, from the connection. What is
+  // sent now stands in front of the message behind the gap.
+  std::function<void(websocket_ref, std::uint64_t first, std::uint64_t last)> on_gap;
   // The connection is about to leave its room: it may still publish there, and the others will hear it.
   std::function<void(websocket_ref)> on_leave;
   // The connection is over. The code is the peer's, ours, or 1006 if there was no closing handshake.

@@ -164,7 +164,6 @@ void outbox::pump(connection& c) {
   b.in_flight = true;
   ++c.operations;
   ++counters_.backlog_sends;
-  shard_.note_send_progress(c);
   ring_.arm_send({operation::send, c.generation, c.slot}, c.socket, &b.message);
 }
 

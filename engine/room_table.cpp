@@ -140,14 +140,8 @@ lag& room_table::fall_behind(connection& c, membership& seat, std::uint64_t curs
 }
 
 void room_table::catch_up(connection& c, membership& seat) {
-  lag& l = *seat.behind;
   room_part& r = *seat.where;
-  if (l.stop != lag::no_stop && l.cursor >= l.stop) {
-    // What the policy kept from it ends here; it goes on with the next message.
-    l.stop = lag::no_stop;
-    l.cursor = r.flushed;
-  }
-  RINGCAST_ASSERT(l.cursor >= r.flushed);
+  RINGCAST_ASSERT(seat.behind->cursor >= r.flushed && seat.behind->gap_end == 0);
   remove_from_laggards(r, seat);
   add_to_keeping_up(r, c, seat);
 }
@@ -196,7 +190,7 @@ void room_table::apply(const span_message& message) {
 }
 
 // The member goes on at `position`, if that is further than it is; 1 if this takes messages from it, else 0.
-std::uint32_t room_table::skip_to(room& r, lag& l, std::uint64_t position) {
+std::uint32_t room_table::skip_to(room_part& r, lag& l, std::uint64_t position) {
   if (position <= l.cursor) return 0;
   const std::uint64_t from = sequence_at(r, l.cursor);
   const std::uint64_t end = sequence_at(r, position);

@@ -70,7 +70,7 @@ class room_table {
  private:
   [[nodiscard]] room_part* find(room_ref ref);
   void apply_policy(room_part& r, const window_span& span, broadcast_report& report);
-  std::uint32_t skip_to(room& r, lag& l, std::uint64_t position);
+  std::uint32_t skip_to(room_part& r, lag& l, std::uint64_t position);
   void remove_from_keeping_up(room_part& r, membership& seat);
   void add_to_keeping_up(room_part& r, connection& c, membership& seat);
   void remove_from_laggards(room_part& r, membership& seat);

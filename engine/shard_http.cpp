@@ -160,6 +160,7 @@ void shard::on_upgrade(connection& c, const http_request& request, const websock
   const std::size_t bytes = write_accept_response(response, check.key, subprotocol, {});
   RINGCAST_ASSERT(bytes > 0);
   c.endpoint = &endpoint;
+  c.user = decision.user_;
   if (decision.room_.empty()) {
     append_output(c, {response, bytes});
     open_websocket(c);

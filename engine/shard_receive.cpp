@@ -63,7 +63,7 @@ void shard::open(int socket, std::uint32_t listener) {
   c.socket = socket;
   c.phase = connection_phase::http;
   c.listener = static_cast<std::uint8_t>(listener);
-  c.last_receive_ms = static_cast<std::uint32_t>(now_ms_);
+  c.last_heard_ms = static_cast<std::uint32_t>(now_ms_);
   ++counters_.accepted;
   arm_receive(c);
   arm_timer(c, options_.limits.handshake_timeout_ms);
@@ -176,7 +176,7 @@ void shard::receive_hot(connection& c) {
   if (hot_.bytes == nullptr) hot_ = blocks_.take(large_receive_bytes);
   for (int round = 0; round < hot_rounds_max; ++round) {
     if (c.phase == connection_phase::ending || c.peer_closed) return;
-    if (outbox_.waiting_bytes(c) > high_watermark_bytes) return; // resume_receive() comes back
+    if (!c.is_client && outbox_.waiting_bytes(c) > high_watermark_bytes) return; // resume_receive() comes back
     // The rest of a frame whose beginning waits goes straight behind it.
     const bool into_partial = c.partial != nullptr && c.partial->wanted > c.partial->size;
     const std::span<std::byte> target =
@@ -222,7 +222,7 @@ void shard::on_end_of_stream(connection& c) {
 }
 
 void shard::consume(connection& c, std::span<std::byte> bytes) {
-  c.last_receive_ms = static_cast<std::uint32_t>(now_ms_);
+  c.last_heard_ms = static_cast<std::uint32_t>(now_ms_);
   while (!bytes.empty()) {
     if (c.phase == connection_phase::finishing || c.phase == connection_phase::ending) return;
     if (c.partial == nullptr) {
@@ -277,7 +277,9 @@ shard::consumed shard::consume_once(connection& c, std::span<std::byte> bytes) {
   // An upgrade changes the protocol in the middle of the bytes.
   while (true) {
     const connection_phase phase = c.phase;
-    const consumed done = phase == connection_phase::http ? consume_http(c, bytes) : consume_frames(c, bytes);
+    const consumed done = phase == connection_phase::websocket ? consume_frames(c, bytes)
+                          : phase == connection_phase::http    ? consume_http(c, bytes)
+                                                               : consume_response(c, bytes);
     total.bytes += done.bytes;
     total.wanted = done.wanted;
     total.stopped = done.stopped;
@@ -302,7 +304,7 @@ void shard::keep_partial(connection& c, std::span<const std::byte> bytes, std::u
   partial.size += static_cast<std::uint32_t>(bytes.size());
   partial.wanted = static_cast<std::uint32_t>(wanted);
   if (wanted >= large_frame_bytes) read_large_frames_hot(c);
-  if (c.phase == connection_phase::websocket && !c.timer.armed()) arm_timer(c, options_.limits.frame_timeout_ms);
+  if (c.phase == connection_phase::websocket && !c.timer.armed()) arm_timer(c, limits_of(c).frame_timeout_ms);
   // A pipeline that runs ahead of its answers waits in the socket.
   if (c.answering && partial.size > high_watermark_bytes) pause_receive(c);
 }

@@ -12,10 +12,10 @@
 namespace ringcast {
 
 // A handler that throws loses its own connection and nothing else.
-template <class Call>
-void shard::call_handler(connection& c, Call&& call) {
+void shard::on_handler_threw(connection& c) {
+  ++counters_.handlers_failed;
   try {
-    call();
+    throw;
   } catch (const std::exception& thrown) {
     log_error("a handler threw: {}", thrown.what());
     close_websocket(c, static_cast<std::uint16_t>(close_code::internal_error), "the handler failed");
@@ -25,56 +25,62 @@ void shard::call_handler(connection& c, Call&& call) {
   }
 }
 
+// The hot loop. Reading a frame and taking it as a message are inlined here, so that neither result goes through memory.
 shard::consumed shard::consume_frames(connection& c, std::span<std::byte> bytes) {
-  const frame_rules rules{.our_role = role::server, .payload_bytes_max = options_.limits.message_bytes_max, .rsv1_allowed = false};
+  const frame_rules rules{.our_role = c.is_client ? role::client : role::server,
+                          .payload_bytes_max = limits_of(c).message_bytes_max,
+                          .rsv1_allowed = false};
   consumed done;
   while (done.bytes < bytes.size()) {
     const frame_result result = read_frame(bytes.subspan(done.bytes), rules);
     if (result.status == read_status::need_more) {
       const std::size_t rest = bytes.size() - done.bytes;
       done.wanted = result.frame_bytes_wanted != 0 ? result.frame_bytes_wanted : rest + 1;
-      return done;
+      break;
     }
     if (result.status == read_status::violation) {
       on_violation(c, result.broken);
       done.bytes = bytes.size();
-      return done;
+      break;
     }
     done.bytes += result.value.frame_bytes;
+    const assembled m = c.assembler.take(result.value, options_.limits.message_bytes_max);
+    if (m.what == assembled::kind::message) [[likely]]
+      on_message(c, m, m.payload.data() == result.value.payload.data());
+    else
+      on_fragment_or_control(c, m);
     if (result.value.frame_bytes >= large_frame_bytes) read_large_frames_hot(c);
-    on_frame(c, result.value);
     if (c.phase != connection_phase::websocket) {
       done.bytes = bytes.size();
       return done;
     }
   }
+  // A peer that does not take its answers is not read any further.
+  // A client's output is no answer to its input: if both ends stopped reading because they have output, neither would ever go on.
+  if (!c.is_client && outbox_.waiting_bytes(c) > high_watermark_bytes) {
+    if (c.behind != nullptr) c.behind->above_watermark = true;
+    pause_receive(c);
+  }
   return done;
 }
 
-void shard::on_frame(connection& c, const frame& f) {
-  if (const auto allowed = c.closing.on_frame(); !allowed) return; // behind a Close frame: discarded
-  const assembled m = c.assembler.take(f, options_.limits.message_bytes_max);
-  switch (m.what) {
-  case assembled::kind::none:
-    if (!c.timer.armed()) arm_timer(c, options_.limits.frame_timeout_ms);
-    return;
-  case assembled::kind::message:
-    // Once this end has sent its Close frame it waits for the peer's and takes no messages.
-    if (!c.is_open_websocket()) return;
-    return on_message(c, m, m.payload.data() == f.payload.data());
-  case assembled::kind::control: return on_control(c, m);
-  case assembled::kind::violation: return on_violation(c, m.broken);
-  }
-}
-
-void shard::on_message(connection& c, const assembled& m, bool in_receive_buffer) {
+inline void shard::on_message(connection& c, const assembled& m, bool in_receive_buffer) {
+  // Once this end has sent its Close frame it waits for the peer's and takes no messages.
+  if (!c.is_open_websocket()) return;
   ++counters_.messages;
   const message_view view{.op = m.op, .payload = m.payload, .in_receive_buffer = in_receive_buffer};
   if (c.endpoint->on_message) call_handler(c, [&] { c.endpoint->on_message(websocket_ref{*this, c}, view); });
   if (!in_receive_buffer) c.assembler.release();
-  if (outbox_.waiting_bytes(c) > high_watermark_bytes) {
-    if (c.behind != nullptr) c.behind->above_watermark = true;
-    pause_receive(c);
+}
+
+void shard::on_fragment_or_control(connection& c, const assembled& m) {
+  switch (m.what) {
+  case assembled::kind::none:
+    if (!c.timer.armed()) arm_timer(c, limits_of(c).frame_timeout_ms);
+    return;
+  case assembled::kind::control: return on_control(c, m);
+  case assembled::kind::violation: return on_violation(c, m.broken);
+  case assembled::kind::message: return;
   }
 }
 
@@ -87,6 +93,7 @@ void shard::on_control(connection& c, const assembled& m) {
   const auto close = parse_close(m.payload);
   leave_rooms(c);
   const bool ours_first = c.closing.state() == close_state::close_sent;
+  if (c.is_client) client_seats_[c.slot].clean = true;
   if (!ours_first) {
     c.close_code = close ? close->code : static_cast<std::uint16_t>(close_code::no_status);
     // The reason is a view of received bytes, so the handler is told now.
@@ -97,8 +104,12 @@ void shard::on_control(connection& c, const assembled& m) {
     tell_closed(c, close ? close->reason : std::string_view{});
   } else {
     (void)c.closing.on_close_received();
+    if (c.is_client) {
+      if (close) c.close_code = close->code;
+      tell_closed(c, close ? close->reason : std::string_view{});
+    }
   }
-  // A server closes TCP first (RFC 6455 7.1.1).
+  // A server closes TCP first, a client waits for that (RFC 6455 7.1.1).
   finish(c);
 }
 
@@ -123,20 +134,26 @@ void shard::close_websocket(connection& c, std::uint16_t code, std::string_view 
   send_close(c, code, reason);
   (void)c.closing.on_close_written();
   c.close_code = code;
-  tell_closed(c, reason);
+  // A client is told when the server has answered.
+  if (!c.is_client) tell_closed(c, reason);
   if (c.receiving == receive_mode::paused || c.receiving == receive_mode::pausing) resume_receive(c);
-  arm_timer(c, options_.limits.close_timeout_ms);
+  arm_timer(c, limits_of(c).close_timeout_ms);
 }
 
 void shard::send_close(connection& c, std::uint16_t code, std::string_view reason) {
   std::byte payload[control_payload_bytes_max];
   const std::size_t bytes = write_close_payload(payload, code, reason);
+  if (c.is_client) return append_masked_frame(c, opcode::close, {payload, bytes});
   std::byte* out = outbox_.extend(c, frame_header_bytes(bytes, false) + bytes);
   write_frame(out, opcode::close, {payload, bytes});
 }
 
 send_result shard::send(connection& c, opcode op, std::span<const std::byte> payload) {
   if (c.phase != connection_phase::websocket || !c.closing.may_send()) return send_result::closed;
+  if (c.is_client) {
+    append_masked_frame(c, op, payload);
+    return c.behind != nullptr && c.behind->own_bytes() > high_watermark_bytes ? send_result::above_watermark : send_result::queued;
+  }
   std::byte* out = outbox_.extend(c, frame_header_bytes(payload.size(), false) + payload.size());
   const std::size_t header_bytes = write_frame_header(out, op, payload.size());
   if (!payload.empty()) std::memcpy(out + header_bytes, payload.data(), payload.size());
@@ -145,7 +162,7 @@ send_result shard::send(connection& c, opcode op, std::span<const std::byte> pay
 
 // A received frame carried a mask, so there is room for a server's header in front of its payload.
 send_result shard::send_in_place(connection& c, const message_view& message) {
-  if (message.payload.size() < large_frame_bytes || !message.in_receive_buffer) return send(c, message.op, message.payload);
+  if (message.payload.size() < large_frame_bytes || !message.in_receive_buffer || c.is_client) return send(c, message.op, message.payload);
   if (c.phase != connection_phase::websocket || !c.closing.may_send()) return send_result::closed;
   const std::size_t header_bytes = frame_header_bytes(message.payload.size(), false);
   std::byte* frame_begin = message.payload.data() - header_bytes;

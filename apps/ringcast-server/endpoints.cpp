@@ -36,14 +36,22 @@ websocket_endpoint echo() {
   return {.on_message = [](websocket_ref ws, const message_view& message) { ws.send(message); }};
 }
 
+// The mark of a connection that asked to be told which messages the slow-consumer policy took from it.
+char wants_gaps;
+
 websocket_endpoint broadcast() {
   return {.on_upgrade =
               [](upgrade_request_view& upgrade) {
                 const std::string_view room = upgrade.request().parameter("room");
                 if (const auto why = why_not_a_room(room); !why.empty()) return upgrade.refuse(http_status::bad_request, why);
                 upgrade.take_seat(room, upgrade.request().query("self") != "0");
+                if (upgrade.request().query("gaps") == "1") upgrade.set_user(&wants_gaps);
               },
-          .on_message = [](websocket_ref ws, const message_view& message) { ws.publish(message.op, message.payload); }};
+          .on_message = [](websocket_ref ws, const message_view& message) { ws.publish(message.op, message.payload); },
+          .on_gap =
+              [](websocket_ref ws, std::uint64_t first, std::uint64_t last) {
+                if (ws.user() == &wants_gaps) ws.send_text(fmt::format(R"({{"gap":{{"from":{},"to":{}}}}})", first, last));
+              }};
 }
 
 // "NAME" and what it did or said, as one text message to the room.
