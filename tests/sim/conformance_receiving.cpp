@@ -203,6 +203,24 @@ BOOST_AUTO_TEST_CASE(a_multishot_poll_tells_each_arrival_once) {
   BOOST_TEST(done[0].more);
 }
 
+BOOST_AUTO_TEST_CASE(a_multishot_poll_outlives_the_shutdown_of_its_socket) {
+  rig r;
+  const auto pair = r.connect_pair();
+  r.uring->arm_poll_receive(tag(operation::poll_receive), pair.server);
+  BOOST_TEST(r.all().size() == 0u);
+  shut_down(pair.server);
+  settle();
+  auto done = r.all();
+  BOOST_TEST_REQUIRE(done.size() == 1u);
+  BOOST_TEST((done[0].result & POLLHUP) != 0);
+  BOOST_TEST(done[0].more); // Only a cancel ends it.
+  r.uring->arm_cancel(tag(operation::cancel), tag(operation::poll_receive));
+  done = r.all();
+  BOOST_TEST_REQUIRE(done.size() == 2u);
+  BOOST_TEST(done[1].result == -ECANCELED);
+  BOOST_TEST(!done[1].more);
+}
+
 BOOST_AUTO_TEST_CASE(a_doorbell_gives_its_count_and_becomes_quiet) {
   rig r;
   const int bell = eventfd(0, EFD_CLOEXEC);

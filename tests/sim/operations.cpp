@@ -242,6 +242,7 @@ void ring_state::attempt_send(pending_operation& op) {
   }
   const bool waits = (op.sqe.msg_flags & MSG_DONTWAIT) == 0;
   const auto done = static_cast<int>(op.bytes_done);
+  world_.trace("  send {:#018x} has taken {} of {} bytes", op.sqe.user_data, done, op.bytes_total);
   if (waits && checksum_of(op.whole) != op.checksum)
     world_.report_misuse(fmt::format("the bytes of send {:#018x} were changed before it completed", op.sqe.user_data));
   if (op.pieces.empty()) return finish(op, done);

@@ -53,8 +53,16 @@ public:
   const std::string& complaint() const { return complaint_; }
   std::uint16_t close_code() const { return close_code_; }
   bool has_unsent() const { return sent_ < output_.size(); }
+  // Whether act(true) would move a byte.
+  bool can_act() const {
+    if (!socket_.is_open()) return false;
+    const int ready = socket_.end().readiness();
+    return (ready & POLLIN) != 0 || (has_unsent() && socket_.end().send_room() > 0);
+  }
   std::size_t pongs_missing() const { return pings_.size(); }
   remote& socket() { return socket_; }
+  const remote& socket() const { return socket_; }
+  const std::string& unparsed() const { return input_; }
 
   std::function<void(const peer_message&)> on_message;
   std::function<void()> on_open;

@@ -284,13 +284,17 @@ void scenario::settle(std::string_view what) {
     calm_rounds = calm ? calm_rounds + 1 : 0;
     // What waits for a timer of less than a second has had its turn, too.
     if (calm_rounds > 100) return;
-    if (const auto next = world_->next_event_ns(); next && (!calm || *next - world_->now_ns() < 1'000'000'000)) (void)engine_->sleep();
+    // Time passes only while nobody can do anything.
+    if (std::ranges::none_of(clients_, [](const scenario_client& c) { return c.p.can_act(); }))
+      (void)engine_->sleep(calm ? 1'000'000'000 : UINT64_MAX);
   }
   fail(fmt::format("it never comes to rest: {}", what));
+  world_->describe_connections();
   for (const scenario_client& c : clients_)
     if (!c.is_quiet())
-      fail(fmt::format("  client {} (kind {}): state {}, unsent {}, asks {}, pongs missing {}", c.record.id, static_cast<int>(c.kind),
-                       static_cast<int>(c.p.now()), c.p.has_unsent(), c.asks, c.p.pongs_missing()));
+      fail(fmt::format("  client {} (kind {}): port {}, state {}, unsent {}, asks {}, pongs missing {}, unparsed '{}'", c.record.id,
+                       static_cast<int>(c.kind), c.p.socket().end().local_port, static_cast<int>(c.p.now()), c.p.has_unsent(), c.asks,
+                       c.p.pongs_missing(), c.p.unparsed().substr(0, 300)));
 }
 
 void scenario::fall_silent() {
