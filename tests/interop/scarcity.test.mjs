@@ -9,8 +9,9 @@ import { startServer } from './server.mjs';
 
 const DESCRIPTORS = 96;
 
-test('out of descriptors', async () => {
+test('out of descriptors', async (t) => {
   const server = await startServer(['--shards', '2'], { under: ['prlimit', `--nofile=${DESCRIPTORS}:${DESCRIPTORS}`] });
+  t.after(() => server.stop());
   const early = new WebSocket(`${server.ws}/echo`);
   await once(early, 'open');
   const asking = await Raw.to(server.port); // Kept open, because a new connection could not ask any more.
