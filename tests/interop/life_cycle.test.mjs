@@ -126,3 +126,10 @@ test('io_uring refused is one sentence that says how to allow it, and exit 3', a
     assert.match(result.stderr, /io_uring/);
   }
 });
+
+test('sixty starts in a row: each is ready at once and ends with 0', async () => {
+  for (let start = 0; start < 60; start += 1) {
+    const server = await startServer();
+    assert.deepEqual(await server.stop(), [0, null], server.stderr());
+  }
+});

@@ -23,7 +23,7 @@ const TALK = [
   ['Radia', 'Which is rather the point.'],
   ['me', 'Same order for all of us, whichever core we sit on.'],
   ['Hedy', 'I sent three at once from the train and they came as one packet.'],
-  ['Alan', 'One span, sixteen messages, a thirteenth of the cost. The kernel says thank you.'],
+  ['Alan', 'One span, sixteen messages, one send. The kernel says thank you.'],
   ['Katherine', 'I checked the sums:\n16 × 1 send ≫ 1 send × 16'],
   ['me', 'Then let’s ship it.'],
 ];
