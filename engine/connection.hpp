@@ -26,6 +26,8 @@ struct websocket_endpoint;
 enum class connection_phase : std::uint8_t {
   free,
   http,      // request heads; also while an answer is being prepared
+  connecting, // of a client: TCP
+  upgrading,  // of a client: the answers of a proxy and of the server are awaited
   websocket, // open, or in its closing handshake: see connection::closing
   finishing, // the last bytes are on their way; then the write side is shut down and the peer's end awaited
   ending,    // shut down; waits for the last completion
@@ -75,11 +77,12 @@ struct connection {
   bool head_only : 1 = false;       // HEAD
   bool leaving : 1 = false;         // on_leave is being called
   bool handler_told : 1 = false;    // on_open was called, so on_close must be
+  bool is_client : 1 = false;       // this end is the client: it masks what it sends (RFC 6455 5.1)
   std::uint8_t listener = 0;
   std::uint16_t close_code = 1006;  // what on_close will say
 
   std::uint32_t gather = no_gather; // its record in the outbox's turn
-  std::uint32_t last_receive_ms = 0;
+  std::uint32_t last_heard_ms = 0; // when it sent bytes, or took some that had waited
 
   std::unique_ptr<partial_input> partial;
   message_assembler assembler;

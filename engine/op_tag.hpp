@@ -17,7 +17,7 @@ enum class operation : std::uint8_t {
   send,         // an ordinary send that waits for room in the socket
   doorbell,     // the read of the shard's eventfd
   cancel,       // the answer to a cancel
-  connect,      // a client's connect
+  connect,      // a client's connect; slot is the connection
   rearm_accept, // a timeout after which accepting is tried again
 };
 

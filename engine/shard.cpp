@@ -1,5 +1,6 @@
 #include "engine/shard.hpp"
 
+#include "engine/client_host.hpp"
 #include "engine/clock.hpp"
 #include "engine/socket.hpp"
 
@@ -74,6 +75,7 @@ bool shard::turn() {
       index_, [this](std::uint32_t from, std::uint32_t kind, std::span<const std::byte> bytes) { on_message(from, kind, bytes); },
       records_per_turn_max);
   inbox_.drain([this](std::uint32_t kind, std::span<const std::byte> bytes) { on_message(index_, kind, bytes); }, records_per_turn_max);
+  if (clients_ != nullptr) clients_->run_ready();
   receive_again();
   timers_.expire(now_ms_, [this](timer_node& node) { on_timer(node); });
   release_ended();
@@ -102,9 +104,9 @@ void shard::dispatch(const completion& done) {
   case operation::poll_receive: return on_poll(done.tag, done);
   case operation::accept: return on_accept(done.tag, done);
   case operation::doorbell: return on_doorbell();
+  case operation::connect: return on_connect(done.tag, done);
   case operation::none:
   case operation::cancel:
-  case operation::connect:
   case operation::rearm_accept: return;
   }
 }
@@ -113,7 +115,7 @@ void shard::on_doorbell() { doorbell_armed_ = false; }
 
 bool shard::has_work() const {
   return port_.has_work() || inbox_.has_records() || !poll_again_.empty() || !input_again_.empty() || !parked_.empty() || !finishing_.empty() ||
-         !ended_.empty() || home_.has_unpublished();
+         !ended_.empty() || home_.has_unpublished() || (clients_ != nullptr && clients_->has_ready());
 }
 
 wait_plan shard::plan_wait() {
@@ -158,6 +160,8 @@ void shard::begin_stop() {
   connections_.for_each([this](connection& c) {
     if (c.phase == connection_phase::websocket) {
       if (c.is_open_websocket()) close_websocket(c, static_cast<std::uint16_t>(close_code::going_away), "the server is going away");
+    } else if (c.phase == connection_phase::connecting || c.phase == connection_phase::upgrading) {
+      end(c, 1001, "this end is going away");
     } else if (c.phase == connection_phase::http) {
       if (c.answering)
         c.keep_alive = false;

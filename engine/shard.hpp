@@ -6,6 +6,7 @@
 #pragma once
 
 #include "engine/buffer_ring.hpp"
+#include "engine/client_link.hpp"
 #include "engine/connection.hpp"
 #include "engine/events.hpp"
 #include "engine/http_router.hpp"
@@ -27,6 +28,8 @@
 #include <vector>
 
 namespace ringcast {
+
+class client_host;
 
 struct shard_options {
   server_limits limits;
@@ -90,6 +93,16 @@ class shard final : public shard_courier {
   // Asks the home of one room, or of all with an empty name.
   void query_rooms(std::string_view room_name, std::function<void(const room_listing&)> on_answer);
 
+  // --- for clients that live on this shard ---
+  // Begins to connect: the link hears how it went, once. `timeout_ms` is for this address, the deadline for the whole attempt.
+  connection_handle connect(client_link& link, const socket_address& to, std::uint64_t timeout_ms, std::uint64_t deadline_ms);
+  // The link will not be told anything any more; an open WebSocket is closed with this code, an attempt is given up.
+  void let_go(connection_handle handle, std::uint16_t code, std::string_view reason);
+  [[nodiscard]] client_host& clients();
+  [[nodiscard]] timer_wheel& timers() { return timers_; }
+  [[nodiscard]] std::uint64_t turn_ms() const { return now_ms_; }
+  [[nodiscard]] bool is_stopping() const { return stopping_; }
+
   // --- for the shard's own parts ---
   [[nodiscard]] connection_table& connections() { return connections_; }
   [[nodiscard]] room_table& rooms() { return rooms_; }
@@ -99,7 +112,7 @@ class shard final : public shard_courier {
   void deliver(std::uint32_t to, shard_message kind, std::span<const std::byte> value, std::span<const std::byte> more) override;
   void on_output_failed(connection& c) { end(c, 1006, "the connection was lost"); }
   void on_output_progress(connection& c);
-  void note_send_progress(connection& c);
+  void tell_gap(connection& c, std::uint64_t first, std::uint64_t last);
   void release_if_done(connection& c);
   [[nodiscard]] const server_limits& limits() const { return options_.limits; }
   [[nodiscard]] block_pool& blocks() { return blocks_; }
@@ -140,13 +153,20 @@ class shard final : public shard_courier {
 
   // shard_websocket.cpp: frames and messages
   [[nodiscard]] consumed consume_frames(connection& c, std::span<std::byte> bytes);
-  void on_frame(connection& c, const frame& f);
+  void on_fragment_or_control(connection& c, const assembled& m);
   void on_message(connection& c, const assembled& m, bool in_receive_buffer);
   void on_control(connection& c, const assembled& m);
   void on_violation(connection& c, violation broken);
   void send_close(connection& c, std::uint16_t code, std::string_view reason);
   template <class Call>
-  void call_handler(connection& c, Call&& call);
+  void call_handler(connection& c, Call&& call) {
+    try {
+      call();
+    } catch (...) {
+      on_handler_threw(c);
+    }
+  }
+  void on_handler_threw(connection& c);
 
   // shard_http.cpp: requests, answers, upgrades
   [[nodiscard]] consumed consume_http(connection& c, std::span<std::byte> bytes);
@@ -158,6 +178,19 @@ class shard final : public shard_courier {
   void send_continue(connection& c);
   void open_websocket(connection& c);
   void append_output(connection& c, std::string_view text);
+
+  // shard_client.cpp: the client role, up to the open WebSocket
+  void on_connect(op_tag tag, const completion& done);
+  void begin_upgrade(connection& c);
+  [[nodiscard]] consumed consume_response(connection& c, std::span<std::byte> bytes);
+  void on_response(connection& c, const response_head& head);
+  void on_proxy_response(connection& c, const response_head& head);
+  void fail_attempt(connection& c, const client_error& error);
+  void tell_link_closed(connection& c, std::string_view reason);
+  void end_attempt(connection& c, std::string_view reason);
+  void append_masked_frame(connection& c, opcode op, std::span<const std::byte> payload);
+  [[nodiscard]] const server_limits& client_limits(const connection& c) const;
+  [[nodiscard]] const server_limits& limits_of(const connection& c) const { return c.is_client ? client_limits(c) : options_.limits; }
 
   // shard_close.cpp: the steps of an end, and timers
   void finish(connection& c);
@@ -228,9 +261,11 @@ class shard final : public shard_courier {
   std::unordered_map<std::uint32_t, pending_report> reports_;
   std::unordered_map<std::uint32_t, pending_query> queries_;
   std::uint32_t next_id_ = 0;
+  std::vector<client_seat> client_seats_; // by slot, as far as there are clients
+  std::unique_ptr<client_host> clients_;   // made when the first client comes
   shard_counters counters_;
 
-  enum timer_kind : std::uint8_t { timer_connection, timer_accept, timer_stop };
+  enum timer_kind : std::uint8_t { timer_connection, timer_accept, timer_stop, timer_client };
 };
 
 } // namespace ringcast

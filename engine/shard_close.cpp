@@ -3,6 +3,7 @@
 //   finish   no more input is handled; what is queued is sent, then the write side is shut down and the peer's end of stream awaited
 //   end      the socket is shut down both ways, which completes whatever the kernel still holds for it
 //   release  nothing is in flight any more: the descriptor is closed and the slot is free for its next generation
+#include "engine/client_host.hpp"
 #include "engine/clock.hpp"
 #include "engine/shard.hpp"
 #include "engine/socket.hpp"
@@ -36,7 +37,7 @@ void shard::shut_down_finished() {
       end(*c, c->close_code, {});
       continue;
     }
-    shut_down_writing(c->socket);
+    if (!c->is_client || !client_seats_[c->slot].clean) shut_down_writing(c->socket);
     if (c->receiving == receive_mode::paused) resume_receive(*c);
     arm_timer(*c, linger_ms);
   }
@@ -52,9 +53,16 @@ void shard::end(connection& c, std::uint16_t code, std::string_view reason) {
     if (c.closing.state() == close_state::open) c.close_code = code;
     tell_closed(c, reason);
   }
+  if (c.is_client) end_attempt(c, reason);
   upgrades_.erase(c.slot);
   outbox_.forget(c);
-  if (c.operations > 0) shut_down(c.socket);
+  if (c.operations > 0) {
+    // A connect that is under way is not ended by a shutdown.
+    if (was == connection_phase::connecting)
+      ring_->arm_cancel({operation::cancel}, {operation::connect, c.generation, c.slot});
+    else
+      shut_down(c.socket);
+  }
   release_if_done(c);
 }
 
@@ -70,6 +78,7 @@ void shard::release_ended() {
     if (c == nullptr || c->phase != connection_phase::ending || c->operations != 0) continue;
     RINGCAST_ASSERT(c->behind == nullptr && c->memberships == nullptr);
     if (c->partial != nullptr) free_partial(*c);
+    if (c->is_client) client_seats_[c->slot] = {};
     ring_->arm_close(c->socket);
     connections_.give_back(*c);
   }
@@ -94,6 +103,7 @@ void shard::leave_rooms(connection& c) {
 void shard::tell_closed(connection& c, std::string_view reason) {
   if (!c.handler_told) return;
   c.handler_told = false;
+  if (c.is_client) return tell_link_closed(c, reason);
   if (!c.endpoint->on_close) return;
   // An exception here has nothing left to close.
   try {
@@ -105,6 +115,8 @@ void shard::tell_closed(connection& c, std::string_view reason) {
 
 // A part of the backlog was sent.
 void shard::on_output_progress(connection& c) {
+  // The peer's TCP has acknowledged bytes: it lives, even if it says nothing.
+  c.last_heard_ms = static_cast<std::uint32_t>(now_ms_);
   if (c.phase == connection_phase::finishing) {
     if (c.behind == nullptr) finishing_.push_back(handle_of(c));
     return;
@@ -115,13 +127,15 @@ void shard::on_output_progress(connection& c) {
   if (c.is_open_websocket() && c.endpoint->on_drain) c.endpoint->on_drain(websocket_ref{*this, c});
 }
 
-// Bytes that the peer does not acknowledge are how a dead peer shows while output waits; the kernel watches for it.
-void shard::note_send_progress(connection& c) { (void)c; }
+void shard::tell_gap(connection& c, std::uint64_t first, std::uint64_t last) {
+  if (c.is_open_websocket() && c.endpoint->on_gap) call_handler(c, [&] { c.endpoint->on_gap(websocket_ref{*this, c}, first, last); });
+}
 
 void shard::on_timer(timer_node& node) {
   switch (static_cast<timer_kind>(node.kind)) {
   case timer_accept: accept_failing_ = false; return;
   case timer_stop: stop_now_ = true; return;
+  case timer_client: return clients_->on_timer(node);
   case timer_connection: break;
   }
 #pragma clang diagnostic push
@@ -133,7 +147,7 @@ void shard::on_timer(timer_node& node) {
 
 // One timer a connection, armed lazily: it is not moved when bytes arrive, but looks at the last arrival when it expires.
 void shard::on_connection_timer(connection& c) {
-  const std::uint32_t silent_ms = static_cast<std::uint32_t>(now_ms_) - c.last_receive_ms;
+  const std::uint32_t silent_ms = static_cast<std::uint32_t>(now_ms_) - c.last_heard_ms;
   switch (c.phase) {
   case connection_phase::free:
   case connection_phase::ending: return;
@@ -144,11 +158,14 @@ void shard::on_connection_timer(connection& c) {
     else
       finish(c);
     return;
+  case connection_phase::connecting:
+  case connection_phase::upgrading:
+    return fail_attempt(c, {.kind = client_error_kind::timed_out, .text = "the server did not answer in time"});
   case connection_phase::finishing: return end(c, c.close_code, "the peer did not close");
   case connection_phase::websocket: break;
   }
   if (c.closing.state() != close_state::open) return end(c, c.close_code, "the closing handshake was not answered");
-  const server_limits& limits = options_.limits;
+  const server_limits& limits = limits_of(c);
   const bool inside = c.partial != nullptr || c.assembler.is_inside_message();
   if (inside && silent_ms >= limits.frame_timeout_ms) {
     close_websocket(c, static_cast<std::uint16_t>(close_code::policy_violation), "silence in the middle of a message");

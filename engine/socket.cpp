@@ -116,6 +116,14 @@ socket_address peer_address_of(int socket) {
   return address;
 }
 
+std::expected<int, int> open_client_socket(const socket_address& to) {
+  const int opened = socket(to.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (opened < 0) return std::unexpected(errno);
+  const int on = 1;
+  setsockopt(opened, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  return opened;
+}
+
 std::ptrdiff_t receive_now(int socket, std::span<std::byte> into) {
   const ssize_t count = recv(socket, into.data(), into.size(), MSG_DONTWAIT);
   return count < 0 ? -errno : count;

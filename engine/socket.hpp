@@ -33,6 +33,9 @@ std::expected<void, std::string> check_port_is_free(const socket_address& addres
 socket_address local_address_of(int socket);
 socket_address peer_address_of(int socket);
 
+// A socket to connect to that address, with TCP_NODELAY; or errno.
+std::expected<int, int> open_client_socket(const socket_address& to);
+
 std::ptrdiff_t receive_now(int socket, std::span<std::byte> into);
 std::ptrdiff_t send_now(int socket, std::span<const std::byte> bytes);
 void shut_down_writing(int socket);

@@ -1,0 +1,131 @@
+// A WebSocket client that any thread may use and that stays connected.
+//
+//   client c{"ws://example.org/feed", {.reconnect = {.max_attempts = 5}}};
+//   c.on_message([](const message_view& m) { ... });
+//   c.on_reconnected([] { ... });
+//   c.start();
+//   c.send_text("hello");       // from any thread; waits in the queue until the connection is open
+//
+// Threads: the socket belongs to a thread with its ring that many clients share (client_loop), and every event is called there, one at a
+// time for a client and in order. A callback must not block; it may call everything here, stop() and the destructor of its own client's
+// owner included. All calls return at once, except stop(), which waits for a callback of this client that is running on another thread.
+//
+// Events, in their order:
+//   connect() -> on_open                             the connection is open
+//             -> on_error, then on_reconnecting      this attempt failed, another one follows
+//             -> on_error, then on_close             this attempt failed and was the last
+//   open      -> on_message ...
+//             -> on_disconnected, on_reconnecting    it was lost; the attempts go on until on_reconnected or on_close
+//             -> on_disconnected, on_close           it was closed, and no attempt follows
+//
+// No new attempt follows disconnect(), a Close frame of the server (but for 1001, 1011, 1012, 1013 and 1014, by which a server says that it
+// goes away, restarts or is in trouble), an answer of 3xx or 4xx to the upgrade (but for 408 and 429), an answer that breaks the rules of
+// the handshake, or the last attempt that the policy allows. Every other loss is followed by one, after a delay that is at least what
+// the server asked for with Retry-After.
+#pragma once
+
+#include "engine/client_link.hpp"
+#include "engine/client_options.hpp"
+#include "engine/events.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace ringcast {
+
+class client_core;
+class client_host;
+class client_loop;
+
+enum class client_state : std::uint8_t {
+  connecting,   // connect() was called, nothing is open yet
+  open,
+  closing,      // disconnect() was called, or the closing handshake is under way
+  closed,       // nothing happens until connect()
+  reconnecting, // the connection was lost, or an attempt failed; another one follows
+};
+
+enum class client_send : std::uint8_t {
+  queued,  // it will be sent in order, unless the connection is lost first
+  full,    // nothing was queued: the outgoing queue has no room now (or never: the message is larger than queue_bytes_max)
+  dropped, // offline_policy::drop, and there is no connection now
+  closed,  // nothing was queued: the client is closed, or stopped
+};
+
+struct client_counts {
+  std::uint64_t sent = 0;         // messages handed to the connection
+  std::uint64_t received = 0;     // messages
+  std::uint64_t dropped = 0;      // messages that were queued or offered and will not be sent
+  std::uint64_t reconnected = 0;  // times that a lost connection was replaced
+  std::size_t queued_bytes = 0;   // in the outgoing queue now
+};
+
+struct client_events {
+  std::function<void()> on_open;
+  std::function<void(const message_view&)> on_message;
+  std::function<void(const client_error&)> on_error;
+  std::function<void(std::uint16_t code, std::string_view reason)> on_disconnected;
+  std::function<void(std::uint16_t code, std::string_view reason, bool was_clean)> on_close;
+  std::function<void(unsigned attempt, std::chrono::milliseconds delay)> on_reconnecting;
+  std::function<void()> on_reconnected;
+};
+
+class client {
+ public:
+  // ws://[user:password@]host[:port]/path?query, or wss. Throws std::invalid_argument with one sentence when the URL, the proxy, a
+  // subprotocol or a header cannot be used. Without a loop the client lives on one that the process shares.
+  explicit client(std::string_view server_url, client_options options = {});
+  client(std::string_view server_url, client_options options, client_loop& loop);
+  // On the shard of a server: from one of its callbacks, `websocket_ref::owner().clients()`.
+  client(std::string_view server_url, client_options options, client_host& host);
+  ~client(); // stop()
+  client(const client&) = delete;
+  client& operator=(const client&) = delete;
+
+  // Before start().
+  void on_open(std::function<void()> call) { events_.on_open = std::move(call); }
+  // A view that is valid until the callback returns. A callback that throws closes the connection with 1011.
+  void on_message(std::function<void(const message_view&)> call) { events_.on_message = std::move(call); }
+  void on_error(std::function<void(const client_error&)> call) { events_.on_error = std::move(call); }
+  void on_disconnected(std::function<void(std::uint16_t, std::string_view)> call) { events_.on_disconnected = std::move(call); }
+  void on_close(std::function<void(std::uint16_t, std::string_view, bool)> call) { events_.on_close = std::move(call); }
+  void on_reconnecting(std::function<void(unsigned, std::chrono::milliseconds)> call) { events_.on_reconnecting = std::move(call); }
+  void on_reconnected(std::function<void()> call) { events_.on_reconnected = std::move(call); }
+
+  // Any thread from here on.
+
+  // Fixes the events and connects.
+  void start();
+  // Connects again after on_close. Nothing happens while connected or connecting. It is start() for a client that was not started.
+  void connect() { start(); }
+  // What was queued before is sent, then the connection is closed with this code (1000, or 3000 to 4999) and not made again. An attempt
+  // under way is given up.
+  client_send disconnect(std::uint16_t code = 1000, std::string_view reason = {});
+
+  // Text must be UTF-8; that is the caller's duty. The bytes are copied.
+  client_send send_text(std::string_view text) { return send(opcode::text, std::as_bytes(std::span{text})); }
+  client_send send_binary(std::span<const std::byte> bytes) { return send(opcode::binary, bytes); }
+  client_send send(opcode op, std::span<const std::byte> payload);
+
+  // For good: no event begins after it returns, and an open connection is closed with 1001 behind the caller's back. Called on another
+  // thread than the callbacks' it waits for the one that is running.
+  void stop();
+
+  [[nodiscard]] client_state state() const;
+  // What the server chose for the connection that is, or was last, open.
+  [[nodiscard]] std::string subprotocol() const;
+  [[nodiscard]] client_counts counts() const;
+
+ private:
+  client_events events_; // until start()
+  client_host* host_;
+  std::shared_ptr<client_core> core_;
+};
+
+} // namespace ringcast

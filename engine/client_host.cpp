@@ -1,0 +1,69 @@
+#include "engine/client_host.hpp"
+
+#include "engine/client_core.hpp"
+#include "engine/events.hpp"
+#include "engine/shard.hpp"
+
+#include <utility>
+
+namespace ringcast {
+
+namespace {
+thread_local client_host* of_this_thread = nullptr;
+} // namespace
+
+client_host::client_host(shard& owner, doorbell& bell, std::uint8_t timer_kind) : shard_(owner), bell_(bell), timer_kind_(timer_kind) {
+  of_this_thread = this;
+}
+
+client_host::~client_host() {
+  // The shard may be destroyed on another thread than its own; there is then no callback under way.
+  if (of_this_thread == this) of_this_thread = nullptr;
+  run_ready();
+  while (!attached_.empty()) {
+    const std::shared_ptr<client_core> core = attached_.front().attached_self;
+    core->host_is_gone();
+  }
+}
+
+bool client_host::is_client_thread() noexcept { return of_this_thread != nullptr; }
+bool client_host::is_own_thread() const noexcept { return of_this_thread == this; }
+
+void client_host::notify(client_core& core) noexcept {
+  client_core* top = ready_.load(std::memory_order_relaxed);
+  do {
+    core.next_ready = top;
+  } while (!ready_.compare_exchange_weak(top, &core, std::memory_order_release, std::memory_order_relaxed));
+  bell_.ring();
+}
+
+void client_host::run_ready() {
+  // The usual case costs a load of a line that nobody writes.
+  if (ready_.load(std::memory_order_relaxed) == nullptr) return;
+  client_core* newest = ready_.exchange(nullptr, std::memory_order_acquire);
+  client_core* oldest = nullptr;
+  while (newest != nullptr) oldest = std::exchange(newest, std::exchange(newest->next_ready, oldest));
+  while (oldest != nullptr) {
+    client_core& core = *oldest;
+    oldest = core.next_ready;
+    const std::shared_ptr<client_core> self = std::move(core.ready_self);
+    self->run();
+  }
+}
+
+void client_host::on_timer(timer_node& node) {
+  const std::shared_ptr<client_core> core = client_core::of_timer(node).attached_self;
+  core->on_timer();
+}
+
+void client_host::attach(client_core& core) {
+  core.attached_self = core.shared_from_this();
+  attached_.append(core);
+}
+
+const websocket_endpoint& client_host::nobody() {
+  static const websocket_endpoint endpoint;
+  return endpoint;
+}
+
+} // namespace ringcast

@@ -1,0 +1,56 @@
+// The clients of one shard: who has something to do, whose timer has expired, and the source of masking keys. It belongs to the shard and
+// to its thread; notify() is for every thread.
+#pragma once
+
+#include "engine/doorbell.hpp"
+#include "engine/intrusive_list.hpp"
+#include "engine/masking_keys.hpp"
+#include "engine/timer_wheel.hpp"
+
+#include <atomic>
+#include <cstdint>
+
+namespace ringcast {
+
+class client_core;
+class shard;
+struct in_client_host;
+struct websocket_endpoint;
+
+class client_host {
+ public:
+  client_host(shard& owner, doorbell& bell, std::uint8_t timer_kind);
+  // Every client that is left is told that its connection is over.
+  ~client_host();
+  client_host(const client_host&) = delete;
+  client_host& operator=(const client_host&) = delete;
+
+  // True on a thread that has clients: a callback may be running here.
+  [[nodiscard]] static bool is_client_thread() noexcept;
+  [[nodiscard]] bool is_own_thread() const noexcept;
+
+  // Any thread: the client has something to do. It is listed once at a time, and keeps itself alive while it is.
+  void notify(client_core& core) noexcept;
+
+  // --- the shard's thread ---
+  [[nodiscard]] shard& owner() { return shard_; }
+  [[nodiscard]] masking_keys& keys() { return keys_; }
+  [[nodiscard]] std::uint8_t timer_kind() const { return timer_kind_; }
+  // Also the look between doorbell::prepare_sleep() and the wait.
+  [[nodiscard]] bool has_ready() const noexcept { return ready_.load(std::memory_order_acquire) != nullptr; }
+  void run_ready();
+  void on_timer(timer_node& node);
+  void attach(client_core& core);
+  // An endpoint that does nothing, for connections whose client has let go.
+  [[nodiscard]] static const websocket_endpoint& nobody();
+
+ private:
+  shard& shard_;
+  doorbell& bell_;
+  std::uint8_t timer_kind_;
+  masking_keys keys_;
+  std::atomic<client_core*> ready_{nullptr}; // a stack that any thread pushes to and this one takes whole
+  intrusive_list<client_core, in_client_host> attached_;
+};
+
+} // namespace ringcast

@@ -1,0 +1,78 @@
+#include "engine/client_loop.hpp"
+
+#include "engine/client_host.hpp"
+#include "engine/http_router.hpp"
+#include "engine/inbox.hpp"
+#include "engine/mesh.hpp"
+#include "engine/shard.hpp"
+
+#include <csignal>
+#include <latch>
+#include <pthread.h>
+#include <stdexcept>
+#include <string>
+#include <thread>
+
+namespace ringcast {
+
+namespace {
+constexpr std::uint32_t loop_inbox_bytes = 4096; // it is only told to stop
+} // namespace
+
+// A shard without listeners and without a neighbour.
+struct client_loop::parts {
+  mesh alone{1, mesh_lane_bytes};
+  inbox from_threads{alone.bell(0), loop_inbox_bytes};
+  http_router no_routes;
+  std::unique_ptr<shard> own;
+  client_host* host = nullptr;
+  std::string failure;
+  std::thread thread;
+};
+
+client_loop::client_loop(const client_loop_options& options) : parts_(std::make_unique<parts>()) {
+  parts& p = *parts_;
+  std::latch started{1};
+  // Signals are for the program's other threads.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, &before);
+  p.thread = std::thread([&p, &options, &started] {
+    pthread_setname_np(pthread_self(), "client-loop");
+    auto opened = ring::open({.submission_entries = options.submission_entries});
+    if (opened) {
+      shard_options own;
+      own.limits.close_timeout_ms = options.close_timeout_ms;
+      p.own = std::make_unique<shard>(0, own, p.alone, p.from_threads, p.no_routes, std::move(*opened));
+      p.host = &p.own->clients();
+    } else {
+      p.failure = opened.error();
+    }
+    started.count_down();
+    if (p.own == nullptr) return;
+    p.own->run();
+    p.from_threads.close();
+    p.own->drop_rooms();
+    p.own.reset();
+  });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  started.wait();
+  if (p.failure.empty()) return;
+  p.thread.join();
+  throw std::runtime_error(p.failure);
+}
+
+client_loop::~client_loop() {
+  (void)parts_->from_threads.push(static_cast<std::uint32_t>(shard_message::stop), {});
+  if (parts_->thread.joinable()) parts_->thread.join();
+}
+
+client_loop& client_loop::shared() {
+  // Never destroyed: a client in a static object may outlive everything else.
+  static client_loop& loop = *new client_loop;
+  return loop;
+}
+
+client_host& client_loop::host() { return *parts_->host; }
+
+} // namespace ringcast

@@ -1,0 +1,54 @@
+// What a client can be told beside its URL. Durations are rounded to milliseconds.
+#pragma once
+
+#include "engine/backoff.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace ringcast {
+
+// What happens to messages that are sent while there is no connection but one is being made.
+enum class offline_policy : std::uint8_t {
+  keep, // they wait, in order, as long as the outgoing queue has room, and are sent when the connection opens
+  drop, // they are dropped and counted; send_*() says so
+};
+
+struct client_options {
+  // Offered in order of preference. A server that chooses another one is refused.
+  std::vector<std::string> subprotocols;
+  // Extra header fields of the upgrade request: {"Authorization", "Bearer ..."}. The handshake's own fields cannot be given. A user and
+  // password in the URL give an Authorization field by themselves, unless there is one here.
+  std::vector<std::pair<std::string, std::string>> headers;
+  // Reach the server through this proxy, by CONNECT (RFC 9110 9.3.6): "http://[user:password@]host:port". Empty: directly.
+  std::string proxy;
+
+  reconnect_policy reconnect;
+  offline_policy offline = offline_policy::keep;
+
+  // From the beginning of an attempt to the open WebSocket: name, TCP, proxy and upgrade together.
+  std::chrono::milliseconds connect_timeout{10'000};
+  // A name may have several addresses. Each but the last gets this long before the next one is tried.
+  std::chrono::milliseconds address_timeout{2'000};
+  // A server that was silent this long is sent a ping; 0: never.
+  std::chrono::milliseconds ping_interval{30'000};
+  // Silence after that ping that ends the connection. Also how long sent bytes may stay unacknowledged.
+  std::chrono::milliseconds pong_timeout{15'000};
+  // Silence in the middle of a frame or of a fragmented message.
+  std::chrono::milliseconds frame_timeout{60'000};
+  // From our Close frame to the server's.
+  std::chrono::milliseconds close_timeout{5'000};
+  // The longest wait that a server may ask for with Retry-After; a longer one counts as this.
+  std::chrono::milliseconds retry_after_max{600'000};
+
+  // The largest message that is accepted; a larger one closes the connection with 1009.
+  std::uint64_t message_bytes_max = 1u << 20;
+  // The outgoing queue: messages that were sent and not yet handed to the connection. Beyond it send_*() answers "full".
+  std::size_t queue_bytes_max = 1u << 20;
+};
+
+} // namespace ringcast

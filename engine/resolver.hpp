@@ -1,0 +1,28 @@
+// Host names to addresses, by getaddrinfo(3) on threads of their own, because it blocks. A numeric address needs no thread.
+#pragma once
+
+#include "engine/socket.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ringcast {
+
+// Addresses in the order in which they should be tried, families taking turns (RFC 8305 4); empty with a sentence in `error`.
+struct resolved_name {
+  std::vector<socket_address> addresses;
+  std::string error;
+};
+
+// The address that a numeric host is, IPv4 or IPv6 without brackets.
+[[nodiscard]] std::optional<socket_address> numeric_address(std::string_view host, std::uint16_t port);
+
+// Looks the name up on a resolver thread and calls `on_answer` there, once. Questions for the same name and port that come while one is
+// under way share its answer. Any thread; never blocks.
+void resolve(std::string host, std::uint16_t port, std::function<void(const resolved_name&)> on_answer);
+
+} // namespace ringcast

@@ -1,0 +1,217 @@
+// The client role of a shard's connections: TCP, the proxy, the upgrade, and the frames that go out masked. From the open WebSocket on a
+// client's connection is received, timed and closed like a server's; what differs there is asked of connection::is_client.
+#include "engine/client_host.hpp"
+#include "engine/retry_after.hpp"
+#include "engine/shard.hpp"
+#include "engine/socket.hpp"
+#include "proto/frame_writer.hpp"
+#include "proto/handshake.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <ctime>
+#include <fmt/format.h>
+#include <utility>
+
+namespace ringcast {
+
+namespace {
+
+constexpr http_limits head_limits{};
+
+// Trying again cannot help where the server says that it does not want this client (RFC 9110 15.5).
+bool is_fatal_status(std::uint16_t status) {
+  if (status >= 500) return false;
+  return status != static_cast<std::uint16_t>(http_status::request_timeout) && status != static_cast<std::uint16_t>(http_status::too_many_requests);
+}
+
+client_error refusal(client_error_kind kind, const response_head& head, std::string_view text) {
+  return {.kind = kind,
+          .text = text,
+          .http_status = head.status_code,
+          .retry_after = parse_retry_after(head.header("Retry-After"), std::time(nullptr)),
+          .is_fatal = is_fatal_status(head.status_code)};
+}
+
+} // namespace
+
+client_host& shard::clients() {
+  if (clients_ == nullptr) clients_ = std::make_unique<client_host>(*this, mesh_.bell(index_), timer_client);
+  return *clients_;
+}
+
+connection_handle shard::connect(client_link& link, const socket_address& to, std::uint64_t timeout_ms, std::uint64_t deadline_ms) {
+  const std::expected<int, int> socket = open_client_socket(to);
+  if (!socket) {
+    link.on_attempt_failed({.kind = client_error_kind::connect, .text = std::strerror(socket.error())});
+    return {};
+  }
+  connection& c = connections_.take();
+  c.socket = *socket;
+  c.is_client = true;
+  c.closing = close_handshake{role::client};
+  c.phase = connection_phase::connecting;
+  c.last_heard_ms = static_cast<std::uint32_t>(now_ms_);
+  if (client_seats_.size() <= c.slot) client_seats_.resize(c.slot + 1);
+  client_seat& seat = client_seats_[c.slot];
+  seat = {.link = &link, .address = std::make_unique<socket_address>(to), .attempt_deadline_ms = deadline_ms};
+  set_user_timeout(c.socket, link.plan->limits.pong_timeout_ms);
+  ++c.operations;
+  ring_->arm_connect({operation::connect, c.generation, c.slot}, c.socket, reinterpret_cast<const sockaddr*>(&seat.address->storage),
+                     seat.address->bytes);
+  timers_.arm(c.timer, std::min(now_ms_ + timeout_ms, deadline_ms));
+  return handle_of(c);
+}
+
+void shard::on_connect(op_tag tag, const completion& done) {
+  connection* c = connections_.find(tag.slot, tag.generation);
+  RINGCAST_ASSERT(c != nullptr);
+  --c->operations;
+  client_seat& seat = client_seats_[c->slot];
+  seat.address.reset();
+  if (c->phase != connection_phase::connecting) return release_if_done(*c);
+  if (done.result < 0) {
+    const std::string why = fmt::format("no connection: {}", std::strerror(-done.result));
+    return fail_attempt(*c, {.kind = client_error_kind::connect, .text = why});
+  }
+  c->phase = connection_phase::upgrading;
+  timers_.arm(c->timer, seat.attempt_deadline_ms);
+  arm_receive(*c);
+  if (seat.link->plan->connect_request.empty()) return begin_upgrade(*c);
+  seat.proxy_pending = true;
+  append_output(*c, seat.link->plan->connect_request);
+}
+
+// The way to the server is open, directly or through the proxy.
+void shard::begin_upgrade(connection& c) {
+  client_seat& seat = client_seats_[c.slot];
+  const client_plan& plan = *seat.link->plan;
+  seat.key = make_websocket_key(clients().keys().next_nonce());
+  const std::vector<std::string_view> subprotocols{plan.subprotocols.begin(), plan.subprotocols.end()};
+  std::vector<http_header> headers;
+  for (const auto& [name, value] : plan.headers) headers.push_back({name, value});
+  const upgrade_request request{.host = plan.host_field,
+                                .target = plan.target,
+                                .key = {seat.key.data(), seat.key.size()},
+                                .subprotocols = subprotocols,
+                                .extensions = {},
+                                .headers = headers};
+  std::string text(upgrade_request_bytes_max(request), '\0');
+  const auto bytes = write_upgrade_request(text, request);
+  if (!bytes) return fail_attempt(c, {.kind = client_error_kind::bad_options, .text = bytes.error(), .is_fatal = true});
+  append_output(c, std::string_view{text}.substr(0, *bytes));
+}
+
+shard::consumed shard::consume_response(connection& c, std::span<std::byte> bytes) {
+  consumed done;
+  while (done.bytes < bytes.size() && c.phase == connection_phase::upgrading) {
+    const std::span<std::byte> rest = bytes.subspan(done.bytes);
+    head_progress progress = c.partial != nullptr && done.bytes == 0 ? c.partial->head : head_progress{};
+    response_head head;
+    const head_result result = parse_response_head(rest, head_limits, head, &progress);
+    if (result.status == head_status::need_more) {
+      if (c.partial == nullptr) c.partial = std::make_unique<partial_input>();
+      c.partial->head = progress;
+      done.wanted = rest.size() + 1;
+      return done;
+    }
+    if (c.partial != nullptr) c.partial->head = {};
+    if (result.status == head_status::bad) {
+      fail_attempt(c, {.kind = client_error_kind::bad_handshake, .text = result.why, .is_fatal = true});
+      done.bytes = bytes.size();
+      return done;
+    }
+    done.bytes += head.head_bytes;
+    if (head.is_interim()) continue;
+    if (client_seats_[c.slot].proxy_pending)
+      on_proxy_response(c, head);
+    else
+      on_response(c, head);
+  }
+  return done;
+}
+
+void shard::on_proxy_response(connection& c, const response_head& head) {
+  if (head.status_code < 200 || head.status_code >= 300) {
+    const std::string why = fmt::format("the proxy answered {} {}", head.status_code, head.reason);
+    return fail_attempt(c, refusal(client_error_kind::proxy, head, why));
+  }
+  client_seats_[c.slot].proxy_pending = false;
+  begin_upgrade(c);
+}
+
+void shard::on_response(connection& c, const response_head& head) {
+  const client_seat& seat = client_seats_[c.slot];
+  client_link& link = *seat.link;
+  const std::vector<std::string_view> subprotocols{link.plan->subprotocols.begin(), link.plan->subprotocols.end()};
+  const auto accepted = check_upgrade_response(head, {seat.key.data(), seat.key.size()}, subprotocols, nullptr);
+  if (!accepted) {
+    if (accepted.error().error != handshake_error::wrong_status)
+      return fail_attempt(c, {.kind = client_error_kind::bad_handshake, .text = accepted.error().why, .is_fatal = true});
+    const std::string why = fmt::format("the server answered {} {}", head.status_code, head.reason);
+    return fail_attempt(c, refusal(client_error_kind::refused, head, why));
+  }
+  c.phase = connection_phase::websocket;
+  c.endpoint = link.endpoint;
+  c.user = link.endpoint_user;
+  c.handler_told = true;
+  if (link.plan->limits.ping_interval_ms != 0)
+    arm_timer(c, link.plan->limits.ping_interval_ms);
+  else
+    timers_.cancel(c.timer);
+  link.on_accepted(accepted->subprotocol);
+  // Whoever was told may have closed it again.
+  if (c.endpoint->on_open && c.is_open_websocket()) call_handler(c, [&] { c.endpoint->on_open(websocket_ref{*this, c}); });
+}
+
+// The attempt is over before the WebSocket was open. The link is told last, because it may begin the next attempt at once.
+void shard::fail_attempt(connection& c, const client_error& error) {
+  client_link* link = std::exchange(client_seats_[c.slot].link, nullptr);
+  end(c, 1006, error.text);
+  if (link != nullptr) link->on_attempt_failed(error);
+}
+
+// From end(): an attempt that nobody has reported yet.
+void shard::end_attempt(connection& c, std::string_view reason) {
+  client_link* link = std::exchange(client_seats_[c.slot].link, nullptr);
+  if (link != nullptr) link->on_attempt_failed({.kind = client_error_kind::lost, .text = reason});
+}
+
+void shard::tell_link_closed(connection& c, std::string_view reason) {
+  client_seat& seat = client_seats_[c.slot];
+  const bool clean = seat.clean;
+  client_link* link = std::exchange(seat.link, nullptr);
+  const std::uint16_t code = c.close_code;
+  if (c.endpoint->on_close) {
+    try {
+      c.endpoint->on_close(websocket_ref{*this, c}, code, reason);
+    } catch (...) {
+      ++counters_.handlers_failed;
+    }
+  }
+  if (link != nullptr) link->on_link_closed(code, reason, clean);
+}
+
+void shard::let_go(connection_handle handle, std::uint16_t code, std::string_view reason) {
+  connection* c = find(handle);
+  if (c == nullptr) return;
+  client_seats_[c->slot].link = nullptr;
+  c->handler_told = false;
+  if (c->phase == connection_phase::connecting || c->phase == connection_phase::upgrading) return end(*c, code, reason);
+  c->endpoint = &client_host::nobody();
+  c->user = nullptr;
+  close_websocket(*c, code, reason);
+}
+
+const server_limits& shard::client_limits(const connection& c) const {
+  const client_link* link = client_seats_[c.slot].link;
+  return link != nullptr ? link->plan->limits : options_.limits;
+}
+
+// RFC 6455 5.3: each frame has a key of its own.
+void shard::append_masked_frame(connection& c, opcode op, std::span<const std::byte> payload) {
+  std::byte* out = outbox_.extend(c, frame_bytes(payload.size(), true));
+  write_masked_frame(out, op, payload, clients_->keys().next());
+}
+
+} // namespace ringcast

@@ -1,0 +1,58 @@
+// A server of plain blocking sockets that does to each connection what the test says, on a thread of its own.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <thread>
+
+namespace ringcast {
+
+class raw_connection {
+ public:
+  explicit raw_connection(int socket) : socket_(socket) {}
+
+  // Everything up to the empty line, or what came before the end.
+  std::string read_head();
+  std::string read(std::size_t bytes);
+  // One frame's payload, unmasked; an empty text at the end. The opcode comes in `op`.
+  std::string read_frame(unsigned& op);
+  void write(std::string_view bytes);
+  // The end of a TCP connection that the peer sees as a reset.
+  void reset();
+  // Waits until the client has closed.
+  void wait_for_end();
+  // A correct answer to an upgrade request, with more header lines.
+  void accept_upgrade(std::string_view request_head, std::string_view more = {});
+
+ private:
+  int socket_;
+};
+
+[[nodiscard]] std::string header_of(std::string_view head, std::string_view name);
+[[nodiscard]] std::string frame_of(unsigned first_byte, std::string_view payload);
+
+class raw_server {
+ public:
+  // `serve` is called for each connection, one after the other, with its number; the connection is closed behind it.
+  explicit raw_server(std::function<void(raw_connection&, int)> serve);
+  ~raw_server();
+  [[nodiscard]] std::uint16_t port() const { return port_; }
+  [[nodiscard]] std::string url(std::string_view path = "/") const;
+  [[nodiscard]] int connections() const { return connections_; }
+
+ private:
+  int listener_ = -1;
+  std::uint16_t port_ = 0;
+  std::atomic<int> current_{-1};
+  std::atomic<int> connections_{0};
+  std::atomic<bool> ending_{false};
+  std::thread thread_;
+};
+
+// A port on which nobody listens.
+[[nodiscard]] std::uint16_t unused_port();
+
+} // namespace ringcast
