@@ -29,8 +29,9 @@ export async function runToEnd(args, { under = [], deadlineMs = 10_000 } = {}) {
   return { status, signal, stdout: said.stdout.join(''), stderr: said.stderr.join('') };
 }
 
+// The kernel ends the program when this process dies, however it dies: a test that is killed leaves no server behind.
 function launch(under, args) {
-  const [command, ...rest] = [...under, program, ...args];
+  const [command, ...rest] = ['setpriv', '--pdeathsig', 'KILL', '--', ...under, program, ...args];
   return spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
