@@ -105,13 +105,14 @@ std::expected<void, start_failure> server::start() {
 
   mesh_ = std::make_unique<mesh>(shard_count_, mesh_lane_bytes);
   finished_event_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  std::latch started{static_cast<std::ptrdiff_t>(shard_count_)};
+  // Shared, because a shard may still be inside its wait when start() has returned.
+  const auto started = std::make_shared<std::latch>(static_cast<std::ptrdiff_t>(shard_count_));
   running_ = shard_count_;
   for (std::uint32_t i = 0; i < shard_count_; ++i) {
     shard_thread& t = *threads_[i];
     t.from_threads = std::make_unique<inbox>(mesh_->bell(i), inbox_bytes);
     const int core = shard_count_ <= cores.size() ? cores[i] : -1;
-    t.thread = std::thread([this, &t, &started, i, core] {
+    t.thread = std::thread([this, &t, started, i, core] {
       if (core >= 0) pin_to(core);
       pthread_setname_np(pthread_self(), fmt::format("shard-{}", i).c_str());
       auto opened = ring::open({});
@@ -123,7 +124,7 @@ std::expected<void, start_failure> server::start() {
       } else {
         t.failure = opened.error();
       }
-      started.arrive_and_wait();
+      started->arrive_and_wait();
       if (t.own != nullptr) {
         do t.accepting.store(t.own->is_accepting() && !stopping_.load(std::memory_order_relaxed), std::memory_order_relaxed);
         while (t.own->turn());
@@ -135,7 +136,7 @@ std::expected<void, start_failure> server::start() {
       }
     });
   }
-  started.wait();
+  started->wait();
   for (auto& t : threads_)
     if (!t->failure.empty()) {
       const start_failure failure{t->failure, 3};

@@ -244,7 +244,6 @@ class shard final : public shard_courier {
   timer_node accept_timer_{timer_accept};
   timer_node stop_timer_{timer_stop};
   bool accept_failing_ = false;
-  std::uint64_t accept_log_ms_ = 0;
   int reserve_descriptor_ = -1; // given up for a moment to refuse a connection when there are no descriptors left
 
   std::uint64_t now_ms_ = 0;

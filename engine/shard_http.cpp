@@ -31,6 +31,12 @@ std::string_view date_line(std::uint64_t now_ms) {
 
 constexpr http_limits head_limits{};
 
+// The methods of RFC 9110 9.3 and RFC 5789: known, if not taken by a path. Any other is not implemented (RFC 9110 15.6.2).
+bool is_known_method(std::string_view method) {
+  static constexpr std::string_view known[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"};
+  return std::ranges::find(known, method) != std::end(known);
+}
+
 } // namespace
 
 shard::consumed shard::consume_http(connection& c, std::span<std::byte> bytes) {
@@ -124,6 +130,7 @@ void shard::on_request(connection& c, const request_head& head, std::span<const 
   if (match.bad_path) return responder.respond_error(http_status::bad_request, "the path has a broken percent escape");
   if (match.found == nullptr) {
     if (match.allowed.empty()) return responder.respond_error(http_status::not_found, "there is nothing at this path");
+    if (!is_known_method(head.method)) return responder.respond_error(http_status::not_implemented, "this server does not know that method");
     return responder.respond(http_status::method_not_allowed, "application/json", json_error("this path does not take that method"),
                              "Allow: " + match.allowed + "\r\n");
   }

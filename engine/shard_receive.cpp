@@ -4,6 +4,7 @@
 #include "engine/socket.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -16,6 +17,13 @@ namespace {
 constexpr std::uint64_t accept_pause_ms = 100;
 // Rounds of reading one connection with large frames before the others have their turn.
 constexpr int hot_rounds_max = 4;
+
+// One line a second, whatever the number of shards that have to refuse.
+bool may_log_refusal(std::uint64_t now_ms) {
+  static std::atomic<std::uint64_t> next_ms{0};
+  std::uint64_t next = next_ms.load(std::memory_order_relaxed);
+  return now_ms >= next && next_ms.compare_exchange_strong(next, now_ms + 1000, std::memory_order_relaxed);
+}
 
 } // namespace
 
@@ -39,8 +47,7 @@ void shard::on_accept(op_tag tag, const completion& done) {
   // Out of descriptors or memory: those who wait are refused rather than left waiting, and accepting pauses.
   accept_failing_ = true;
   refuse_one(listeners_[tag.slot]);
-  if (accept_log_ms_ == 0 || now_ms_ >= accept_log_ms_ + 1000) {
-    accept_log_ms_ = now_ms_;
+  if (may_log_refusal(now_ms_)) {
     log_warning("cannot accept connections: {}; new ones are refused, open ones are kept", std::strerror(-done.result));
   }
   timers_.arm(accept_timer_, now_ms_ + accept_pause_ms);
