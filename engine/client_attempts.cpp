@@ -160,15 +160,19 @@ void client_core::hand_over_waiting(bool all) {
   if (waiting_.capacity() > buffer_bytes_kept) waiting_.release();
 }
 
-void client_core::drop_waiting() {
-  std::span<const std::byte> rest = std::as_const(waiting_).bytes().subspan(waiting_begin_);
-  while (!rest.empty()) {
+void client_core::drop_messages(std::span<const std::byte> records) {
+  while (!records.empty()) {
     record_head head;
-    std::memcpy(&head, rest.data(), sizeof head);
-    rest = rest.subspan(sizeof head + head.bytes);
+    std::memcpy(&head, records.data(), sizeof head);
+    records = records.subspan(sizeof head + head.bytes);
+    if (head.kind != record_kind::text && head.kind != record_kind::binary) continue;
     dropped_.fetch_add(1, std::memory_order_relaxed);
     forget_queued(sizeof head + head.bytes);
   }
+}
+
+void client_core::drop_waiting() {
+  drop_messages(std::as_const(waiting_).bytes().subspan(waiting_begin_));
   waiting_begin_ = 0;
   waiting_.release();
 }
@@ -189,6 +193,8 @@ void client_core::begin_connecting() {
 }
 
 void client_core::begin_attempt() {
+  if (home_->owner().is_stopping())
+    return finish_closed(static_cast<std::uint16_t>(close_code::going_away), "the client's loop is ending", false);
   const std::uint64_t now = home_->owner().turn_ms();
   const auto timeout_ms = static_cast<std::uint64_t>(std::max<std::chrono::milliseconds::rep>(options_.connect_timeout.count(), 1));
   ++attempt_;
@@ -323,36 +329,35 @@ void client_core::finish_closed(std::uint16_t code, std::string_view reason, boo
 
 // stop(): nobody is told anything any more.
 void client_core::detach() {
-  {
-    const std::lock_guard lock(lock_);
-    host_ = nullptr;
-    gone_ = true;
-  }
-  cancel_timer();
-  const std::shared_ptr<client_core> self = std::move(attached_self);
-  list_link<in_client_host>::unlink();
+  const std::shared_ptr<client_core> self = leave_host();
   home_->owner().let_go(std::exchange(connection_, {}), static_cast<std::uint16_t>(close_code::going_away), {});
-  step_ = step::idle;
-  taken_.release();
-  drop_waiting();
 }
 
 void client_core::host_is_gone() {
-  const step was = step_;
+  const bool was_idle = step_ == step::idle && state() == client_state::closed;
+  const std::shared_ptr<client_core> self = leave_host();
+  connection_ = {};
+  constexpr auto code = static_cast<std::uint16_t>(close_code::going_away);
+  if (!was_idle && events_.on_close) emit_quietly([&] { events_.on_close(code, "the client's loop has ended", false); });
+}
+
+// From here on the queue takes nothing and the shard does nothing for this client. Returns what kept it alive.
+std::shared_ptr<client_core> client_core::leave_host() {
   {
     const std::lock_guard lock(lock_);
     host_ = nullptr;
     gone_ = true;
     set_state_locked(client_state::closed);
+    drop_messages(std::as_const(outgoing_).bytes());
+    outgoing_.release();
   }
-  cancel_timer();
-  const std::shared_ptr<client_core> self = std::move(attached_self);
-  list_link<in_client_host>::unlink();
-  connection_ = {};
-  step_ = step::idle;
+  drop_messages(std::as_const(taken_).bytes());
+  taken_.release();
   drop_waiting();
-  constexpr auto code = static_cast<std::uint16_t>(close_code::going_away);
-  if (was != step::idle && events_.on_close) emit_quietly([&] { events_.on_close(code, "the client's loop has ended", false); });
+  cancel_timer();
+  step_ = step::idle;
+  list_link<in_client_host>::unlink();
+  return std::move(attached_self);
 }
 
 void client_core::set_state(client_state s) {

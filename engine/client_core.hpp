@@ -94,6 +94,7 @@ class client_core final : public client_link, public list_link<in_client_host>, 
   bool hand_over(const record_head& head, std::span<const std::byte> payload);
   void hand_over_waiting(bool all);
   void drop_waiting();
+  void drop_messages(std::span<const std::byte> records);
   void forget_queued(std::size_t bytes) { queued_bytes_.fetch_sub(bytes, std::memory_order_relaxed); }
   void begin_connecting();
   void begin_disconnecting(std::uint16_t code, std::string_view reason);
@@ -103,6 +104,7 @@ class client_core final : public client_link, public list_link<in_client_host>, 
   void try_again_or_close(std::chrono::milliseconds at_least, bool may, std::uint16_t code, std::string_view reason, bool clean);
   void finish_closed(std::uint16_t code, std::string_view reason, bool clean);
   void detach();
+  std::shared_ptr<client_core> leave_host();
   void arm_timer(std::uint64_t at_ms);
   void cancel_timer();
   template <class Call> void emit(Call&& call);

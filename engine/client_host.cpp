@@ -19,11 +19,14 @@ client_host::client_host(shard& owner, doorbell& bell, std::uint8_t timer_kind) 
 client_host::~client_host() {
   // The shard may be destroyed on another thread than its own; there is then no callback under way.
   if (of_this_thread == this) of_this_thread = nullptr;
-  run_ready();
+  // A client that is told of the end may have been given something to do meanwhile; it refuses that from now on.
+  const auto dismiss = [this] { take_ready([](client_core& core) { core.host_is_gone(); }); };
+  dismiss();
   while (!attached_.empty()) {
     const std::shared_ptr<client_core> core = attached_.front().attached_self;
     core->host_is_gone();
   }
+  dismiss();
 }
 
 bool client_host::is_client_thread() noexcept { return of_this_thread != nullptr; }
@@ -39,7 +42,12 @@ void client_host::notify(client_core& core) noexcept {
 
 void client_host::run_ready() {
   // The usual case costs a load of a line that nobody writes.
-  if (ready_.load(std::memory_order_relaxed) == nullptr) return;
+  if (ready_.load(std::memory_order_relaxed) != nullptr) take_ready([](client_core& core) { core.run(); });
+}
+
+// In the order in which they came.
+template <class Visit>
+void client_host::take_ready(Visit&& visit) {
   client_core* newest = ready_.exchange(nullptr, std::memory_order_acquire);
   client_core* oldest = nullptr;
   while (newest != nullptr) oldest = std::exchange(newest, std::exchange(newest->next_ready, oldest));
@@ -47,7 +55,7 @@ void client_host::run_ready() {
     client_core& core = *oldest;
     oldest = core.next_ready;
     const std::shared_ptr<client_core> self = std::move(core.ready_self);
-    self->run();
+    visit(*self);
   }
 }
 

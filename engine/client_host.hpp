@@ -45,6 +45,9 @@ class client_host {
   [[nodiscard]] static const websocket_endpoint& nobody();
 
  private:
+  template <class Visit>
+  void take_ready(Visit&& visit);
+
   shard& shard_;
   doorbell& bell_;
   std::uint8_t timer_kind_;

@@ -44,8 +44,8 @@ class raw_server {
   [[nodiscard]] int connections() const { return connections_; }
 
  private:
+  std::uint16_t port_ = 0; // set while listener_ is made, so it stands before it
   int listener_ = -1;
-  std::uint16_t port_ = 0;
   std::atomic<int> current_{-1};
   std::atomic<int> connections_{0};
   std::atomic<bool> ending_{false};
