@@ -62,9 +62,9 @@ inline fault_plan draw_faults(random_source& chance) {
 inline machine draw_machine(random_source& chance) {
   machine drawn;
   if (chance.below(2) == 0) { // Tiny buffers: every send is short and every frame is cut.
-    drawn.send_bytes_min = 1;
+    drawn.send_bytes_min = 20;
     drawn.send_bytes_max = 600;
-    drawn.receive_bytes_min = 1;
+    drawn.receive_bytes_min = 20;
     drawn.receive_bytes_max = 600;
   }
   if (chance.below(4) == 0) drawn.latency_ns_max = 0;

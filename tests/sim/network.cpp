@@ -35,7 +35,7 @@ std::ptrdiff_t endpoint::send(std::span<const std::byte> bytes) {
   if (write_shut || dead) return -EPIPE;
   std::size_t count = std::min(bytes.size(), send_room());
   kernel& world = *owner->world;
-  if (count > 0 && world.chance.chance(world.faults.short_send)) count = world.chance.below(count);
+  if (count > 0 && !immune && world.chance.chance(world.faults.short_send)) count = world.chance.below(count);
   if (count < bytes.size()) wants_room = true;
   if (count == 0) return bytes.empty() ? 0 : -EAGAIN;
   outgoing.append(bytes.first(count));

@@ -49,7 +49,7 @@ struct endpoint {
   bool dead = false;         // reset: nothing moves any more
   bool orphaned = false;     // nobody has it open
   bool transmitting = false; // a delivery is under way
-  bool immune = false;       // the reset fault spares it
+  bool immune = false;       // resets and short sends spare it
   bool wants_room = false;   // a send found too little room, so that room is announced
   int error = 0;             // as sk_err: the next call that looks at it takes it away
 

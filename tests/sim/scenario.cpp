@@ -100,7 +100,7 @@ void scenario::set_up() {
   engine.ring.submission_entries = 1u << draw_.between(2, 8);
   engine.ring.completion_entries = std::max(engine.ring.submission_entries, 1u << draw_.between(4, 9));
   clients_max_ = static_cast<std::uint32_t>(draw_.between(2, 24));
-  clients_large_ = draw_.below(3) == 0;
+  clients_large_ = draw_.below(2) == 0 && host.send_bytes_min > 1000;
   stop_with_clients_ = draw_.below(3) == 0;
   const auto rooms = static_cast<std::uint32_t>(draw_.between(1, 3));
   result_.drawn = fmt::format(
@@ -140,7 +140,7 @@ void scenario::connect(scenario_client& c) {
   const bool witness = witnesses_.size() < rooms_.size();
   if (witness) {
     // It must keep up whatever happens, so that there is a log to judge by.
-    c.p.socket().end().immune = true;
+    c.p.socket().end().immune = c.p.socket().end().other().immune = true;
     c.p.socket().end().receive_limit = 1u << 24;
     c.p.socket().end().other().send_limit = 1u << 24;
   }
@@ -269,7 +269,7 @@ void scenario::let_all_act() {
 
 bool scenario::nothing_moves() const {
   if (world_->has_events()) return false;
-  return std::ranges::all_of(clients_, [](const scenario_client& c) { return c.is_quiet(); });
+  return std::ranges::all_of(clients_, [](const scenario_client& c) { return c.is_quiet() && !c.p.can_act(); });
 }
 
 void scenario::settle(std::string_view what) {
