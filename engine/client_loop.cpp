@@ -32,12 +32,13 @@ struct client_loop::parts {
 
 client_loop::client_loop(const client_loop_options& options) : parts_(std::make_unique<parts>()) {
   parts& p = *parts_;
-  std::latch started{1};
+  // Shared, because the thread may still be inside its call when this one has gone on.
+  const auto started = std::make_shared<std::latch>(1);
   // Signals are for the program's other threads.
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, &before);
-  p.thread = std::thread([&p, &options, &started] {
+  p.thread = std::thread([&p, options, started] {
     pthread_setname_np(pthread_self(), "client-loop");
     auto opened = ring::open({.submission_entries = options.submission_entries});
     if (opened) {
@@ -48,7 +49,7 @@ client_loop::client_loop(const client_loop_options& options) : parts_(std::make_
     } else {
       p.failure = opened.error();
     }
-    started.count_down();
+    started->count_down();
     if (p.own == nullptr) return;
     p.own->run();
     p.from_threads.close();
@@ -56,7 +57,7 @@ client_loop::client_loop(const client_loop_options& options) : parts_(std::make_
     p.own.reset();
   });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  started.wait();
+  started->wait();
   if (p.failure.empty()) return;
   p.thread.join();
   throw std::runtime_error(p.failure);

@@ -80,10 +80,10 @@ void raw_connection::wait_for_end() {
   while (::recv(socket_, bytes, sizeof bytes, 0) > 0) {}
 }
 
-void raw_connection::accept_upgrade(std::string_view request_head, std::string_view more) {
+void raw_connection::accept_upgrade(std::string_view request_head, std::string_view more, std::string_view behind) {
   const auto accept = accept_key(header_of(request_head, "Sec-WebSocket-Key"));
-  write(fmt::format("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n{}\r\n",
-                    std::string_view{accept.data(), accept.size()}, more));
+  write(fmt::format("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n{}\r\n{}",
+                    std::string_view{accept.data(), accept.size()}, more, behind));
 }
 
 std::string header_of(std::string_view head, std::string_view name) {

@@ -24,8 +24,8 @@ class raw_connection {
   void reset();
   // Waits until the client has closed.
   void wait_for_end();
-  // A correct answer to an upgrade request, with more header lines.
-  void accept_upgrade(std::string_view request_head, std::string_view more = {});
+  // A correct answer to an upgrade request, with more header lines, and bytes behind it in the same write.
+  void accept_upgrade(std::string_view request_head, std::string_view more = {}, std::string_view behind = {});
 
  private:
   int socket_;
