@@ -57,6 +57,10 @@ struct partial_input {
   std::uint32_t wanted = 0; // handle it when this many are there
   head_progress head;       // how far an unfinished request head has been looked at
   std::unique_ptr<chunked_body> body;
+
+  // From a few that each thread keeps: a frame is cut by the end of every receive buffer, and that must not be an allocation.
+  static void* operator new(std::size_t bytes);
+  static void operator delete(void* memory) noexcept;
 };
 
 struct connection {

@@ -27,6 +27,32 @@ bool may_log_refusal(std::uint64_t now_ms) {
 
 } // namespace
 
+namespace {
+
+struct kept_partials {
+  std::vector<void*> free;
+  ~kept_partials() {
+    for (void* memory : free) ::operator delete(memory);
+  }
+};
+constexpr std::size_t partials_kept_max = 256;
+thread_local kept_partials partials;
+
+} // namespace
+
+void* partial_input::operator new(std::size_t bytes) {
+  if (partials.free.empty()) return ::operator new(bytes);
+  void* memory = partials.free.back();
+  partials.free.pop_back();
+  return memory;
+}
+
+void partial_input::operator delete(void* memory) noexcept {
+  if (partials.free.size() == partials_kept_max) return ::operator delete(memory);
+  if (partials.free.capacity() == 0) partials.free.reserve(partials_kept_max);
+  partials.free.push_back(memory);
+}
+
 void shard::arm_accept(std::uint32_t listener) {
   accept_armed_[listener] = true;
   ring_->arm_accept({operation::accept, 0, listener}, listeners_[listener]);
