@@ -33,6 +33,12 @@ class buffer_ring {
   // Whether the kernel has buffers left: a receive armed without any would end at once, again and again.
   [[nodiscard]] bool has_buffers() const { return with_kernel_ > 0; }
 
+  // Whether the bytes are in a provided buffer that is in use now, so that lease() has something to keep.
+  [[nodiscard]] bool contains(const std::byte* bytes) const {
+    for (const buffer& b : buffers_)
+      if (bytes >= b.memory.bytes && bytes < b.memory.bytes + b.memory.capacity) return true;
+    return false;
+  }
   // Keeps the block that holds these bytes past the end of the turn; null if they are not in a provided buffer. Each lease that is not
   // null is ended once.
   [[nodiscard]] std::byte* lease(const std::byte* bytes);

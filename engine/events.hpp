@@ -109,6 +109,11 @@ struct websocket_endpoint {
   std::function<void(websocket_ref)> on_open;
   std::function<void(websocket_ref, const message_view&)> on_message;
   std::function<void(websocket_ref)> on_drain;
+  // A ping or a pong has come. A ping is answered behind this, unless answers_pings is false.
+  std::function<void(websocket_ref, opcode, std::span<const std::byte>)> on_control;
+  bool answers_pings = true;
+  // In place of the server's limits; 0: never.
+  std::optional<std::uint32_t> ping_interval_ms{}, pong_timeout_ms{};
   // The room's slow-consumer policy took the messages with these sequence numbers, first and last included, from the connection. What is
   // sent now stands in front of the message behind the gap.
   std::function<void(websocket_ref, std::uint64_t first, std::uint64_t last)> on_gap;
@@ -127,6 +132,7 @@ class http_responder {
   void respond_json(http_status status, std::string_view json) { respond(status, "application/json", json); }
   void respond_error(http_status status, std::string_view why);
   [[nodiscard]] shard& owner() const { return *shard_; }
+  [[nodiscard]] connection_handle handle() const { return connection_; }
 
  private:
   shard* shard_;

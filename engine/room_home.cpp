@@ -60,11 +60,33 @@ void home_table::set_members(std::uint32_t shard, room_ref room, std::uint32_t m
 void home_table::publish(std::uint32_t shard, const publish_message& head, std::span<const std::byte> payload) {
   home_room* home = room_of(shard, head.room);
   if (home == nullptr) return;
-  home->log.append(chunks_, head.op, payload, head.author, head.author_hears);
   if (head.report_id != 0) home->reports.push_back({shard, head.report_id});
-  if (home->dirty) return;
-  home->dirty = true;
-  dirty_.push_back(home);
+  append(*home, head.op, payload, head.author, head.author_hears);
+}
+
+bool home_table::publish_to(std::string_view room, opcode op, std::span<const std::byte> payload) {
+  const auto found = rooms_.find(std::string{room});
+  if (found == rooms_.end() || found->second->members() == 0) return false;
+  append(*found->second, op, payload, 0, true);
+  return true;
+}
+
+void home_table::append(home_room& home, opcode op, std::span<const std::byte> payload, std::uint64_t author, bool author_hears) {
+  home.log.append(chunks_, op, payload, author, author_hears);
+  if (home.dirty) return;
+  home.dirty = true;
+  dirty_.push_back(&home);
+}
+
+connection_handle home_table::member(std::string_view room, std::string_view name) const {
+  const home_room* home = find(room);
+  if (home == nullptr) return {};
+  const auto found = home->names.find(std::string{name});
+  return found == home->names.end() ? connection_handle{} : connection_handle{found->second};
+}
+
+void home_table::bind_name(std::uint32_t shard, room_ref room, std::string_view name, std::uint64_t connection) {
+  if (home_room* home = room_of(shard, room)) home->names.insert_or_assign(std::string{name}, connection);
 }
 
 bool home_table::claim_name(std::uint32_t shard, room_ref room, std::string_view name, std::uint64_t connection) {

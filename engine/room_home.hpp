@@ -59,6 +59,11 @@ class home_table {
   void publish(std::uint32_t shard, const publish_message& head, std::span<const std::byte> payload);
 
   [[nodiscard]] bool claim_name(std::uint32_t shard, room_ref room, std::string_view name, std::uint64_t connection);
+  // The name leads to this connection from now on, whoever had it before.
+  void bind_name(std::uint32_t shard, room_ref room, std::string_view name, std::uint64_t connection);
+  // For those who know only the name of the room. False if it has no members.
+  [[nodiscard]] bool publish_to(std::string_view room, opcode op, std::span<const std::byte> payload);
+  [[nodiscard]] connection_handle member(std::string_view room, std::string_view name) const;
   void release_name(std::uint32_t shard, room_ref room, std::string_view name, std::uint64_t connection);
   [[nodiscard]] std::uint64_t find_name(std::uint32_t shard, room_ref room, std::string_view name) const;
 
@@ -76,6 +81,7 @@ class home_table {
   [[nodiscard]] std::size_t size() const { return rooms_.size(); }
 
  private:
+  void append(home_room& home, opcode op, std::span<const std::byte> payload, std::uint64_t author, bool author_hears);
   [[nodiscard]] home_room* room_of(std::uint32_t shard, room_ref room) const;
 
   chunk_store chunks_;

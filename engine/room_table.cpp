@@ -11,11 +11,13 @@ room_table::room_table(shard& owner, std::uint32_t shard_index, std::uint32_t sh
 
 room_table::~room_table() { clear(); }
 
-std::uint32_t room_table::home_of(std::string_view name) const {
+std::uint32_t room_table::home_of(std::string_view name) const { return room_home_shard(name, shards_); }
+
+std::uint32_t room_home_shard(std::string_view name, std::uint32_t shards) {
   // FNV-1a: the same on every shard, and names are short.
   std::uint64_t hash = 14695981039346656037ull;
   for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ull;
-  return static_cast<std::uint32_t>((hash ^ hash >> 32) % shards_);
+  return static_cast<std::uint32_t>((hash ^ hash >> 32) % shards);
 }
 
 room_part& room_table::at(std::string_view name) {

@@ -17,6 +17,9 @@ namespace ringcast {
 
 class shard;
 
+// The shard that is the home of a room: by the hash of its name, the same on every thread.
+[[nodiscard]] std::uint32_t room_home_shard(std::string_view name, std::uint32_t shards);
+
 struct room_counters {
   std::uint64_t spans_applied = 0;
   std::uint64_t members_closed_slow = 0;
@@ -29,6 +32,12 @@ class room_table {
   ~room_table();
 
   [[nodiscard]] room_part& at(std::string_view name);
+  // The room if this shard knows it now, or null.
+  [[nodiscard]] room_part* known(std::string_view name) const {
+    const auto found = by_name_.find(name);
+    return found == by_name_.end() ? nullptr : found->second;
+  }
+  [[nodiscard]] room_part* find(room_ref ref);
   [[nodiscard]] std::uint32_t home_of(std::string_view name) const;
 
   // The connection takes a seat and hears what is published from now on. A connection sits in a room at most once.
@@ -68,7 +77,6 @@ class room_table {
   void clear();
 
  private:
-  [[nodiscard]] room_part* find(room_ref ref);
   void apply_policy(room_part& r, const window_span& span, broadcast_report& report);
   std::uint32_t skip_to(room_part& r, lag& l, std::uint64_t position);
   void remove_from_keeping_up(room_part& r, membership& seat);

@@ -27,6 +27,11 @@ scheduler::scheduler(timer_wheel& timers, doorbell* bell)
     : timers_(timers), bell_(bell), on_exception_(log_exception) {}
 
 scheduler::~scheduler() {
+  destroy_tasks();
+  if (attached == this) attached = nullptr;
+}
+
+void scheduler::destroy_tasks() noexcept {
   stopping_ = true;
 #ifndef NDEBUG
   for_each_task([](const std::source_location& where) {
@@ -38,7 +43,8 @@ scheduler::~scheduler() {
   // those are not resumed any more, only destroyed in their turn.
   scheduler* const before = std::exchange(attached, this);
   while (!tasks_.empty()) std::coroutine_handle<root_promise>::from_promise(tasks_.front()).destroy();
-  attached = before == this ? nullptr : before;
+  posted_.clear();
+  attached = before;
   // Every wait was in one of those frames, or in a coroutine that somebody else must destroy before its shard.
   RINGCAST_ASSERT(waiting_.empty() && ready_.empty() && ready_count_ == 0);
 }
@@ -49,6 +55,9 @@ void scheduler::attach() noexcept {
   RINGCAST_ASSERT(attached == nullptr || attached == this);
   attached = this;
 }
+
+scheduler::scope::scope(scheduler& s) noexcept : before_(std::exchange(attached, &s)) {}
+scheduler::scope::~scope() { attached = before_; }
 
 void scheduler::spawn(task<void> work, std::source_location where) {
   RINGCAST_ASSERT(work);

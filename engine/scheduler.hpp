@@ -39,6 +39,20 @@ class scheduler {
   [[nodiscard]] static scheduler* current() noexcept;
   // Makes this the scheduler of the calling thread until it is destroyed. The shard calls it before anything else.
   void attach() noexcept;
+  // Makes it the scheduler of the calling thread for the time of a scope.
+  class scope {
+   public:
+    explicit scope(scheduler& s) noexcept;
+    ~scope();
+    scope(const scope&) = delete;
+    scope& operator=(const scope&) = delete;
+
+   private:
+    scheduler* before_;
+  };
+
+  // What the destructor does to the tasks, earlier. Only outside of run_ready().
+  void destroy_tasks() noexcept;
 
   // Starts a task that nobody awaits, at the next run_ready().
   void spawn(task<void> work, std::source_location where = std::source_location::current());

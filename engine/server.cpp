@@ -71,6 +71,19 @@ server::~server() {
   if (finished_event_ >= 0) ::close(finished_event_);
 }
 
+void server::get(std::string_view pattern, request_handler handler, std::source_location where) {
+  router_.add("GET", pattern, run_as_coroutine(this, std::move(handler), where));
+}
+
+void server::post(std::string_view pattern, request_handler handler, std::source_location where) {
+  router_.add("POST", pattern, run_as_coroutine(this, std::move(handler), where));
+}
+
+void server::events(std::string_view pattern, websocket_endpoint endpoint) { router_.add(pattern, std::move(endpoint)); }
+
+inbox& server::inbox_of(std::uint32_t shard_index) { return *threads_[shard_index]->from_threads; }
+bool server::owns(const shard& s) const { return s.index() < threads_.size() && threads_[s.index()]->own.get() == &s; }
+
 std::expected<void, start_failure> server::open_listeners() {
   for (const std::string& text : options_.listen) {
     auto address = parse_address(text);

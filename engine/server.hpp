@@ -7,7 +7,9 @@
 
 #include "engine/http_router.hpp"
 #include "engine/limits.hpp"
+#include "engine/request.hpp"
 #include "engine/room.hpp"
+#include "engine/room_handle.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -46,6 +48,12 @@ class server {
   server(const server&) = delete;
   server& operator=(const server&) = delete;
 
+  // Before start(). A coroutine handler for each request of that path: literal segments and {name} segments, see request::path().
+  void get(std::string_view pattern, request_handler handler, std::source_location where = std::source_location::current());
+  void post(std::string_view pattern, request_handler handler, std::source_location where = std::source_location::current());
+  // The event face: callbacks instead of a coroutine for each connection, and no memory for one that is idle.
+  void events(std::string_view pattern, websocket_endpoint endpoint);
+
   // Before start(). Handlers run on every shard's thread.
   [[nodiscard]] http_router& routes() { return router_; }
 
@@ -59,11 +67,18 @@ class server {
   // sentence on standard error if it did not start.
   [[nodiscard]] int run();
 
+  // Any thread, after start(), as long as the server lives.
+  [[nodiscard]] class room room(std::string_view name) { return {*this, name}; }
+
   // The addresses that are listened on, with the ports that were really taken. After start().
   [[nodiscard]] const std::vector<std::string>& addresses() const { return addresses_; }
   // Any thread: new connections are accepted.
   [[nodiscard]] bool is_ready() const;
   [[nodiscard]] std::uint32_t shard_count() const { return shard_count_; }
+
+  // --- for the library's own parts ---
+  [[nodiscard]] inbox& inbox_of(std::uint32_t shard_index);
+  [[nodiscard]] bool owns(const shard& s) const;
 
  private:
   struct shard_thread;

@@ -3,6 +3,7 @@
 #include "engine/client_host.hpp"
 #include "engine/clock.hpp"
 #include "engine/socket.hpp"
+#include "engine/websocket_session.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -11,12 +12,33 @@
 
 namespace ringcast {
 
+namespace {
+
+thread_local shard* in_turn = nullptr;
+
+// Several shards may take turns on one thread, as those of a simulation do.
+class turn_scope {
+ public:
+  explicit turn_scope(shard& s) : before_(in_turn), here_(s.coroutines()) { in_turn = &s; }
+  ~turn_scope() { in_turn = before_; }
+  turn_scope(const turn_scope&) = delete;
+  turn_scope& operator=(const turn_scope&) = delete;
+
+ private:
+  shard* before_;
+  scheduler::scope here_;
+};
+
+} // namespace
+
+shard* shard::current() { return in_turn; }
+
 shard::shard(std::uint32_t index, const shard_options& options, mesh& between, inbox& from_threads, const http_router& router,
              std::unique_ptr<ring> r)
     : index_(index), options_(options), mesh_(between), port_(between, index), inbox_(from_threads), router_(router), ring_(std::move(r)),
       buffers_(*ring_, blocks_, receive_buffers, receive_buffer_bytes), timers_(ringcast::now_ms()),
       home_(blocks_, *this, between.shard_count()), rooms_(*this, index, between.shard_count(), options.limits.send_queue_bytes_max, options.policy),
-      outbox_(*this, *ring_, blocks_), now_ms_(ringcast::now_ms()) {
+      outbox_(*this, *ring_, blocks_), now_ms_(ringcast::now_ms()), scheduler_(timers_, &between.bell(index)) {
   reserve_descriptor_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
@@ -28,6 +50,12 @@ shard::~shard() {
 }
 
 void shard::drop_rooms() {
+  {
+    // What is left of handlers goes first: they hold seats and views.
+    const turn_scope here{*this};
+    scheduler_.destroy_tasks();
+  }
+  drop_inbox();
   // Spans that other shards sent and that were not applied any more: their chunks go home.
   const auto drop = [&](std::uint32_t from, std::uint32_t kind, std::span<const std::byte> bytes) {
     if (static_cast<shard_message>(kind) == shard_message::span) on_message(from, kind, bytes);
@@ -48,6 +76,7 @@ void shard::run() {
 }
 
 bool shard::turn() {
+  const turn_scope here{*this};
   if (!doorbell_armed_) {
     doorbell_armed_ = true;
     ring_->arm_doorbell({operation::doorbell}, mesh_.bell(index_).fd(), &doorbell_value_);
@@ -78,6 +107,7 @@ bool shard::turn() {
   if (clients_ != nullptr) clients_->run_ready();
   receive_again();
   timers_.expire(now_ms_, [this](timer_node& node) { on_timer(node); });
+  if (scheduler_.has_ready()) scheduler_.run_ready();
   release_ended();
 
   home_.publish_spans();
@@ -88,7 +118,7 @@ bool shard::turn() {
   rearm_parked();
   port_.flush();
   work_ns_ = now_ns() - began_ns;
-  return !(stopping_ && (connections_.used() == 0 || stop_now_));
+  return !(stopping_ && ((connections_.used() == 0 && scheduler_.task_count() == 0) || stop_now_));
 }
 
 void shard::dispatch(const completion& done) {
@@ -115,7 +145,7 @@ void shard::on_doorbell() { doorbell_armed_ = false; }
 
 bool shard::has_work() const {
   return port_.has_work() || inbox_.has_records() || !poll_again_.empty() || !input_again_.empty() || !parked_.empty() || !finishing_.empty() ||
-         !ended_.empty() || home_.has_unpublished() || (clients_ != nullptr && clients_->has_ready());
+         !ended_.empty() || home_.has_unpublished() || (clients_ != nullptr && clients_->has_ready()) || scheduler_.has_ready();
 }
 
 wait_plan shard::plan_wait() {
@@ -169,6 +199,7 @@ void shard::begin_stop() {
         finish(c);
     }
   });
+  scheduler_.stop();
   // A Close frame that nobody answers is given up after the close timeout; this bounds the whole.
   timers_.arm(stop_timer_, now_ms_ + options_.limits.close_timeout_ms + linger_ms);
 }

@@ -17,6 +17,7 @@
 #include "engine/ring.hpp"
 #include "engine/room_home.hpp"
 #include "engine/room_table.hpp"
+#include "engine/scheduler.hpp"
 #include "engine/timer_wheel.hpp"
 
 #include <atomic>
@@ -30,6 +31,8 @@
 namespace ringcast {
 
 class client_host;
+struct coroutine_route;
+struct upgrade_options;
 
 struct shard_options {
   server_limits limits;
@@ -45,6 +48,7 @@ struct shard_counters {
   std::uint64_t violations = 0;
   std::uint64_t handlers_failed = 0;
   std::uint64_t receives_parked = 0;
+  std::uint64_t sent_to_nobody = 0; // messages from other threads or rooms for connections that had gone
 };
 
 // The answers to room_query, joined.
@@ -101,6 +105,25 @@ class shard final : public shard_courier {
   [[nodiscard]] client_host& clients();
   [[nodiscard]] timer_wheel& timers() { return timers_; }
   [[nodiscard]] std::uint64_t turn_ms() const { return now_ms_; }
+
+  // --- for coroutines ---
+  // The shard whose turn the calling thread is in, or nullptr.
+  [[nodiscard]] static shard* current();
+  [[nodiscard]] scheduler& coroutines() { return scheduler_; }
+  [[nodiscard]] inbox& from_threads() { return inbox_; }
+  // The endpoint of all coroutine websockets that were upgraded with these options.
+  [[nodiscard]] const websocket_endpoint& coroutine_endpoint(const upgrade_options& options);
+  // Answers the request that the connection waits with: 101, then it is a WebSocket of that endpoint and `user` is its websocket_ref::user().
+  // If the request asks for none, it is answered with what is wrong. Returns the one of the endpoint's subprotocols that was chosen.
+  std::string_view upgrade(connection& c, const http_request& request, const websocket_endpoint& endpoint, void* user) {
+    return on_upgrade(c, request, endpoint, user);
+  }
+  // No further message is handled, and soon no byte read, until release_input(). What has been received waits, and TCP pushes back.
+  void hold_input(connection& c);
+  void release_input(connection& c);
+  // Nothing happens if either has gone.
+  void leave_room(connection_handle who, room_ref where) noexcept;
+  [[nodiscard]] buffer_ring& buffers() { return buffers_; }
   [[nodiscard]] bool is_stopping() const { return stopping_; }
 
   // --- for the shard's own parts ---
@@ -172,7 +195,7 @@ class shard final : public shard_courier {
   [[nodiscard]] consumed consume_http(connection& c, std::span<std::byte> bytes);
   [[nodiscard]] consumed consume_chunked(connection& c, std::span<std::byte> bytes);
   void on_request(connection& c, const request_head& head, std::span<const std::byte> body);
-  void on_upgrade(connection& c, const http_request& request, const websocket_endpoint& endpoint);
+  std::string_view on_upgrade(connection& c, const http_request& request, const websocket_endpoint& endpoint, void* user);
   void finish_upgrade(connection& c, bool granted);
   void refuse_request(connection& c, http_status status, std::string_view why);
   void send_continue(connection& c);
@@ -191,6 +214,9 @@ class shard final : public shard_courier {
   void append_masked_frame(connection& c, opcode op, std::span<const std::byte> payload);
   [[nodiscard]] const server_limits& client_limits(const connection& c) const;
   [[nodiscard]] const server_limits& limits_of(const connection& c) const { return c.is_client ? client_limits(c) : options_.limits; }
+  [[nodiscard]] std::uint32_t ping_interval_of(const connection& c) const {
+    return c.endpoint != nullptr ? c.endpoint->ping_interval_ms.value_or(options_.limits.ping_interval_ms) : limits_of(c).ping_interval_ms;
+  }
 
   // shard_close.cpp: the steps of an end, and timers
   void finish(connection& c);
@@ -205,6 +231,9 @@ class shard final : public shard_courier {
 
   // shard_messages.cpp: what other shards and threads say
   void on_message(std::uint32_t from, std::uint32_t kind, std::span<const std::byte> bytes);
+  void on_room_call(std::uint32_t from, const room_call_message& call, std::span<const std::byte> bytes);
+  void drop_inbox();
+  void deliver_to(connection_handle to, opcode op, std::span<const std::byte> payload);
   void on_report_part(std::uint32_t id, const broadcast_report* counts, std::uint32_t expect);
   void on_room_query(const room_query_message& query, std::string_view name);
   void on_room_answer(const room_answer_message& answer, std::string_view text);
@@ -263,6 +292,8 @@ class shard final : public shard_courier {
   std::vector<client_seat> client_seats_; // by slot, as far as there are clients
   std::unique_ptr<client_host> clients_;   // made when the first client comes
   shard_counters counters_;
+  std::vector<std::unique_ptr<coroutine_route>> coroutine_endpoints_; // one for each set of options that was used
+  scheduler scheduler_; // last: the frames it destroys may use all of the above
 
   enum timer_kind : std::uint8_t { timer_connection, timer_accept, timer_stop, timer_client };
 };

@@ -132,6 +132,7 @@ void shard::tell_gap(connection& c, std::uint64_t first, std::uint64_t last) {
 }
 
 void shard::on_timer(timer_node& node) {
+  if (node.kind == waiter::timer_kind) return waiter::on_timer(node);
   switch (static_cast<timer_kind>(node.kind)) {
   case timer_accept: accept_failing_ = false; return;
   case timer_stop: stop_now_ = true; return;
@@ -166,24 +167,31 @@ void shard::on_connection_timer(connection& c) {
   }
   if (c.closing.state() != close_state::open) return end(c, c.close_code, "the closing handshake was not answered");
   const server_limits& limits = limits_of(c);
+  if (c.input_held) {
+    // Its silence is ours: what it says is not read now.
+    c.last_heard_ms = static_cast<std::uint32_t>(now_ms_);
+    return arm_timer(c, limits.frame_timeout_ms);
+  }
   const bool inside = c.partial != nullptr || c.assembler.is_inside_message();
   if (inside && silent_ms >= limits.frame_timeout_ms) {
     close_websocket(c, static_cast<std::uint16_t>(close_code::policy_violation), "silence in the middle of a message");
     return;
   }
   std::uint64_t next = inside ? limits.frame_timeout_ms - silent_ms : UINT64_MAX;
-  if (limits.ping_interval_ms != 0) {
-    if (c.pong_awaited && silent_ms >= limits.ping_interval_ms + limits.pong_timeout_ms) return end(c, 1006, "the peer is silent");
-    if (silent_ms < limits.ping_interval_ms) {
+  const std::uint32_t ping_interval_ms = ping_interval_of(c);
+  const std::uint32_t pong_timeout_ms = c.endpoint != nullptr ? c.endpoint->pong_timeout_ms.value_or(limits.pong_timeout_ms) : limits.pong_timeout_ms;
+  if (ping_interval_ms != 0) {
+    if (c.pong_awaited && silent_ms >= ping_interval_ms + pong_timeout_ms) return end(c, 1006, "the peer is silent");
+    if (silent_ms < ping_interval_ms) {
       c.pong_awaited = false;
-      next = std::min<std::uint64_t>(next, limits.ping_interval_ms - silent_ms);
+      next = std::min<std::uint64_t>(next, ping_interval_ms - silent_ms);
     } else {
       if (!c.pong_awaited) {
         c.pong_awaited = true;
         // Behind a backlog a ping would say nothing about the peer; the silence itself is judged.
         if (c.behind == nullptr) send(c, opcode::ping, {});
       }
-      next = std::min<std::uint64_t>(next, limits.ping_interval_ms + limits.pong_timeout_ms - silent_ms);
+      next = std::min<std::uint64_t>(next, ping_interval_ms + pong_timeout_ms - silent_ms);
     }
   }
   if (next != UINT64_MAX) arm_timer(c, next);

@@ -137,7 +137,7 @@ void shard::on_request(connection& c, const request_head& head, std::span<const 
   const http_request request{head, match.parameters, body, peer_address_of(c.socket)};
   try {
     if (match.found->endpoint != nullptr)
-      on_upgrade(c, request, *match.found->endpoint);
+      on_upgrade(c, request, *match.found->endpoint, nullptr);
     else
       match.found->handler(request, responder);
   } catch (const std::exception&) {
@@ -145,19 +145,27 @@ void shard::on_request(connection& c, const request_head& head, std::span<const 
   }
 }
 
-void shard::on_upgrade(connection& c, const http_request& request, const websocket_endpoint& endpoint) {
+std::string_view shard::on_upgrade(connection& c, const http_request& request, const websocket_endpoint& endpoint, void* user) {
   http_responder responder{*this, handle_of(c)};
   const upgrade_check check = check_upgrade(request.head);
   if (!check.ok) {
     std::string_view extra;
     if (check.error == http_status::upgrade_required) extra = "Sec-WebSocket-Version: 13\r\n";
     if (check.error == http_status::method_not_allowed) extra = "Allow: GET\r\n";
-    return responder.respond(check.error, "application/json", json_error(check.why), extra);
+    responder.respond(check.error, "application/json", json_error(check.why), extra);
+    return {};
   }
-  if (stopping_) return responder.respond_error(http_status::service_unavailable, "the server is going away");
+  if (stopping_) {
+    responder.respond_error(http_status::service_unavailable, "the server is going away");
+    return {};
+  }
   upgrade_request_view decision{request};
+  decision.user_ = user;
   if (endpoint.on_upgrade) endpoint.on_upgrade(decision);
-  if (decision.refused_ != http_status::switching_protocols) return responder.respond_error(decision.refused_, decision.why_);
+  if (decision.refused_ != http_status::switching_protocols) {
+    responder.respond_error(decision.refused_, decision.why_);
+    return {};
+  }
   std::string_view subprotocol;
   if (!endpoint.subprotocols.empty()) {
     const std::vector<std::string_view> preferences{endpoint.subprotocols.begin(), endpoint.subprotocols.end()};
@@ -171,14 +179,14 @@ void shard::on_upgrade(connection& c, const http_request& request, const websock
   if (decision.room_.empty()) {
     append_output(c, {response, bytes});
     open_websocket(c);
-    return;
+    return subprotocol;
   }
   if (decision.name_.empty()) {
     append_output(c, {response, bytes});
     room_part& r = rooms_.at(decision.room_);
     rooms_.join(c, r, decision.hears_itself_);
     open_websocket(c);
-    return;
+    return subprotocol;
   }
   // The name is granted by the room's home, which may be another shard; until it answers, the request is under way.
   room_part& r = rooms_.at(decision.room_);
@@ -186,6 +194,7 @@ void shard::on_upgrade(connection& c, const http_request& request, const websock
   ++r.claims_under_way;
   deliver(r.home_shard, shard_message::claim_name, bytes_of(name_message{{r.index, r.generation}, handle_of(c).value}),
           std::as_bytes(std::span{decision.name_}));
+  return subprotocol;
 }
 
 // The home of the room has answered.
@@ -207,8 +216,8 @@ void shard::open_websocket(connection& c) {
   c.answering = false;
   c.phase = connection_phase::websocket;
   c.handler_told = true;
-  if (options_.limits.ping_interval_ms != 0)
-    arm_timer(c, options_.limits.ping_interval_ms);
+  if (const std::uint32_t ping_interval_ms = ping_interval_of(c); ping_interval_ms != 0)
+    arm_timer(c, ping_interval_ms);
   else
     timers_.cancel(c.timer);
   if (c.partial != nullptr) input_again_.push_back(handle_of(c));

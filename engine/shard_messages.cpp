@@ -98,7 +98,12 @@ void shard::on_message(std::uint32_t from, std::uint32_t kind, std::span<const s
   }
   case shard_message::deliver: {
     const auto message = take<deliver_message>(bytes);
-    if (connection* c = find({message.connection})) send(*c, message.op, bytes);
+    return deliver_to({message.connection}, message.op, bytes);
+  }
+  case shard_message::deliver_large: {
+    const auto large = take<deliver_large_message>(bytes);
+    deliver_to({large.head.connection}, large.head.op, {large.payload, large.bytes});
+    delete[] large.payload;
     return;
   }
   case shard_message::close: {
@@ -106,9 +111,57 @@ void shard::on_message(std::uint32_t from, std::uint32_t kind, std::span<const s
     if (connection* c = find({message.connection})) close_websocket(*c, message.close_code, text_of(bytes));
     return;
   }
-  case shard_message::send_to_name: return;
+  case shard_message::bind_name: {
+    const auto bind = take<name_message>(bytes);
+    return home_.bind_name(from, bind.room, text_of(bytes), bind.connection);
+  }
+  case shard_message::room_call: {
+    const auto call = take<room_call_message>(bytes);
+    return on_room_call(from, call, bytes);
+  }
+  case shard_message::room_call_large: {
+    const auto large = take<room_call_large_message>(bytes);
+    on_message(from, static_cast<std::uint32_t>(shard_message::room_call), {large.record, large.bytes});
+    delete[] large.record;
+    return;
+  }
+  case shard_message::leave_room: {
+    const connection_handle who{take<std::uint64_t>(bytes)};
+    connection* c = find(who);
+    if (room_part* r = rooms_.known(text_of(bytes)); c != nullptr && r != nullptr) rooms_.leave(*c, *r);
+    return;
+  }
+  case shard_message::run: {
+    const std::unique_ptr<std::function<void(shard&)>> work{take<run_message>(bytes).work};
+    return (*work)(*this);
+  }
   case shard_message::stop: return begin_stop();
   }
+}
+
+// From another thread or shard. The sender has not waited for the peer, so what a slow one does not take is bounded here.
+void shard::deliver_to(connection_handle to, opcode op, std::span<const std::byte> payload) {
+  connection* c = find(to);
+  if (c == nullptr || !c->is_open_websocket()) {
+    ++counters_.sent_to_nobody;
+    return;
+  }
+  if (c->behind != nullptr && c->behind->own_bytes() > options_.limits.send_queue_bytes_max)
+    return close_websocket(*c, static_cast<std::uint16_t>(close_code::try_again_later), "too slow: more is waiting than the server keeps");
+  send(*c, op, payload);
+}
+
+// The shard has ended: what was still on its way to it goes.
+void shard::drop_inbox() {
+  const auto drop = [](std::uint32_t kind, std::span<const std::byte> bytes) {
+    switch (static_cast<shard_message>(kind)) {
+    case shard_message::deliver_large: delete[] take<deliver_large_message>(bytes).payload; return;
+    case shard_message::room_call_large: delete[] take<room_call_large_message>(bytes).record; return;
+    case shard_message::run: delete take<run_message>(bytes).work; return;
+    default: return;
+    }
+  };
+  while (inbox_.drain(drop, SIZE_MAX) > 0) {}
 }
 
 void shard::publish_with_report(std::string_view room_name, opcode op, std::span<const std::byte> payload,

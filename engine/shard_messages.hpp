@@ -7,8 +7,11 @@
 #include "proto/opcode.hpp"
 
 #include <cstdint>
+#include <functional>
 
 namespace ringcast {
+
+class shard;
 
 enum class shard_message : std::uint32_t {
   attach_room,    // to the home, + name
@@ -25,9 +28,14 @@ enum class shard_message : std::uint32_t {
   release_name,   // to the home, + name
   room_query,     // to a home, + name, or without one for all its rooms
   room_answer,    // from a home, + text
-  send_to_name,   // to the home, + name and payload
+  bind_name,      // to the home, + name: it names this connection from now on
+  room_call,      // to the home, + the room's name, a member's, and a payload
+  room_call_large, // the same; all of it is in memory that the home frees
+  leave_room,     // to the shard of a connection, + the room's name
   deliver,        // to the shard of a connection, + payload
+  deliver_large,  // the same; the payload is in memory that the shard frees
   close,          // to the shard of a connection, + reason
+  run,            // a function from another thread
   stop,           // the server drains
 };
 
@@ -103,6 +111,30 @@ struct deliver_message {
   std::uint64_t connection;
   opcode op;
   std::uint16_t close_code;
+};
+
+enum class room_call_kind : std::uint8_t { publish, send_to, leave };
+
+struct room_call_message {
+  room_call_kind what;
+  opcode op;
+  std::uint16_t name_bytes;
+  std::uint16_t id_bytes;
+};
+
+struct room_call_large_message {
+  std::byte* record; // a room_call with what is behind it, made by operator new[]
+  std::uint64_t bytes;
+};
+
+struct run_message {
+  std::function<void(shard&)>* work; // the shard frees it
+};
+
+struct deliver_large_message {
+  deliver_message head;
+  std::byte* payload; // made by operator new[]
+  std::uint64_t bytes;
 };
 
 } // namespace ringcast

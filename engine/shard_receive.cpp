@@ -171,13 +171,25 @@ void shard::pause_receive(connection& c) {
 }
 
 void shard::resume_receive(connection& c) {
-  if (c.peer_closed) return;
+  if (c.peer_closed || c.input_held) return;
   if (c.receiving == receive_mode::paused)
     arm_receive(c);
   else if (c.receiving == receive_mode::pausing)
     c.receiving = receive_mode::none; // the cancel is under way; its completion arms again
   else if (c.receiving == receive_mode::polled)
     poll_again_.push_back(handle_of(c));
+}
+
+void shard::hold_input(connection& c) {
+  if (c.input_held) return;
+  c.input_held = true;
+  pause_receive(c);
+}
+
+void shard::release_input(connection& c) {
+  if (!c.input_held) return;
+  c.input_held = false;
+  input_again_.push_back(handle_of(c));
 }
 
 // A connection that sends large frames is read straight into one hot buffer from now on: provided buffers would be walked through once
@@ -209,6 +221,7 @@ void shard::receive_hot(connection& c) {
   if (hot_.bytes == nullptr) hot_ = blocks_.take(large_receive_bytes);
   for (int round = 0; round < hot_rounds_max; ++round) {
     if (c.phase == connection_phase::ending || c.peer_closed) return;
+    if (c.input_held) return; // release_input() comes back
     if (!c.is_client && outbox_.waiting_bytes(c) > high_watermark_bytes) return; // resume_receive() comes back
     // The rest of a frame whose beginning waits goes straight behind it.
     const bool into_partial = c.partial != nullptr && c.partial->wanted > c.partial->size;
@@ -235,6 +248,7 @@ void shard::receive_again() {
     connection* c = find(handle);
     if (c == nullptr || c->phase == connection_phase::ending) continue;
     resume_input(*c);
+    if (c->peer_closed && c->phase == connection_phase::websocket && !c->input_held) on_end_of_stream(*c);
     resume_receive(*c);
   }
   again.clear();
@@ -245,6 +259,7 @@ void shard::receive_again() {
 
 void shard::on_end_of_stream(connection& c) {
   c.peer_closed = true;
+  if (c.input_held) return; // what waits is handled first
   if (c.phase == connection_phase::http && (c.answering || outbox_.waiting_bytes(c) > 0)) {
     // It may have shut down only its writing side and still wants the answer.
     c.keep_alive = false;
@@ -276,7 +291,7 @@ void shard::consume(connection& c, std::span<std::byte> bytes) {
     } else {
       // Of a frame only what is missing is copied, and what follows it is read where it stands; a head's length is not known before its end.
       const std::size_t missing = partial.wanted > partial.size ? partial.wanted - partial.size : 1;
-      const std::size_t taken = c.phase == connection_phase::websocket && !c.answering ? std::min(missing, bytes.size()) : bytes.size();
+      const std::size_t taken = c.phase == connection_phase::websocket && !c.answering && !c.input_held ? std::min(missing, bytes.size()) : bytes.size();
       keep_partial(c, bytes.first(taken), partial.wanted);
       bytes = bytes.subspan(taken);
     }
@@ -287,7 +302,7 @@ void shard::consume(connection& c, std::span<std::byte> bytes) {
 // Goes on with what was kept.
 void shard::resume_input(connection& c) {
   while (c.partial != nullptr && c.partial->size >= c.partial->wanted && c.phase != connection_phase::finishing &&
-         c.phase != connection_phase::ending && !c.answering) {
+         c.phase != connection_phase::ending && !c.answering && !c.input_held) {
     partial_input& partial = *c.partial;
     const consumed done = consume_once(c, {partial.memory.bytes, partial.size});
     if (c.phase == connection_phase::finishing || c.phase == connection_phase::ending) break;

@@ -54,6 +54,10 @@ shard::consumed shard::consume_frames(connection& c, std::span<std::byte> bytes)
       done.bytes = bytes.size();
       return done;
     }
+    if (c.input_held) {
+      done.stopped = true;
+      break;
+    }
   }
   // A peer that does not take its answers is not read any further.
   // A client's output is no answer to its input: if both ends stopped reading because they have output, neither would ever go on.
@@ -85,8 +89,12 @@ void shard::on_fragment_or_control(connection& c, const assembled& m) {
 }
 
 void shard::on_control(connection& c, const assembled& m) {
+  if (m.op != opcode::close && c.endpoint != nullptr && c.endpoint->on_control && c.is_open_websocket())
+    call_handler(c, [&] { c.endpoint->on_control(websocket_ref{*this, c}, m.op, m.payload); });
   switch (m.op) {
-  case opcode::ping: send(c, opcode::pong, m.payload); return;
+  case opcode::ping:
+    if (c.endpoint == nullptr || c.endpoint->answers_pings) send(c, opcode::pong, m.payload);
+    return;
   case opcode::pong: c.pong_awaited = false; return;
   default: break;
   }

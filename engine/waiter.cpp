@@ -43,6 +43,13 @@ void waiter::complete(wait_result result) noexcept {
   ++scheduler_->ready_count_;
 }
 
+void waiter::complete_now() noexcept {
+  RINGCAST_ASSERT(state_ == state::waiting);
+  result_ = wait_result::done;
+  finish();
+  handle_.resume();
+}
+
 wait_result waiter::finish() noexcept {
   if (state_ == state::idle) return result_;
   // From here on no stop request can begin; one that runs on another thread has ended when this returns. What it has

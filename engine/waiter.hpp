@@ -54,6 +54,10 @@ class waiter : public list_link<in_scheduler>, public list_link<in_queue> {
   // Suspends `handle` here. For await_suspend().
   void wait(std::coroutine_handle<> handle, const wait_limits& limits, at_stop when_stopped) noexcept;
 
+  // Ends the wait and resumes the coroutine within this call, instead of putting it among the ready ones: for what is
+  // only there for the time of the call. The coroutine may destroy this. Only while is_waiting().
+  void complete_now() noexcept;
+
   // For await_resume(): how the wait ended.
   wait_result finish() noexcept;
 

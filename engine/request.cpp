@@ -1,0 +1,99 @@
+#include "engine/request.hpp"
+
+#include "engine/log.hpp"
+#include "engine/websocket_session.hpp"
+#include "proto/handshake.hpp"
+#include "proto/percent.hpp"
+
+#include <cstring>
+#include <exception>
+
+namespace ringcast {
+
+// The bytes of the head are the connection's and go with this turn; what the handler may still read is copied, in one block.
+request::request(ringcast::server* from, const http_request& received, http_responder responder)
+    : server_(from), responder_(responder), peer_(received.peer),
+      bytes_(std::make_unique_for_overwrite<std::byte[]>(received.head.head_bytes + received.body.size())), head_bytes_(received.head.head_bytes),
+      parameters_(received.parameters), upgrade_wanted_(ringcast::is_websocket_upgrade(received.head)) {
+  const char* head_begin = received.head.method.data(); // a head begins with its method
+  std::memcpy(bytes_.get(), head_begin, head_bytes_);
+  if (!received.body.empty()) std::memcpy(bytes_.get() + head_bytes_, received.body.data(), received.body.size());
+  const auto here = [&](std::string_view view) {
+    return view.empty() ? view : std::string_view{reinterpret_cast<const char*>(bytes_.get()) + (view.data() - head_begin), view.size()};
+  };
+  method_ = here(received.head.method);
+  target_ = here(received.head.target);
+  query_ = here(received.head.query);
+  body_ = {bytes_.get() + head_bytes_, received.body.size()};
+  headers_.reserve(received.head.header_count);
+  for (std::size_t i = 0; i < received.head.header_count; ++i)
+    headers_.push_back({here(received.head.headers[i].name), here(received.head.headers[i].value)});
+}
+
+std::string_view request::header(std::string_view name) const noexcept {
+  for (const http_header& h : headers_)
+    if (h.name.size() == name.size() && equal_ignoring_case(h.name, name)) return h.value;
+  return {};
+}
+
+std::string request::query(std::string_view name) const { return query_value(query_, name).value_or(std::string{}); }
+
+std::string_view request::path(std::string_view name) const noexcept {
+  for (const auto& [key, value] : parameters_)
+    if (key == name) return value;
+  return {};
+}
+
+void request::respond(status code, std::string_view body, std::string_view type) {
+  if (answered_) return;
+  answered_ = true;
+  if (type.empty() && static_cast<int>(code) >= 400) return responder_.respond_error(code, body.empty() ? reason_phrase(code) : body);
+  responder_.respond(code, type.empty() ? "text/plain; charset=utf-8" : type, body);
+}
+
+ready<websocket> request::upgrade(const upgrade_options& options) {
+  shard& here = responder_.owner();
+  connection* c = here.find(responder_.handle());
+  if (answered_ || c == nullptr || !c->answering) return {};
+  answered_ = true;
+  // Parsed again where it was copied to; it was fine the first time.
+  thread_local request_head head;
+  (void)parse_request_head({bytes_.get(), head_bytes_}, http_limits{}, head);
+  auto* session = new websocket_session(here);
+  const websocket_endpoint& endpoint = here.coroutine_endpoint(options);
+  const std::string_view subprotocol = here.upgrade(*c, http_request{head, parameters_, body_, peer_}, endpoint, session);
+  if (c->phase == connection_phase::websocket) session->attach(*c, subprotocol);
+  return {websocket{session}};
+}
+
+namespace {
+
+void log_failure(const std::source_location& where, std::string_view what) {
+  log_error("the handler registered at {}:{} threw: {}", where.file_name(), where.line(), what);
+}
+
+task<void> run_handler(const request_handler& handler, std::unique_ptr<request> req, std::source_location where) {
+  bool failed = true;
+  try {
+    co_await handler(*req);
+    failed = false;
+  } catch (const std::exception& thrown) {
+    log_failure(where, thrown.what());
+  } catch (...) {
+    log_failure(where, "something that is not a std::exception");
+  }
+  if (req->is_answered()) co_return;
+  if (!failed) log_error("the handler registered at {}:{} returned without an answer", where.file_name(), where.line());
+  req->respond(status::internal_server_error, failed ? "the handler failed" : "the handler gave no answer");
+}
+
+} // namespace
+
+http_handler run_as_coroutine(server* from, request_handler handler, std::source_location where) {
+  // Shared by all copies of the route, and there as long as the routes are, which is longer than any coroutine.
+  return [from, handler = std::make_shared<const request_handler>(std::move(handler)), where](const http_request& received, http_responder responder) {
+    responder.owner().coroutines().spawn(run_handler(*handler, std::make_unique<request>(from, received, responder), where), where);
+  };
+}
+
+} // namespace ringcast

@@ -1,0 +1,233 @@
+#include "engine/room_handle.hpp"
+
+#include "engine/inbox.hpp"
+#include "engine/server.hpp"
+#include "engine/shard.hpp"
+#include "engine/websocket_session.hpp"
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace ringcast {
+
+// --- seats ---
+
+seat& seat::operator=(seat&& other) noexcept {
+  if (this != &other) {
+    leave();
+    owner_ = std::exchange(other.owner_, nullptr);
+    who_ = other.who_;
+    where_ = other.where_;
+  }
+  return *this;
+}
+
+void seat::leave() noexcept {
+  if (shard* owner = std::exchange(owner_, nullptr)) owner->leave_room(who_, where_);
+}
+
+send_status seat::broadcast(opcode op, std::span<const std::byte> payload) {
+  connection* c = owner_ == nullptr ? nullptr : owner_->find(who_);
+  room_part* r = owner_ == nullptr ? nullptr : owner_->rooms().find(where_);
+  if (c == nullptr || r == nullptr) return send_status::closed;
+  return owner_->publish(*c, *r, op, payload) == send_result::closed ? send_status::closed : send_status::queued;
+}
+
+seat room::join(std::string_view id, receiver& ws, hearing hears) {
+  if (!ws.is_open()) return {};
+  shard& here = ws.session_->owner();
+  connection& c = *ws.session_->where();
+  room_part& r = here.rooms().at(name_);
+  membership& taken = here.rooms().join(c, r, hears == hearing::everyone);
+  const room_ref ref{r.index, r.generation};
+  if (!id.empty() && taken.name == nullptr) {
+    taken.name = std::make_unique<std::string>(id.substr(0, member_name_bytes_max));
+    here.deliver(r.home_shard, shard_message::bind_name, bytes_of(name_message{ref, here.handle_of(c).value}),
+                 std::as_bytes(std::span{*taken.name}));
+  }
+  return {here, here.handle_of(c), ref};
+}
+
+// --- to the home of the room ---
+
+std::uint32_t room::home() const { return room_home_shard(name_, server_->shard_count()); }
+
+namespace {
+
+// What travels: the message, the room's name, the member's, the payload.
+std::span<const std::byte> room_call_bytes(room_call_kind what, opcode op, std::string_view name, std::string_view id,
+                                           std::span<const std::byte> payload) {
+  thread_local std::vector<std::byte> bytes;
+  const room_call_message head{what, op, static_cast<std::uint16_t>(name.size()), static_cast<std::uint16_t>(id.size())};
+  bytes.clear();
+  const auto add = [](std::span<const std::byte> more) { bytes.insert(bytes.end(), more.begin(), more.end()); };
+  add(bytes_of(head));
+  add(std::as_bytes(std::span{name}));
+  add(std::as_bytes(std::span{id}));
+  add(payload);
+  return bytes;
+}
+
+} // namespace
+
+send_status room::call(room_call_kind what, opcode op, std::string_view id, std::span<const std::byte> payload) {
+  const std::span<const std::byte> bytes = room_call_bytes(what, op, name_, id.substr(0, member_name_bytes_max), payload);
+  shard* here = shard::current();
+  const bool ours = here != nullptr && server_->owns(*here);
+  const std::size_t bytes_max = ours ? here->record_bytes_max() : server_->inbox_of(home()).record_bytes_max();
+  std::unique_ptr<std::byte[]> copied;
+  room_call_large_message large{};
+  shard_message kind = shard_message::room_call;
+  std::span<const std::byte> record = bytes;
+  if (bytes.size() > bytes_max) {
+    // Too large for a record: it travels as memory that the home frees.
+    copied = std::make_unique_for_overwrite<std::byte[]>(bytes.size());
+    std::copy(bytes.begin(), bytes.end(), copied.get());
+    large = {copied.get(), bytes.size()};
+    kind = shard_message::room_call_large;
+    record = bytes_of(large);
+  }
+  if (ours) {
+    (void)copied.release();
+    here->deliver(home(), kind, record, {});
+    return send_status::queued;
+  }
+  switch (server_->inbox_of(home()).push(static_cast<std::uint32_t>(kind), record)) {
+  case inbox_result::queued: (void)copied.release(); return send_status::queued;
+  case inbox_result::full: return send_status::dropped;
+  case inbox_result::closed:
+  case inbox_result::too_large: break;
+  }
+  return send_status::closed;
+}
+
+send_status room::leave(std::string_view id) { return call(room_call_kind::leave, opcode::text, id, {}); }
+
+send_status room::broadcast(opcode op, std::span<const std::byte> payload) {
+  shard* here = shard::current();
+  if (here != nullptr && server_->owns(*here))
+    if (room_part* known = here->rooms().known(name_)) {
+      here->rooms().publish(*known, {.room = {known->index, known->generation}, .author = 0, .report_id = 0, .op = op, .author_hears = true}, payload);
+      return send_status::queued;
+    }
+  return call(room_call_kind::publish, op, {}, payload);
+}
+
+send_status room::send_to(std::string_view id, opcode op, std::span<const std::byte> payload) {
+  return call(room_call_kind::send_to, op, id, payload);
+}
+
+// --- questions ---
+
+namespace {
+
+// An answer that comes to the asking shard, in a later turn, perhaps after the asking coroutine has gone.
+template <class T>
+class answer_awaiter : waiter {
+ public:
+  struct state {
+    std::optional<T> value;
+    answer_awaiter* waiting = nullptr;
+    void set(const T& answer) {
+      value = answer;
+      if (waiting != nullptr && waiting->is_waiting()) waiting->complete(wait_result::done);
+    }
+  };
+  answer_awaiter() : state_(std::make_shared<state>()) {}
+  ~answer_awaiter() { state_->waiting = nullptr; }
+  [[nodiscard]] const std::shared_ptr<state>& target() const { return state_; }
+
+  bool await_ready() const noexcept { return state_->value.has_value(); }
+  void await_suspend(std::coroutine_handle<> handle) {
+    state_->waiting = this;
+    wait(handle, {}, at_stop::ends);
+  }
+  T await_resume() {
+    (void)finish();
+    return state_->value.value_or(T{});
+  }
+
+ private:
+  std::shared_ptr<state> state_;
+};
+
+shard& asking_shard() {
+  RINGCAST_ASSERT(shard::current() != nullptr); // coroutines run on shards
+  return *shard::current();
+}
+
+// Runs `work` on that shard. If it never gets there, `work` is destroyed and its promise is broken.
+void run_on(inbox& to, std::function<void(shard&)> work) {
+  auto boxed = std::make_unique<std::function<void(shard&)>>(std::move(work));
+  const run_message message{boxed.get()};
+  if (to.push(static_cast<std::uint32_t>(shard_message::run), bytes_of(message)) == inbox_result::queued) (void)boxed.release();
+}
+
+} // namespace
+
+task<broadcast_report> room::broadcast_reported(opcode op, std::span<const std::byte> payload) {
+  answer_awaiter<broadcast_report> answer;
+  asking_shard().publish_with_report(name_, op, payload, [state = answer.target()](const broadcast_report& report) { state->set(report); });
+  co_return co_await answer;
+}
+
+task<std::uint32_t> room::count() {
+  answer_awaiter<std::uint32_t> answer;
+  asking_shard().query_rooms(name_, [state = answer.target()](const room_listing& listing) { state->set(listing.members); });
+  co_return co_await answer;
+}
+
+std::future<broadcast_report> room::broadcast_future(opcode op, std::span<const std::byte> payload) {
+  auto promise = std::make_shared<std::promise<broadcast_report>>();
+  auto future = promise->get_future();
+  run_on(server_->inbox_of(home()),
+         [promise, name = name_, op, bytes = std::vector<std::byte>{payload.begin(), payload.end()}](shard& there) {
+           there.publish_with_report(name, op, bytes, [promise](const broadcast_report& report) { promise->set_value(report); });
+         });
+  return future;
+}
+
+std::future<std::uint32_t> room::count_future() {
+  auto promise = std::make_shared<std::promise<std::uint32_t>>();
+  auto future = promise->get_future();
+  run_on(server_->inbox_of(home()), [promise, name = name_](shard& there) {
+    there.query_rooms(name, [promise](const room_listing& listing) { promise->set_value(listing.members); });
+  });
+  return future;
+}
+
+// --- on the shards ---
+
+void shard::on_room_call(std::uint32_t from, const room_call_message& call, std::span<const std::byte> bytes) {
+  const std::string_view all{reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  const std::string_view name = all.substr(0, call.name_bytes);
+  const std::string_view id = all.substr(call.name_bytes, call.id_bytes);
+  const std::span<const std::byte> payload = bytes.subspan(call.name_bytes + call.id_bytes);
+  (void)from;
+  if (call.what == room_call_kind::publish) {
+    if (!home_.publish_to(name, call.op, payload)) ++counters_.sent_to_nobody;
+    return;
+  }
+  const connection_handle member = home_.member(name, id);
+  if (!member) {
+    ++counters_.sent_to_nobody;
+    return;
+  }
+  if (call.what == room_call_kind::leave)
+    return deliver(member.shard(), shard_message::leave_room, bytes_of(member.value), std::as_bytes(std::span{name}));
+  const deliver_message head{.connection = member.value, .op = call.op, .close_code = 0};
+  if (member.shard() == index_) return deliver_to(member, call.op, payload);
+  if (sizeof head + payload.size() <= record_bytes_max()) return deliver(member.shard(), shard_message::deliver, bytes_of(head), payload);
+  auto* copied = new std::byte[payload.size()];
+  std::copy(payload.begin(), payload.end(), copied);
+  deliver(member.shard(), shard_message::deliver_large, bytes_of(deliver_large_message{head, copied, payload.size()}), {});
+}
+
+void shard::leave_room(connection_handle who, room_ref where) noexcept {
+  connection* c = find(who);
+  room_part* r = rooms_.find(where);
+  if (c != nullptr && r != nullptr) rooms_.leave(*c, *r);
+}
+
+} // namespace ringcast

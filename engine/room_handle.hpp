@@ -1,0 +1,94 @@
+// A room, as a program holds it: a name and the way to whoever is in it, on all shards. A value, cheap to make, usable on every thread
+// (except join(), which is for the coroutine of the connection); it must not outlive its server.
+//
+//   room lobby = req.server().room(req.path("room"));
+//   seat here = lobby.join(req.query("name"), ws);
+//   while (auto message = co_await ws.receive()) lobby.broadcast_text(message->text());
+//
+// Order: all members of a room see the same messages in the same order, on every shard. Messages of one thread stand in it in the order in
+// which they were sent. A member sees what is published behind its join.
+#pragma once
+
+#include "engine/connection_handle.hpp"
+#include "engine/limits.hpp"
+#include "engine/room.hpp"
+#include "engine/shard_messages.hpp"
+#include "engine/task.hpp"
+#include "engine/websocket.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <future>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace ringcast {
+
+class server;
+class shard;
+
+// The membership of a connection: it leaves the room when the seat is destroyed. Move-only; on the shard of its connection.
+class seat {
+ public:
+  seat() noexcept = default;
+  seat(shard& owner, connection_handle who, room_ref where) noexcept : owner_(&owner), who_(who), where_(where) {}
+  seat(seat&& other) noexcept : owner_(std::exchange(other.owner_, nullptr)), who_(other.who_), where_(other.where_) {}
+  seat& operator=(seat&& other) noexcept;
+  ~seat() { leave(); }
+
+  // False after leave(), or if the connection was over when it joined.
+  [[nodiscard]] explicit operator bool() const noexcept { return owner_ != nullptr; }
+  void leave() noexcept;
+  // Publishes with this connection as the author: it does not hear itself if it joined so.
+  send_status broadcast(opcode op, std::span<const std::byte> payload);
+  send_status broadcast_text(std::string_view text) { return broadcast(opcode::text, std::as_bytes(std::span{text})); }
+
+ private:
+  shard* owner_ = nullptr;
+  connection_handle who_;
+  room_ref where_{};
+};
+
+enum class hearing : std::uint8_t { everyone, others }; // whether a member hears what its own seat broadcasts
+
+class room {
+ public:
+  room(server& of, std::string_view name) : server_(&of), name_(name.substr(0, room_name_bytes_max)) {}
+
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+
+  // The connection takes a seat. Under `id` it can be reached by send_to(); who joins later under the same id takes it over.
+  [[nodiscard]] seat join(std::string_view id, receiver& ws, hearing hears = hearing::everyone);
+  // The member of that id leaves; its connection stays open. Nothing happens if there is none.
+  send_status leave(std::string_view id);
+
+  // To every member. Any thread, never waits: queued; dropped if the way to the room is full; closed if the server has stopped. What the
+  // members make of it is up to the server's slow-consumer policy.
+  send_status broadcast(opcode op, std::span<const std::byte> payload);
+  send_status broadcast_text(std::string_view text) { return broadcast(opcode::text, std::as_bytes(std::span{text})); }
+  send_status broadcast_binary(std::span<const std::byte> bytes) { return broadcast(opcode::binary, bytes); }
+  send_status broadcast(std::string_view text) { return broadcast_text(text); }
+  // The same, and what became of it on every shard: for coroutines, and for other threads.
+  [[nodiscard]] task<broadcast_report> broadcast_reported(opcode op, std::span<const std::byte> payload);
+  [[nodiscard]] std::future<broadcast_report> broadcast_future(opcode op, std::span<const std::byte> payload);
+
+  // To one member. To one that is not there, or not any more, it is a no-op that is counted.
+  send_status send_to(std::string_view id, opcode op, std::span<const std::byte> payload);
+  send_status send_to(std::string_view id, std::string_view text) { return send_to(id, opcode::text, std::as_bytes(std::span{text})); }
+
+  // How many members there are, over all shards: for coroutines, and for other threads.
+  [[nodiscard]] task<std::uint32_t> count();
+  [[nodiscard]] std::future<std::uint32_t> count_future();
+
+ private:
+  send_status call(room_call_kind what, opcode op, std::string_view id, std::span<const std::byte> payload);
+  [[nodiscard]] std::uint32_t home() const;
+
+  server* server_;
+  std::string name_;
+};
+
+} // namespace ringcast
