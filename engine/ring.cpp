@@ -145,7 +145,9 @@ void ring::submit_and_wait(const wait_plan& plan) {
   const bool ready = *ring_.cq.khead != __atomic_load_n(ring_.cq.ktail, __ATOMIC_ACQUIRE);
   const bool wait = plan.timeout_ns != 0 && !ready;
   // One call submits, runs deferred work and waits. Whatever it did not take is submitted without waiting again.
-  enter(wait ? plan.batch : 0, &plan);
+  // Waiting for more than one completion is only safe together with a bounded time after which one is enough.
+  const bool may_collect = features_.min_wait && plan.min_wait_us > 0;
+  enter(wait ? (may_collect ? plan.batch : 1) : 0, &plan);
   submit();
 }
 
