@@ -3,6 +3,7 @@
 #include "engine/socket.hpp"
 #include "proto/frame_writer.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <poll.h>
 #include <stdexcept>
@@ -63,6 +64,16 @@ bool wire_client::fill(int timeout_ms) {
   const ssize_t count = ::recv(socket_, bytes, sizeof bytes, 0);
   if (count <= 0) return false;
   in_.append(bytes, static_cast<std::size_t>(count));
+  return true;
+}
+
+bool wire_client::discard(std::size_t bytes) {
+  char taken[65536];
+  while (bytes > 0) {
+    const ssize_t count = ::recv(socket_, taken, std::min(bytes, sizeof taken), 0);
+    if (count <= 0) return false;
+    bytes -= static_cast<std::size_t>(count);
+  }
   return true;
 }
 

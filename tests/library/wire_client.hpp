@@ -36,6 +36,8 @@ class wire_client {
   // The next text message; "<close CODE>" for a close frame, "<end>" for the end or silence.
   std::string text(int timeout_ms = 5000);
   [[nodiscard]] bool ended(int timeout_ms = 5000); // end of stream within that time
+  // Takes that many bytes without looking at them, and without allocating.
+  bool discard(std::size_t bytes);
   void shut_down_writing();
   // How much can be sent before TCP pushes back, without waiting.
   std::size_t send_until_full(std::string_view bytes, std::size_t most);

@@ -1,0 +1,67 @@
+// What a message costs in heap allocations once everything is warm: nothing, in both faces.
+#include "tests/library/running.hpp"
+#include "tests/library/wire_client.hpp"
+#include "tests/queues/allocation_count.hpp"
+
+#include <string>
+
+using namespace ringcast;
+
+namespace {
+
+constexpr int messages = 400, batch = 20;
+
+task<void> echo(request& req) {
+  websocket ws = co_await req.upgrade();
+  while (auto message = co_await ws.receive()) co_await ws.send(*message);
+}
+
+task<void> publish(request& req) {
+  websocket ws = co_await req.upgrade();
+  room all = req.server().room("all");
+  seat here = all.join({}, ws);
+  while (auto message = co_await ws.receive()) all.broadcast(message->op, message->payload);
+}
+
+// Allocations of the whole program while `messages` go round in batches; the client makes none.
+std::size_t allocations_of(wire_client& c) {
+  std::string all;
+  for (int i = 0; i < batch; ++i) all += masked_frame(opcode::text, "a message of forty bytes, as chats have");
+  const std::size_t answer = static_cast<std::size_t>(batch) * (2 + 39);
+  const auto rounds = [&] {
+    for (int i = 0; i < messages / batch; ++i) {
+      c.send_bytes(all);
+      BOOST_REQUIRE(c.discard(answer));
+    }
+  };
+  rounds(); // warm
+  const std::size_t before = allocation_count();
+  rounds();
+  return allocation_count() - before;
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(allocations)
+
+BOOST_AUTO_TEST_CASE(a_warm_message_allocates_nothing_in_either_face) {
+  for (const std::uint32_t shards : {1u, 2u}) {
+    running server{[](auto& s) {
+      s.get("/coroutine/echo", echo);
+      s.get("/coroutine/broadcast", publish);
+      s.events("/events/echo", {.on_message = [](websocket_ref ws, const message_view& m) { ws.send(m); }});
+      s.events("/events/broadcast", {.on_upgrade = [](upgrade_request_view& upgrade) { upgrade.take_seat("all"); },
+                                     .on_message = [](websocket_ref ws, const message_view& m) { ws.publish(m.op, m.payload); }});
+    }, {.shards = shards}};
+    for (const char* path : {"/coroutine/echo", "/coroutine/broadcast", "/events/echo", "/events/broadcast"}) {
+      wire_client c{server.address()};
+      BOOST_REQUIRE(c.upgrade(path).starts_with("HTTP/1.1 101"));
+      // A room keeps its spans in a deque, which takes a new node for about ten turns with output, not for messages.
+      BOOST_TEST(allocations_of(c) <= (std::string_view{path}.ends_with("echo") ? 0u : 4u), path << " with " << shards << " shard(s)");
+      c.close(1000);
+      while (c.text() != "<close 1000>") {}
+    }
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
