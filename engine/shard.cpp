@@ -118,7 +118,9 @@ bool shard::turn() {
   rearm_parked();
   port_.flush();
   work_ns_ = now_ns() - began_ns;
-  return !(stopping_ && ((connections_.used() == 0 && scheduler_.task_count() == 0) || stop_now_));
+  if (!stopping_ || connections_.used() > 0 || (scheduler_.task_count() > 0 && !stop_now_)) return true;
+  ring_->submit(); // the last descriptors are closed
+  return false;
 }
 
 void shard::dispatch(const completion& done) {
@@ -175,10 +177,7 @@ connection* shard::find(connection_handle handle) {
 }
 
 void shard::begin_stop() {
-  if (stopping_) {
-    stop_now_ = true;
-    return;
-  }
+  if (stopping_) return end_all();
   stopping_ = true;
   for (int& listener : listeners_) {
     if (listener < 0) continue;
@@ -202,6 +201,12 @@ void shard::begin_stop() {
   scheduler_.stop();
   // A Close frame that nobody answers is given up after the close timeout; this bounds the whole.
   timers_.arm(stop_timer_, now_ms_ + options_.limits.close_timeout_ms + linger_ms);
+}
+
+// Nobody is waited for any longer. What the kernel still holds is waited for: its operations read and write memory of this shard.
+void shard::end_all() {
+  stop_now_ = true;
+  connections_.for_each([this](connection& c) { end(c, 1006, "the server stopped"); });
 }
 
 } // namespace ringcast

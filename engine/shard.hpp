@@ -222,6 +222,7 @@ class shard final : public shard_courier {
   void finish(connection& c);
   void shut_down_finished();
   void release_ended();
+  void end_all();
   void end(connection& c, std::uint16_t code, std::string_view reason);
   void leave_rooms(connection& c);
   void tell_closed(connection& c, std::string_view reason);

@@ -135,7 +135,7 @@ void shard::on_timer(timer_node& node) {
   if (node.kind == waiter::timer_kind) return waiter::on_timer(node);
   switch (static_cast<timer_kind>(node.kind)) {
   case timer_accept: accept_failing_ = false; return;
-  case timer_stop: stop_now_ = true; return;
+  case timer_stop: return end_all();
   case timer_client: return clients_->on_timer(node);
   case timer_connection: break;
   }

@@ -130,7 +130,7 @@ void shard::on_request(connection& c, const request_head& head, std::span<const 
   if (match.bad_path) return responder.respond_error(http_status::bad_request, "the path has a broken percent escape");
   if (match.found == nullptr) {
     if (match.allowed.empty()) return responder.respond_error(http_status::not_found, "there is nothing at this path");
-    if (!is_known_method(head.method)) return responder.respond_error(http_status::not_implemented, "this server does not know that method");
+    if (!is_known_method(head.method)) return refuse_request(c, http_status::not_implemented, "this server does not know that method");
     return responder.respond(http_status::method_not_allowed, "application/json", json_error("this path does not take that method"),
                              "Allow: " + match.allowed + "\r\n");
   }
