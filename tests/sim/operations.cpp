@@ -90,7 +90,7 @@ void ring_state::check(const io_uring_sqe& sqe) const {
 
 void ring_state::issue(const io_uring_sqe& sqe) {
   check(sqe);
-  world_.trace("submit operation {} descriptor {} {:#018x}", sqe.opcode, sqe.fd, sqe.user_data);
+  world_.trace("ring {} submit operation {} descriptor {} {:#018x}", number_, sqe.opcode, sqe.fd, sqe.user_data);
   const auto op = std::make_shared<pending_operation>(*this, sqe);
   operations_.push_back(op);
   if (wants_file(sqe)) {

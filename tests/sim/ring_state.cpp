@@ -29,7 +29,9 @@ static_assert(sizeof(wait_argument) == sizeof(io_uring_getevents_arg));
 ring_state::ring_state(kernel& world, unsigned submission_entries, unsigned completion_entries)
     : world_(world), sqes_(submission_entries), sq_array_(submission_entries), sq_mask_(submission_entries - 1),
       sq_entries_(submission_entries), cqes_(completion_entries), cq_mask_(completion_entries - 1),
-      cq_entries_(completion_entries) {}
+      cq_entries_(completion_entries) {
+  number_ = world.rings().size();
+}
 
 ring_state::~ring_state() {
   task_work_.clear();
@@ -147,7 +149,7 @@ void ring_state::run_task_work(std::size_t most) {
 }
 
 void ring_state::post(std::uint64_t user_data, int result, std::uint32_t flags) {
-  world_.trace("  completion {:#018x}: {} flags {:#x}", user_data, result, flags);
+  world_.trace("  ring {} completion {:#018x}: {} flags {:#x}", number_, user_data, result, flags);
   const io_uring_cqe cqe{.user_data = user_data, .res = result, .flags = flags};
   if (!overflow_.empty() || cq_tail_ - __atomic_load_n(&cq_head_, __ATOMIC_ACQUIRE) >= cq_entries_) {
     ++world_.happened["completion queue overflow"];

@@ -111,6 +111,7 @@ class ring_state {
   pending_operation* find_by_user_data(std::uint64_t user_data);
 
   kernel& world_;
+  std::size_t number_ = 0; // for the trace
   std::thread::id thread_ = std::this_thread::get_id();
 
   std::vector<io_uring_sqe> sqes_;

@@ -38,6 +38,7 @@ private:
   // Until nothing moves any more; a failure if that takes too long.
   void settle(std::string_view what);
   bool nothing_moves() const;
+  void pass_time(std::uint64_t most_ns = UINT64_MAX);
   void ask_once(std::string_view method, const std::string& target, const std::string& body,
                 std::function<void(int, std::string_view)> on_answer);
   std::size_t size_of_message();
@@ -272,6 +273,11 @@ bool scenario::nothing_moves() const {
   return std::ranges::all_of(clients_, [](const scenario_client& c) { return c.is_quiet() && !c.p.can_act(); });
 }
 
+// Time passes only while nobody can do anything.
+void scenario::pass_time(std::uint64_t most_ns) {
+  if (std::ranges::none_of(clients_, [](const scenario_client& c) { return c.p.can_act(); })) (void)engine_->sleep(most_ns);
+}
+
 void scenario::settle(std::string_view what) {
   constexpr int rounds_max = 60'000;
   constexpr std::uint64_t time_max_ns = 50'000'000'000; // below the interval of pings
@@ -284,9 +290,7 @@ void scenario::settle(std::string_view what) {
     calm_rounds = calm ? calm_rounds + 1 : 0;
     // What waits for a timer of less than a second has had its turn, too.
     if (calm_rounds > 100) return;
-    // Time passes only while nobody can do anything.
-    if (std::ranges::none_of(clients_, [](const scenario_client& c) { return c.p.can_act(); }))
-      (void)engine_->sleep(calm ? 1'000'000'000 : UINT64_MAX);
+    pass_time(calm ? 1'000'000'000 : UINT64_MAX);
   }
   fail(fmt::format("it never comes to rest: {}", what));
   world_->describe_connections();
@@ -301,6 +305,7 @@ void scenario::fall_silent() {
   if (!result_.failures.empty()) return;
   world_->faults.reset = 0;
   world_->faults.no_descriptors = 0;
+  world_->faults.slow_delivery = 0; // A backlog that leaves in pieces of 20 bytes, 100 ms each, would take an hour.
   settle("everybody has fallen silent");
 }
 
@@ -389,7 +394,7 @@ void scenario::leave() {
   for (int round = 0; round < 20'000 && engine_->connections() > 0; ++round) {
     let_all_act();
     engine_->step();
-    (void)engine_->sleep();
+    pass_time();
   }
   // A room without members may stay for some turns.
   for (int round = 0; round < 200; ++round) {
@@ -409,7 +414,7 @@ void scenario::stop() {
   for (int round = 0; round < 50'000 && !engine_->has_stopped(); ++round) {
     let_all_act();
     engine_->step();
-    (void)engine_->sleep();
+    pass_time();
   }
   if (!engine_->has_stopped()) fail("the engine does not stop");
   if (world_->now_ns() - begin > 10'000'000'000) fail("stopping takes more than ten seconds");
