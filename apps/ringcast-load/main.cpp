@@ -1,0 +1,164 @@
+// ringcast-load: a load generator for WebSocket servers. Options in, one of the modes, a report out.
+#include "apps/ringcast-load/asserts.hpp"
+#include "apps/ringcast-load/churn.hpp"
+#include "apps/ringcast-load/process_usage.hpp"
+#include "apps/ringcast-load/rate_search.hpp"
+#include "apps/ringcast-load/report.hpp"
+#include "apps/ringcast-load/traffic.hpp"
+
+#include <csignal>
+#include <cstdio>
+#include <fmt/format.h>
+#include <fstream>
+#include <sys/prctl.h>
+#include <thread>
+
+namespace ringcast {
+
+namespace {
+
+// The measured part, between two looks at what the server has used.
+class usage_meter {
+ public:
+  explicit usage_meter(const load_options& options) : pid_{options.server_pid} {
+    if (const auto first = look()) before_ = first->private_bytes;
+  }
+  void begin() { begin_ = look(); }
+  void end() { end_ = look(); }
+  [[nodiscard]] std::optional<server_usage> usage() const {
+    if (!begin_ || !end_) return {};
+    return server_usage{.user_s = end_->user_s - begin_->user_s,
+                        .system_s = end_->system_s - begin_->system_s,
+                        .memory_bytes = end_->private_bytes,
+                        .memory_bytes_before = before_};
+  }
+  [[nodiscard]] const std::string& trouble() const { return trouble_; }
+
+ private:
+  std::optional<process_usage> look() {
+    if (!pid_) return {};
+    const auto usage = usage_of(pid_);
+    if (usage) return *usage;
+    trouble_ = usage.error();
+    return {};
+  }
+
+  pid_t pid_;
+  std::int64_t before_ = 0;
+  std::optional<process_usage> begin_;
+  std::optional<process_usage> end_;
+  std::string trouble_;
+};
+
+void run_traffic(report& out, usage_meter& usage) {
+  const load_options& options = out.options;
+  progress shown;
+  traffic load{options, 0, options.connections, shown};
+  if (load.open() && (options.warmup_s == 0 || load.run(options.warmup_s, options.bound ? 0 : options.rate, false))) {
+    usage.begin();
+    if (options.bound) {
+      search_rate(load, options, out);
+    } else {
+      load.run(options.duration_s, options.rate, true);
+    }
+    usage.end();
+  }
+  shown.finish();
+  out.result = load.result();
+}
+
+// Each thread has connections, and a share of the rate, of its own; only the first one shows its progress.
+void run_threads(report& out, usage_meter& usage) {
+  const load_options& options = out.options;
+  std::vector<load_result> results(options.threads);
+  {
+    usage.begin();
+    std::vector<std::jthread> threads;
+    unsigned first = 0;
+    for (unsigned t = 0; t < options.threads; ++t) {
+      const unsigned count =
+          options.connections / options.threads + (t < options.connections % options.threads ? 1 : 0);
+      threads.emplace_back([&options, &result = results[t], t, first, count] {
+        ::prctl(PR_SET_TIMERSLACK, 1UL);
+        progress shown{t != 0};
+        traffic load{options, first, count, shown};
+        if (load.open() && (options.warmup_s == 0 || load.run(options.warmup_s, options.rate, false)))
+          load.run(options.duration_s, options.rate, true);
+        shown.finish();
+        result = load.result();
+      });
+      first += count;
+    }
+  }
+  usage.end();
+  out.result = results[0];
+  for (unsigned t = 1; t < options.threads; ++t) out.result.add(results[t]);
+}
+
+void run_churn(report& out, usage_meter& usage) {
+  progress shown;
+  churn load{out.options, shown};
+  usage.begin();
+  load.run();
+  usage.end();
+  shown.finish();
+  out.result = load.result();
+}
+
+bool write_file(const std::string& name, const std::string& text) {
+  if (name.empty()) return true;
+  std::ofstream file{name, std::ios::binary};
+  file << text;
+  file.close();
+  if (file) return true;
+  std::fprintf(stderr, "cannot write %s\n", name.c_str());
+  return false;
+}
+
+int run(const load_options& options) {
+  // Planned times are kept to a few microseconds, not to the 50 by which the kernel may bundle timers.
+  ::prctl(PR_SET_TIMERSLACK, 1UL);
+  usage_meter usage{options};
+  if (!usage.trouble().empty()) {
+    std::fprintf(stderr, "%s\n", usage.trouble().c_str());
+    return 2;
+  }
+  report out{.options = options};
+  switch (options.mode) {
+  case load_mode::connect:
+  case load_mode::idle:
+  case load_mode::reconnect_storm:
+    run_churn(out, usage);
+    break;
+  default:
+    options.threads > 1 ? run_threads(out, usage) : run_traffic(out, usage);
+  }
+  out.server = usage.usage();
+  const auto figures = out.figures();
+  for (const assertion& claim : options.asserts) {
+    if (holds(claim, figures)) continue;
+    const auto found = figures.find(claim.figure);
+    const bool is_time = !claim.limit_is_plain;
+    const std::string value = found == figures.end() ? "there is no such figure in this run"
+                              : is_time              ? "it is " + fmt::format("{:.3f} ms", found->second / 1e6)
+                                                     : "it is " + fmt::format("{:.6g}", found->second);
+    out.failed_asserts.push_back(fmt::format("{} ({})", claim.text, value));
+  }
+  std::fputs(out.text().c_str(), stdout);
+  std::fflush(stdout);
+  bool written = write_file(options.json_file, out.json());
+  written = write_file(options.hgrm_file, out.hgrm()) && written;
+  if (!out.result.trouble.empty()) std::fprintf(stderr, "%s\n", out.result.trouble.c_str());
+  if (!written || !out.result.trouble.empty() || !usage.trouble().empty()) return 2;
+  return out.result.totals.holds() && out.failed_asserts.empty() ? 0 : 1;
+}
+
+} // namespace
+
+} // namespace ringcast
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);
+  const ringcast::parse_outcome parsed = ringcast::parse_options(argc, argv);
+  return parsed.options ? ringcast::run(*parsed.options) : parsed.exit_code;
+}

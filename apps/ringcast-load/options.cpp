@@ -1,0 +1,224 @@
+#include "apps/ringcast-load/options.hpp"
+
+#include "apps/ringcast-load/asserts.hpp"
+#include "apps/ringcast-load/tag.hpp"
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <cstdio>
+#include <fmt/format.h>
+#include <map>
+
+namespace ringcast {
+
+namespace {
+
+const std::map<std::string, load_mode> modes{{"echo", load_mode::echo},
+                                             {"broadcast", load_mode::broadcast},
+                                             {"chat", load_mode::chat},
+                                             {"connect", load_mode::connect},
+                                             {"idle", load_mode::idle},
+                                             {"slow-reader", load_mode::slow_reader},
+                                             {"reconnect-storm", load_mode::reconnect_storm}};
+
+// The words of the command line that need more than CLI11 knows.
+struct raw_options {
+  std::string url;
+  std::string mode = "echo";
+  std::string rate = "max";
+  std::string size = "64";
+  std::string sources;
+  std::string bound;
+  std::vector<std::string> asserts;
+  bool no_self = false;
+  bool compression = false;
+  bool tls_insecure = false;
+};
+
+bool read_number(std::string_view text, double& out) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return error == std::errc{} && end == text.data() + text.size() && out >= 0;
+}
+
+bool read_size(std::string_view text, std::size_t& out) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return error == std::errc{} && end == text.data() + text.size();
+}
+
+std::string read_rate(std::string text, load_options& out) {
+  if (text == "max") return {};
+  if (text.ends_with("/s")) text.resize(text.size() - 2);
+  if (!read_number(text, out.rate) || out.rate <= 0 || out.rate > 1e8) {
+    return fmt::format("--rate: '{}' is neither a number of messages a second (up to 100,000,000) nor max", text);
+  }
+  return {};
+}
+
+std::string read_sizes(const std::string& text, load_options& out) {
+  const auto dash = text.find('-');
+  const std::string_view low = std::string_view{text}.substr(0, dash);
+  const std::string_view high = dash == std::string::npos ? low : std::string_view{text}.substr(dash + 1);
+  if (!read_size(low, out.size_min) || !read_size(high, out.size_max) || out.size_min > out.size_max) {
+    return fmt::format("--size: '{}' is neither BYTES nor MIN-MAX", text);
+  }
+  if (out.size_min < tag_bytes)
+    return fmt::format("--size: a message has at least {} bytes: its sender, number and time", tag_bytes);
+  if (out.size_max > (std::size_t{64} << 20)) return "--size: a message has at most 64 MiB";
+  return {};
+}
+
+// "127.0.0.1,127.0.0.2" or "127.0.0.1-8".
+std::string read_sources(const std::string& text, load_options& out) {
+  std::size_t at = 0;
+  while (at <= text.size() && !text.empty()) {
+    const auto comma = std::min(text.find(',', at), text.size());
+    const std::string item = text.substr(at, comma - at);
+    at = comma + 1;
+    const auto dash = item.find('-');
+    const std::string first = item.substr(0, dash);
+    if (!is_ipv4_address(first) && !is_ipv6_address(first))
+      return fmt::format("--source-addresses: '{}' is not an IP address", item);
+    if (dash == std::string::npos) {
+      out.source_addresses.push_back(first);
+      continue;
+    }
+    const auto dot = first.rfind('.');
+    std::size_t from = 0;
+    std::size_t to = 0;
+    if (dot == std::string::npos || !read_size(std::string_view{first}.substr(dot + 1), from) ||
+        !read_size(std::string_view{item}.substr(dash + 1), to) || to < from || to > 255) {
+      return fmt::format("--source-addresses: '{}' is not a range like 127.0.0.1-8", item);
+    }
+    for (; from <= to; ++from) out.source_addresses.push_back(fmt::format("{}.{}", first.substr(0, dot), from));
+  }
+  return {};
+}
+
+// One sentence about what is wrong, or nothing.
+std::string finish(const raw_options& raw, load_options& out) {
+  if (raw.compression) return "--compression: this build cannot compress yet, leave it out";
+  if (raw.tls_insecure) return "--tls-insecure: this build cannot speak TLS yet, use a ws:// URL";
+  const auto parsed = parse_url(raw.url);
+  if (!parsed) return fmt::format("'{}' is not a URL to connect to: {}", raw.url, parsed.error());
+  out.server = *parsed;
+  out.server_text = raw.url;
+  if (out.server.scheme != url_scheme::ws)
+    return fmt::format("'{}': only ws:// URLs can be used, this build cannot speak TLS yet", raw.url);
+  const auto mode = modes.find(raw.mode);
+  if (mode == modes.end()) {
+    return fmt::format("--mode: '{}' is not one of echo, broadcast, chat, connect, idle, slow-reader, reconnect-storm",
+                       raw.mode);
+  }
+  out.mode = mode->second;
+  out.self = !raw.no_self;
+  if (auto why = read_rate(raw.rate, out); !why.empty()) return why;
+  if (auto why = read_sizes(raw.size, out); !why.empty()) return why;
+  if (auto why = read_sources(raw.sources, out); !why.empty()) return why;
+  if (out.mode == load_mode::chat || out.mode == load_mode::echo) out.senders = out.connections;
+  if (out.senders > out.connections)
+    return fmt::format("--senders: {} of {} connections cannot send", out.senders, out.connections);
+  if (out.threads > 1 && out.mode != load_mode::echo) {
+    return "--threads: only echo can be spread over threads; in the other modes one thread must see both ends";
+  }
+  if (out.threads > out.connections) return "--threads: there are more threads than connections";
+  for (const std::string& text : raw.asserts) {
+    auto read = read_assertion(text);
+    if (!read) return read.error();
+    out.asserts.push_back(*read);
+  }
+  if (!raw.bound.empty()) {
+    auto read = read_bound(raw.bound);
+    if (!read) return read.error();
+    out.bound = *read;
+    if (out.mode != load_mode::echo && out.mode != load_mode::broadcast && out.mode != load_mode::chat) {
+      return "--max-rate-under: this mode has no message latency to bound";
+    }
+    if (out.threads > 1) return "--max-rate-under: the search uses one thread";
+  }
+  return {};
+}
+
+} // namespace
+
+std::string_view name_of(load_mode mode) {
+  for (const auto& [name, value] : modes) {
+    if (value == mode) return name;
+  }
+  return "?";
+}
+
+unsigned load_options::window() const {
+  if (in_flight) return in_flight;
+  return is_open_loop() && mode != load_mode::echo ? 4096 : 1;
+}
+
+parse_outcome parse_options(int argc, char** argv) {
+  load_options out;
+  raw_options raw;
+  CLI::App app{"Puts load on a WebSocket server, measures what it did, and proves that every message arrived.",
+               "ringcast-load"};
+  app.set_version_flag("--version", std::string{"ringcast-load "} + RINGCAST_VERSION);
+  app.footer("Exit code: 0 all is well; 1 messages were lost, duplicated, reordered or corrupted, or an assertion "
+             "failed; 2 the run could not\n"
+             "be done or not be finished.\n\n"
+             "  ringcast-load ws://127.0.0.1:9001/echo --connections 200\n"
+             "  ringcast-load ws://127.0.0.1:9001/broadcast/room --mode broadcast --connections 1000 --rate 100 "
+             "--assert 'p99<20ms'");
+  app.add_option("url", raw.url, "ws://host[:port]/path; {i} stands for the number of the connection")
+      ->required()
+      ->type_name("URL");
+  app.add_option("--mode", raw.mode, "echo, broadcast, chat, connect, idle, slow-reader or reconnect-storm")
+      ->capture_default_str();
+  app.add_option("--connections", out.connections, "How many connections")
+      ->check(CLI::Range(1u, 1'000'000u))
+      ->capture_default_str();
+  app.add_option("--senders", out.senders, "How many of them publish (broadcast, slow-reader)")
+      ->check(CLI::Range(1u, 1'000'000u))
+      ->capture_default_str();
+  app.add_option("--rate", raw.rate, "Messages a second over all senders (open loop), or max (closed loop)")
+      ->capture_default_str();
+  app.add_option("--size", raw.size, "Payload bytes, BYTES or MIN-MAX")->capture_default_str();
+  app.add_option("--in-flight", out.in_flight,
+                 "Messages that each sender may have on their way (1; 4096 for publishers at a rate)")
+      ->check(CLI::Range(1u, 4096u));
+  app.add_option("--duration", out.duration_s, "Seconds that are measured")
+      ->check(CLI::Range(0.05, 1e6))
+      ->capture_default_str();
+  app.add_option("--warmup", out.warmup_s, "Seconds before that")->check(CLI::Range(0.0, 1e6))->capture_default_str();
+  app.add_option("--ramp", out.ramp, "New connections a second; 0: as fast as they open")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
+  app.add_option("--threads", out.threads, "Threads (echo)")->check(CLI::Range(1u, 256u))->capture_default_str();
+  app.add_option("--source-addresses", raw.sources,
+                 "Local addresses to connect from: 127.0.0.1,127.0.0.2 or 127.0.0.1-8")
+      ->type_name("LIST");
+  app.add_flag("--no-self", raw.no_self, "The server does not send a message back to its sender (broadcast, chat)");
+  app.add_flag("--compression", raw.compression, "Offer permessage-deflate");
+  app.add_flag("--tls-insecure", raw.tls_insecure, "Accept any certificate");
+  app.add_option("--subprotocol", out.subprotocols, "Subprotocol to offer; may be given several times");
+  app.add_option("--json", out.json_file, "Write the report as JSON")->type_name("FILE");
+  app.add_option("--hgrm", out.hgrm_file, "Write the latency distribution for HdrHistogram's tools")->type_name("FILE");
+  app.add_option("--max-rate-under", raw.bound, "Search the highest rate that keeps a bound, as in p99=5ms")
+      ->type_name("BOUND");
+  app.add_option("--assert", raw.asserts,
+                 "Fail unless this holds, as in 'p99<5ms' or 'lost==0'; may be given several times")
+      ->type_name("EXPR");
+  app.add_option("--server-pid", out.server_pid, "Measure CPU and memory of this process")
+      ->check(CLI::Range(1, 1 << 30));
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& asked) {
+    app.exit(asked);
+    return {.exit_code = 0};
+  } catch (const CLI::ParseError& wrong) {
+    std::fprintf(stderr, "%s\n", wrong.what());
+    return {.exit_code = 2};
+  }
+  if (const std::string why = finish(raw, out); !why.empty()) {
+    std::fprintf(stderr, "%s\n", why.c_str());
+    return {.exit_code = 2};
+  }
+  return {.options = std::move(out)};
+}
+
+} // namespace ringcast

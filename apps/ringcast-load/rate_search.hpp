@@ -1,0 +1,13 @@
+// --max-rate-under: the highest rate that keeps a latency bound, by doubling and then halving the interval between what
+// held and what did not, down to 5 %.
+#pragma once
+
+#include "apps/ringcast-load/report.hpp"
+#include "apps/ringcast-load/traffic.hpp"
+
+namespace ringcast {
+
+// Each step runs for --duration, from --rate or 1,000 a second on. Fills the report's steps and found_rate.
+void search_rate(traffic& load, const load_options& options, report& out);
+
+} // namespace ringcast

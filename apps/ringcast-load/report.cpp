@@ -1,0 +1,297 @@
+#include "apps/ringcast-load/report.hpp"
+
+#include "apps/ringcast-load/figures.hpp"
+
+#include <array>
+#include <cmath>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace ringcast {
+
+namespace {
+
+struct quantile {
+  const char* name;
+  double share;
+};
+constexpr std::array<quantile, 5> quantiles{
+    {{"p50", .5}, {"p90", .9}, {"p99", .99}, {"p99.9", .999}, {"p99.99", .9999}}};
+
+// Above this share of a core the generator may have been what limited the run.
+constexpr double busy_share = 0.9;
+constexpr std::uint64_t lag_ns_most = 1'000'000;
+
+double per_second(std::uint64_t count, const load_result& r) {
+  return r.seconds > 0 ? static_cast<double>(count) / r.seconds : 0;
+}
+
+bool has_traffic(load_mode mode) {
+  return mode != load_mode::connect && mode != load_mode::idle && mode != load_mode::reconnect_storm;
+}
+
+std::string row(std::string_view name, const histogram& of) {
+  std::string out = fmt::format("  {:<22}", name);
+  for (const quantile& q : quantiles) out += fmt::format("{:>9} ", duration_text(of.percentile_ns(q.share)));
+  return out + fmt::format("{:>9}\n", duration_text(of.max_ns()));
+}
+
+nlohmann::ordered_json json_of(const histogram& of) {
+  nlohmann::ordered_json out;
+  for (const quantile& q : quantiles) out[q.name] = static_cast<double>(of.percentile_ns(q.share)) / 1000;
+  out["max"] = static_cast<double>(of.max_ns()) / 1000;
+  out["count"] = of.total();
+  return out;
+}
+
+void add_figures(std::map<std::string, double>& to, const std::string& prefix, const histogram& of) {
+  if (!of.total()) return;
+  for (const quantile& q : quantiles) to[prefix + q.name] = static_cast<double>(of.percentile_ns(q.share));
+  to[prefix + "max"] = static_cast<double>(of.max_ns());
+}
+
+} // namespace
+
+std::vector<std::string> report::doubts() const {
+  std::vector<std::string> out;
+  const load_result& r = result;
+  if (!r.measured) return out;
+  if (r.seconds > 0 && r.generator_cpu_s / r.seconds > busy_share) {
+    out.push_back(fmt::format("the generator used {:.0f} % of a core: the server may be able to do more than this",
+                              100 * r.generator_cpu_s / r.seconds));
+  }
+  if (r.send_lag.total() && r.send_lag.percentile_ns(.99) > lag_ns_most) {
+    out.push_back(fmt::format("the generator itself was late: 1 % of the messages were sent {} or more after their "
+                              "time; the corrected latency contains that",
+                              duration_text(r.send_lag.percentile_ns(.99))));
+  }
+  if (r.unsent) {
+    out.push_back(
+        fmt::format("{} planned messages still waited for earlier ones when time was up: this rate was not reached",
+                    with_separators(static_cast<double>(r.unsent))));
+  }
+  return out;
+}
+
+std::map<std::string, double> report::figures() const {
+  const load_result& r = result;
+  std::map<std::string, double> out;
+  add_figures(out, "", r.corrected.total() ? r.corrected : r.raw);
+  add_figures(out, "raw.", r.raw);
+  add_figures(out, "handshake.", r.handshakes);
+  out["connections"] = r.connections;
+  out["errors"] = static_cast<double>(r.errors);
+  out["rate"] = has_traffic(options.mode) ? per_second(r.messages, r) : per_second(r.opened, r);
+  if (has_traffic(options.mode)) {
+    out["sent"] = static_cast<double>(r.totals.sent);
+    out["expected"] = static_cast<double>(r.totals.expected);
+    out["delivered"] = static_cast<double>(r.totals.delivered);
+    out["lost"] = static_cast<double>(r.totals.lost);
+    out["duplicated"] = static_cast<double>(r.totals.duplicated);
+    out["reordered"] = static_cast<double>(r.totals.reordered);
+    out["corrupted"] = static_cast<double>(r.totals.corrupted);
+    out["unsent"] = static_cast<double>(r.unsent);
+    out["delivery_rate"] = per_second(r.deliveries, r);
+  }
+  const std::uint64_t done = has_traffic(options.mode) ? r.deliveries : r.opened;
+  if (server && done) out["cpu_us"] = (server->user_s + server->system_s) * 1e6 / static_cast<double>(done);
+  return out;
+}
+
+std::string report::text() const {
+  const load_result& r = result;
+  const bool traffic = has_traffic(options.mode);
+  std::string out =
+      fmt::format("{}  {}  {} connections", options.server_text, name_of(options.mode), with_separators(r.connections));
+  if (traffic) {
+    out += options.size_min == options.size_max ? fmt::format("  {} B", options.size_min)
+                                                : fmt::format("  {}-{} B", options.size_min, options.size_max);
+    if (options.bound) {
+      out += fmt::format("  search for {}\n", options.bound->text);
+    } else if (options.is_open_loop()) {
+      out += fmt::format("  open loop at {}/s\n", with_separators(options.rate));
+    } else {
+      out += fmt::format("  closed loop, {} in flight\n", options.window());
+    }
+  } else {
+    out += '\n';
+  }
+  if (!steps.empty()) {
+    out += fmt::format("\n  {:>12}  {:>12}  {:>10}\n", "rate", "sent/s",
+                       options.bound->text.substr(0, options.bound->text.find('=')));
+    for (const rate_step& step : steps) {
+      out += fmt::format("  {:>12}  {:>12}  {:>10}  {}\n", with_separators(step.rate), with_separators(step.achieved),
+                         duration_text(step.latency_ns), step.holds ? "holds" : "does not hold");
+    }
+    out += found_rate > 0
+               ? fmt::format("\n  highest rate that keeps {}: {}/s\n", options.bound->text, with_separators(found_rate))
+               : fmt::format("\n  no rate keeps {}\n", options.bound->text);
+  }
+  if (r.measured) {
+    out += '\n';
+    if (traffic) {
+      out += fmt::format("  {} messages/s sent, {} deliveries/s, {:.2f} s measured\n\n",
+                         with_separators(per_second(r.messages, r)), with_separators(per_second(r.deliveries, r)),
+                         r.seconds);
+    } else if (options.mode != load_mode::idle) {
+      out +=
+          fmt::format("  {} connections/s, {:.2f} s measured\n\n", with_separators(per_second(r.opened, r)), r.seconds);
+    } else {
+      out += fmt::format("  {} connections held for {:.2f} s\n\n", with_separators(r.connections), r.seconds);
+    }
+  }
+  if (r.handshakes.total() || r.raw.total()) {
+    out += fmt::format("  {:<22}", "");
+    for (const quantile& q : quantiles) out += fmt::format("{:>9} ", q.name);
+    out += fmt::format("{:>9}\n", "max");
+    if (r.corrected.total()) {
+      out += row("latency, from the plan", r.corrected);
+      out += row("raw, from the send", r.raw);
+    } else if (r.raw.total()) {
+      out += row("latency (closed loop)", r.raw);
+    }
+    if (r.storms) out += row("storm, all back", r.storm_times);
+    if (r.handshakes.total()) out += row("handshake", r.handshakes);
+    out += '\n';
+  }
+  if (traffic) {
+    const proof& p = r.totals;
+    out += fmt::format(
+        "  proof: sent {}  expected {}  delivered {}\n         lost {}  duplicated {}  reordered {}  corrupted {}\n",
+        with_separators(static_cast<double>(p.sent)), with_separators(static_cast<double>(p.expected)),
+        with_separators(static_cast<double>(p.delivered)), with_separators(static_cast<double>(p.lost)),
+        with_separators(static_cast<double>(p.duplicated)), with_separators(static_cast<double>(p.reordered)),
+        with_separators(static_cast<double>(p.corrupted)));
+    if (options.mode == load_mode::slow_reader)
+      out += fmt::format("  the server closed {} slow readers\n", r.closed_slow);
+    if (r.other_messages)
+      out += fmt::format("  {} other messages came, which were not ours\n",
+                         with_separators(static_cast<double>(r.other_messages)));
+  }
+  if (server) {
+    const std::uint64_t done = traffic ? r.deliveries : r.opened;
+    out += fmt::format("  server: {:.2f} s user, {:.2f} s system", server->user_s, server->system_s);
+    if (done)
+      out +=
+          fmt::format(", {:.3f} us of CPU a {}", (server->user_s + server->system_s) * 1e6 / static_cast<double>(done),
+                      traffic ? "delivery" : "connection");
+    out += fmt::format("\n          {} private memory", bytes_text(static_cast<double>(server->memory_bytes)));
+    if (r.connections && server->memory_bytes > server->memory_bytes_before) {
+      out += fmt::format(
+          ", {} more a connection than before",
+          bytes_text(static_cast<double>(server->memory_bytes - server->memory_bytes_before) / r.connections));
+    }
+    out += '\n';
+  }
+  if (r.errors) out += fmt::format("  {} connection errors\n", with_separators(static_cast<double>(r.errors)));
+  for (const std::string& doubt : doubts()) out += fmt::format("  note: {}\n", doubt);
+  for (const std::string& failed : failed_asserts) out += fmt::format("  assertion failed: {}\n", failed);
+  return out;
+}
+
+std::string report::json() const {
+  const load_result& r = result;
+  nlohmann::ordered_json out;
+  out["schema"] = "ringcast-load/1";
+  out["url"] = options.server_text;
+  out["mode"] = name_of(options.mode);
+  out["loop"] = !has_traffic(options.mode) ? "none" : options.is_open_loop() ? "open" : "closed";
+  out["options"] = {{"connections", options.connections},
+                    {"senders", options.senders},
+                    {"size_min", options.size_min},
+                    {"size_max", options.size_max},
+                    {"rate", options.rate},
+                    {"in_flight", options.window()},
+                    {"duration_s", options.duration_s},
+                    {"warmup_s", options.warmup_s},
+                    {"threads", options.threads},
+                    {"ramp", options.ramp}};
+  out["complete"] = r.trouble.empty();
+  if (!r.trouble.empty()) out["trouble"] = r.trouble;
+  out["connections"] = r.connections;
+  out["errors"] = r.errors;
+  if (has_traffic(options.mode)) {
+    const proof& p = r.totals;
+    out["proof"] = {{"sent", p.sent},          {"expected", p.expected},     {"delivered", p.delivered},
+                    {"lost", p.lost},          {"duplicated", p.duplicated}, {"reordered", p.reordered},
+                    {"corrupted", p.corrupted}};
+    out["other_messages"] = r.other_messages;
+    if (options.mode == load_mode::slow_reader) out["closed_slow"] = r.closed_slow;
+  }
+  if (r.measured) {
+    out["seconds"] = r.seconds;
+    if (has_traffic(options.mode)) {
+      out["messages"] = r.messages;
+      out["deliveries"] = r.deliveries;
+      out["unsent"] = r.unsent;
+      out["messages_per_second"] = per_second(r.messages, r);
+      out["deliveries_per_second"] = per_second(r.deliveries, r);
+      if (r.corrected.total()) out["latency_us"] = json_of(r.corrected);
+      out["raw_latency_us"] = json_of(r.raw);
+      if (r.send_lag.total()) out["send_lag_us"] = json_of(r.send_lag);
+    } else {
+      out["opened"] = r.opened;
+      out["opened_per_second"] = per_second(r.opened, r);
+    }
+    if (r.storms) out["storm_us"] = json_of(r.storm_times);
+    out["generator_cpu_share"] = r.seconds > 0 ? r.generator_cpu_s / r.seconds : 0;
+  }
+  if (r.handshakes.total()) out["handshake_us"] = json_of(r.handshakes);
+  if (server) {
+    out["server"] = {{"user_s", server->user_s},
+                     {"system_s", server->system_s},
+                     {"memory_bytes", server->memory_bytes},
+                     {"memory_bytes_before", server->memory_bytes_before}};
+    const auto all = figures();
+    if (all.contains("cpu_us")) out["server"]["cpu_us_per_delivery"] = all.at("cpu_us");
+    if (r.connections) {
+      out["server"]["bytes_per_connection"] =
+          static_cast<double>(server->memory_bytes - server->memory_bytes_before) / r.connections;
+    }
+  }
+  if (options.bound) {
+    out["max_rate_under"] = {
+        {"bound", options.bound->text}, {"rate", found_rate}, {"steps", nlohmann::ordered_json::array()}};
+    for (const rate_step& step : steps) {
+      out["max_rate_under"]["steps"].push_back({{"rate", step.rate},
+                                                {"sent_per_second", step.achieved},
+                                                {"latency_us", static_cast<double>(step.latency_ns) / 1000},
+                                                {"holds", step.holds}});
+    }
+  }
+  out["generator_limited"] = !doubts().empty();
+  out["doubts"] = doubts();
+  out["failed_asserts"] = failed_asserts;
+  return out.dump(2) + "\n";
+}
+
+std::string report::hgrm() const {
+  const histogram& of = result.corrected.total() ? result.corrected : result.raw;
+  std::string out =
+      fmt::format("{:>12} {:>14} {:>10} {:>14}\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
+  double sum = 0;
+  double squares = 0;
+  std::uint64_t seen = 0;
+  const auto total = static_cast<double>(of.total());
+  of.each([&](std::uint64_t value_ns, std::uint64_t count) {
+    const double ms = static_cast<double>(value_ns) / 1e6;
+    seen += count;
+    sum += ms * static_cast<double>(count);
+    squares += ms * ms * static_cast<double>(count);
+    const double share = static_cast<double>(seen) / total;
+    if (seen == of.total()) {
+      out += fmt::format("{:12.3f} {:2.12f} {:10}\n", ms, 1.0, seen);
+    } else {
+      out += fmt::format("{:12.3f} {:2.12f} {:10} {:14.2f}\n", ms, share, seen, 1 / (1 - share));
+    }
+  });
+  const double mean = total > 0 ? sum / total : 0;
+  const double deviation = total > 0 ? std::sqrt(std::max(0.0, squares / total - mean * mean)) : 0;
+  out += fmt::format("#[Mean    = {:12.3f}, StdDeviation   = {:12.3f}]\n", mean, deviation);
+  out += fmt::format("#[Max     = {:12.3f}, Total count    = {:12}]\n", static_cast<double>(of.max_ns()) / 1e6,
+                     of.total());
+  return out + fmt::format("#[Buckets = {:12}, SubBuckets     = {:12}]\n", histogram::buckets / histogram::linear,
+                           histogram::linear);
+}
+
+} // namespace ringcast

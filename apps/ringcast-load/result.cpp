@@ -1,0 +1,29 @@
+#include "apps/ringcast-load/result.hpp"
+
+#include <algorithm>
+
+namespace ringcast {
+
+void load_result::add(const load_result& other) {
+  totals.add(other.totals);
+  messages += other.messages;
+  deliveries += other.deliveries;
+  unsent += other.unsent;
+  other_messages += other.other_messages;
+  closed_slow += other.closed_slow;
+  opened += other.opened;
+  storms += other.storms;
+  connections += other.connections;
+  errors += other.errors;
+  seconds = std::max(seconds, other.seconds);
+  generator_cpu_s = std::max(generator_cpu_s, other.generator_cpu_s);
+  measured = measured && other.measured;
+  corrected.add(other.corrected);
+  raw.add(other.raw);
+  handshakes.add(other.handshakes);
+  send_lag.add(other.send_lag);
+  storm_times.add(other.storm_times);
+  if (trouble.empty()) trouble = other.trouble;
+}
+
+} // namespace ringcast

@@ -1,0 +1,225 @@
+"""ringcast-load notices what a server does wrong, is not fooled by one that stands still, and says so with its exit code."""
+
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+LOAD = os.environ["RINGCAST_LOAD"]
+SERVER = os.environ["RINGCAST_SERVER"]
+HERE = pathlib.Path(__file__).parent
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Run:
+    """One run of the generator with its report, text, and exit code."""
+
+    def __init__(self, url, *options, timeout=60):
+        with tempfile.TemporaryDirectory() as folder:
+            report = pathlib.Path(folder, "report.json")
+            hgrm = pathlib.Path(folder, "latency.hgrm")
+            done = subprocess.run([LOAD, url, "--json", report, "--hgrm", hgrm, *map(str, options)], capture_output=True, text=True, timeout=timeout)
+            self.code, self.out, self.err = done.returncode, done.stdout, done.stderr
+            self.report = json.loads(report.read_text()) if report.exists() else None
+            self.hgrm = hgrm.read_text() if hgrm.exists() else None
+
+    def __str__(self):
+        return f"exit {self.code}\n{self.out}{self.err}"
+
+
+class FaultyServer(unittest.TestCase):
+    def setUp(self):
+        self.server = subprocess.Popen([sys.executable, "-B", HERE / "faulty_server.py"], stdout=subprocess.PIPE, text=True)
+        self.url = f"ws://127.0.0.1:{int(self.server.stdout.readline())}"
+        self.addCleanup(self.server.stdout.close)
+        self.addCleanup(self.server.wait)
+        self.addCleanup(self.server.kill)
+
+    def faulty(self, fault, *more):
+        return Run(f"{self.url}/{fault}", "--connections", 4, "--rate", 1000, "--in-flight", 64, "--duration", 1, "--warmup", 0, *more)
+
+    def assert_only(self, run, *wrong):
+        self.assertEqual(run.code, 1, run)
+        proof = run.report["proof"]
+        for kind in ("lost", "duplicated", "reordered", "corrupted"):
+            if kind in wrong:
+                self.assertGreater(proof[kind], 0, run)
+            else:
+                self.assertEqual(proof[kind], 0, f"{kind}: {run}")
+
+    def test_a_right_server_passes(self):
+        run = self.faulty("echo", "--size", "20-3000")
+        self.assertEqual(run.code, 0, run)
+        proof = run.report["proof"]
+        self.assertGreater(proof["sent"], 900, run)
+        self.assertEqual(proof["sent"], proof["delivered"], run)
+        self.assertEqual(proof["sent"], proof["expected"], run)
+
+    def test_loss_is_noticed(self):
+        run = self.faulty("lose")
+        self.assert_only(run, "lost")
+        self.assertEqual(run.report["proof"]["lost"], 20, run)  # 4 connections, 250 messages each, each 50th.
+
+    def test_repetition_is_noticed(self):
+        self.assert_only(self.faulty("duplicate"), "duplicated")
+
+    def test_disorder_is_noticed(self):
+        # The last message of a connection may be held back for ever, which is a loss as well.
+        run = self.faulty("reorder")
+        self.assertEqual(run.code, 1, run)
+        self.assertGreaterEqual(run.report["proof"]["reordered"], 16, run)
+        self.assertEqual(run.report["proof"]["duplicated"] + run.report["proof"]["corrupted"], 0, run)
+
+    def test_corruption_is_noticed(self):
+        self.assert_only(self.faulty("corrupt"), "corrupted", "lost")  # What came damaged did not come.
+
+    def test_a_tag_alone_is_checked_too(self):
+        self.assert_only(self.faulty("corrupt", "--size", 20), "corrupted", "lost")
+
+    def test_loss_does_not_stop_the_closed_loop(self):
+        run = Run(f"{self.url}/lose", "--connections", 2, "--duration", 4, "--warmup", 0)
+        self.assertEqual(run.code, 1, run)
+        self.assertGreater(run.report["proof"]["sent"], 100, run)
+        self.assertGreater(run.report["proof"]["lost"], 0, run)
+
+    def test_a_stall_shows_in_the_corrected_p99_only(self):
+        run = Run(f"{self.url}/stall", "--connections", 4, "--rate", 200, "--duration", 5, "--warmup", 0)
+        self.assertEqual(run.code, 0, run)
+        self.assertGreater(run.report["latency_us"]["p99"], 700_000, run)
+        self.assertLess(run.report["raw_latency_us"]["p99"], 300_000, run)
+        self.assertIn("from the plan", run.out)
+
+    def test_a_server_that_closes_in_the_middle(self):
+        run = self.faulty("close")
+        self.assertEqual(run.code, 2, run)
+        self.assertIn("1011: no more", run.err)
+        self.assertFalse(run.report["complete"])
+        self.assertGreater(run.report["proof"]["sent"], 0, run)
+
+
+class OurServer(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        port = free_port()
+        cls.server = subprocess.Popen([SERVER, "--listen", f"127.0.0.1:{port}", "--shards", "1", "--log-level", "off"])
+        cls.url = f"ws://127.0.0.1:{port}"
+        for _ in range(200):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    return
+            time.sleep(0.05)
+        raise RuntimeError("the server did not start")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.send_signal(signal.SIGKILL)
+        cls.server.wait()
+
+    def test_a_thousand_connections_echo(self):
+        run = Run(f"{self.url}/echo", "--connections", 1000, "--duration", 1, "--warmup", 0.2, "--server-pid", self.server.pid)
+        self.assertEqual(run.code, 0, run)
+        self.assertEqual(run.report["connections"], 1000, run)
+        self.assertGreater(run.report["server"]["cpu_us_per_delivery"], 0, run)
+        self.assertEqual(run.report["handshake_us"]["count"], 1000, run)
+        self.assertEqual(run.report["loop"], "closed")
+        self.assertIn("closed loop", run.out)
+
+    def test_a_thousand_members_hear_a_broadcast(self):
+        run = Run(f"{self.url}/broadcast/thousand", "--mode", "broadcast", "--connections", 1000, "--rate", 20, "--duration", 1, "--warmup", 0)
+        self.assertEqual(run.code, 0, run)
+        self.assertEqual(run.report["proof"]["delivered"], 1000 * run.report["proof"]["sent"], run)
+
+    def test_a_sender_that_does_not_hear_itself(self):
+        run = Run(f"{self.url}/broadcast/without?self=0", "--mode", "broadcast", "--connections", 10, "--senders", 2, "--no-self",
+                  "--rate", 200, "--duration", 0.5, "--warmup", 0)
+        self.assertEqual(run.code, 0, run)
+        self.assertEqual(run.report["proof"]["delivered"], 9 * run.report["proof"]["sent"], run)
+
+    def test_a_chat(self):
+        run = Run(f"{self.url}/chat/load", "--mode", "chat", "--connections", 8, "--rate", 200, "--duration", 0.5, "--warmup", 0)
+        self.assertEqual(run.code, 0, run)
+        self.assertEqual(run.report["proof"]["delivered"], 8 * run.report["proof"]["sent"], run)
+
+    def test_slow_readers_do_not_spoil_the_proof(self):
+        run = Run(f"{self.url}/broadcast/slow", "--mode", "slow-reader", "--connections", 20, "--size", 1024, "--rate", 500, "--duration", 1, "--warmup", 0)
+        self.assertEqual(run.code, 0, run)
+        self.assertEqual(run.report["proof"]["delivered"], 18 * run.report["proof"]["sent"], run)
+
+    def test_connect_idle_and_storm(self):
+        connect = Run(f"{self.url}/echo", "--mode", "connect", "--connections", 16, "--duration", 0.5, "--warmup", 0.1)
+        self.assertEqual(connect.code, 0, connect)
+        self.assertGreater(connect.report["opened"], 16, connect)
+        idle = Run(f"{self.url}/echo", "--mode", "idle", "--connections", 200, "--duration", 0.3)
+        self.assertEqual((idle.code, idle.report["connections"]), (0, 200), idle)
+        storm = Run(f"{self.url}/echo", "--mode", "reconnect-storm", "--connections", 200, "--duration", 0.3)
+        self.assertEqual(storm.code, 0, storm)
+        self.assertGreaterEqual(storm.report["storm_us"]["count"], 1, storm)
+
+    def test_threads_share_the_connections(self):
+        run = Run(f"{self.url}/echo", "--connections", 7, "--threads", 2, "--rate", 700, "--duration", 0.5, "--warmup", 0)
+        self.assertEqual((run.code, run.report["connections"]), (0, 7), run)
+        self.assertAlmostEqual(run.report["proof"]["sent"], 350, delta=20, msg=run)
+
+    def test_asserts(self):
+        options = ("--connections", 2, "--rate", 100, "--duration", 0.3, "--warmup", 0)
+        good = Run(f"{self.url}/echo", *options, "--assert", "p99<5s", "--assert", "lost==0")
+        self.assertEqual(good.code, 0, good)
+        bad = Run(f"{self.url}/echo", *options, "--assert", "lost==0", "--assert", "max<1ns")
+        self.assertEqual(bad.code, 1, bad)
+        self.assertIn("assertion failed: max<1ns", bad.out)
+        self.assertEqual(len(bad.report["failed_asserts"]), 1, bad)
+
+    def test_the_hgrm_ends_with_every_message(self):
+        run = Run(f"{self.url}/echo", "--connections", 2, "--rate", 200, "--duration", 0.5, "--warmup", 0)
+        rows = re.findall(r"^\s+([\d.]+) ([\d.]+)\s+(\d+)", run.hgrm, re.M)
+        self.assertEqual(int(rows[-1][2]), run.report["proof"]["delivered"], run.hgrm)
+        self.assertEqual(float(rows[-1][1]), 1.0)
+
+    def test_a_search_for_a_rate_ends(self):
+        run = Run(f"{self.url}/echo", "--connections", 2, "--duration", 0.1, "--warmup", 0, "--rate", 500, "--max-rate-under", "p50=20ms")
+        self.assertEqual(run.code, 0, run)
+        self.assertGreater(run.report["max_rate_under"]["rate"], 0, run)
+
+    def test_a_refused_upgrade(self):
+        run = Run(f"{self.url}/nowhere", "--connections", 2)
+        self.assertEqual(run.code, 2, run)
+        self.assertIn("404", run.err)
+        self.assertFalse(run.report["complete"])
+
+
+class BadInput(unittest.TestCase):
+    def test_one_sentence_and_exit_code_2(self):
+        url = "ws://127.0.0.1:1/"
+        for options, word in (((url, "--mode", "dance"), "dance"), ((url, "--rate", "fast"), "fast"), ((url, "--size", "5"), "20 bytes"),
+                              ((url, "--size", "9-"), "9-"), ((url, "--assert", "p77<1ms"), "p77"), ((url, "--assert", "p99<5"), "duration"),
+                              ((url, "--assert", "lost"), "compares nothing"), ((url, "--max-rate-under", "p99"), "p99=5ms"),
+                              ((url, "--compression"), "compress"), ((url, "--tls-insecure"), "TLS"), (("wss://localhost/",), "TLS"),
+                              (("nonsense",), "nonsense"), ((url, "--source-addresses", "mars"), "mars"), ((url, "--server-pid", "999999999"), "999999999"),
+                              ((url, "--mode", "broadcast", "--connections", "2", "--senders", "3"), "senders"), ((url, "--connections", "900000"), "descriptors")):
+            with self.subTest(options=options):
+                done = subprocess.run([LOAD, *options], capture_output=True, text=True, timeout=20)
+                self.assertEqual(done.returncode, 2, done)
+                self.assertIn(word, done.stderr)
+                self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
+
+    def test_nobody_there(self):
+        run = Run(f"ws://127.0.0.1:{free_port()}/")
+        self.assertEqual(run.code, 2, run)
+        self.assertIn("Connection refused", run.err)
+        self.assertFalse(run.report["complete"])
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
