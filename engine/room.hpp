@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -45,6 +44,40 @@ struct broadcast_report {
 struct window_span : log_span {
   std::uint64_t position = 0; // of its first byte
   [[nodiscard]] std::uint64_t position_end() const { return position + bytes(); }
+};
+
+// The spans of the log that somebody may still need, oldest first: contiguous, and without an allocation once it has grown.
+class span_window {
+ public:
+  [[nodiscard]] const window_span* begin() const { return spans_.data() + first_; }
+  [[nodiscard]] const window_span* end() const { return spans_.data() + spans_.size(); }
+  [[nodiscard]] bool empty() const { return first_ == spans_.size(); }
+  [[nodiscard]] std::size_t size() const { return spans_.size() - first_; }
+  [[nodiscard]] const window_span& front() const { return spans_[first_]; }
+  [[nodiscard]] const window_span& back() const { return spans_.back(); }
+  void push_back(const window_span& span) { spans_.push_back(span); }
+  void pop_front() {
+    ++first_;
+    // What was dropped is moved over only when it is at least half, so that a long window costs a constant time a span.
+    if (first_ * 2 < spans_.size()) return;
+    spans_.erase(spans_.begin(), spans_.begin() + static_cast<std::ptrdiff_t>(first_));
+    first_ = 0;
+  }
+  template <class Drop>
+  void erase_if(Drop&& drop) {
+    spans_.erase(std::remove_if(spans_.begin() + static_cast<std::ptrdiff_t>(first_), spans_.end(), drop), spans_.end());
+    if (empty()) clear();
+  }
+  void clear() {
+    constexpr std::size_t kept_max = 1024; // what a slow member made it grow to is given back
+    if (spans_.capacity() > kept_max) spans_ = {};
+    spans_.clear();
+    first_ = 0;
+  }
+
+ private:
+  std::vector<window_span> spans_;
+  std::size_t first_ = 0;
 };
 
 // A run of bytes that one member is to be sent.
@@ -96,7 +129,7 @@ struct room_part {
   std::vector<keeping_up_member> keeping_up;
   std::vector<membership*> laggards; // their lag::index is their place here
 
-  std::deque<window_span> window;
+  span_window window;
   std::uint64_t end = 0;           // position behind the last span
   std::uint64_t flushed = 0;       // what members that keep up have been sent
   std::uint64_t flushed_before = 0; // the same one flush earlier: where a send that failed had begun

@@ -292,7 +292,7 @@ void room_table::trim(room_part& r) {
     return;
   }
   // A stopped member needs a piece in the middle, so the window may have holes.
-  std::erase_if(r.window, [&](const window_span& span) {
+  r.window.erase_if([&](const window_span& span) {
     if (span.position_end() > needed_from) return false;
     for (const membership* seat : r.laggards) {
       const lag& l = *seat->behind;
