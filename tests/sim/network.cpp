@@ -141,6 +141,7 @@ void endpoint::deliver() {
     if (count > 0 && world.chance.chance(world.faults.split_delivery)) count = 1 + world.chance.below(count);
     if (count > 0) {
       outgoing.move_to(to.incoming, count);
+      world.trace("{} bytes arrive from port {} at port {}", count, local_port, remote_port);
       to.waiters.notify(POLLIN);
       if (wants_room && (readiness() & POLLOUT) != 0) {
         wants_room = false;
