@@ -6,6 +6,7 @@
 #include "apps/ringcast-load/report.hpp"
 #include "apps/ringcast-load/traffic.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <fmt/format.h>
@@ -27,8 +28,9 @@ class usage_meter {
   void end() { end_ = look(); }
   [[nodiscard]] std::optional<server_usage> usage() const {
     if (!begin_ || !end_) return {};
-    return server_usage{.user_s = end_->user_s - begin_->user_s,
-                        .system_s = end_->system_s - begin_->system_s,
+    // Each look splits the exact sum by ticks, so a short run may show a hair less than nothing on one side.
+    return server_usage{.user_s = std::max(0.0, end_->user_s - begin_->user_s),
+                        .system_s = std::max(0.0, end_->system_s - begin_->system_s),
                         .memory_bytes = end_->private_bytes,
                         .memory_bytes_before = before_};
   }

@@ -62,8 +62,9 @@ bool traffic::run(double seconds, double rate, bool measured) {
   std::int64_t now = start_ns_;
   while (trouble().empty()) {
     now = elapsed_ns();
-    if (!stopping_ && now >= stop_ns) stopping_ = true;
-    if (rate_ > 0 && !stopping_) publish_due(now);
+    // What was planned before the end is sent even if this thread slept through it: left out, it would be an omission of our own.
+    if (rate_ > 0 && !stopping_) publish_due(std::min(now, stop_ns - 1));
+    if (now >= stop_ns) stopping_ = true;
     flush_dirty();
     if (stopping_ && is_quiet()) break;
     if (arrivals_ != arrivals_before) last_arrival_ns = now;
