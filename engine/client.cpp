@@ -39,6 +39,7 @@ client::~client() { stop(); }
 void client::start() { core_->connect(*host_, events_); }
 client_send client::disconnect(std::uint16_t code, std::string_view reason) { return core_->disconnect(code, reason); }
 client_send client::send(opcode op, std::span<const std::byte> payload) { return core_->send(op, payload); }
+void client::hold_input(bool hold) { core_->hold_input(hold); }
 void client::stop() { core_->stop(); }
 client_state client::state() const { return core_->state(); }
 std::string client::subprotocol() const { return core_->subprotocol(); }

@@ -74,6 +74,7 @@ struct client_events {
   std::function<void(std::uint16_t code, std::string_view reason, bool was_clean)> on_close;
   std::function<void(unsigned attempt, std::chrono::milliseconds delay)> on_reconnecting;
   std::function<void()> on_reconnected;
+  std::function<void()> on_drain;
 };
 
 class client {
@@ -98,6 +99,9 @@ class client {
   void on_reconnecting(std::function<void(unsigned, std::chrono::milliseconds)> call) { events_.on_reconnecting = std::move(call); }
   void on_reconnected(std::function<void()> call) { events_.on_reconnected = std::move(call); }
 
+  // send_*() has said "full", and now half of the queue is free again.
+  void on_drain(std::function<void()> call) { events_.on_drain = std::move(call); }
+
   // Any thread from here on.
 
   // Fixes the events and connects.
@@ -116,6 +120,10 @@ class client {
   // For good: no event begins after it returns, and an open connection is closed with 1001 behind the caller's back. Called on another
   // thread than the callbacks' it waits for the one that is running.
   void stop();
+
+  // Only on the client's own thread: with true nothing more is read from the server until false, so that TCP pushes back. What has arrived
+  // already is still delivered.
+  void hold_input(bool hold);
 
   [[nodiscard]] client_state state() const;
   // What the server chose for the connection that is, or was last, open.

@@ -114,6 +114,7 @@ void client_core::work_on_records() {
     default: take_message(head, bytes);
     }
   }
+  tell_drained();
   taken_.clear();
   if (taken_.capacity() > buffer_bytes_kept) taken_.release();
 }
@@ -158,6 +159,17 @@ void client_core::hand_over_waiting(bool all) {
   waiting_begin_ = 0;
   waiting_.clear();
   if (waiting_.capacity() > buffer_bytes_kept) waiting_.release();
+  tell_drained();
+}
+
+void client_core::tell_drained() {
+  if (!was_full_.load(std::memory_order_relaxed) || queued_bytes_.load(std::memory_order_relaxed) > options_.queue_bytes_max / 2) return;
+  was_full_.store(false, std::memory_order_relaxed);
+  if (events_.on_drain && step_ == step::open) emit_quietly(events_.on_drain);
+}
+
+void client_core::hold_input(bool hold) {
+  if (home_ != nullptr) home_->owner().hold_input(connection_, hold);
 }
 
 void client_core::drop_messages(std::span<const std::byte> records) {

@@ -118,8 +118,11 @@ client_send client_core::send(opcode op, std::span<const std::byte> payload) {
   case client_state::open: break;
   }
   if (payload.size() > options_.queue_bytes_max ||
-      queued_bytes_.load(std::memory_order_relaxed) + payload.size() > options_.queue_bytes_max)
+      queued_bytes_.load(std::memory_order_relaxed) + payload.size() > options_.queue_bytes_max) {
+    was_full_.store(true, std::memory_order_relaxed);
+    list_locked(); // the room may have come before the flag was seen
     return client_send::full;
+  }
   const record_head head{.bytes = static_cast<std::uint32_t>(payload.size()),
                          .kind = op == opcode::text ? record_kind::text : record_kind::binary,
                          .close_code = 0};

@@ -51,6 +51,7 @@ class client_core final : public client_link, public list_link<in_client_host>, 
   // --- the shard's thread ---
   void run();
   void on_timer();
+  void hold_input(bool hold);
   void host_is_gone();
   static client_core& of_timer(timer_node& node);
   client_core* next_ready = nullptr;          // client_host's
@@ -94,6 +95,7 @@ class client_core final : public client_link, public list_link<in_client_host>, 
   bool hand_over(const record_head& head, std::span<const std::byte> payload);
   void hand_over_waiting(bool all);
   void drop_waiting();
+  void tell_drained();
   void drop_messages(std::span<const std::byte> records);
   void forget_queued(std::size_t bytes) { queued_bytes_.fetch_sub(bytes, std::memory_order_relaxed); }
   void begin_connecting();
@@ -129,6 +131,7 @@ class client_core final : public client_link, public list_link<in_client_host>, 
   bool gone_ = false; // its host has ended, or has let it go
   std::atomic<client_state> state_{client_state::closed}; // written under the lock
   std::atomic<std::size_t> queued_bytes_{0};              // of messages, in outgoing_, taken_ and waiting_
+  std::atomic<bool> was_full_{false}; // a send was refused, so its sender may wait for on_drain
   std::atomic<bool> muted_{false};
   std::atomic<bool> in_event_{false};
   std::atomic<std::uint64_t> sent_{0}, received_{0}, dropped_{0}, reconnected_{0};

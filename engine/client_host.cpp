@@ -17,8 +17,6 @@ client_host::client_host(shard& owner, doorbell& bell, std::uint8_t timer_kind) 
 }
 
 client_host::~client_host() {
-  // The shard may be destroyed on another thread than its own; there is then no callback under way.
-  if (of_this_thread == this) of_this_thread = nullptr;
   // A client that is told of the end may have been given something to do meanwhile; it refuses that from now on.
   const auto dismiss = [this] { take_ready([](client_core& core) { core.host_is_gone(); }); };
   dismiss();
@@ -27,8 +25,27 @@ client_host::~client_host() {
     core->host_is_gone();
   }
   dismiss();
+  // The shard may be destroyed on another thread than its own; there is then no callback under way.
+  if (of_this_thread == this) of_this_thread = nullptr;
 }
 
+namespace {
+
+// The callable lives as long as its coroutine, which may be a lambda with captures.
+task<void> run_start(std::function<task<void>()> start) { co_await start(); }
+
+} // namespace
+
+void client_host::spawn(std::function<task<void>()> start) {
+  {
+    const std::lock_guard lock(starts_lock_);
+    starts_.push_back(std::move(start));
+    has_starts_.store(true, std::memory_order_release);
+  }
+  bell_.ring();
+}
+
+client_host* client_host::current() noexcept { return of_this_thread; }
 bool client_host::is_client_thread() noexcept { return of_this_thread != nullptr; }
 bool client_host::is_own_thread() const noexcept { return of_this_thread == this; }
 
@@ -41,6 +58,15 @@ void client_host::notify(client_core& core) noexcept {
 }
 
 void client_host::run_ready() {
+  if (has_starts_.load(std::memory_order_acquire)) {
+    std::vector<std::function<task<void>()>> starts;
+    {
+      const std::lock_guard lock(starts_lock_);
+      starts.swap(starts_);
+      has_starts_.store(false, std::memory_order_relaxed);
+    }
+    for (auto& start : starts) shard_.coroutines().spawn(run_start(std::move(start)));
+  }
   // The usual case costs a load of a line that nobody writes.
   if (ready_.load(std::memory_order_relaxed) != nullptr) take_ready([](client_core& core) { core.run(); });
 }

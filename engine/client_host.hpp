@@ -5,10 +5,15 @@
 #include "engine/doorbell.hpp"
 #include "engine/intrusive_list.hpp"
 #include "engine/masking_keys.hpp"
+#include "engine/task.hpp"
 #include "engine/timer_wheel.hpp"
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
 
 namespace ringcast {
 
@@ -25,6 +30,8 @@ class client_host {
   client_host(const client_host&) = delete;
   client_host& operator=(const client_host&) = delete;
 
+  // The host of the calling thread, or null.
+  [[nodiscard]] static client_host* current() noexcept;
   // True on a thread that has clients: a callback may be running here.
   [[nodiscard]] static bool is_client_thread() noexcept;
   [[nodiscard]] bool is_own_thread() const noexcept;
@@ -37,10 +44,14 @@ class client_host {
   [[nodiscard]] masking_keys& keys() { return keys_; }
   [[nodiscard]] std::uint8_t timer_kind() const { return timer_kind_; }
   // Also the look between doorbell::prepare_sleep() and the wait.
-  [[nodiscard]] bool has_ready() const noexcept { return ready_.load(std::memory_order_acquire) != nullptr; }
+  [[nodiscard]] bool has_ready() const noexcept {
+    return ready_.load(std::memory_order_acquire) != nullptr || has_starts_.load(std::memory_order_acquire);
+  }
   void run_ready();
   void on_timer(timer_node& node);
   void attach(client_core& core);
+  // Any thread: `start` is called on this one, and what it returns is run.
+  void spawn(std::function<task<void>()> start);
   // An endpoint that does nothing, for connections whose client has let go.
   [[nodiscard]] static const websocket_endpoint& nobody();
 
@@ -54,6 +65,9 @@ class client_host {
   masking_keys keys_;
   std::atomic<client_core*> ready_{nullptr}; // a stack that any thread pushes to and this one takes whole
   intrusive_list<client_core, in_client_host> attached_;
+  std::mutex starts_lock_;           // guards starts_
+  std::vector<std::function<task<void>()>> starts_;
+  std::atomic<bool> has_starts_{false};
 };
 
 } // namespace ringcast

@@ -7,6 +7,7 @@
 #include "engine/shard.hpp"
 
 #include <csignal>
+#include <future>
 #include <latch>
 #include <pthread.h>
 #include <stdexcept>
@@ -72,6 +73,32 @@ client_loop& client_loop::shared() {
   // Never destroyed: a client in a static object may outlive everything else.
   static client_loop& loop = *new client_loop;
   return loop;
+}
+
+void client_loop::spawn(std::function<task<void>()> start) { parts_->host->spawn(std::move(start)); }
+
+namespace {
+
+task<void> run_and_tell(std::function<task<void>()> start, std::shared_ptr<std::promise<void>> done) {
+  std::exception_ptr thrown;
+  try {
+    co_await start();
+  } catch (...) {
+    thrown = std::current_exception();
+  }
+  if (thrown)
+    done->set_exception(thrown);
+  else
+    done->set_value();
+}
+
+} // namespace
+
+void client_loop::run(std::function<task<void>()> start) {
+  auto done = std::make_shared<std::promise<void>>();
+  auto ended = done->get_future();
+  spawn([start = std::move(start), done = std::move(done)]() mutable { return run_and_tell(std::move(start), std::move(done)); });
+  ended.get();
 }
 
 client_host& client_loop::host() { return *parts_->host; }

@@ -2,7 +2,10 @@
 // given no loop share one, which lives as long as the process.
 #pragma once
 
+#include "engine/task.hpp"
+
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 namespace ringcast {
@@ -28,6 +31,11 @@ class client_loop {
 
   [[nodiscard]] static client_loop& shared();
   [[nodiscard]] client_host& host();
+
+  // Runs a coroutine on the loop's thread, from any thread: `start` is called there. spawn() returns at once, run() when it has ended, with
+  // the exception that left it, if one did. A coroutine that is still waiting when the loop ends is destroyed.
+  void spawn(std::function<task<void>()> start);
+  void run(std::function<task<void>()> start);
 
  private:
   struct parts;

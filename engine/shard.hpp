@@ -102,6 +102,7 @@ class shard final : public shard_courier {
   connection_handle connect(client_link& link, const socket_address& to, std::uint64_t timeout_ms, std::uint64_t deadline_ms);
   // The link will not be told anything any more; an open WebSocket is closed with this code, an attempt is given up.
   void let_go(connection_handle handle, std::uint16_t code, std::string_view reason);
+  void hold_input(connection_handle handle, bool hold);
   [[nodiscard]] client_host& clients();
   [[nodiscard]] timer_wheel& timers() { return timers_; }
   [[nodiscard]] std::uint64_t turn_ms() const { return now_ms_; }

@@ -203,6 +203,16 @@ void shard::let_go(connection_handle handle, std::uint16_t code, std::string_vie
   close_websocket(*c, code, reason);
 }
 
+void shard::hold_input(connection_handle handle, bool hold) {
+  connection* c = find(handle);
+  if (c == nullptr || c->phase != connection_phase::websocket || c->held == hold) return;
+  c->held = hold;
+  if (hold)
+    pause_receive(*c);
+  else
+    resume_receive(*c);
+}
+
 const server_limits& shard::client_limits(const connection& c) const {
   const client_link* link = client_seats_[c.slot].link;
   return link != nullptr ? link->plan->limits : options_.limits;

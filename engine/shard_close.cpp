@@ -62,6 +62,8 @@ void shard::end(connection& c, std::uint16_t code, std::string_view reason) {
       ring_->arm_cancel({operation::cancel}, {operation::connect, c.generation, c.slot});
     else
       shut_down(c.socket);
+    // A multishot poll goes on after the shutdown that it reports.
+    if (c.receiving == receive_mode::polled) ring_->arm_cancel({operation::cancel}, {operation::poll_receive, c.generation, c.slot});
   }
   release_if_done(c);
 }

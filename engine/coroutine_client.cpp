@@ -1,0 +1,140 @@
+#include "engine/coroutine_client.hpp"
+
+#include "engine/assert.hpp"
+#include "engine/client_host.hpp"
+#include "engine/shard.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace ringcast {
+
+namespace {
+
+client_host& host_here() {
+  shard* here = shard::current();
+  RINGCAST_ASSERT(here != nullptr); // not on a thread of a client_loop or a server's shard
+  return here->clients();
+}
+
+// A wait for an event that wakes everybody who waits for it.
+class [[nodiscard]] event_awaiter : waiter {
+ public:
+  event_awaiter(waiter_queue& queue, wait_limits limits) noexcept : queue_(queue), limits_(std::move(limits)) {}
+  bool await_ready() noexcept { return is_over(limits_, at_stop::ends); }
+  void await_suspend(std::coroutine_handle<> handle) noexcept {
+    queue_.append(*this);
+    wait(handle, limits_, at_stop::ends);
+  }
+  wait_result await_resume() noexcept { return finish(); }
+
+ private:
+  waiter_queue& queue_;
+  wait_limits limits_;
+};
+
+} // namespace
+
+coroutine_client::coroutine_client(std::string_view url, client_options options) : client_(url, std::move(options), host_here()) {
+  client_.on_open([this] { wake_all(connecting_); });
+  client_.on_message([this](const message_view& message) { keep(message); });
+  client_.on_error([this](const client_error& error) { end_.http_status = error.http_status; });
+  client_.on_drain([this] { wake_all(sending_); });
+  client_.on_close([this](std::uint16_t code, std::string_view reason, bool) {
+    closed_ = true;
+    end_.why = client_end::kind::closed;
+    end_.code = code;
+    end_.reason = reason;
+    for (waiter_queue* queue : {&connecting_, &receiving_, &sending_, &closing_}) wake_all(*queue);
+  });
+}
+
+coroutine_client::~coroutine_client() { client_.stop(); }
+
+void coroutine_client::wake_all(waiter_queue& queue) {
+  while (!queue.empty()) queue.front().complete(wait_result::done);
+}
+
+client_end coroutine_client::end_of(wait_result how) const {
+  if (how == wait_result::timed_out) return {.why = client_end::kind::timed_out};
+  if (how == wait_result::stopped) return {.why = client_end::kind::stopped};
+  return end_;
+}
+
+task<std::expected<void, client_end>> coroutine_client::connect(wait_limits limits) {
+  if (closed_) end_ = {};
+  closed_ = false;
+  client_.connect();
+  while (client_.state() != client_state::open && !closed_) {
+    const wait_result how = co_await event_awaiter(connecting_, limits);
+    if (how == wait_result::done) continue;
+    (void)client_.disconnect();
+    co_return std::unexpected(end_of(how));
+  }
+  if (closed_) co_return std::unexpected(end_of(wait_result::done));
+  co_return std::expected<void, client_end>{};
+}
+
+void coroutine_client::keep(const message_view& message) {
+  const record_head head{.bytes = static_cast<std::uint32_t>(message.payload.size()), .op = message.op};
+  arrived_.append(std::as_bytes(std::span{&head, 1}));
+  arrived_.append(message.payload);
+  if (arrived_.size() > high_watermark_bytes && !holding_) {
+    holding_ = true;
+    client_.hold_input(true);
+  }
+  if (!receiving_.empty()) receiving_.front().complete(wait_result::done);
+}
+
+message_view coroutine_client::take() {
+  if (read_ == reading_.size()) {
+    reading_.clear();
+    std::swap(reading_, arrived_);
+    read_ = 0;
+    if (std::exchange(holding_, false)) client_.hold_input(false);
+  }
+  record_head head;
+  std::memcpy(&head, reading_.data() + read_, sizeof head);
+  const std::span<std::byte> payload = reading_.bytes().subspan(read_ + sizeof head, head.bytes);
+  read_ += sizeof head + head.bytes;
+  return {.op = head.op, .payload = payload};
+}
+
+std::expected<message_view, client_end> coroutine_client::received(wait_result how) {
+  if (has_message()) return take();
+  return std::unexpected(end_of(how));
+}
+
+coroutine_client::receive_awaiter coroutine_client::receive(wait_limits limits) { return {*this, std::move(limits)}; }
+
+task<std::expected<client_part, client_end>> coroutine_client::receive_into(std::span<std::byte> into, wait_limits limits) {
+  if (rest_.empty()) {
+    const auto message = co_await receive(std::move(limits));
+    if (!message) co_return std::unexpected(message.error());
+    rest_ = message->payload;
+    rest_op_ = message->op;
+  }
+  const std::size_t bytes = std::min(into.size(), rest_.size());
+  if (bytes > 0) std::memcpy(into.data(), rest_.data(), bytes);
+  rest_ = rest_.subspan(bytes);
+  co_return client_part{.op = rest_op_, .bytes = bytes, .end_of_message = rest_.empty()};
+}
+
+coroutine_client::send_awaiter coroutine_client::send(opcode op, std::span<const std::byte> payload, wait_limits limits) {
+  return {*this, op, payload, std::move(limits)};
+}
+coroutine_client::send_awaiter coroutine_client::send_text(std::string_view text, wait_limits limits) {
+  return send(opcode::text, std::as_bytes(std::span{text}), std::move(limits));
+}
+coroutine_client::send_awaiter coroutine_client::send_binary(std::span<const std::byte> bytes, wait_limits limits) {
+  return send(opcode::binary, bytes, std::move(limits));
+}
+
+task<void> coroutine_client::close(std::uint16_t code, std::string_view reason) {
+  if (client_.disconnect(code, reason) != client_send::queued) co_return;
+  while (!closed_)
+    if (co_await event_awaiter(closing_, {}) != wait_result::done) co_return;
+}
+
+} // namespace ringcast

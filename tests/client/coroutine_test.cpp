@@ -1,0 +1,160 @@
+// The coroutine face, on a loop of its own.
+#include "allocation_count.hpp"
+#include "raw_server.hpp"
+
+#include "engine/coroutine_client.hpp"
+#include "engine/server.hpp"
+#include "engine/sleep.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <cstring>
+#include <fmt/format.h>
+
+using namespace ringcast;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct with_echo {
+  with_echo() : own({.listen = {"127.0.0.1:0"}, .shards = 1}) {
+    own.routes().add("/echo", websocket_endpoint{.on_message = [](websocket_ref ws, const message_view& m) { ws.send(m); }});
+    const auto started = own.start();
+    BOOST_REQUIRE(started);
+    url = fmt::format("ws://{}/echo", own.addresses().front());
+  }
+  server own;
+  std::string url;
+  client_loop loop;
+};
+
+} // namespace
+
+BOOST_FIXTURE_TEST_SUITE(coroutine, with_echo)
+
+BOOST_AUTO_TEST_CASE(connects_sends_receives_and_closes) {
+  loop.run([&]() -> task<void> {
+    coroutine_client c{url};
+    BOOST_TEST((co_await c.connect()).has_value());
+    for (int i = 0; i < 100; ++i) {
+      BOOST_TEST((co_await c.send_text(fmt::format("message {}", i)) == client_send::queued));
+      const auto answer = co_await c.receive();
+      BOOST_REQUIRE(answer.has_value());
+      BOOST_TEST(answer->text() == fmt::format("message {}", i));
+    }
+    co_await c.close(1000, "bye");
+    BOOST_TEST((c.state() == client_state::closed));
+    const auto end = co_await c.receive();
+    BOOST_REQUIRE(!end.has_value());
+    BOOST_TEST(end.error().code == 1000);
+  });
+}
+
+BOOST_AUTO_TEST_CASE(a_message_larger_than_the_memory_comes_in_parts) {
+  loop.run([&]() -> task<void> {
+    coroutine_client c{url};
+    (void)co_await c.connect();
+    (void)co_await c.send_text("0123456789");
+    std::byte memory[4];
+    std::string text;
+    for (bool more = true; more;) {
+      const auto part = co_await c.receive_into(memory);
+      BOOST_REQUIRE(part.has_value());
+      text.append(reinterpret_cast<const char*>(memory), part->bytes);
+      more = !part->end_of_message;
+    }
+    BOOST_TEST(text == "0123456789");
+  });
+}
+
+BOOST_AUTO_TEST_CASE(a_deadline_ends_one_receive_and_not_the_connection) {
+  loop.run([&]() -> task<void> {
+    coroutine_client c{url};
+    (void)co_await c.connect();
+    const auto nothing = co_await c.receive({.deadline = 20ms});
+    BOOST_REQUIRE(!nothing.has_value());
+    BOOST_TEST((nothing.error().why == client_end::kind::timed_out));
+    (void)co_await c.send_text("still here");
+    const auto message = co_await c.receive();
+    BOOST_REQUIRE(message.has_value());
+    BOOST_TEST(message->text() == "still here");
+  });
+}
+
+BOOST_AUTO_TEST_CASE(a_deadline_and_a_stop_token_give_up_connecting) {
+  raw_server silent{[](raw_connection& peer, int) { peer.wait_for_end(); }};
+  loop.run([&]() -> task<void> {
+    coroutine_client c{silent.url()};
+    const auto late = co_await c.connect({.deadline = 20ms});
+    BOOST_REQUIRE(!late.has_value());
+    BOOST_TEST((late.error().why == client_end::kind::timed_out));
+    std::stop_source stop;
+    stop.request_stop();
+    coroutine_client other{silent.url()};
+    const auto stopped = co_await other.connect({.stop = stop.get_token()});
+    BOOST_REQUIRE(!stopped.has_value());
+    BOOST_TEST((stopped.error().why == client_end::kind::stopped));
+  });
+}
+
+BOOST_AUTO_TEST_CASE(a_refusal_says_its_status) {
+  raw_server unwilling{[](raw_connection& peer, int) {
+    (void)peer.read_head();
+    peer.write("HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n");
+  }};
+  loop.run([&]() -> task<void> {
+    coroutine_client c{unwilling.url()};
+    const auto refused = co_await c.connect();
+    BOOST_REQUIRE(!refused.has_value());
+    BOOST_TEST(refused.error().http_status == 403);
+  });
+}
+
+BOOST_AUTO_TEST_CASE(sending_waits_for_room_and_reading_holds_the_server) {
+  loop.run([&]() -> task<void> {
+    coroutine_client c{url, {.queue_bytes_max = 64 * 1024}};
+    (void)co_await c.connect();
+    const std::string text(10'000, 'x');
+    // 2 MB into a queue of 64 KiB, and nobody receives meanwhile: what comes back waits in TCP.
+    for (int i = 0; i < 200; ++i) BOOST_REQUIRE((co_await c.send_text(text, {.deadline = 5s}) != client_send::closed));
+    std::size_t received = 0;
+    while (received < c.counts().sent) {
+      const auto message = co_await c.receive({.deadline = 5s});
+      BOOST_REQUIRE(message.has_value());
+      BOOST_REQUIRE(message->payload.size() == text.size());
+      ++received;
+    }
+    BOOST_TEST(received > 0u);
+  });
+}
+
+BOOST_AUTO_TEST_CASE(nothing_is_allocated_for_a_message_once_warm) {
+  std::size_t allocated = 1;
+  loop.run([&]() -> task<void> {
+    coroutine_client c{url};
+    (void)co_await c.connect();
+    for (int i = 0; i < 4000; ++i) {
+      if (i == 2000) allocated = allocation_count();
+      (void)co_await c.send_text("hello, this is a message of forty bytes.");
+      (void)co_await c.receive();
+    }
+    allocated = allocation_count() - allocated;
+  });
+  BOOST_TEST(allocated == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_loop_that_ends_ends_its_coroutines) {
+  bool ended = false;
+  {
+    client_loop other;
+    other.spawn([&]() -> task<void> {
+      coroutine_client c{url};
+      (void)co_await c.connect();
+      (void)co_await c.receive();
+      ended = true;
+    });
+    std::this_thread::sleep_for(50ms);
+  }
+  BOOST_TEST(ended);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
