@@ -121,8 +121,7 @@ class client {
   // thread than the callbacks' it waits for the one that is running.
   void stop();
 
-  // Only on the client's own thread: with true nothing more is read from the server until false, so that TCP pushes back. What has arrived
-  // already is still delivered.
+  // Only on the client's own thread: with true nothing more is read from the server until false, so that TCP pushes back.
   void hold_input(bool hold);
 
   [[nodiscard]] client_state state() const;

@@ -81,7 +81,6 @@ struct connection {
   bool head_only : 1 = false;       // HEAD
   bool leaving : 1 = false;         // on_leave is being called
   bool handler_told : 1 = false;    // on_open was called, so on_close must be
-  bool held : 1 = false;            // a client's user wants no more input for now
   bool is_client : 1 = false;       // this end is the client: it masks what it sends (RFC 6455 5.1)
   bool input_held : 1 = false;      // the endpoint takes no messages now; see shard::hold_input()
   std::uint8_t listener = 0;

@@ -216,7 +216,7 @@ class shard final : public shard_courier {
   [[nodiscard]] const server_limits& client_limits(const connection& c) const;
   [[nodiscard]] const server_limits& limits_of(const connection& c) const { return c.is_client ? client_limits(c) : options_.limits; }
   [[nodiscard]] std::uint32_t ping_interval_of(const connection& c) const {
-    return c.endpoint != nullptr ? c.endpoint->ping_interval_ms.value_or(options_.limits.ping_interval_ms) : limits_of(c).ping_interval_ms;
+    return c.endpoint != nullptr ? c.endpoint->ping_interval_ms.value_or(limits_of(c).ping_interval_ms) : limits_of(c).ping_interval_ms;
   }
 
   // shard_close.cpp: the steps of an end, and timers

@@ -205,12 +205,11 @@ void shard::let_go(connection_handle handle, std::uint16_t code, std::string_vie
 
 void shard::hold_input(connection_handle handle, bool hold) {
   connection* c = find(handle);
-  if (c == nullptr || c->phase != connection_phase::websocket || c->held == hold) return;
-  c->held = hold;
+  if (c == nullptr || c->phase != connection_phase::websocket) return;
   if (hold)
-    pause_receive(*c);
+    hold_input(*c);
   else
-    resume_receive(*c);
+    release_input(*c);
 }
 
 const server_limits& shard::client_limits(const connection& c) const {

@@ -221,7 +221,6 @@ void shard::receive_hot(connection& c) {
   if (hot_.bytes == nullptr) hot_ = blocks_.take(large_receive_bytes);
   for (int round = 0; round < hot_rounds_max; ++round) {
     if (c.phase == connection_phase::ending || c.peer_closed) return;
-    if (c.held) return;
     if (c.input_held) return; // release_input() comes back
     if (!c.is_client && outbox_.waiting_bytes(c) > high_watermark_bytes) return; // resume_receive() comes back
     // The rest of a frame whose beginning waits goes straight behind it.
