@@ -77,6 +77,7 @@ struct connection {
   bool keep_alive : 1 = true;
   bool pong_awaited : 1 = false;
   bool peer_closed : 1 = false;     // end of stream was received
+  bool end_announced : 1 = false;   // a poll has told of it; it may stand behind bytes that are not yet read
   bool continue_sent : 1 = false;   // 100 Continue
   bool head_only : 1 = false;       // HEAD
   bool leaving : 1 = false;         // on_leave is being called

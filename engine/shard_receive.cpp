@@ -208,6 +208,7 @@ void shard::on_poll(op_tag tag, const completion& done) {
     if (!done.more) release_if_done(*c);
     return;
   }
+  if (done.result < 0 || (done.result & (POLLRDHUP | POLLHUP | POLLERR)) != 0) c->end_announced = true;
   receive_hot(*c);
   if (!done.more && c->phase != connection_phase::ending && !c->peer_closed) {
     ++c->operations;
@@ -233,8 +234,8 @@ void shard::receive_hot(connection& c) {
     if (count < 0) return end(c, 1006, "the connection was reset");
     consume(c, target.first(static_cast<std::size_t>(count)));
     // A short count means that the socket is empty; what comes later makes a new completion. But a target that only had room for the
-    // rest of one frame says nothing about what is behind it.
-    if (!into_partial && static_cast<std::size_t>(count) < target.size()) return;
+    // rest of one frame says nothing about what is behind it, and an end that was told together with the bytes is not told again.
+    if (!into_partial && static_cast<std::size_t>(count) < target.size() && !c.end_announced) return;
   }
   if (c.phase != connection_phase::ending) poll_again_.push_back(handle_of(c));
 }
