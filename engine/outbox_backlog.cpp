@@ -51,6 +51,8 @@ void outbox::on_member_send_failed(op_tag tag, std::int32_t result) {
     return;
   }
   ++counters_.sends_short;
+  // Nothing of this connection was handled since the flush: it sits where it sat, and has written nothing.
+  RINGCAST_ASSERT(c.memberships != nullptr && c.gather == none);
   membership& seat = *c.memberships;
   start_backlog(c);
   fall_behind_at(c, seat, seat.where->flushed_before + static_cast<std::uint32_t>(std::max(result, 0)));
@@ -75,6 +77,7 @@ void outbox::on_inline_send_failed(op_tag tag, std::int32_t result) {
     return;
   }
   ++counters_.sends_short;
+  RINGCAST_ASSERT(c->gather == none);
   backlog& b = start_backlog(*c);
   // Walks over what was to be sent, in the order of flush_record.
   std::uint64_t sent = static_cast<std::uint32_t>(std::max(result, 0));

@@ -102,25 +102,27 @@ void shard::open(int socket, std::uint32_t listener) {
   arm_timer(c, options_.limits.handshake_timeout_ms);
 }
 
+// Armed at the end of the turn, behind its sends: what is there already is received while it is submitted, and would complete before the
+// sends that fail in the same submission.
 void shard::arm_receive(connection& c) {
-  if (!buffers_.has_buffers()) {
-    c.receiving = receive_mode::parked;
-    ++counters_.receives_parked;
-    parked_.push_back(handle_of(c));
-    return;
-  }
-  c.receiving = receive_mode::multishot;
-  ++c.operations;
-  ring_->arm_receive({operation::receive, c.generation, c.slot}, c.socket, buffer_ring::group);
+  c.receiving = receive_mode::parked;
+  parked_.push_back(handle_of(c));
 }
 
 void shard::rearm_parked() {
-  if (parked_.empty() || !buffers_.has_buffers()) return;
+  if (parked_.empty()) return;
+  if (!buffers_.has_buffers()) {
+    counters_.receives_parked += parked_.size();
+    return;
+  }
   parked_before_.clear();
   parked_before_.swap(parked_);
   for (const connection_handle handle : parked_before_) {
     connection* c = find(handle);
-    if (c != nullptr && c->receiving == receive_mode::parked && c->phase != connection_phase::ending) arm_receive(*c);
+    if (c == nullptr || c->receiving != receive_mode::parked || c->phase == connection_phase::ending) continue;
+    c->receiving = receive_mode::multishot;
+    ++c->operations;
+    ring_->arm_receive({operation::receive, c->generation, c->slot}, c->socket, buffer_ring::group);
   }
 }
 
