@@ -82,6 +82,9 @@ class ring {
   // meanwhile are left for the next pass.
   template <class OnCompletion> std::uint32_t for_each_completion(OnCompletion&& on_completion);
 
+  // More completions have happened than the ring has places: the next submit_and_wait() brings them, in order.
+  bool has_overflow() const { return (__atomic_load_n(ring_.sq.kflags, __ATOMIC_ACQUIRE) & IORING_SQ_CQ_OVERFLOW) != 0; }
+
   // Registers `entries` (a power of two) provided buffers; the returned ring of descriptors lives as long as this
   // object.
   io_uring_buf_ring* register_buffer_group(std::uint16_t group, std::uint32_t entries, bool incremental);

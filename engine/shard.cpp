@@ -92,7 +92,12 @@ bool shard::turn() {
 
   // What did not fit into a lane holds back everything that would make more of it; see mesh_port.
   port_.flush();
-  const std::uint32_t completions = ring_->for_each_completion([this](const completion& done) { dispatch(done); });
+  std::uint32_t completions = ring_->for_each_completion([this](const completion& done) { dispatch(done); });
+  // The failures of one large flush may be more than the ring has places for; all of them belong to this turn.
+  while (ring_->has_overflow()) {
+    ring_->submit_and_wait({.timeout_ns = 0});
+    completions += ring_->for_each_completion([this](const completion& done) { dispatch(done); });
+  }
   completions_expected_ = std::max(completions, completions_expected_ - completions_expected_ / 8 - (completions_expected_ > 0));
   // The failures of the last flush stand before all other completions, so they are known now.
   outbox_.settle();
