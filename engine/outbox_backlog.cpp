@@ -158,6 +158,9 @@ void outbox::pump(connection& c) {
     if (!full && l.cursor < to) l.cursor = to;
   }
   if (count == 0) {
+    // A stopped member may hear nothing of what was left before its stop; it is there now, and goes on behind the gap.
+    for (membership* seat = c.memberships; seat != nullptr; seat = seat->next)
+      if (seat->behind->stop != lag::no_stop) return pump(c);
     dissolve(c);
     return;
   }
