@@ -225,7 +225,11 @@ void shard::receive_hot(connection& c) {
   for (int round = 0; round < hot_rounds_max; ++round) {
     if (c.phase == connection_phase::ending || c.peer_closed) return;
     if (c.input_held) return; // release_input() comes back
-    if (!c.is_client && outbox_.waiting_bytes(c) > high_watermark_bytes) return; // resume_receive() comes back
+    if (!c.is_client && outbox_.waiting_bytes(c) > high_watermark_bytes) {
+      // From a backlog resume_receive() comes back; what was only gathered in this turn may be sent whole, and then nothing would.
+      if (c.behind == nullptr) poll_again_.push_back(handle_of(c));
+      return;
+    }
     // The rest of a frame whose beginning waits goes straight behind it.
     const bool into_partial = c.partial != nullptr && c.partial->wanted > c.partial->size;
     const std::span<std::byte> target =

@@ -61,8 +61,9 @@ shard::consumed shard::consume_frames(connection& c, std::span<std::byte> bytes)
   }
   // A peer that does not take its answers is not read any further.
   // A client's output is no answer to its input: if both ends stopped reading because they have output, neither would ever go on.
-  if (!c.is_client && outbox_.waiting_bytes(c) > high_watermark_bytes) {
-    if (c.behind != nullptr) c.behind->above_watermark = true;
+  // What was only gathered in this turn may be sent whole at its end, and then nothing would resume the receive.
+  if (!c.is_client && c.behind != nullptr && outbox_.waiting_bytes(c) > high_watermark_bytes) {
+    c.behind->above_watermark = true;
     pause_receive(c);
   }
   return done;
