@@ -55,9 +55,11 @@ inline constexpr std::size_t member_name_bytes_max = 64;
 inline constexpr std::size_t records_per_turn_max = 4096;
 // Bytes of one lane of the mesh. 256 KiB hold some hundreds of published messages; what does not fit waits with its sender.
 inline constexpr std::uint32_t mesh_lane_bytes = 1u << 20;
+// What may wait for room in the lanes: some turns' worth of full receive buffers. Above it a shard takes no input.
+inline constexpr std::size_t mesh_overflow_bytes_max = 8u << 20;
 inline constexpr std::uint32_t inbox_bytes = 4u << 20;
 
-// Loop turns that had this many completions may wait a little for as many again, see shard::plan_wait().
-inline constexpr std::uint32_t busy_turn_completions = 8;
+// After a loop turn that served this many members of rooms the shard may wait a little for more, see shard::plan_wait().
+inline constexpr std::uint32_t busy_turn_members = 8;
 
 } // namespace ringcast

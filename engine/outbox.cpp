@@ -86,7 +86,7 @@ std::uint64_t outbox::waiting_bytes(const connection& c) const {
 }
 
 void outbox::flush() {
-  const std::uint64_t sends_before = counters_.sends;
+  members_served_ = 0;
   std::vector<room_part*>& dirty = shard_.rooms().dirty();
   for (room_part* r : dirty) {
     r->flushed_before = r->flushed;
@@ -100,7 +100,6 @@ void outbox::flush() {
   for (room_part* r : dirty) flush_room(*r);
   for (std::uint32_t i = 0; i < now_->records.size(); ++i) flush_record(i);
   shard_.rooms().flushed();
-  sends_of_last_flush_ = static_cast<std::uint32_t>(counters_.sends - sends_before);
   std::swap(now_, before_);
 }
 
@@ -131,6 +130,7 @@ void outbox::collect_deaf_authors(room_part& r) {
 
 void outbox::flush_room(room_part& r) {
   if (r.keeping_up.empty()) return;
+  members_served_ += static_cast<std::uint32_t>(r.keeping_up.size());
   scratch_.clear();
   for_each_piece(r, r.flushed_before, r.flushed, 0, [&](const log_piece& piece) { scratch_.push_back({piece.bytes(), piece.size()}); });
   if (scratch_.empty()) return;

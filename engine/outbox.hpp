@@ -74,7 +74,7 @@ class outbox {
   void flush();
   // All failures of the last flush have been reported.
   void settle();
-  [[nodiscard]] std::uint32_t sends_of_last_flush() const { return sends_of_last_flush_; }
+  [[nodiscard]] std::uint32_t members_served_by_last_flush() const { return members_served_; }
   [[nodiscard]] bool has_output() const { return !now_->records.empty(); }
 
   // Completions.
@@ -135,7 +135,7 @@ class outbox {
   turn* now_ = &first_;     // being collected
   turn* before_ = &second_; // flushed; its failures may still be reported
   std::vector<iovec> scratch_;
-  std::uint32_t sends_of_last_flush_ = 0;
+  std::uint32_t members_served_ = 0;
   outbox_counters counters_;
 };
 

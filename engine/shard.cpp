@@ -90,24 +90,20 @@ bool shard::turn() {
   const std::uint64_t began_ns = now_ns();
   now_ms_ = began_ns / 1'000'000;
 
-  // What did not fit into a lane holds back everything that would make more of it; see mesh_port.
-  port_.flush();
-  std::uint32_t completions = ring_->for_each_completion([this](const completion& done) { dispatch(done); });
+  drain_overflow();
+  ring_->for_each_completion([this](const completion& done) { dispatch(done); });
   // The failures of one large flush may be more than the ring has places for; all of them belong to this turn.
   while (ring_->has_overflow()) {
     ring_->submit_and_wait({.timeout_ns = 0});
-    completions += ring_->for_each_completion([this](const completion& done) { dispatch(done); });
+    ring_->for_each_completion([this](const completion& done) { dispatch(done); });
   }
-  completions_expected_ = std::max(completions, completions_expected_ - completions_expected_ / 8 - (completions_expected_ > 0));
   // The failures of the last flush stand before all other completions, so they are known now.
   outbox_.settle();
   rooms_.settle();
   home_.reclaim();
   shut_down_finished();
 
-  mesh_.drain(
-      index_, [this](std::uint32_t from, std::uint32_t kind, std::span<const std::byte> bytes) { on_message(from, kind, bytes); },
-      records_per_turn_max);
+  drain_mesh();
   inbox_.drain([this](std::uint32_t kind, std::span<const std::byte> bytes) { on_message(index_, kind, bytes); }, records_per_turn_max);
   if (clients_ != nullptr) clients_->run_ready();
   receive_again();
@@ -126,6 +122,22 @@ bool shard::turn() {
   if (!stopping_ || connections_.used() > 0 || (scheduler_.task_count() > 0 && !stop_now_)) return true;
   ring_->submit(); // the last descriptors are closed
   return false;
+}
+
+void shard::drain_mesh() {
+  mesh_.drain(
+      index_, [this](std::uint32_t from, std::uint32_t kind, std::span<const std::byte> bytes) { on_message(from, kind, bytes); },
+      records_per_turn_max);
+}
+
+// What did not fit into the lanes to other shards waits in our port, and above the bound nothing is taken in that would make more of it.
+// Their records are taken meanwhile, so two shards that wait for each other both go on. A shard that has stopped takes nothing any more.
+void shard::drain_overflow() {
+  port_.flush();
+  while (port_.overflow_bytes() > mesh_overflow_bytes_max && !stopping_) {
+    drain_mesh();
+    port_.flush();
+  }
 }
 
 void shard::dispatch(const completion& done) {
@@ -167,11 +179,14 @@ wait_plan shard::plan_wait() {
   if (next != timer_wheel::never) plan.timeout_ns = next > now_ms_ ? (next - now_ms_) * 1'000'000 : 1;
   // What the last flush left to settle is settled within a millisecond even if nothing happens.
   if (rooms_.has_unsettled()) plan.timeout_ns = std::min<std::uint64_t>(plan.timeout_ns, 1'000'000);
-  if (options_.coalesce_wait_us != 0 && completions_expected_ >= busy_turn_completions) {
-    // Under load a short wait makes the next turn's sends fewer and larger. It ends as soon as about as much has arrived as in a turn
-    // before, and it never takes longer than the last turn's work did, so it can at most double the time that a message spends here.
-    plan.min_wait_us = std::min(options_.coalesce_wait_us, static_cast<std::uint32_t>(work_ns_ / 1000));
-    plan.batch = completions_expected_;
+  const std::uint32_t served = outbox_.members_served_by_last_flush();
+  if (options_.coalesce_wait_us != 0 && served >= busy_turn_members) {
+    // Rooms are busy: what else is published within a short wait goes out in the same sends. The wait ends when as many have said something
+    // as were served, and it is bounded by a multiple of the last turn's work, so it stays small where turns are. Answers to single
+    // connections gain nothing by waiting, and do not wait.
+    constexpr std::uint64_t work_multiple = 4;
+    plan.min_wait_us = static_cast<std::uint32_t>(std::min<std::uint64_t>(options_.coalesce_wait_us, work_multiple * work_ns_ / 1000));
+    plan.batch = served;
   }
   return plan;
 }

@@ -147,6 +147,8 @@ class shard final : public shard_courier {
   [[nodiscard]] wait_plan plan_wait();
   [[nodiscard]] bool has_work() const;
   void on_doorbell();
+  void drain_mesh();
+  void drain_overflow();
 
   // shard_receive.cpp: accepting and receiving
   void arm_accept(std::uint32_t listener);
@@ -279,7 +281,6 @@ class shard final : public shard_courier {
 
   std::uint64_t now_ms_ = 0;
   std::uint64_t work_ns_ = 0;               // of the last turn, without its wait
-  std::uint32_t completions_expected_ = 0;  // the most of recent turns, fading
   std::uint64_t doorbell_value_ = 0;
   bool doorbell_armed_ = false;
   bool stopping_ = false;
