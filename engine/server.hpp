@@ -30,9 +30,8 @@ struct server_options {
   std::uint32_t shards = 0;                             // 0: one for each core that this process may use
   server_limits limits;
   slow_consumer policy = slow_consumer::close;
-  // After a turn that served members of rooms a shard may wait this long, and at most four times as long as that turn worked, for more to be
-  // published, so that each send carries more; 0: never.
-  std::uint32_t coalesce_wait_us = 200;
+  // After a turn that served members of rooms a shard may wait this long for more to be published, so that each send carries more; 0: never.
+  std::uint32_t coalesce_wait_us = 100;
   std::uint32_t backlog = 4096; // of each listening socket; the kernel caps it at net.core.somaxconn
 };
 

@@ -87,8 +87,7 @@ bool shard::turn() {
   ring_->submit_and_wait(plan_wait());
   mesh_.bell(index_).awake();
   ++counters_.turns;
-  const std::uint64_t began_ns = now_ns();
-  now_ms_ = began_ns / 1'000'000;
+  now_ms_ = ringcast::now_ms();
 
   drain_overflow();
   ring_->for_each_completion([this](const completion& done) { dispatch(done); });
@@ -118,7 +117,6 @@ bool shard::turn() {
   buffers_.recycle();
   rearm_parked();
   port_.flush();
-  work_ns_ = now_ns() - began_ns;
   if (!stopping_ || connections_.used() > 0 || (scheduler_.task_count() > 0 && !stop_now_)) return true;
   ring_->submit(); // the last descriptors are closed
   return false;
@@ -182,10 +180,8 @@ wait_plan shard::plan_wait() {
   const std::uint32_t served = outbox_.members_served_by_last_flush();
   if (options_.coalesce_wait_us != 0 && served >= busy_turn_members) {
     // Rooms are busy: what else is published within a short wait goes out in the same sends. The wait ends when as many have said something
-    // as were served, and it is bounded by a multiple of the last turn's work, so it stays small where turns are. Answers to single
-    // connections gain nothing by waiting, and do not wait.
-    constexpr std::uint64_t work_multiple = 4;
-    plan.min_wait_us = static_cast<std::uint32_t>(std::min<std::uint64_t>(options_.coalesce_wait_us, work_multiple * work_ns_ / 1000));
+    // as were served. Answers to single connections gain nothing by waiting, and do not wait.
+    plan.min_wait_us = options_.coalesce_wait_us;
     plan.batch = served;
   }
   return plan;

@@ -280,7 +280,6 @@ class shard final : public shard_courier {
   int reserve_descriptor_ = -1; // given up for a moment to refuse a connection when there are no descriptors left
 
   std::uint64_t now_ms_ = 0;
-  std::uint64_t work_ns_ = 0;               // of the last turn, without its wait
   std::uint64_t doorbell_value_ = 0;
   bool doorbell_armed_ = false;
   bool stopping_ = false;
