@@ -31,7 +31,7 @@ struct server_limits {
 inline constexpr std::uint32_t linger_ms = 2'000;
 
 // Provided buffers of a shard. Few and small, so that they stay in cache: 8 x 16 KiB was the best of what was measured
-// (kernel-notes/receive-buffers.md). A turn that needs more parks its receives until the turn's end.
+// (kernel-notes/ring.md). A turn that needs more parks its receives until the turn's end.
 inline constexpr std::uint32_t receive_buffers = 8;
 inline constexpr std::uint32_t receive_buffer_bytes = 16 * 1024;
 

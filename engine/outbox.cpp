@@ -14,7 +14,7 @@ namespace ringcast {
 namespace {
 
 // Pieces of less than this together are copied into one span: a vectored send of small pieces costs more than the copy
-// (kernel-notes/send-forms.md).
+// (kernel-notes/ring.md).
 constexpr std::size_t copy_pieces_bytes_max = 8192;
 // The kernel takes at most 1,024 pieces (UIO_MAXIOV).
 constexpr std::size_t pieces_max = 512;
