@@ -89,7 +89,6 @@ bool shard::turn() {
   ++counters_.turns;
   now_ms_ = ringcast::now_ms();
 
-  drain_overflow();
   ring_->for_each_completion([this](const completion& done) { dispatch(done); });
   // The failures of one large flush may be more than the ring has places for; all of them belong to this turn.
   while (ring_->has_overflow()) {
@@ -102,6 +101,7 @@ bool shard::turn() {
   home_.reclaim();
   shut_down_finished();
 
+  drain_overflow();
   drain_mesh();
   inbox_.drain([this](std::uint32_t kind, std::span<const std::byte> bytes) { on_message(index_, kind, bytes); }, records_per_turn_max);
   if (clients_ != nullptr) clients_->run_ready();
@@ -129,7 +129,8 @@ void shard::drain_mesh() {
 }
 
 // What did not fit into the lanes to other shards waits in our port, and above the bound nothing is taken in that would make more of it.
-// Their records are taken meanwhile, so two shards that wait for each other both go on. A shard that has stopped takes nothing any more.
+// It runs behind the completions, since records make output and the failures of the last flush come before any. Their records are taken
+// meanwhile, so two shards that wait for each other both go on. A shard that has stopped takes nothing any more.
 void shard::drain_overflow() {
   port_.flush();
   while (port_.overflow_bytes() > mesh_overflow_bytes_max && !stopping_) {
