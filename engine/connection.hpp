@@ -20,6 +20,7 @@
 namespace ringcast {
 
 struct backlog;
+struct connection_layers;
 struct membership;
 struct websocket_endpoint;
 
@@ -63,6 +64,10 @@ struct partial_input {
   static void operator delete(void* memory) noexcept;
 };
 
+struct delete_connection_layers {
+  void operator()(connection_layers* layers) const noexcept;
+};
+
 struct connection {
   int socket = -1;
   std::uint32_t slot = 0;
@@ -84,6 +89,7 @@ struct connection {
   bool handler_told : 1 = false;    // on_open was called, so on_close must be
   bool is_client : 1 = false;       // this end is the client: it masks what it sends (RFC 6455 5.1)
   bool input_held : 1 = false;      // the endpoint takes no messages now; see shard::hold_input()
+  bool encrypted : 1 = false;       // by layers->tls
   std::uint8_t listener = 0;
   std::uint16_t close_code = 1006;  // what on_close will say
 
@@ -92,6 +98,7 @@ struct connection {
 
   std::unique_ptr<partial_input> partial;
   message_assembler assembler;
+  std::unique_ptr<connection_layers, delete_connection_layers> layers; // null unless encrypted, or compressing with contexts
   backlog* behind = nullptr;        // output that did not go out in its turn
   membership* memberships = nullptr;
   const websocket_endpoint* endpoint = nullptr;
@@ -102,6 +109,9 @@ struct connection {
 
   [[nodiscard]] bool is_open_websocket() const { return phase == connection_phase::websocket && closing.state() == close_state::open; }
 };
+
+// 20,000 idle connections are what this multiplies.
+static_assert(sizeof(connection) <= 128);
 
 // The slots of a shard's connections, in slabs that never move.
 class connection_table {

@@ -14,6 +14,9 @@ struct server_limits {
   std::uint64_t send_queue_bytes_max = 1u << 20;
   // From accept to a complete request head, and between the requests of a kept-alive connection.
   std::uint32_t handshake_timeout_ms = 10'000;
+  // TLS handshakes in progress, of one shard; a connection above it is closed at once. Each holds about 10 KiB until it is over, and
+  // handshake_timeout_ms bounds how long that may be.
+  std::uint32_t tls_handshakes_max = 1024;
   // Silence in the middle of a frame or of a fragmented message.
   std::uint32_t frame_timeout_ms = 60'000;
   // A peer that was silent this long is sent a ping; 0: never.
@@ -29,6 +32,10 @@ struct server_limits {
 // After the last bytes have been handed to TCP: how long a peer may take to close its side. Closing at once could reset the connection
 // and destroy our Close frame on its way (RFC 6455 7.1.1, RFC 9112 9.6).
 inline constexpr std::uint32_t linger_ms = 2'000;
+
+// TLS handshakes that a shard goes on with in one loop turn. A full one costs 0.1 to 0.6 ms (kernel-notes/tls.md), so open connections wait
+// for at most a few milliseconds of them.
+inline constexpr std::uint32_t tls_handshake_steps_per_turn_max = 8;
 
 // Provided buffers of a shard. Few and small, so that they stay in cache: 8 x 16 KiB was the best of what was measured
 // (kernel-notes/ring.md). A turn that needs more parks its receives until the turn's end.

@@ -29,13 +29,16 @@ outbox::record& outbox::record_of(connection& c) {
   if (c.gather != none) return now_->records[c.gather];
   c.gather = static_cast<std::uint32_t>(now_->records.size());
   now_->records.push_back({c.slot, c.generation, none, none, none, none});
-  if (c.memberships != nullptr) shard_.rooms().update_gathered(c);
+  if (c.memberships != nullptr && !c.always_gathered) shard_.rooms().update_gathered(c);
   return now_->records.back();
 }
 
 std::byte* outbox::extend(connection& c, std::size_t bytes) {
   if (c.behind != nullptr) return grow(c.behind->queued, bytes);
-  record& rec = record_of(c);
+  return extend_record(record_of(c), bytes);
+}
+
+std::byte* outbox::extend_record(record& rec, std::size_t bytes) {
   if (rec.last_segment != none) {
     segment& last = now_->segments[rec.last_segment];
     if (last.bytes + last.size == now_->arena.next() && now_->arena.fits(bytes)) {
@@ -63,7 +66,7 @@ void outbox::shorten(connection& c, std::size_t bytes) {
 }
 
 bool outbox::send_direct(connection& c, std::span<const std::byte> bytes) {
-  if (c.behind != nullptr || c.gather != none) return false;
+  if (c.behind != nullptr || c.gather != none || c.encrypted) return false;
   const std::ptrdiff_t sent = send_now(c.socket, bytes);
   if (sent < 0 && sent != -EAGAIN && sent != -EINTR && sent != -ENOBUFS) {
     shard_.on_output_failed(c);
@@ -163,7 +166,7 @@ void outbox::flush_record(std::uint32_t index) {
   connection* c = shard_.connections().find(rec.slot, rec.generation);
   if (c == nullptr || c->gather != index) return;
   c->gather = none;
-  if (c->memberships != nullptr) shard_.rooms().update_gathered(*c);
+  if (c->memberships != nullptr && !c->always_gathered) shard_.rooms().update_gathered(*c);
   if (c->behind != nullptr || c->phase == connection_phase::ending) return;
   scratch_.clear();
   for (std::uint32_t i = rec.first_segment; i != none; i = now_->segments[i].next)
@@ -181,6 +184,7 @@ void outbox::flush_record(std::uint32_t index) {
     }
     if (from < r.flushed) for_each_piece(r, from, r.flushed, 0, add);
   }
+  if (c->encrypted) encrypt_record(*c, index);
   if (scratch_.empty()) return;
   ++counters_.sends;
   // The record's number travels as the generation: it is what a failure needs to know.

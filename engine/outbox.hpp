@@ -10,6 +10,7 @@
 #pragma once
 
 #include "engine/block_pool.hpp"
+#include "engine/byte_sink.hpp"
 #include "engine/connection.hpp"
 #include "engine/ring.hpp"
 #include "engine/room.hpp"
@@ -37,13 +38,14 @@ struct backlog {
   bool above_watermark = false;
   byte_queue queued;              // own output that waits
   byte_queue flying;              // own output in the send in flight
+  std::uint32_t own_flying = 0;   // how much of the send in flight is own output, encrypted or not
   std::uint64_t flying_bytes = 0; // of the whole send
   msghdr message{};
   std::array<iovec, pieces_max> pieces{};
   std::array<log_chunk*, pieces_max> pinned{}; // chunks that the send in flight reads
   std::uint32_t pinned_count = 0;
 
-  [[nodiscard]] std::uint64_t own_bytes() const { return queued.size + flying.size; }
+  [[nodiscard]] std::uint64_t own_bytes() const { return queued.size + own_flying; }
 };
 
 struct outbox_counters {
@@ -69,6 +71,9 @@ class outbox {
 
   // Own output that has not been handed to TCP yet.
   [[nodiscard]] std::uint64_t waiting_bytes(const connection& c) const;
+
+  // Bytes that a connection's TLS session made by itself, in front of all its other output of this turn.
+  void append_ciphertext(connection& c, std::span<const std::byte> bytes);
 
   // End of turn.
   void flush();
@@ -114,6 +119,7 @@ class outbox {
   static constexpr std::uint32_t none = UINT32_MAX;
 
   record& record_of(connection& c);
+  [[nodiscard]] std::byte* extend_record(record& rec, std::size_t bytes);
   void flush_room(room_part& r);
   void flush_record(std::uint32_t index);
   void collect_deaf_authors(room_part& r);
@@ -125,7 +131,15 @@ class outbox {
   void append(byte_queue& queue, std::span<const std::byte> bytes);
   [[nodiscard]] std::byte* grow(byte_queue& queue, std::size_t bytes);
   void pump(connection& c);
+  [[nodiscard]] std::uint32_t collect_plain(connection& c);
   void unpin(backlog& b);
+
+  // outbox_encrypted.cpp
+  void encrypt_record(connection& c, std::uint32_t index);
+  void write_scratch(connection_layers& layers, byte_sink target);
+  void on_encrypted_send_short(connection& c, const record& rec, std::uint64_t sent);
+  void collect_encrypted(connection& c);
+
   void dissolve(connection& c);
 
   shard& shard_;
@@ -135,6 +149,7 @@ class outbox {
   turn* now_ = &first_;     // being collected
   turn* before_ = &second_; // flushed; its failures may still be reported
   std::vector<iovec> scratch_;
+  std::vector<std::span<const std::byte>> plaintext_;
   std::uint32_t members_served_ = 0;
   outbox_counters counters_;
 };

@@ -78,6 +78,7 @@ void outbox::on_inline_send_failed(op_tag tag, std::int32_t result) {
   }
   ++counters_.sends_short;
   RINGCAST_ASSERT(c->gather == none);
+  if (c->encrypted) return on_encrypted_send_short(*c, rec, static_cast<std::uint32_t>(std::max(result, 0)));
   backlog& b = start_backlog(*c);
   // Walks over what was to be sent, in the order of flush_record.
   std::uint64_t sent = static_cast<std::uint32_t>(std::max(result, 0));
@@ -133,10 +134,37 @@ void outbox::pump(connection& c) {
   }
   std::uint32_t count = 0;
   b.flying_bytes = 0;
+  if (c.encrypted) {
+    collect_encrypted(c);
+    if (b.flying_bytes > 0) b.pieces[count++] = {b.flying.memory.bytes, b.flying.size};
+  } else {
+    count = collect_plain(c);
+  }
+  if (count == 0) {
+    // A stopped member may hear nothing of what was left before its stop; it is there now, and goes on behind the gap.
+    for (membership* seat = c.memberships; seat != nullptr; seat = seat->next)
+      if (seat->behind->stop != lag::no_stop) return pump(c);
+    dissolve(c);
+    return;
+  }
+  b.message = {};
+  b.message.msg_iov = b.pieces.data();
+  b.message.msg_iovlen = count;
+  b.in_flight = true;
+  ++c.operations;
+  ++counters_.backlog_sends;
+  ring_.arm_send({operation::send, c.generation, c.slot}, c.socket, &b.message);
+}
+
+// What the next send carries: own output, then the rooms. Returns the number of pieces.
+std::uint32_t outbox::collect_plain(connection& c) {
+  backlog& b = *c.behind;
+  std::uint32_t count = 0;
   if (b.queued.size > 0) {
     std::swap(b.flying, b.queued);
     b.pieces[count++] = {b.flying.memory.bytes, b.flying.size};
     b.flying_bytes += b.flying.size;
+    b.own_flying = b.flying.size;
   }
   for (membership* seat = c.memberships; seat != nullptr; seat = seat->next) {
     lag& l = *seat->behind;
@@ -157,20 +185,7 @@ void outbox::pump(connection& c) {
     // Frames at the end that this member does not hear are behind it, too.
     if (!full && l.cursor < to) l.cursor = to;
   }
-  if (count == 0) {
-    // A stopped member may hear nothing of what was left before its stop; it is there now, and goes on behind the gap.
-    for (membership* seat = c.memberships; seat != nullptr; seat = seat->next)
-      if (seat->behind->stop != lag::no_stop) return pump(c);
-    dissolve(c);
-    return;
-  }
-  b.message = {};
-  b.message.msg_iov = b.pieces.data();
-  b.message.msg_iovlen = count;
-  b.in_flight = true;
-  ++c.operations;
-  ++counters_.backlog_sends;
-  ring_.arm_send({operation::send, c.generation, c.slot}, c.socket, &b.message);
+  return count;
 }
 
 void outbox::unpin(backlog& b) {
@@ -185,6 +200,7 @@ void outbox::on_send(connection& c, std::int32_t result) {
   unpin(b);
   const bool whole = result >= 0 && static_cast<std::uint64_t>(result) == b.flying_bytes;
   b.flying.size = 0;
+  b.own_flying = 0;
   if (c.phase == connection_phase::ending) {
     dissolve(c);
     shard_.release_if_done(c);

@@ -5,6 +5,7 @@
 #include "engine/mesh.hpp"
 #include "engine/shard.hpp"
 #include "engine/socket.hpp"
+#include "engine/tls_identity.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -25,7 +26,11 @@ namespace ringcast {
 struct server::shard_thread {
   std::unique_ptr<inbox> from_threads;
   std::unique_ptr<shard> own;
-  std::vector<int> listeners;
+  struct listening {
+    int socket;
+    bool encrypted;
+  };
+  std::vector<listening> listeners;
   std::thread thread;
   std::string failure;
   std::atomic<bool> accepting{false};
@@ -67,7 +72,7 @@ server::~server() {
   stop();
   wait();
   for (auto& t : threads_)
-    for (const int listener : t->listeners) close_now(listener);
+    for (const auto& listener : t->listeners) close_now(listener.socket);
   if (finished_event_ >= 0) ::close(finished_event_);
 }
 
@@ -84,19 +89,20 @@ void server::events(std::string_view pattern, websocket_endpoint endpoint) { rou
 inbox& server::inbox_of(std::uint32_t shard_index) { return *threads_[shard_index]->from_threads; }
 bool server::owns(const shard& s) const { return s.index() < threads_.size() && threads_[s.index()]->own.get() == &s; }
 
-std::expected<void, start_failure> server::open_listeners() {
-  for (const std::string& text : options_.listen) {
+std::expected<void, start_failure> server::open_listeners(const std::vector<std::string>& listen, bool encrypted,
+                                                          std::vector<std::string>& addresses) {
+  for (const std::string& text : listen) {
     auto address = parse_address(text);
     if (!address) return std::unexpected(start_failure{address.error()});
     if (const auto free = check_port_is_free(*address); !free) return std::unexpected(start_failure{free.error()});
     for (std::uint32_t i = 0; i < shard_count_; ++i) {
       const auto listener = listen_on(*address, static_cast<int>(options_.backlog));
       if (!listener) return std::unexpected(start_failure{listener.error()});
-      threads_[i]->listeners.push_back(*listener);
+      threads_[i]->listeners.push_back({*listener, encrypted});
       // With port 0 the first shard's socket gets one, and the others share it.
       if (address->port() == 0) *address = local_address_of(*listener);
     }
-    addresses_.push_back(address->text());
+    addresses.push_back(address->text());
   }
   return {};
 }
@@ -114,7 +120,14 @@ std::expected<void, start_failure> server::start() {
     const auto probe = ring::open({.submission_entries = 8, .completion_entries = 16});
     if (!probe) return std::unexpected(start_failure{probe.error(), 3});
   }
-  if (auto opened = open_listeners(); !opened) return opened;
+  if (!options_.listen_tls.empty()) {
+    if (options_.tls.certificates.empty()) return std::unexpected(start_failure{"a TLS port needs a certificate and its key"});
+    auto loaded = tls_context::load_server(options_.tls);
+    if (!loaded) return std::unexpected(start_failure{loaded.error()});
+    identity_ = std::make_unique<tls_identity>(std::move(*loaded));
+  }
+  if (auto opened = open_listeners(options_.listen, false, addresses_); !opened) return opened;
+  if (auto opened = open_listeners(options_.listen_tls, true, tls_addresses_); !opened) return opened;
 
   mesh_ = std::make_unique<mesh>(shard_count_, mesh_lane_bytes);
   finished_event_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -132,7 +145,7 @@ std::expected<void, start_failure> server::start() {
       if (opened) {
         const shard_options options{.limits = options_.limits, .policy = options_.policy, .coalesce_wait_us = options_.coalesce_wait_us};
         t.own = std::make_unique<shard>(i, options, *mesh_, *t.from_threads, router_, std::move(*opened));
-        for (const int listener : t.listeners) t.own->add_listener(listener);
+        for (const auto& listener : t.listeners) t.own->add_listener(listener.socket, listener.encrypted ? identity_.get() : nullptr);
         t.listeners.clear();
       } else {
         t.failure = opened.error();
@@ -180,11 +193,20 @@ bool server::is_ready() const {
   return std::ranges::all_of(threads_, [](const auto& t) { return t->accepting.load(std::memory_order_relaxed); });
 }
 
+std::expected<void, std::string> server::reload_certificates() {
+  if (identity_ == nullptr) return std::unexpected("no port speaks TLS");
+  auto loaded = tls_context::load_server(options_.tls);
+  if (!loaded) return std::unexpected(loaded.error());
+  identity_->replace(std::move(*loaded));
+  return {};
+}
+
 int server::run() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  if (!options_.listen_tls.empty()) sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   const int signal_descriptor = signalfd(-1, &signals, SFD_CLOEXEC);
@@ -193,6 +215,8 @@ int server::run() {
     return started.error().exit_code;
   }
   for (const std::string& address : addresses_) log_info("listening on {} with {} shard(s)", address, shard_count_);
+  for (const std::string& address : tls_addresses_)
+    log_info("listening on {} for TLS with {} shard(s), {}", address, shard_count_, tls_library_description());
   int signals_seen = 0;
   while (true) {
     pollfd waited[2] = {{signal_descriptor, POLLIN, 0}, {finished_event_, POLLIN, 0}};
@@ -201,6 +225,13 @@ int server::run() {
     if ((waited[0].revents & POLLIN) == 0) continue;
     signalfd_siginfo seen{};
     (void)!::read(signal_descriptor, &seen, sizeof seen);
+    if (seen.ssi_signo == SIGHUP) {
+      if (const auto reloaded = reload_certificates(); reloaded)
+        log_info("certificates were read again, for new connections");
+      else
+        log_error("certificates were not renewed: {}", reloaded.error());
+      continue;
+    }
     if (++signals_seen == 2) ::_exit(1);
     log_info("closing every connection");
     stop();

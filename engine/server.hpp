@@ -10,6 +10,7 @@
 #include "engine/request.hpp"
 #include "engine/room.hpp"
 #include "engine/room_handle.hpp"
+#include "engine/tls_context.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -24,9 +25,12 @@ namespace ringcast {
 class inbox;
 class mesh;
 class shard;
+class tls_identity;
 
 struct server_options {
   std::vector<std::string> listen = {"127.0.0.1:8080"}; // numeric ADDRESS:PORT, [IPV6]:PORT; port 0 takes a free one
+  std::vector<std::string> listen_tls;                  // the same for https:// and wss://; needs tls.certificates
+  tls_server_options tls;
   std::uint32_t shards = 0;                             // 0: one for each core that this process may use
   server_limits limits;
   slow_consumer policy = slow_consumer::close;
@@ -63,8 +67,12 @@ class server {
   void stop();
   void wait();
 
+  // Any thread: reads the certificates' files again, for connections accepted from now on. If one is broken nothing changes, and the error
+  // is one sentence.
+  [[nodiscard]] std::expected<void, std::string> reload_certificates();
+
   // start(), then serves until SIGTERM or SIGINT, then stops; a second signal ends the process at once. Returns the exit code, after one
-  // sentence on standard error if it did not start.
+  // sentence on standard error if it did not start. With listen_tls SIGHUP reloads the certificates.
   [[nodiscard]] int run();
 
   // Any thread, after start(), as long as the server lives.
@@ -72,6 +80,7 @@ class server {
 
   // The addresses that are listened on, with the ports that were really taken. After start().
   [[nodiscard]] const std::vector<std::string>& addresses() const { return addresses_; }
+  [[nodiscard]] const std::vector<std::string>& tls_addresses() const { return tls_addresses_; }
   // Any thread: new connections are accepted.
   [[nodiscard]] bool is_ready() const;
   [[nodiscard]] std::uint32_t shard_count() const { return shard_count_; }
@@ -82,12 +91,14 @@ class server {
 
  private:
   struct shard_thread;
-  [[nodiscard]] std::expected<void, start_failure> open_listeners();
+  [[nodiscard]] std::expected<void, start_failure> open_listeners(const std::vector<std::string>& listen, bool encrypted,
+                                                                 std::vector<std::string>& addresses);
 
   server_options options_;
   http_router router_;
   std::uint32_t shard_count_ = 0;
-  std::vector<std::string> addresses_;
+  std::vector<std::string> addresses_, tls_addresses_;
+  std::unique_ptr<tls_identity> identity_; // null without listen_tls
   std::unique_ptr<mesh> mesh_;
   std::vector<std::unique_ptr<shard_thread>> threads_;
   std::atomic<bool> stopping_{false};

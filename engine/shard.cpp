@@ -66,8 +66,9 @@ void shard::drop_rooms() {
   home_.reclaim();
 }
 
-void shard::add_listener(int listener) {
+void shard::add_listener(int listener, const tls_identity* identity) {
   listeners_.push_back(listener);
+  identities_.push_back(identity);
   accept_armed_.push_back(false);
 }
 
@@ -105,6 +106,7 @@ bool shard::turn() {
   drain_mesh();
   inbox_.drain([this](std::uint32_t kind, std::span<const std::byte> bytes) { on_message(index_, kind, bytes); }, records_per_turn_max);
   if (clients_ != nullptr) clients_->run_ready();
+  continue_handshakes();
   receive_again();
   timers_.expire(now_ms_, [this](timer_node& node) { on_timer(node); });
   if (scheduler_.has_ready()) scheduler_.run_ready();
@@ -162,7 +164,7 @@ void shard::dispatch(const completion& done) {
 void shard::on_doorbell() { doorbell_armed_ = false; }
 
 bool shard::has_work() const {
-  return port_.has_work() || inbox_.has_records() || !poll_again_.empty() || !input_again_.empty() || !parked_.empty() || !finishing_.empty() ||
+  return port_.has_work() || inbox_.has_records() || !poll_again_.empty() || !handshakes_waiting_.empty() || !input_again_.empty() || !parked_.empty() || !finishing_.empty() ||
          !ended_.empty() || home_.has_unpublished() || (clients_ != nullptr && clients_->has_ready()) || scheduler_.has_ready();
 }
 

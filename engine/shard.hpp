@@ -19,6 +19,8 @@
 #include "engine/room_table.hpp"
 #include "engine/scheduler.hpp"
 #include "engine/timer_wheel.hpp"
+#include "engine/tls_identity.hpp"
+#include "engine/tls_session.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -49,6 +51,8 @@ struct shard_counters {
   std::uint64_t handlers_failed = 0;
   std::uint64_t receives_parked = 0;
   std::uint64_t sent_to_nobody = 0; // messages from other threads or rooms for connections that had gone
+  std::uint64_t handshakes_refused = 0; // connections closed because too many TLS handshakes were in progress
+  std::uint64_t tls_failures = 0;
 };
 
 // The answers to room_query, joined.
@@ -66,8 +70,8 @@ class shard final : public shard_courier {
   shard(const shard&) = delete;
   shard& operator=(const shard&) = delete;
 
-  // Takes over a listening socket. Before run().
-  void add_listener(int listener);
+  // Takes over a listening socket. Before run(). With an identity, which outlives the shard, its connections speak TLS.
+  void add_listener(int listener, const tls_identity* identity = nullptr);
 
   // The loop: returns when the shard was told to stop and its last connection is gone.
   void run();
@@ -140,6 +144,7 @@ class shard final : public shard_courier {
   void release_if_done(connection& c);
   [[nodiscard]] const server_limits& limits() const { return options_.limits; }
   [[nodiscard]] block_pool& blocks() { return blocks_; }
+  [[nodiscard]] tls_scratch& tls_memory();
 
  private:
   // shard.cpp: the loop
@@ -165,7 +170,12 @@ class shard final : public shard_courier {
   void resume_receive(connection& c);
   void read_large_frames_hot(connection& c);
   void on_end_of_stream(connection& c);
-  void consume(connection& c, std::span<std::byte> bytes);
+  void consume(connection& c, std::span<std::byte> bytes) {
+    if (c.encrypted) [[unlikely]]
+      return consume_encrypted(c, bytes);
+    consume_plain(c, bytes);
+  }
+  void consume_plain(connection& c, std::span<std::byte> bytes);
   struct consumed {
     std::size_t bytes = 0;      // handled
     std::uint64_t wanted = 0;   // how many bytes from there are needed to go on
@@ -176,6 +186,15 @@ class shard final : public shard_courier {
   void keep_partial(connection& c, std::span<const std::byte> bytes, std::uint64_t wanted);
   void free_partial(connection& c);
   void resume_input(connection& c);
+
+  // shard_tls.cpp
+  [[nodiscard]] bool begin_tls(connection& c, const tls_identity& identity);
+  void end_handshake(connection& c);
+  void consume_encrypted(connection& c, std::span<std::byte> bytes);
+  void continue_handshakes();
+  void feed_tls(connection& c, std::span<const std::byte> bytes);
+  void on_tls_failed(connection& c);
+  [[nodiscard]] bool say_close_notify(connection& c);
 
   // shard_websocket.cpp: frames and messages
   [[nodiscard]] consumed consume_frames(connection& c, std::span<std::byte> bytes);
@@ -273,6 +292,7 @@ class shard final : public shard_courier {
   outbox outbox_;
 
   std::vector<int> listeners_;
+  std::vector<const tls_identity*> identities_; // by listener; null: plain
   std::vector<bool> accept_armed_;
   timer_node accept_timer_{timer_accept};
   timer_node stop_timer_{timer_stop};
@@ -285,6 +305,10 @@ class shard final : public shard_courier {
   bool stopping_ = false;
   bool stop_now_ = false;
   std::vector<connection_handle> parked_, parked_before_, finishing_, ended_, poll_again_, input_again_;
+  std::unique_ptr<tls_scratch> tls_memory_; // made for the first TLS connection
+  std::vector<connection_handle> handshakes_waiting_;
+  std::uint32_t handshakes_ = 0;      // in progress
+  std::uint32_t handshake_steps_ = 0; // in this turn
   block hot_;         // receives large frames
   request_head head_; // of the request that is being handled; 2 KiB, so not made anew for each
   std::unordered_map<std::uint32_t, pending_upgrade> upgrades_; // by slot

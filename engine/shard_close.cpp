@@ -33,6 +33,10 @@ void shard::shut_down_finished() {
       continue;
     }
     if (c->behind != nullptr) continue; // on_output_progress() lists it again
+    if (say_close_notify(*c)) {
+      finishing_.push_back(handle);
+      continue;
+    }
     if (c->peer_closed) {
       end(*c, c->close_code, {});
       continue;
@@ -80,6 +84,7 @@ void shard::release_ended() {
     if (c == nullptr || c->phase != connection_phase::ending || c->operations != 0) continue;
     RINGCAST_ASSERT(c->behind == nullptr && c->memberships == nullptr);
     if (c->partial != nullptr) free_partial(*c);
+    if (c->layers != nullptr) end_handshake(*c);
     if (c->is_client) client_seats_[c->slot] = {};
     ring_->arm_close(c->socket);
     connections_.give_back(*c);

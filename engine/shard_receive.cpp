@@ -1,4 +1,5 @@
 // The receiving side of a shard: accepting, receives in their modes, and the bytes of unfinished frames and heads.
+#include "engine/connection_layers.hpp"
 #include "engine/log.hpp"
 #include "engine/shard.hpp"
 #include "engine/socket.hpp"
@@ -94,6 +95,11 @@ void shard::refuse_one(int listener) {
 void shard::open(int socket, std::uint32_t listener) {
   connection& c = connections_.take();
   c.socket = socket;
+  if (identities_[listener] != nullptr && !begin_tls(c, *identities_[listener])) {
+    connections_.give_back(c);
+    close_now(socket);
+    return;
+  }
   c.phase = connection_phase::http;
   c.listener = static_cast<std::uint8_t>(listener);
   c.last_heard_ms = static_cast<std::uint32_t>(now_ms_);
@@ -231,7 +237,7 @@ void shard::receive_hot(connection& c) {
       return;
     }
     // The rest of a frame whose beginning waits goes straight behind it.
-    const bool into_partial = c.partial != nullptr && c.partial->wanted > c.partial->size;
+    const bool into_partial = !c.encrypted && c.partial != nullptr && c.partial->wanted > c.partial->size;
     const std::span<std::byte> target =
         into_partial ? std::span{c.partial->memory.bytes + c.partial->size, c.partial->wanted - c.partial->size} : std::span{hot_.bytes, large_receive_bytes};
     const std::ptrdiff_t count = receive_now(c.socket, target);
@@ -267,6 +273,15 @@ void shard::receive_again() {
 void shard::on_end_of_stream(connection& c) {
   c.peer_closed = true;
   if (c.input_held) return; // what waits is handled first
+  if (c.encrypted) {
+    if (!c.layers->arrived.empty()) return; // continue_handshakes() comes back
+    if (c.layers->tls->state() == tls_state::open) {
+      // Without close_notify nobody knows whether bytes are missing (RFC 8446 6.1): an HTTP request is not answered then.
+      c.layers->tls->end_of_stream();
+      ++counters_.tls_failures;
+      return end(c, c.close_code, "the connection ended without close_notify");
+    }
+  }
   if (c.phase == connection_phase::http && (c.answering || outbox_.waiting_bytes(c) > 0)) {
     // It may have shut down only its writing side and still wants the answer.
     c.keep_alive = false;
@@ -276,7 +291,7 @@ void shard::on_end_of_stream(connection& c) {
   end(c, c.close_code, "the connection was closed");
 }
 
-void shard::consume(connection& c, std::span<std::byte> bytes) {
+void shard::consume_plain(connection& c, std::span<std::byte> bytes) {
   c.last_heard_ms = static_cast<std::uint32_t>(now_ms_);
   while (!bytes.empty()) {
     if (c.phase == connection_phase::finishing || c.phase == connection_phase::ending) return;

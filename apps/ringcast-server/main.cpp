@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <map>
 #include <string>
+#include <vector>
 
 namespace {
 
@@ -20,6 +21,13 @@ int parse(int argc, char** argv, settings& out) {
   CLI::App app{"A WebSocket broadcast server on io_uring.", "ringcast-server"};
   app.set_version_flag("--version", std::string{"ringcast-server "} + RINGCAST_VERSION);
   app.add_option("--listen", out.server.listen, "ADDRESS:PORT to listen on; may be given several times")->type_name("ADDR:PORT")->capture_default_str();
+  app.add_option("--listen-tls", out.server.listen_tls, "ADDRESS:PORT for https:// and wss://; may be given several times. Then --listen has no default")
+      ->type_name("ADDR:PORT");
+  std::vector<std::string> certificates, keys;
+  app.add_option("--tls-cert", certificates, "PEM file: the certificate, then its intermediates; several are chosen from by host name")->type_name("FILE");
+  app.add_option("--tls-key", keys, "PEM file: the key of the certificate at the same place")->type_name("FILE");
+  app.add_option("--tls-client-ca", out.server.tls.client_ca_file, "PEM file: each client must present a certificate signed by one of these")
+      ->type_name("FILE");
   app.add_option("--shards", out.shards, "Threads, each with its own core: a number, or auto for one a core")->capture_default_str();
   app.add_option("--max-message-bytes", out.server.limits.message_bytes_max, "The largest message; larger ones close with 1009")
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 30))
@@ -51,6 +59,11 @@ int parse(int argc, char** argv, settings& out) {
     std::fprintf(stderr, "%s\n", why.c_str());
     return 2;
   };
+  if (certificates.size() != keys.size()) return refuse("--tls-cert and --tls-key come in pairs");
+  if (out.server.listen_tls.empty() != certificates.empty()) return refuse("--listen-tls, --tls-cert and --tls-key are given together");
+  for (std::size_t i = 0; i < certificates.size(); ++i)
+    out.server.tls.certificates.push_back({.chain_file = certificates[i], .key_file = keys[i], .host_names = {}});
+  if (!out.server.listen_tls.empty() && app.count("--listen") == 0) out.server.listen.clear();
   const auto chosen = policies.find(policy);
   if (chosen == policies.end()) return refuse("--slow-consumer: '" + policy + "' is not one of close, drop-newest, drop-oldest, latest");
   out.server.policy = chosen->second;
