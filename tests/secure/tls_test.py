@@ -75,7 +75,7 @@ class Tls(unittest.IsolatedAsyncioTestCase):
     async def test_a_slow_encrypted_member_gets_every_byte(self):
         # Its receive buffer is small and it does not read, so sends fall short in the middle of records.
         raw = socket.socket()
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         raw.settimeout(DEADLINE_S)
         raw.connect(("127.0.0.1", self.server.tls_port))
         slow = self.context.wrap_socket(raw, server_hostname="localhost")
@@ -84,16 +84,16 @@ class Tls(unittest.IsolatedAsyncioTestCase):
         while b"\r\n\r\n" not in head:
             head += slow.recv(1)
         writer = await self.connect("/broadcast/slow", encrypted=False)
-        for number in range(400):
+        for number in range(2000):
             await writer.send(f"{number:04}" + "s" * 1996)
             await receive(writer)
         def take_all():
             said = b""
-            while len(said) < 400 * 2004:
+            while len(said) < 2000 * 2004:
                 said += slow.recv(65536)
             return said
         said = await asyncio.to_thread(take_all)
-        for number in range(400):
+        for number in range(2000):
             frame = said[number * 2004:(number + 1) * 2004]
             self.assertEqual(frame[:8], b"\x81\x7e\x07\xd0" + f"{number:04}".encode())
         slow.close()
