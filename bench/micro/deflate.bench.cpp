@@ -1,13 +1,11 @@
 // What compressing a chat-like JSON message costs and saves, by size and level, to choose the threshold below which
 // nothing is compressed. Sixty-four different messages in turn, so that no branch is learnt by heart.
 #include "proto/deflate.hpp"
+#include "bench/micro/messages.hpp"
 #include "proto/byte_buffer.hpp"
 
-#include <algorithm>
-#include <array>
 #include <benchmark/benchmark.h>
 #include <cstdint>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -16,32 +14,14 @@ namespace {
 
 constexpr std::size_t variants = 64;
 
-// As a chat server sends it: a fixed frame of names, numbers that differ, a sentence of common words.
-std::string chat_message(std::size_t size, unsigned seed) {
-  static constexpr std::array words{"the",   "build", "is",   "green",  "again",  "anyone", "for",  "lunch",
-                                    "today", "looks", "good", "please", "review", "my",     "last", "change",
-                                    "room",  "seven", "when", "ready",  "deploy", "after",  "that", "thanks"};
-  static constexpr std::array names{"alice", "bob", "carol", "dave", "erin", "frank"};
-  std::mt19937 random(seed);
-  const auto entry = [&] {
-    std::string text = R"({"type":"message","from":")" + std::string{names[random() % names.size()]} + R"(","id":)" +
-                       std::to_string(random() % 100'000'000) + R"(,"ts":17000)" +
-                       std::to_string(10'000'000 + random() % 90'000'000) + R"(,"text":")";
-    for (std::size_t i = 3 + random() % 9; i > 0; --i) text += std::string{words[random() % words.size()]} + " ";
-    return text + "\"}";
-  };
-  std::string text = entry();
-  while (text.size() < size) text += "," + entry();
-  text.resize(size);
-  return text;
-}
+using micro::bytes_of;
+using micro::chat_message;
 
 std::vector<std::string> messages(std::size_t size, std::size_t count = variants) {
   std::vector<std::string> made;
   for (unsigned i = 0; i < count; ++i) made.push_back(chat_message(size, i));
   return made;
 }
-std::span<const std::byte> bytes_of(const std::string& text) { return std::as_bytes(std::span{text}); }
 
 void shared_deflate(benchmark::State& state) {
   const auto size = static_cast<std::size_t>(state.range(0));
