@@ -2,6 +2,7 @@
 // client owns it; both live on the shard's thread. Once the connection has ended, or the client has let go of it, neither knows the other.
 #pragma once
 
+#include "engine/compression.hpp"
 #include "engine/connection_handle.hpp"
 #include "engine/limits.hpp"
 #include "engine/socket.hpp"
@@ -46,6 +47,7 @@ struct client_plan {
   std::string connect_request; // to the proxy; empty without one
   std::vector<std::string> subprotocols;
   std::vector<std::pair<std::string, std::string>> headers;
+  compression_options compression{.mode = compression_mode::off};
   server_limits limits; // of the connection: message size and timeouts
   bool tls = false;
   std::string server_name; // for TLS

@@ -91,6 +91,7 @@ struct connection {
   bool input_held : 1 = false;      // the endpoint takes no messages now; see shard::hold_input()
   bool encrypted : 1 = false;       // by layers->tls
   std::uint8_t listener = 0;
+  std::uint8_t deflate_bits = 0;    // with permessage-deflate: the window that this end may refer to, 8 to 15; 0: not negotiated
   std::uint16_t close_code = 1006;  // what on_close will say
 
   std::uint32_t gather = no_gather; // its record in the outbox's turn

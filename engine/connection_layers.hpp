@@ -22,6 +22,7 @@ struct connection_layers {
   // With context takeover (RFC 7692 7.1.1), each direction where it was negotiated.
   std::unique_ptr<deflate_context> deflates;
   std::unique_ptr<inflate_context> inflates;
+  std::uint32_t deflates_bytes = 0; // what the first of them holds
 };
 
 } // namespace ringcast

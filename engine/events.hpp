@@ -5,6 +5,7 @@
 // throws closes its own connection with 1011.
 #pragma once
 
+#include "engine/compression.hpp"
 #include "engine/connection_handle.hpp"
 #include "engine/room.hpp"
 #include "engine/socket.hpp"
@@ -122,6 +123,8 @@ struct websocket_endpoint {
   // The connection is over. The code is the peer's, ours, or 1006 if there was no closing handshake.
   std::function<void(websocket_ref, std::uint16_t code, std::string_view reason)> on_close;
   std::vector<std::string> subprotocols; // in order of preference
+  // In place of the server's options.
+  std::optional<compression_options> compression{};
 };
 
 // The right to answer one request, once, now or later, on the connection's shard.

@@ -38,6 +38,7 @@ struct upgrade_options {
   bool answer_pings = true;              // false: the handler does, with receive_frame() and pong()
   // In place of the server's own limits, where given. 0 switches the thing off.
   std::optional<std::chrono::milliseconds> ping_interval{}, pong_timeout{};
+  std::optional<compression_options> compression{};
 
   friend bool operator==(const upgrade_options&, const upgrade_options&) = default;
 };

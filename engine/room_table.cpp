@@ -1,5 +1,6 @@
 #include "engine/room_table.hpp"
 
+#include "engine/connection_layers.hpp"
 #include "engine/shard.hpp"
 
 #include <algorithm>
@@ -57,6 +58,8 @@ membership* room_table::seat_of(connection& c, const room_part& r) {
 
 membership& room_table::join(connection& c, room_part& r, bool hears_itself) {
   if (membership* seat = seat_of(c, r)) return *seat;
+  // What rooms send moves the peer's window, so nothing from before may be referred to any more (RFC 7692 7.2.1).
+  if (c.layers != nullptr && c.layers->deflates != nullptr) c.layers->deflates->reset();
   auto* seat = new membership;
   seat->where = &r;
   seat->hears_itself = hears_itself;

@@ -143,7 +143,8 @@ std::expected<void, start_failure> server::start() {
       pthread_setname_np(pthread_self(), fmt::format("shard-{}", i).c_str());
       auto opened = ring::open({});
       if (opened) {
-        const shard_options options{.limits = options_.limits, .policy = options_.policy, .coalesce_wait_us = options_.coalesce_wait_us};
+        const shard_options options{.limits = options_.limits, .policy = options_.policy, .coalesce_wait_us = options_.coalesce_wait_us,
+                                    .compression = options_.compression};
         t.own = std::make_unique<shard>(i, options, *mesh_, *t.from_threads, router_, std::move(*opened));
         for (const auto& listener : t.listeners) t.own->add_listener(listener.socket, listener.encrypted ? identity_.get() : nullptr);
         t.listeners.clear();

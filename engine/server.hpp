@@ -5,6 +5,7 @@
 //   return s.run();
 #pragma once
 
+#include "engine/compression.hpp"
 #include "engine/http_router.hpp"
 #include "engine/limits.hpp"
 #include "engine/request.hpp"
@@ -36,6 +37,7 @@ struct server_options {
   slow_consumer policy = slow_consumer::close;
   // After a turn that served members of rooms a shard may wait this long for more to be published, so that each send carries more; 0: never.
   std::uint32_t coalesce_wait_us = 100;
+  compression_options compression; // of every WebSocket endpoint that says nothing else
   std::uint32_t backlog = 4096; // of each listening socket; the kernel caps it at net.core.somaxconn
 };
 

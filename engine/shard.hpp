@@ -7,6 +7,8 @@
 
 #include "engine/buffer_ring.hpp"
 #include "engine/client_link.hpp"
+#include "engine/compression.hpp"
+#include "engine/compressor.hpp"
 #include "engine/connection.hpp"
 #include "engine/events.hpp"
 #include "engine/http_router.hpp"
@@ -40,6 +42,7 @@ struct shard_options {
   server_limits limits;
   slow_consumer policy = slow_consumer::close;
   std::uint32_t coalesce_wait_us = 0; // the longest wait for more under load; 0: never
+  compression_options compression;
 };
 
 struct shard_counters {
@@ -85,6 +88,7 @@ class shard final : public shard_courier {
   [[nodiscard]] std::uint32_t index() const { return index_; }
   [[nodiscard]] bool is_accepting() const { return !accept_failing_; }
   [[nodiscard]] const shard_counters& counters() const { return counters_; }
+  [[nodiscard]] const compression_counters& compression() { return compressor_.counters(); }
   [[nodiscard]] std::uint32_t connection_count() const { return connections_.used(); }
 
   // --- for connections and their handlers ---
@@ -199,6 +203,7 @@ class shard final : public shard_courier {
   // shard_websocket.cpp: frames and messages
   [[nodiscard]] consumed consume_frames(connection& c, std::span<std::byte> bytes);
   void on_fragment_or_control(connection& c, const assembled& m);
+  void hand_over(connection& c, const message_view& view);
   void on_message(connection& c, const assembled& m, bool in_receive_buffer);
   void on_control(connection& c, const assembled& m);
   void on_violation(connection& c, violation broken);
@@ -212,6 +217,13 @@ class shard final : public shard_courier {
     }
   }
   void on_handler_threw(connection& c);
+
+  // shard_compression.cpp
+  [[nodiscard]] const compression_options& compression_of(const connection& c) const;
+  void begin_compression(connection& c, const deflate_params& agreed);
+  void end_compression(connection& c);
+  void on_compressed_message(connection& c, const assembled& m);
+  void append_compressible_frame(connection& c, opcode op, std::span<const std::byte> payload);
 
   // shard_http.cpp: requests, answers, upgrades
   [[nodiscard]] consumed consume_http(connection& c, std::span<std::byte> bytes);
@@ -274,6 +286,7 @@ class shard final : public shard_courier {
   struct pending_upgrade {
     std::string response, room, name;
     bool hears_itself;
+    std::optional<deflate_params> deflate;
   };
 
   std::uint32_t index_;
@@ -283,6 +296,7 @@ class shard final : public shard_courier {
   inbox& inbox_;
   const http_router& router_;
   block_pool blocks_;
+  compressor compressor_;
   std::unique_ptr<ring> ring_;
   buffer_ring buffers_;
   connection_table connections_;

@@ -84,7 +84,10 @@ void shard::release_ended() {
     if (c == nullptr || c->phase != connection_phase::ending || c->operations != 0) continue;
     RINGCAST_ASSERT(c->behind == nullptr && c->memberships == nullptr);
     if (c->partial != nullptr) free_partial(*c);
-    if (c->layers != nullptr) end_handshake(*c);
+    if (c->layers != nullptr) {
+      end_handshake(*c);
+      end_compression(*c);
+    }
     if (c->is_client) client_seats_[c->slot] = {};
     ring_->arm_close(c->socket);
     connections_.give_back(*c);

@@ -171,17 +171,20 @@ std::string_view shard::on_upgrade(connection& c, const http_request& request, c
     const std::vector<std::string_view> preferences{endpoint.subprotocols.begin(), endpoint.subprotocols.end()};
     subprotocol = choose_subprotocol(request.head, preferences);
   }
-  char response[512];
-  const std::size_t bytes = write_accept_response(response, check.key, subprotocol, {});
-  RINGCAST_ASSERT(bytes > 0);
   c.endpoint = &endpoint;
   c.user = decision.user_;
+  const auto deflate = negotiate_deflate(request.head, compression_of(c).policy());
+  char response[1024];
+  const std::size_t bytes = write_accept_response(response, check.key, subprotocol, deflate ? deflate->response_value() : std::string_view{});
+  RINGCAST_ASSERT(bytes > 0);
+  const bool waits_for_name = !decision.room_.empty() && !decision.name_.empty();
+  if (deflate && !waits_for_name) begin_compression(c, deflate->params);
   if (decision.room_.empty()) {
     append_output(c, {response, bytes});
     open_websocket(c);
     return subprotocol;
   }
-  if (decision.name_.empty()) {
+  if (!waits_for_name) {
     append_output(c, {response, bytes});
     room_part& r = rooms_.at(decision.room_);
     rooms_.join(c, r, decision.hears_itself_);
@@ -190,7 +193,8 @@ std::string_view shard::on_upgrade(connection& c, const http_request& request, c
   }
   // The name is granted by the room's home, which may be another shard; until it answers, the request is under way.
   room_part& r = rooms_.at(decision.room_);
-  upgrades_.insert_or_assign(c.slot, pending_upgrade{{response, bytes}, decision.room_, decision.name_, decision.hears_itself_});
+  upgrades_.insert_or_assign(c.slot, pending_upgrade{{response, bytes}, decision.room_, decision.name_, decision.hears_itself_,
+                                                     deflate ? std::optional{deflate->params} : std::nullopt});
   ++r.claims_under_way;
   deliver(r.home_shard, shard_message::claim_name, bytes_of(name_message{{r.index, r.generation}, handle_of(c).value}),
           std::as_bytes(std::span{decision.name_}));
@@ -206,6 +210,7 @@ void shard::finish_upgrade(connection& c, bool granted) {
     http_responder{*this, handle_of(c)}.respond_error(http_status::bad_request, "this name is taken in this room");
   } else {
     append_output(c, pending.response);
+    if (pending.deflate) begin_compression(c, *pending.deflate);
     room_part& r = rooms_.at(pending.room);
     rooms_.join(c, r, pending.hears_itself).name = std::make_unique<std::string>(std::move(pending.name));
     open_websocket(c);

@@ -27,9 +27,11 @@ void shard::on_handler_threw(connection& c) {
 
 // The hot loop. Reading a frame and taking it as a message are inlined here, so that neither result goes through memory.
 shard::consumed shard::consume_frames(connection& c, std::span<std::byte> bytes) {
+  const std::uint64_t message_bytes_max = limits_of(c).message_bytes_max;
+  const bool deflates = c.deflate_bits != 0;
   const frame_rules rules{.our_role = c.is_client ? role::client : role::server,
-                          .payload_bytes_max = limits_of(c).message_bytes_max,
-                          .rsv1_allowed = false};
+                          .payload_bytes_max = deflates ? compressed_bytes_max(message_bytes_max) : message_bytes_max,
+                          .rsv1_allowed = deflates};
   consumed done;
   while (done.bytes < bytes.size()) {
     const frame_result result = read_frame(bytes.subspan(done.bytes), rules);
@@ -44,7 +46,7 @@ shard::consumed shard::consume_frames(connection& c, std::span<std::byte> bytes)
       break;
     }
     done.bytes += result.value.frame_bytes;
-    const assembled m = c.assembler.take(result.value, options_.limits.message_bytes_max);
+    const assembled m = c.assembler.take(result.value, message_bytes_max);
     if (m.what == assembled::kind::message) [[likely]]
       on_message(c, m, m.payload.data() == result.value.payload.data());
     else
@@ -72,10 +74,15 @@ shard::consumed shard::consume_frames(connection& c, std::span<std::byte> bytes)
 inline void shard::on_message(connection& c, const assembled& m, bool in_receive_buffer) {
   // Once this end has sent its Close frame it waits for the peer's and takes no messages.
   if (!c.is_open_websocket()) return;
-  ++counters_.messages;
-  const message_view view{.op = m.op, .payload = m.payload, .in_receive_buffer = in_receive_buffer};
-  if (c.endpoint->on_message) call_handler(c, [&] { c.endpoint->on_message(websocket_ref{*this, c}, view); });
+  if (m.compressed) [[unlikely]]
+    return on_compressed_message(c, m);
+  hand_over(c, {.op = m.op, .payload = m.payload, .in_receive_buffer = in_receive_buffer});
   if (!in_receive_buffer) c.assembler.release();
+}
+
+void shard::hand_over(connection& c, const message_view& view) {
+  ++counters_.messages;
+  if (c.endpoint->on_message) call_handler(c, [&] { c.endpoint->on_message(websocket_ref{*this, c}, view); });
 }
 
 void shard::on_fragment_or_control(connection& c, const assembled& m) {
@@ -159,6 +166,10 @@ void shard::send_close(connection& c, std::uint16_t code, std::string_view reaso
 
 send_result shard::send(connection& c, opcode op, std::span<const std::byte> payload) {
   if (c.phase != connection_phase::websocket || !c.closing.may_send()) return send_result::closed;
+  if (c.deflate_bits != 0 && !is_control(op) && payload.size() >= compression_of(c).threshold_to_one()) {
+    append_compressible_frame(c, op, payload);
+    return c.behind != nullptr && c.behind->own_bytes() > high_watermark_bytes ? send_result::above_watermark : send_result::queued;
+  }
   if (c.is_client) {
     append_masked_frame(c, op, payload);
     return c.behind != nullptr && c.behind->own_bytes() > high_watermark_bytes ? send_result::above_watermark : send_result::queued;
@@ -171,7 +182,8 @@ send_result shard::send(connection& c, opcode op, std::span<const std::byte> pay
 
 // A received frame carried a mask, so there is room for a server's header in front of its payload.
 send_result shard::send_in_place(connection& c, const message_view& message) {
-  if (message.payload.size() < large_frame_bytes || !message.in_receive_buffer || c.is_client) return send(c, message.op, message.payload);
+  if (message.payload.size() < large_frame_bytes || !message.in_receive_buffer || c.is_client || c.deflate_bits != 0)
+    return send(c, message.op, message.payload);
   if (c.phase != connection_phase::websocket || !c.closing.may_send()) return send_result::closed;
   const std::size_t header_bytes = frame_header_bytes(message.payload.size(), false);
   std::byte* frame_begin = message.payload.data() - header_bytes;

@@ -34,7 +34,8 @@ websocket_endpoint websocket_session::make_endpoint(const upgrade_options& optio
               [](websocket_ref ws, std::uint16_t code, std::string_view reason) {
                 session_of(ws).on_close(code, reason, ws.state().closing.state() != close_state::close_sent);
               },
-          .subprotocols = options.subprotocols};
+          .subprotocols = options.subprotocols,
+          .compression = options.compression};
 }
 
 // A program has a handful of sets of options, each found by comparing.

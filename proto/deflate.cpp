@@ -122,42 +122,42 @@ deflate_context& deflate_context::operator=(deflate_context&&) noexcept = defaul
 
 void deflate_context::reset() noexcept { isal_deflate_reset(stream_.get()); }
 
-std::optional<std::size_t> deflate_context::deflate_message(std::span<const std::byte> message, byte_buffer& out) {
-  const std::size_t start = out.size();
+std::optional<std::size_t> deflate_context::deflate_message(std::span<const std::byte> message,
+                                                            std::span<std::byte> out) noexcept {
+  if (out.size() < deflate_context_bound(message.size()) || message.size() > step_bytes_max) {
+    reset();
+    return std::nullopt;
+  }
   if (message.empty()) {
-    out.append(std::array{std::byte{0x00}});
+    out[0] = std::byte{0x00};
     return 1;
   }
-  if (message.size() > step_bytes_max) return std::nullopt;
   isal_zstream& stream = *stream_;
   if (stream.total_in > step_bytes_max) reset(); // Positions are 32-bit; forgetting is cheaper than wrapping around.
   if (stream.level == 0) choose_codes(stream, message.size());
 
+  // The bound leaves room for the tail and one byte more, so a full output means that the message did not fit.
+  const auto room = static_cast<std::uint32_t>(deflate_context_bound(message.size()));
   stream.flush = SYNC_FLUSH;
   stream.end_of_stream = 0;
   stream.next_in = readable(message.data());
   stream.avail_in = static_cast<std::uint32_t>(message.size());
-  // Room for what a message of noise takes, so that one pass is the rule. More passes only add empty blocks.
-  std::size_t wanted = message.size() + message.size() / 8 + 256;
-  do {
-    const std::span<std::byte> room = out.prepare(wanted);
-    stream.next_out = writable(room.data());
-    stream.avail_out = static_cast<std::uint32_t>(std::min(room.size(), 2 * step_bytes_max));
-    const std::uint32_t offered = stream.avail_out;
-    if (isal_deflate(&stream) != COMP_OK) break;
-    out.commit(offered - stream.avail_out);
-    wanted = message.size() / 4 + 256;
-  } while (stream.avail_in > 0 || stream.avail_out == 0);
-
-  const std::size_t written = out.size() - start;
-  if (!ends_with_flush_tail(out.bytes().subspan(start)) ||
+  stream.next_out = writable(out.data());
+  stream.avail_out = room;
+  const bool whole = isal_deflate(&stream) == COMP_OK && stream.avail_in == 0 && stream.avail_out > 0;
+  const std::size_t written = room - stream.avail_out;
+  if (!whole || !ends_with_flush_tail(out.first(written)) ||
       written - flush_tail.size() > message.size() + context_slack_bytes) {
-    out.truncate(start);
     reset();
     return std::nullopt;
   }
-  out.truncate(out.size() - flush_tail.size());
   return written - flush_tail.size();
+}
+
+std::optional<std::size_t> deflate_context::deflate_message(std::span<const std::byte> message, byte_buffer& out) {
+  const auto written = deflate_message(message, out.prepare(deflate_context_bound(message.size())));
+  if (written) out.commit(*written);
+  return written;
 }
 
 // ---- inflate_context ------------------------------------------------------------------------------------------------

@@ -29,6 +29,11 @@ inline constexpr unsigned deflate_level_max = 3;
   return message_bytes + 8;
 }
 
+/// The same for `deflate_context::deflate_message`, whose output may be a little longer than the message.
+[[nodiscard]] constexpr std::size_t deflate_context_bound(std::size_t message_bytes) noexcept {
+  return message_bytes + 24;
+}
+
 /// What a `deflater` or a `deflate_context` of that level holds on the heap, at most.
 [[nodiscard]] constexpr std::size_t deflate_memory_bytes(unsigned level) noexcept {
   constexpr std::size_t stream_bytes = 84 * 1024;
@@ -75,10 +80,14 @@ class deflate_context {
   deflate_context(deflate_context&&) noexcept;
   deflate_context& operator=(deflate_context&&) noexcept;
 
-  /// Appends the compressed message to `out` and returns its length, which may be up to 16 bytes more than the
-  /// message's: that is the price of remembering it. Nothing is returned, and `out` is as it was, when it would be
-  /// longer still: then the message is sent as it is, and the context starts anew, because what was not sent compressed
-  /// is not in the peer's window.
+  /// Writes the compressed message to the start of `out`, which has room for `deflate_context_bound(message.size())`
+  /// bytes, and returns its length, which may be up to 16 bytes more than the message's: that is the price of
+  /// remembering it. Nothing is returned when it would be longer still: then the message is sent as it is, and the
+  /// context starts anew, because what was not sent compressed is not in the peer's window.
+  [[nodiscard]] std::optional<std::size_t> deflate_message(std::span<const std::byte> message,
+                                                           std::span<std::byte> out) noexcept;
+
+  /// The same, appended to a buffer that grows. On "nothing" the buffer is as it was.
   [[nodiscard]] std::optional<std::size_t> deflate_message(std::span<const std::byte> message, byte_buffer& out);
 
   /// Forgets all messages so far. Always allowed: the next message then refers to none of them.

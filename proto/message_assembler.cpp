@@ -28,8 +28,9 @@ assembled message_assembler::take_any(frame next, std::uint64_t message_bytes_ma
     return append(next, message_bytes_max);
   }
   if (fragments_) return fail(violation::message_inside_fragments);
-  if (next.payload.size() > message_bytes_max) return fail(violation::message_too_big);
-  if (next.fin) return take(next, message_bytes_max); // Nothing is held any more, so this ends in the inline path.
+  const std::uint64_t bytes_max = next.rsv1 ? compressed_bytes_max(message_bytes_max) : message_bytes_max;
+  if (next.payload.size() > bytes_max) return fail(violation::message_too_big);
+  if (next.fin) return take(next, bytes_max); // Nothing is held any more, so this ends in the inline path.
   fragments_ = std::make_unique<fragments>(fragments{.op = next.op, .compressed = next.rsv1});
   return append(next, message_bytes_max);
 }
@@ -43,6 +44,7 @@ assembled message_assembler::take_control(const frame& next) noexcept {
 
 assembled message_assembler::append(const frame& next, std::uint64_t message_bytes_max) {
   std::vector<std::byte>& bytes = fragments_->bytes;
+  if (fragments_->compressed) message_bytes_max = compressed_bytes_max(message_bytes_max);
   if (bytes.size() + next.payload.size() > message_bytes_max) return fail(violation::message_too_big);
 
   // Checked piece by piece, so that bad text ends the connection before the rest of it is stored.

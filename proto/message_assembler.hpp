@@ -28,6 +28,12 @@ struct assembled {
   violation broken = violation::none;
 };
 
+/// How long the payload of a compressed message may be when the message may have `message_bytes_max` bytes: what does
+/// not shrink grows by the headers of stored blocks, at most a twentieth (zlib with its smallest memory).
+[[nodiscard]] constexpr std::uint64_t compressed_bytes_max(std::uint64_t message_bytes_max) noexcept {
+  return message_bytes_max + message_bytes_max / 20 + 64;
+}
+
 /// Joins the frames of one direction of one connection. Owned by that connection, on its shard's thread. One pointer
 /// while no fragmented message is under way; memory grows with the bytes that arrived, never with what was announced.
 class message_assembler {
@@ -39,9 +45,9 @@ class message_assembler {
 
   /// Takes the next frame that `read_frame` returned. The payload of an unfragmented message or a control frame is a
   /// view of the frame's own bytes, without a copy; that of a joined message lives in the assembler until the next
-  /// take() or release(). A message longer than `message_bytes_max` (as received, so perhaps compressed) is a
-  /// violation as soon as its bytes exceed it. After a violation
-  /// the assembler is empty and the connection is lost.
+  /// take() or release(). A message longer than `message_bytes_max`, or a compressed one longer than
+  /// `compressed_bytes_max` of it, is a violation as soon as its bytes exceed it. After a violation the assembler is
+  /// empty and the connection is lost.
   [[nodiscard]] assembled take(const frame& next, std::uint64_t message_bytes_max);
 
   /// Frees the bytes of a joined message that has been handled. A message still under way is not touched.

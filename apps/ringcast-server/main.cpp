@@ -42,6 +42,22 @@ int parse(int argc, char** argv, settings& out) {
   std::string policy = "close";
   app.add_option("--slow-consumer", policy, "What happens to a member that is further behind: close, drop-newest, drop-oldest or latest")
       ->capture_default_str();
+  const std::map<std::string, ringcast::compression_mode> compressions{{"off", ringcast::compression_mode::off},
+                                                                       {"shared", ringcast::compression_mode::shared},
+                                                                       {"dedicated", ringcast::compression_mode::dedicated}};
+  std::string compression = "shared", compression_level = "auto", compression_threshold = "auto";
+  app.add_option("--compression", compression,
+                 "permessage-deflate: off, shared (each message by itself) or dedicated (memory for each connection, fewer bytes)")
+      ->capture_default_str();
+  app.add_option("--compression-level", compression_level, "0 (fast) to 3 (small), or auto: 0 to one connection, 1 to a room")
+      ->type_name("LEVEL")
+      ->capture_default_str();
+  app.add_option("--compression-threshold", compression_threshold, "Bytes below which nothing is compressed, or auto: 256; 64 with dedicated")
+      ->type_name("BYTES")
+      ->capture_default_str();
+  app.add_option("--compression-window-bits", out.server.compression.window_bits, "How far back compressed bytes may refer: 8 to 15, as a power of two")
+      ->check(CLI::Range(8u, 15u))
+      ->capture_default_str();
   app.add_option("--coalesce-wait-us", out.server.coalesce_wait_us, "The longest wait for more messages under load; 0: never")
       ->check(CLI::Range(0u, 10'000u))
       ->capture_default_str();
@@ -67,6 +83,21 @@ int parse(int argc, char** argv, settings& out) {
   const auto chosen = policies.find(policy);
   if (chosen == policies.end()) return refuse("--slow-consumer: '" + policy + "' is not one of close, drop-newest, drop-oldest, latest");
   out.server.policy = chosen->second;
+  const auto chosen_compression = compressions.find(compression);
+  if (chosen_compression == compressions.end()) return refuse("--compression: '" + compression + "' is not one of off, shared, dedicated");
+  out.server.compression.mode = chosen_compression->second;
+  const auto is_number = [](const std::string& text, std::size_t digits_max) {
+    return !text.empty() && text.size() <= digits_max && text.find_first_not_of("0123456789") == std::string::npos;
+  };
+  if (compression_level != "auto") {
+    if (!is_number(compression_level, 1) || std::stoul(compression_level) > ringcast::deflate_level_max)
+      return refuse("--compression-level: '" + compression_level + "' is not 0 to 3 or auto");
+    out.server.compression.level = static_cast<unsigned>(std::stoul(compression_level));
+  }
+  if (compression_threshold != "auto") {
+    if (!is_number(compression_threshold, 9)) return refuse("--compression-threshold: '" + compression_threshold + "' is not a number of bytes or auto");
+    out.server.compression.threshold_bytes = std::stoul(compression_threshold);
+  }
   if (out.shards != "auto") {
     if (out.shards.empty() || out.shards.size() > 3 || out.shards.find_first_not_of("0123456789") != std::string::npos || std::stoi(out.shards) < 1)
       return refuse("--shards: '" + out.shards + "' is not a number of threads or auto");

@@ -116,7 +116,7 @@ std::optional<wire_client::frame> wire_client::receive(int timeout_ms) {
       if (size == 126 && in_.size() >= 4) big_endian(2);
       else if (size == 127 && in_.size() >= 10) big_endian(8);
       if ((size < 126 || header > 2) && in_.size() >= header + size) {
-        frame f{static_cast<opcode>(in_[0] & 0x0f), in_.substr(header, size)};
+        frame f{static_cast<opcode>(in_[0] & 0x0f), in_.substr(header, size), (in_[0] & 0x40) != 0};
         in_.erase(0, header + size);
         return f;
       }

@@ -28,6 +28,7 @@ class wire_client {
   struct frame {
     opcode op;
     std::string payload;
+    bool compressed = false; // RSV1; the payload is as it came
     [[nodiscard]] std::uint16_t code() const; // of a close frame
     [[nodiscard]] std::string reason() const { return payload.size() > 2 ? payload.substr(2) : std::string{}; }
   };
