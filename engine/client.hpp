@@ -20,8 +20,9 @@
 //
 // No new attempt follows disconnect(), a Close frame of the server (but for 1001, 1011, 1012, 1013 and 1014, by which a server says that it
 // goes away, restarts or is in trouble), an answer of 3xx or 4xx to the upgrade (but for 408 and 429), an answer that breaks the rules of
-// the handshake, or the last attempt that the policy allows. Every other loss is followed by one, after a delay that is at least what
-// the server asked for with Retry-After.
+// the handshake, a TLS handshake that was refused by either side (a certificate that is not accepted today will not be in a second either,
+// and somebody should look), or the last attempt that the policy allows. Every other loss is followed by one, after a delay that is at least
+// what the server asked for with Retry-After.
 #pragma once
 
 #include "engine/client_link.hpp"
@@ -80,7 +81,7 @@ struct client_events {
 class client {
  public:
   // ws://[user:password@]host[:port]/path?query, or wss. Throws std::invalid_argument with one sentence when the URL, the proxy, a
-  // subprotocol or a header cannot be used. Without a loop the client lives on one that the process shares.
+  // subprotocol, a header or, for wss, a file of client_options::tls cannot be used. Without a loop the client lives on one that the process shares.
   explicit client(std::string_view server_url, client_options options = {});
   client(std::string_view server_url, client_options options, client_loop& loop);
   // On the shard of a server: from one of its callbacks, `websocket_ref::owner().clients()`.

@@ -213,7 +213,6 @@ void client_core::begin_attempt() {
   attempt_deadline_ms_ = now + timeout_ms;
   addresses_.clear();
   next_address_ = 0;
-  if (plan_.tls) return attempt_failed({.kind = client_error_kind::bad_options, .text = "wss is not supported by this build", .is_fatal = true});
   if (const auto numeric = numeric_address(connect_host_, connect_port_)) {
     addresses_.push_back(*numeric);
     return try_next_address();

@@ -26,8 +26,12 @@ client_plan plan_of(const url& server, const std::optional<url>& proxy, const cl
                    .target = server.target,
                    .subprotocols = options.subprotocols,
                    .headers = options.headers,
-                   .tls = server.is_tls(),
-                   .server_name = server.host};
+                   .server_name = options.tls_server_name.empty() ? server.host : options.tls_server_name};
+  if (server.is_tls()) {
+    auto context = tls_context::shared_client(options.tls);
+    if (!context) throw std::invalid_argument(std::move(context.error()));
+    plan.tls = std::move(*context);
+  }
   const bool has_authorization =
       std::ranges::any_of(plan.headers, [](const auto& header) { return equal_ignoring_case(header.first, "Authorization"); });
   if (server.has_userinfo && !has_authorization) plan.headers.emplace_back("Authorization", server.basic_authorization());

@@ -6,6 +6,7 @@
 #include "engine/connection_handle.hpp"
 #include "engine/limits.hpp"
 #include "engine/socket.hpp"
+#include "engine/tls_session.hpp"
 #include "proto/handshake.hpp"
 
 #include <chrono>
@@ -25,6 +26,8 @@ enum class client_error_kind : std::uint8_t {
   connect,       // no TCP connection: refused, unreachable, reset
   timed_out,     // the attempt took longer than connect_timeout
   proxy,         // the proxy refused, or did not speak HTTP
+  certificate,   // wss: the server's certificate was not accepted: unknown authority, other host name, expired
+  tls,           // wss: the server does not speak TLS, no version in common, or it refused (as for a certificate of ours)
   refused,       // the server answered the upgrade with another status than 101, see http_status
   bad_handshake, // its answer is not HTTP, or breaks the rules of the opening handshake
   lost,          // the server went away before the connection was open
@@ -49,8 +52,8 @@ struct client_plan {
   std::vector<std::pair<std::string, std::string>> headers;
   compression_options compression{.mode = compression_mode::off};
   server_limits limits; // of the connection: message size and timeouts
-  bool tls = false;
-  std::string server_name; // for TLS
+  std::shared_ptr<const tls_context> tls; // null: plain
+  std::string server_name;                // for SNI, and what the certificate must be for
 };
 
 class client_link {
@@ -64,6 +67,7 @@ class client_link {
   const client_plan* plan = nullptr;
   const websocket_endpoint* endpoint = nullptr; // of the WebSocket once it is open
   void* endpoint_user = nullptr;
+  tls_ticket ticket; // of the last connection, for the next one
 
  protected:
   ~client_link() = default;
@@ -76,6 +80,7 @@ struct client_seat {
   websocket_key key{};
   std::uint64_t attempt_deadline_ms = 0;
   bool proxy_pending = false;         // CONNECT has been sent and not answered
+  bool tls_pending = false;           // the TLS handshake is under way
   bool clean = false;                 // the server sent a Close frame
 };
 

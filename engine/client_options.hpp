@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/backoff.hpp"
+#include "engine/tls_context.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -27,10 +28,16 @@ struct client_options {
   // Reach the server through this proxy, by CONNECT (RFC 9110 9.3.6): "http://[user:password@]host:port". Empty: directly.
   std::string proxy;
 
+  // For wss://. The server's certificate must be for the URL's host and lead to an authority of the system's store, or of `tls.ca_file`;
+  // `tls.verification` is the one switch that turns this off. A certificate to show comes from `tls.certificate_chain_file` and its key.
+  tls_client_options tls;
+  // The name that is sent as SNI and that the certificate must be for, where it is another than the URL's host. Empty: that host.
+  std::string tls_server_name;
+
   reconnect_policy reconnect;
   offline_policy offline = offline_policy::keep;
 
-  // From the beginning of an attempt to the open WebSocket: name, TCP, proxy and upgrade together.
+  // From the beginning of an attempt to the open WebSocket: name, TCP, proxy, TLS and upgrade together.
   std::chrono::milliseconds connect_timeout{10'000};
   // A name may have several addresses. Each but the last gets this long before the next one is tried.
   std::chrono::milliseconds address_timeout{2'000};

@@ -17,7 +17,7 @@ struct connection_layers {
   byte_buffer ciphertext;
   // Bytes of a handshake that waits for its turn.
   byte_buffer arrived;
-  bool handshake_counted = false; // in the shard's number of handshakes in progress
+  bool handshaking = false; // so it takes its turn with others, and a server's is in the shard's number of handshakes in progress
 
   // With context takeover (RFC 7692 7.1.1), each direction where it was negotiated.
   std::unique_ptr<deflate_context> deflates;

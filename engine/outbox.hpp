@@ -154,4 +154,11 @@ class outbox {
   outbox_counters counters_;
 };
 
+// Where a connection's TLS session puts what it says by itself.
+struct ciphertext_target {
+  outbox& to;
+  connection& c;
+  void append(std::span<const std::byte> ciphertext) { to.append_ciphertext(c, ciphertext); }
+};
+
 } // namespace ringcast

@@ -238,6 +238,7 @@ class shard final : public shard_courier {
 
   // shard_client.cpp: the client role, up to the open WebSocket
   void on_connect(op_tag tag, const completion& done);
+  void on_way_open(connection& c);
   void begin_upgrade(connection& c);
   [[nodiscard]] consumed consume_response(connection& c, std::span<std::byte> bytes);
   void on_response(connection& c, const response_head& head);
@@ -251,6 +252,12 @@ class shard final : public shard_courier {
   [[nodiscard]] std::uint32_t ping_interval_of(const connection& c) const {
     return c.endpoint != nullptr ? c.endpoint->ping_interval_ms.value_or(limits_of(c).ping_interval_ms) : limits_of(c).ping_interval_ms;
   }
+
+  // shard_client_tls.cpp: the client role's handshake, between the connection and the upgrade
+  void begin_client_tls(connection& c);
+  void on_client_tls_open(connection& c);
+  void on_client_tls_failed(connection& c);
+  void keep_ticket(connection& c);
 
   // shard_close.cpp: the steps of an end, and timers
   void finish(connection& c);

@@ -77,12 +77,19 @@ void shard::on_connect(op_tag tag, const completion& done) {
   c->phase = connection_phase::upgrading;
   timers_.arm(c->timer, seat.attempt_deadline_ms);
   arm_receive(*c);
-  if (seat.link->plan->connect_request.empty()) return begin_upgrade(*c);
+  if (seat.link->plan->connect_request.empty()) return on_way_open(*c);
   seat.proxy_pending = true;
   append_output(*c, seat.link->plan->connect_request);
 }
 
 // The way to the server is open, directly or through the proxy.
+void shard::on_way_open(connection& c) {
+  if (client_seats_[c.slot].link->plan->tls != nullptr)
+    begin_client_tls(c);
+  else
+    begin_upgrade(c);
+}
+
 void shard::begin_upgrade(connection& c) {
   client_seat& seat = client_seats_[c.slot];
   const client_plan& plan = *seat.link->plan;
@@ -123,10 +130,15 @@ shard::consumed shard::consume_response(connection& c, std::span<std::byte> byte
     }
     done.bytes += head.head_bytes;
     if (head.is_interim()) continue;
-    if (client_seats_[c.slot].proxy_pending)
+    if (client_seats_[c.slot].proxy_pending) {
       on_proxy_response(c, head);
-    else
+      // In TLS the client speaks first, so nothing can stand behind the proxy's answer yet.
+      if (!c.encrypted || c.phase != connection_phase::upgrading || done.bytes == bytes.size()) continue;
+      fail_attempt(c, {.kind = client_error_kind::proxy, .text = "the proxy sent bytes before TLS began", .is_fatal = true});
+      done.bytes = bytes.size();
+    } else {
       on_response(c, head);
+    }
   }
   return done;
 }
@@ -137,7 +149,7 @@ void shard::on_proxy_response(connection& c, const response_head& head) {
     return fail_attempt(c, refusal(client_error_kind::proxy, head, why));
   }
   client_seats_[c.slot].proxy_pending = false;
-  begin_upgrade(c);
+  on_way_open(c);
 }
 
 void shard::on_response(connection& c, const response_head& head) {
@@ -166,6 +178,7 @@ void shard::on_response(connection& c, const response_head& head) {
 
 // The attempt is over before the WebSocket was open. The link is told last, because it may begin the next attempt at once.
 void shard::fail_attempt(connection& c, const client_error& error) {
+  keep_ticket(c);
   client_link* link = std::exchange(client_seats_[c.slot].link, nullptr);
   end(c, 1006, error.text);
   if (link != nullptr) link->on_attempt_failed(error);
@@ -173,11 +186,13 @@ void shard::fail_attempt(connection& c, const client_error& error) {
 
 // From end(): an attempt that nobody has reported yet.
 void shard::end_attempt(connection& c, std::string_view reason) {
+  keep_ticket(c);
   client_link* link = std::exchange(client_seats_[c.slot].link, nullptr);
   if (link != nullptr) link->on_attempt_failed({.kind = client_error_kind::lost, .text = reason});
 }
 
 void shard::tell_link_closed(connection& c, std::string_view reason) {
+  keep_ticket(c);
   client_seat& seat = client_seats_[c.slot];
   const bool clean = seat.clean;
   client_link* link = std::exchange(seat.link, nullptr);

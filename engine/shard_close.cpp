@@ -171,7 +171,8 @@ void shard::on_connection_timer(connection& c) {
     return;
   case connection_phase::connecting:
   case connection_phase::upgrading:
-    return fail_attempt(c, {.kind = client_error_kind::timed_out, .text = "the server did not answer in time"});
+    return fail_attempt(c, {.kind = client_error_kind::timed_out,
+                            .text = client_seats_[c.slot].tls_pending ? "the TLS handshake was not finished in time" : "the server did not answer in time"});
   case connection_phase::finishing: return end(c, c.close_code, "the peer did not close");
   case connection_phase::websocket: break;
   }

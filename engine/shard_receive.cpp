@@ -275,7 +275,9 @@ void shard::on_end_of_stream(connection& c) {
   if (c.input_held) return; // what waits is handled first
   if (c.encrypted) {
     if (!c.layers->arrived.empty()) return; // continue_handshakes() comes back
+    if (c.is_client && client_seats_[c.slot].tls_pending) return end(c, c.close_code, "the server closed the connection in the TLS handshake");
     if (c.layers->tls->state() == tls_state::open) {
+      keep_ticket(c);
       // Without close_notify nobody knows whether bytes are missing (RFC 8446 6.1): an HTTP request is not answered then.
       c.layers->tls->end_of_stream();
       ++counters_.tls_failures;

@@ -23,23 +23,23 @@ bool shard::begin_tls(connection& c, const tls_identity& identity) {
   ++handshakes_;
   c.layers.reset(new connection_layers);
   c.layers->tls.emplace(identity.now());
-  c.layers->handshake_counted = true;
+  c.layers->handshaking = true;
   c.encrypted = true;
   c.always_gathered = true;
   return true;
 }
 
 void shard::end_handshake(connection& c) {
-  if (!c.layers->handshake_counted) return;
-  c.layers->handshake_counted = false;
+  if (!c.layers->handshaking) return;
+  c.layers->handshaking = false;
   c.layers->arrived.release();
-  --handshakes_;
+  if (!c.is_client) --handshakes_;
 }
 
 void shard::consume_encrypted(connection& c, std::span<std::byte> bytes) {
   if (c.phase == connection_phase::ending) return;
   connection_layers& layers = *c.layers;
-  if (layers.handshake_counted) {
+  if (layers.handshaking) {
     // A signature is worth some hundred messages: a flood of handshakes takes a part of each turn and leaves the rest to open connections.
     if (handshake_steps_ >= tls_handshake_steps_per_turn_max || !layers.arrived.empty()) {
       if (layers.arrived.empty()) handshakes_waiting_.push_back(handle_of(c));
@@ -77,16 +77,13 @@ void shard::continue_handshakes() {
 void shard::feed_tls(connection& c, std::span<const std::byte> bytes) {
   connection_layers& layers = *c.layers;
   tls_session& tls = *layers.tls;
-  struct into_outbox {
-    outbox& to;
-    connection& c;
-    void append(std::span<const std::byte> ciphertext) { to.append_ciphertext(c, ciphertext); }
-  } target{outbox_, c};
+  ciphertext_target target{outbox_, c};
   tls.feed(bytes, tls_memory(), target, [&](std::span<std::byte> plaintext) { consume_plain(c, plaintext); });
   if (tls.state() == tls_state::handshaking) return;
   end_handshake(c);
   if (c.phase == connection_phase::ending) return;
   if (tls.state() == tls_state::failed) return on_tls_failed(c);
+  if (c.is_client && client_seats_[c.slot].tls_pending) on_client_tls_open(c);
   if (tls.state() == tls_state::peer_closed && !c.peer_closed) on_end_of_stream(c);
 }
 
@@ -102,6 +99,7 @@ void shard::on_tls_failed(connection& c) {
     return;
   }
   if (c.phase == connection_phase::finishing) return;
+  if (c.phase == connection_phase::upgrading) return on_client_tls_failed(c);
   if (c.phase == connection_phase::websocket) {
     leave_rooms(c);
     if (c.closing.state() == close_state::open) c.close_code = 1006;
@@ -116,11 +114,7 @@ bool shard::say_close_notify(connection& c) {
   if (!c.encrypted) return false;
   tls_session& tls = *c.layers->tls;
   if (tls.close_notify_sent() || (tls.state() != tls_state::open && tls.state() != tls_state::peer_closed)) return false;
-  struct into_outbox {
-    outbox& to;
-    connection& c;
-    void append(std::span<const std::byte> ciphertext) { to.append_ciphertext(c, ciphertext); }
-  } target{outbox_, c};
+  ciphertext_target target{outbox_, c};
   tls.close_notify(target);
   return true;
 }

@@ -9,6 +9,8 @@
 #include <cstring>
 #include <fmt/format.h>
 #include <fstream>
+#include <map>
+#include <mutex>
 #include <sys/stat.h>
 
 namespace ringcast {
@@ -197,6 +199,23 @@ tls_context::load_client(const tls_client_options& options) {
   }
   made->entries_.push_back(std::move(entry));
   return made;
+}
+
+std::expected<std::shared_ptr<const tls_context>, std::string>
+tls_context::shared_client(const tls_client_options& options) {
+  static std::mutex lock;
+  // The system's store is named by the environment, which a program may change between two clients.
+  using key = std::pair<tls_client_options, std::string>;
+  static std::map<key, std::weak_ptr<const tls_context>> contexts;
+  const std::lock_guard held{lock};
+  const key wanted{options, options.ca_file.empty() ? system_store() : std::string{}};
+  if (const auto found = contexts.find(wanted); found != contexts.end())
+    if (auto context = found->second.lock()) return context;
+  auto loaded = load_client(options);
+  if (!loaded) return loaded;
+  std::erase_if(contexts, [](const auto& entry) { return entry.second.expired(); });
+  contexts[wanted] = *loaded;
+  return loaded;
 }
 
 WOLFSSL_CTX* tls_context::of_host(std::string_view host_name) const noexcept {

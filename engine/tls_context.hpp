@@ -3,6 +3,7 @@
 // connections; old connections keep what they were opened with.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <expected>
 #include <memory>
@@ -40,6 +41,7 @@ enum class tls_verification : std::uint8_t {
   off_and_insecure, ///< anyone can be the other end; for tests
 };
 
+/// Strings in PEM files are read when a client is made.
 struct tls_client_options {
   /// PEM file of authorities. Empty: the system's store ($SSL_CERT_FILE, or where distributions keep it).
   std::string ca_file;
@@ -48,6 +50,8 @@ struct tls_client_options {
   tls_verification verification = tls_verification::on;
   tls_version oldest = tls_version::tls_1_2;
   tls_version newest = tls_version::tls_1_3;
+
+  friend auto operator<=>(const tls_client_options&, const tls_client_options&) = default;
 };
 
 /// Loaded once, then shared by all threads.
@@ -58,6 +62,10 @@ class tls_context {
   load_server(const tls_server_options& options);
   [[nodiscard]] static std::expected<std::shared_ptr<const tls_context>, std::string>
   load_client(const tls_client_options& options);
+  /// The same, but clients with equal options share one context for as long as any of them lives: the system's store
+  /// takes a few milliseconds and some hundred KiB each time. Any thread.
+  [[nodiscard]] static std::expected<std::shared_ptr<const tls_context>, std::string>
+  shared_client(const tls_client_options& options);
 
   ~tls_context();
   tls_context(const tls_context&) = delete;

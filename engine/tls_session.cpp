@@ -15,6 +15,7 @@ namespace {
 constexpr std::string_view application_protocol = "http/1.1";
 
 constexpr std::size_t record_header_bytes = 5;
+constexpr std::byte alert_record{21};
 constexpr std::byte handshake_record{22};
 constexpr std::byte major_version{3};
 
@@ -77,6 +78,7 @@ tls_session::tls_session(std::shared_ptr<const tls_context> server) : context_{s
 
 tls_session::tls_session(std::shared_ptr<const tls_context> client, std::string_view host, const tls_ticket& resume) {
   RINGCAST_ASSERT(client != nullptr && !client->is_server());
+  answer_seen_ = false;
   adopt(wolfSSL_new(client->of_host({})));
   if (session_ == nullptr) {
     fail(tls_failure::handshake, "no memory for a TLS session");
@@ -124,6 +126,7 @@ std::span<std::byte> tls_session::decrypt(tls_scratch& scratch, byte_sink out) {
   const sink_scope scope{out_, out};
   if (state_ == tls_state::handshaking) {
     if (session_ == nullptr && (gather_client_hello() != hello::complete || !open_as_server())) return {};
+    if (!is_tls_answer()) return {};
     if (!handshake()) return {};
   }
   std::size_t filled = 0;
@@ -177,6 +180,18 @@ tls_session::hello tls_session::gather_client_hello() {
   }
   if (had <= record_header_bytes) hello_.reserve(std::min(record_header_bytes + length, std::size_t{2048}));
   return take(record_header_bytes + length) ? hello::complete : hello::incomplete;
+}
+
+// A server that does not speak TLS says so with its first byte; the library would wait for a whole record header and
+// then know less. A server's session has looked at its ClientHello already.
+bool tls_session::is_tls_answer() {
+  if (answer_seen_ || arrived_.empty()) return true;
+  const std::byte first = arrived_.front();
+  answer_seen_ = first == handshake_record || first == alert_record;
+  if (answer_seen_) return true;
+  fail(tls_failure::not_tls, first == std::byte{'H'} ? "the server speaks plain HTTP on this port and not TLS"
+                                                     : "the server's first bytes are not TLS");
+  return false;
 }
 
 bool tls_session::open_as_server() {
@@ -320,8 +335,18 @@ void tls_session::fail(tls_failure failure, std::string reason) {
 }
 
 void tls_session::fail_with(int error, tls_failure otherwise) {
-  fail(is_certificate_error(error) ? tls_failure::certificate : otherwise,
-       describe_wolfssl_error(error, session_.get()));
+  tls_failure kind = is_certificate_error(error) ? tls_failure::certificate : otherwise;
+  switch (fatal_alert_of_peer(error, session_.get())) {
+  case peer_alert::none:
+    break;
+  case peer_alert::trouble:
+    kind = tls_failure::peer_trouble;
+    break;
+  case peer_alert::refusal:
+    kind = tls_failure::refused;
+    break;
+  }
+  fail(kind, describe_wolfssl_error(error, session_.get()));
 }
 
 tls_agreement tls_session::agreement() const {

@@ -41,8 +41,11 @@ enum class tls_failure : std::uint8_t {
   none,
   plain_http,    ///< the first bytes are an HTTP request: the port speaks TLS, the client does not. Answer 400 in clear
                  ///< text
-  not_tls,       ///< the first bytes are neither
-  handshake,     ///< no common version, cipher or protocol, or the peer refused
+  not_tls,       ///< the peer's first bytes are no TLS record
+  handshake,     ///< no common version, cipher or protocol
+  refused,       ///< the peer sent a fatal alert; in TLS 1.3 that may come after the handshake, where it wants another
+                 ///< certificate of ours
+  peer_trouble,  ///< the peer sent the alert internal_error or user_canceled: another attempt may fare better
   certificate,   ///< the peer's certificate was not accepted
   broken_record, ///< a record that does not decrypt, is too long or out of place
   truncated,     ///< the connection ended without close_notify: bytes may be missing (RFC 8446 6.1)
@@ -140,6 +143,7 @@ class tls_session {
   void adopt(WOLFSSL* session);
   void fail(tls_failure failure, std::string reason);
   void fail_with(int error, tls_failure otherwise);
+  [[nodiscard]] bool is_tls_answer();
 
   static int receive(WOLFSSL* session, char* to, int bytes, void* self);
   static int send(WOLFSSL* session, char* from, int bytes, void* self);
@@ -161,6 +165,7 @@ class tls_session {
   tls_state state_ = tls_state::handshaking;
   tls_failure failure_ = tls_failure::none;
   bool close_notify_sent_ = false;
+  bool answer_seen_ = true; ///< false on a client until the server's first byte was that of a TLS record
 };
 
 } // namespace ringcast

@@ -140,6 +140,15 @@ bool is_certificate_error(int error) noexcept {
   }
 }
 
+peer_alert fatal_alert_of_peer(int error, WOLFSSL* session) noexcept {
+  WOLFSSL_ALERT_HISTORY history{};
+  if (error != FATAL_ERROR || session == nullptr || wolfSSL_get_alert_history(session, &history) != WOLFSSL_SUCCESS ||
+      history.last_rx.level != alert_fatal)
+    return peer_alert::none;
+  const int code = history.last_rx.code;
+  return code == internal_error || code == user_canceled ? peer_alert::trouble : peer_alert::refusal;
+}
+
 std::string describe_wolfssl_error(int error, WOLFSSL* session) {
   switch (error) {
   case ASN_NO_SIGNER_E:
@@ -176,9 +185,9 @@ std::string describe_wolfssl_error(int error, WOLFSSL* session) {
   default:
     break;
   }
-  WOLFSSL_ALERT_HISTORY history{};
-  if (error == FATAL_ERROR && session != nullptr && wolfSSL_get_alert_history(session, &history) == WOLFSSL_SUCCESS &&
-      history.last_rx.level == alert_fatal) {
+  if (fatal_alert_of_peer(error, session) != peer_alert::none) {
+    WOLFSSL_ALERT_HISTORY history{};
+    (void)wolfSSL_get_alert_history(session, &history);
     const std::string_view name = alert_name(history.last_rx.code);
     return "the peer refused with the alert " +
            (name.empty() ? std::to_string(history.last_rx.code) : std::string{name});

@@ -37,6 +37,10 @@ void start_wolfssl();
 /// Whether `error` says that the peer's certificate was not accepted by us.
 [[nodiscard]] bool is_certificate_error(int error) noexcept;
 
+/// What kind of fatal alert of the peer `error` stands for. Trouble of its own may be over later; a refusal is not.
+enum class peer_alert : std::uint8_t { none, trouble, refusal };
+[[nodiscard]] peer_alert fatal_alert_of_peer(int error, WOLFSSL* session) noexcept;
+
 /// What we show and use of a certificate.
 struct certificate_facts {
   std::string subject;            ///< as "/C=XX/O=Example/CN=name"

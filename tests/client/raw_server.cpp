@@ -1,13 +1,16 @@
 #include "raw_server.hpp"
 
+#include "proto/byte_buffer.hpp"
 #include "proto/handshake.hpp"
 
 #include <arpa/inet.h>
+#include <array>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <stdexcept>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <utility>
 
 namespace ringcast {
 
@@ -28,22 +31,72 @@ int listen_somewhere(std::uint16_t& port) {
 
 } // namespace
 
+struct raw_connection::layer {
+  explicit layer(std::shared_ptr<const tls_context> context) : session(std::move(context)) {}
+  tls_session session;
+  tls_scratch scratch;
+  byte_buffer out;
+};
+
+raw_connection::raw_connection(int socket) : socket_(socket) {}
+raw_connection::~raw_connection() = default;
+
+bool raw_connection::start_tls(std::shared_ptr<const tls_context> context) {
+  layer_ = std::make_unique<layer>(std::move(context));
+  while (layer_->session.state() == tls_state::handshaking)
+    if (const std::string more = read_some(); more.empty() && layer_->session.state() != tls_state::open) return false;
+    else kept_ += more;
+  return layer_->session.state() == tls_state::open;
+}
+
+tls_session& raw_connection::tls() { return layer_->session; }
+
+void raw_connection::close_notify() {
+  layer_->session.close_notify(layer_->out);
+  write_raw({reinterpret_cast<const char*>(layer_->out.data()), layer_->out.size()});
+  layer_->out.clear();
+}
+
+std::string raw_connection::read_some() {
+  std::string text;
+  while (text.empty()) {
+    std::array<std::byte, 4096> bytes;
+    const ssize_t got = ::recv(socket_, bytes.data(), bytes.size(), 0);
+    if (got <= 0) {
+      if (layer_ != nullptr) layer_->session.end_of_stream();
+      return {};
+    }
+    const std::span<const std::byte> arrived = std::span{bytes}.first(static_cast<std::size_t>(got));
+    const auto take = [&](std::span<const std::byte> plain) { text.append(reinterpret_cast<const char*>(plain.data()), plain.size()); };
+    if (layer_ == nullptr) {
+      take(arrived);
+      continue;
+    }
+    layer_->session.feed(arrived, layer_->scratch, layer_->out, take);
+    write_raw({reinterpret_cast<const char*>(layer_->out.data()), layer_->out.size()});
+    layer_->out.clear();
+    if (layer_->session.state() != tls_state::handshaking && text.empty()) return {};
+  }
+  return text;
+}
+
 std::string raw_connection::read_head() {
-  std::string head;
-  char c = 0;
-  while (!head.ends_with("\r\n\r\n") && ::recv(socket_, &c, 1, 0) == 1) head += c;
-  return head;
+  while (kept_.find("\r\n\r\n") == std::string::npos) {
+    const std::string more = read_some();
+    if (more.empty()) return std::exchange(kept_, {});
+    kept_ += more;
+  }
+  return read(kept_.find("\r\n\r\n") + 4);
 }
 
 std::string raw_connection::read(std::size_t bytes) {
-  std::string text(bytes, '\0');
-  std::size_t have = 0;
-  while (have < bytes) {
-    const ssize_t got = ::recv(socket_, text.data() + have, bytes - have, 0);
-    if (got <= 0) break;
-    have += static_cast<std::size_t>(got);
+  while (kept_.size() < bytes) {
+    const std::string more = read_some();
+    if (more.empty()) break;
+    kept_ += more;
   }
-  text.resize(have);
+  const std::string text = kept_.substr(0, bytes);
+  kept_.erase(0, text.size());
   return text;
 }
 
@@ -63,6 +116,13 @@ std::string raw_connection::read_frame(unsigned& op) {
 }
 
 void raw_connection::write(std::string_view bytes) {
+  if (layer_ == nullptr) return write_raw(bytes);
+  layer_->session.write(std::as_bytes(std::span{bytes}), layer_->scratch, layer_->out);
+  write_raw({reinterpret_cast<const char*>(layer_->out.data()), layer_->out.size()});
+  layer_->out.clear();
+}
+
+void raw_connection::write_raw(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent <= 0) return;
@@ -76,8 +136,7 @@ void raw_connection::reset() {
 }
 
 void raw_connection::wait_for_end() {
-  char bytes[4096];
-  while (::recv(socket_, bytes, sizeof bytes, 0) > 0) {}
+  while (!read_some().empty()) {}
 }
 
 void raw_connection::accept_upgrade(std::string_view request_head, std::string_view more, std::string_view behind) {
@@ -126,6 +185,8 @@ raw_server::~raw_server() {
 }
 
 std::string raw_server::url(std::string_view path) const { return fmt::format("ws://127.0.0.1:{}{}", port_, path); }
+
+std::string raw_server::tls_url(std::string_view path) const { return fmt::format("wss://localhost:{}{}", port_, path); }
 
 std::uint16_t unused_port() {
   std::uint16_t port = 0;

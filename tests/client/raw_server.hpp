@@ -1,9 +1,12 @@
-// A server of plain blocking sockets that does to each connection what the test says, on a thread of its own.
+// A server of blocking sockets that does to each connection what the test says, on a thread of its own; in TLS where it is asked to.
 #pragma once
+
+#include "engine/tls_session.hpp"
 
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -12,7 +15,15 @@ namespace ringcast {
 
 class raw_connection {
  public:
-  explicit raw_connection(int socket) : socket_(socket) {}
+  explicit raw_connection(int socket);
+  ~raw_connection();
+
+  // What is read and written from here on is inside TLS. False if the handshake failed, with the reason in tls().
+  bool start_tls(std::shared_ptr<const tls_context> context);
+  [[nodiscard]] tls_session& tls();
+  void close_notify();
+  // Straight to the socket.
+  void write_raw(std::string_view bytes);
 
   // Everything up to the empty line, or what came before the end.
   std::string read_head();
@@ -28,7 +39,14 @@ class raw_connection {
   void accept_upgrade(std::string_view request_head, std::string_view more = {}, std::string_view behind = {});
 
  private:
+  struct layer;
+
+  // What has come, one byte at least; empty at the end.
+  std::string read_some();
+
   int socket_;
+  std::string kept_; // read and not asked for
+  std::unique_ptr<layer> layer_;
 };
 
 [[nodiscard]] std::string header_of(std::string_view head, std::string_view name);
@@ -41,6 +59,8 @@ class raw_server {
   ~raw_server();
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] std::string url(std::string_view path = "/") const;
+  // wss, by name.
+  [[nodiscard]] std::string tls_url(std::string_view path = "/") const;
   [[nodiscard]] int connections() const { return connections_; }
 
  private:

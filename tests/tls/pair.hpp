@@ -23,8 +23,8 @@ inline std::ostream& operator<<(std::ostream& out, tls_state state) {
   return out << names[static_cast<std::size_t>(state)];
 }
 inline std::ostream& operator<<(std::ostream& out, tls_failure failure) {
-  constexpr const char* names[] = {"none",        "plain_http",    "not_tls",  "handshake",
-                                   "certificate", "broken_record", "truncated"};
+  constexpr const char* names[] = {"none",         "plain_http",  "not_tls",       "handshake", "refused",
+                                   "peer_trouble", "certificate", "broken_record", "truncated"};
   return out << names[static_cast<std::size_t>(failure)];
 }
 

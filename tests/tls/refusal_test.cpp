@@ -81,6 +81,8 @@ BOOST_AUTO_TEST_CASE(client_certificates) {
   tls_pair without(server_side, client_context());
   without.settle();
   BOOST_TEST(without.server.failure() == tls_failure::certificate);
+  BOOST_TEST(without.client.failure() == tls_failure::refused);
+  BOOST_TEST(without.client.reason() == "the peer refused with the alert certificate_required");
   BOOST_TEST(without.server.reason() == "the peer sent no certificate");
   BOOST_TEST(without.client.state() == tls_state::failed);
 }
@@ -194,7 +196,7 @@ BOOST_AUTO_TEST_CASE(versions_that_do_not_meet) {
   pair.settle();
   BOOST_TEST(pair.server.failure() == tls_failure::handshake);
   BOOST_TEST(pair.server.reason() == "the peer speaks no TLS version that is allowed here");
-  BOOST_TEST(pair.client.failure() == tls_failure::handshake);
+  BOOST_TEST(pair.client.failure() == tls_failure::refused);
   const certificates& made = test_certificates();
   BOOST_TEST(!tls_context::load_server({.certificates = {{made.pem("other"), made.key("other"), {}}},
                                         .oldest = tls_version::tls_1_3,
