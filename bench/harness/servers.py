@@ -12,10 +12,47 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = ROOT / "bench" / "peers"
+PROGRAMS = {"nginx": "nginx", "nats": "nats-server", "bun": "npm", "ws": "npm"}
+SEARCH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"  # Where Debian keeps servers.
+
+
+# What each server can do, by the words that scenarios use for what they need. The bare loop takes part where a scenario
+# names it, since it knows no protocol; nginx and NATS are brokers and have no echo.
+ABILITIES = {
+    "ringcast": {"echo", "room", "chat", "handshake", "tls", "deflate"},
+    "epoll": {"echo", "room"},
+    "bun": {"echo", "room", "chat", "handshake", "tls", "deflate"},
+    "beast": {"echo", "room", "chat", "handshake"},
+    "ws": {"echo", "room", "chat", "handshake"},
+}
 
 
 class ServerError(Exception):
     pass
+
+
+def takes_part(scenario, asked, build):
+    """The servers of a scenario: the table's own, or with a list of names all of these that can do it."""
+    names = list(scenario.servers)
+    if asked is not None:
+        joining = [n for n in asked if n not in names and n != "epoll" and scenario.kind != "shards"]
+        names = [n for n in names if n.removesuffix("-2") in asked] + joining
+    return [n for n in names if scenario.needs <= ABILITIES.get(n.removesuffix("-2"), set()) and not missing(n.removesuffix("-2"), build)]
+
+
+def missing(name, build):
+    """Why a server cannot be started here, or nothing."""
+    if name not in ABILITIES:
+        return f"there is no server of this name; there are {', '.join(ABILITIES)}"
+    if name in ("ringcast", "epoll", "beast"):
+        program = {"ringcast": "ringcast-server", "epoll": "bench-epoll-baseline", "beast": "bench-beast"}[name]
+        return "" if (build / program).exists() else f"{program} is not built"
+    program = PROGRAMS.get(name)
+    return "" if not program or shutil.which(program, path=SEARCH) else f"{program} is not installed"
+
+
+def generator_flags(name):
+    return ("--raw",) if name == "epoll" else ()
 
 
 def header_bytes(payload):
@@ -24,21 +61,16 @@ def header_bytes(payload):
 
 
 def command(name, build, port, scenario):
-    """The command line of a server; None if this server is not installed or built here."""
+    """The command line of a server."""
     if name.startswith("ringcast"):
-        program = build / "ringcast-server"
         shards = name.partition("-")[2] or "1"
-        words = [program, "--listen", f"127.0.0.1:{port}", "--shards", shards, "--log-level", "warn"]
-        return words if program.exists() else None
+        return [build / "ringcast-server", "--listen", f"127.0.0.1:{port}", "--shards", shards, "--log-level", "warn"]
     if name == "epoll":
-        program = build / "bench-epoll-baseline"
         mode = ["--mode", "echo"]
         if scenario.message_bytes:
             mode = ["--mode", "fanout", "--bytes", str(scenario.message_bytes + header_bytes(scenario.message_bytes))]
-        return [program, "--port", str(port), *mode] if program.exists() else None
-    start = PEERS / name / "start"
-    built = name != "beast" or (build / "bench-beast").exists()
-    return [start, str(port)] if start.exists() and built else None
+        return [build / "bench-epoll-baseline", "--port", str(port), *mode]
+    return [PEERS / name / "start", str(port)]
 
 
 def environment(build):
@@ -78,8 +110,6 @@ class Server:
         self.name = name
         self.port = port
         words = command(name, build, port, scenario)
-        if words is None:
-            raise ServerError(f"{name} is not built or installed")
         taskset = [shutil.which("taskset") or "taskset", "-c", cpus]
         self.process = subprocess.Popen([*taskset, *map(str, words)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=subprocess.PIPE, text=True, start_new_session=True, env=environment(build))
@@ -119,9 +149,7 @@ class Generator:
 
     def __init__(self, server, build, scenario, extra, cpu):
         words = ["taskset", "-c", cpu, str(build / "bench-generator"), "--gated", "--port", str(server.port),
-                 "--server-pid", str(server.pid), *scenario.arguments, *extra]
-        if server.name == "epoll":
-            words.append("--raw")
+                 "--server-pid", str(server.pid), *scenario.arguments, *extra, *generator_flags(server.name)]
         self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.unread = b""
 

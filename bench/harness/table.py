@@ -1,32 +1,6 @@
-"""From single runs to medians, ratios and the Markdown table."""
+"""The Markdown table: every figure of a run, to be read in a text editor or quoted."""
 
-from statistics import median
-
-# Differences below this are not findings on machines whose clock drifts (MEASURED figures of the first days).
-NOISE = 0.08
-
-
-def figure_of(scenario, run):
-    """The one number of a run that a row is about; two for latency."""
-    if scenario.kind == "memory":
-        return run["bytes_per_connection"]
-    if scenario.kind == "shards":
-        return run["deliveries_per_second"]
-    return run.get("server_cpu_us_per_message")
-
-
-def values(scenario, runs, server, pick):
-    return [pick(run["result"]) for run in runs if run["server"] == server and "error" not in run["result"]]
-
-
-def paired_ratio(scenario, runs, ours, peer, pick):
-    """Median over the rotations of ours / peer: both of a pair were taken within seconds of each other."""
-    by_rotation = {}
-    for run in runs:
-        if "error" not in run["result"]:
-            by_rotation.setdefault(run["rotation"], {})[run["server"]] = pick(run["result"])
-    pairs = [found[ours] / found[peer] for found in by_rotation.values() if found.get(ours) and found.get(peer)]
-    return (median(pairs), min(pairs), max(pairs)) if pairs else None
+ORDER = ("ringcast", "ringcast-2", "epoll", "bun", "beast", "ws", "nginx", "nats")
 
 
 def sig(number):
@@ -36,58 +10,22 @@ def sig(number):
     return f"{number:.3g}" if number >= 1 else f"{number:.4f}".rstrip("0").rstrip(".") if number < 0.1 else f"{number:.3f}"
 
 
-def verdict(ratio, goal):
-    if ratio <= goal:
-        return "reached"
-    over = ratio / goal - 1
-    return f"missed by {over:.0%}" + (" (within noise)" if over <= NOISE else "")
+def servers_of(summaries):
+    seen = {server for summary in summaries for entry in summary["figures"] for server in entry["servers"]}
+    return [s for s in ORDER if s in seen] + sorted(seen - set(ORDER))
 
 
-def summarise(scenario, runs):
-    """Plain data for the report: medians of each server, and each goal with its ratio and verdict."""
-    picks = {"": lambda r: figure_of(scenario, r)}
-    if scenario.kind == "latency":
-        picks = {q: (lambda r, q=q: r["latency_us"][q]) for q in ("p50", "p99")}
-    out = {"name": scenario.name, "title": scenario.title, "kind": scenario.kind, "figures": [], "errors": []}
-    out["errors"] = [f"{run['server']}: {run['result']['error']}" for run in runs if "error" in run["result"]]
-    # A peer that was asked for on the command line stands in no scenario.
-    servers = list(dict.fromkeys([*scenario.servers, *(run["server"] for run in runs)]))
-    for label, pick in picks.items():
-        entry = {"label": label, "servers": {}, "goals": []}
-        for server in servers:
-            found = values(scenario, runs, server, pick)
-            if found:
-                entry["servers"][server] = {"median": median(found), "min": min(found), "max": max(found),
-                                            "runs": len(found)}
-        for peer in [s for s in servers if s != "ringcast"]:
-            ratio = paired_ratio(scenario, runs, "ringcast", peer, pick)
-            if ratio:
-                goal = scenario.goals.get(peer)
-                entry["goals"].append({"peer": peer, "ratio": ratio[0], "min": ratio[1], "max": ratio[2], "goal": goal,
-                                       "verdict": verdict(ratio[0], goal) if goal else None})
-        limit = scenario.goals.get("bytes")
-        ours = entry["servers"].get("ringcast")
-        if limit and ours:
-            entry["goals"].append({"peer": "bytes", "ratio": ours["median"], "goal": limit,
-                                   "verdict": verdict(ours["median"], limit)})
-        out["figures"].append(entry)
-    if scenario.kind == "shards":
-        out["remark"] = shards_remark(runs)
-    return out
-
-
-def shards_remark(runs):
-    """Whether the second shard could show anything: the generator takes a part of a core that it needs, too."""
-    two = [run["result"] for run in runs if run["server"] == "ringcast-2" and "error" not in run["result"]]
-    one = [run["result"] for run in runs if run["server"] == "ringcast" and "error" not in run["result"]]
-    if not one or not two:
-        return "not measured"
-    own = median(r["generator_cpu_share"] for r in one)
-    all_cores = median(r["generator_cpu_share"] + r["server_cpu_share"] for r in two)
-    more = median(r["deliveries_per_second"] for r in two) / median(r["deliveries_per_second"] for r in one)
-    limit = "the generator limits the single shard" if own > 0.9 else "the generator does not limit the single shard"
-    return (f"2 shards deliver {more:.2f}x of 1; {limit} (its CPU share there {own:.0%}); "
-            f"server and generator together used {all_cores:.2f} cores with 2 shards")
+def noise_words(settings):
+    """The sentence about the machine's own noise, which stands at the top of everything."""
+    runs, noisy = settings["runs"], settings["noisy_runs"]
+    if not runs:
+        return "Nothing was measured."
+    share = noisy / runs
+    what = (f"in {noisy} of {runs} slices something else took more than 15 % of a core (or as much was stolen by the host), "
+            "three times in a row")
+    if share > 0.1:
+        return f"**Noisy machine**: {what}. Do not believe small differences."
+    return f"Quiet machine, but {what}." if noisy else f"Quiet machine: nothing else took more than 15 % of a core in any of {runs} slices."
 
 
 def markdown(machine, versions, summaries, settings):
@@ -96,17 +34,15 @@ def markdown(machine, versions, summaries, settings):
               f"{machine['build_type']}, commit {machine['commit']}.", ""]
     lines += ["Versions: " + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".", ""]
     lines += [f"Repeat: `{settings['command']}`. Server on core {settings['server_cpu']}, generator on core "
-              f"{settings['generator_cpu']}; {settings['rotations']} rotations of {settings['seconds']} s slices, fresh processes "
-              "for each third of them.", ""]
+              f"{settings['generator_cpu']}; {rotation_words(settings)} slices of {settings['seconds']} s to each server, in turn, with "
+              "fresh processes for each third of them.", ""]
     lines += ["Figures are medians with (lowest – highest): microseconds of server CPU per delivered message; bytes per "
               "connection for memory; microseconds for latency; deliveries a second for two-shards. A ratio is ours / peer, the median over "
-              "the rotations.", ""]
-    if settings["noisy_runs"]:
-        lines += [f"**Noisy machine**: in {settings['noisy_runs']} of {settings['runs']} slices something else took more than 15 % "
-                  "of a core, three times in a row.", ""]
-    servers = [s for s in ("ringcast", "ringcast-2", "bun", "epoll") if any(
-        s in entry["servers"] for summary in summaries for entry in summary["figures"])]
-    servers += sorted({s for summary in summaries for entry in summary["figures"] for s in entry["servers"]} - set(servers))
+              "the rotations; below 1 ringcast needs less.", ""]
+    lines += [noise_words(settings), ""]
+    if settings.get("left_out"):
+        lines += ["Left out for lack of time: " + ", ".join(settings["left_out"]) + ".", ""]
+    servers = servers_of(summaries)
     lines += ["| scenario | what | " + " | ".join(servers) + " | ratio, goal |",
               "| --- | --- |" + " --- |" * len(servers) + " --- |"]
     for summary in summaries:
@@ -125,6 +61,11 @@ def markdown(machine, versions, summaries, settings):
         for error in dict.fromkeys(summary["errors"]):
             lines.append(f"- {summary['name']}: {summary['errors'].count(error)} runs failed: {error}")
     return "\n".join(lines) + "\n"
+
+
+def rotation_words(settings):
+    low, high = settings.get("rotations_min", settings["rotations"]), settings["rotations"]
+    return f"{low} to {high}" if low != high else f"{high}"
 
 
 def goal_words(goal):
