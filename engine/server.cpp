@@ -144,7 +144,7 @@ std::expected<void, start_failure> server::start() {
       auto opened = ring::open({});
       if (opened) {
         const shard_options options{.limits = options_.limits, .policy = options_.policy, .coalesce_wait_us = options_.coalesce_wait_us,
-                                    .compression = options_.compression};
+                                    .spin_us = options_.spin_us, .compression = options_.compression};
         t.own = std::make_unique<shard>(i, options, *mesh_, *t.from_threads, router_, std::move(*opened));
         for (const auto& listener : t.listeners) t.own->add_listener(listener.socket, listener.encrypted ? identity_.get() : nullptr);
         t.listeners.clear();

@@ -38,6 +38,8 @@ struct server_options {
   // After a turn that served members of rooms a shard may wait this long for more to be published, so that each send carries more; 0: never.
   std::uint32_t coalesce_wait_us = 100;
   compression_options compression; // of every WebSocket endpoint that says nothing else
+  // How long a shard that usually finds more to do within this time looks for it before it sleeps: a wake-up costs more. 0: it sleeps at once.
+  std::uint32_t spin_us = 10;
   std::uint32_t backlog = 4096; // of each listening socket; the kernel caps it at net.core.somaxconn
 };
 

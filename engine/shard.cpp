@@ -38,7 +38,7 @@ shard::shard(std::uint32_t index, const shard_options& options, mesh& between, i
     : index_(index), options_(options), mesh_(between), port_(between, index), inbox_(from_threads), router_(router), ring_(std::move(r)),
       buffers_(*ring_, blocks_, receive_buffers, receive_buffer_bytes), timers_(ringcast::now_ms()),
       home_(blocks_, *this, between.shard_count()), rooms_(*this, index, between.shard_count(), options.limits.send_queue_bytes_max, options.policy),
-      outbox_(*this, *ring_, blocks_), now_ms_(ringcast::now_ms()), scheduler_(timers_, &between.bell(index)) {
+      outbox_(*this, *ring_, blocks_), now_ms_(ringcast::now_ms()), idle_(options.spin_us * 1000ULL), scheduler_(timers_, &between.bell(index)) {
   reserve_descriptor_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
@@ -88,9 +88,11 @@ bool shard::turn() {
   ring_->submit_and_wait(plan_wait());
   mesh_.bell(index_).awake();
   ++counters_.turns;
-  now_ms_ = ringcast::now_ms();
+  now_ns_ = ringcast::now_ns();
+  now_ms_ = now_ns_ / 1'000'000;
 
-  ring_->for_each_completion([this](const completion& done) { dispatch(done); });
+  const std::uint32_t completions = ring_->for_each_completion([this](const completion& done) { dispatch(done); });
+  if (completions > 0 || port_.has_work() || inbox_.has_records()) idle_.on_found();
   // The failures of one large flush may be more than the ring has places for; all of them belong to this turn.
   while (ring_->has_overflow()) {
     ring_->submit_and_wait({.timeout_ns = 0});
@@ -169,6 +171,9 @@ bool shard::has_work() const {
 }
 
 wait_plan shard::plan_wait() {
+  const std::uint32_t served = outbox_.members_served_by_last_flush();
+  const bool rooms_busy = options_.coalesce_wait_us != 0 && served >= busy_turn_members;
+  if (!rooms_busy && idle_.look_again(now_ns_)) return {.timeout_ns = 0};
   doorbell& bell = mesh_.bell(index_);
   bell.prepare_sleep();
   if (has_work()) {
@@ -180,8 +185,7 @@ wait_plan shard::plan_wait() {
   if (next != timer_wheel::never) plan.timeout_ns = next > now_ms_ ? (next - now_ms_) * 1'000'000 : 1;
   // What the last flush left to settle is settled within a millisecond even if nothing happens.
   if (rooms_.has_unsettled()) plan.timeout_ns = std::min<std::uint64_t>(plan.timeout_ns, 1'000'000);
-  const std::uint32_t served = outbox_.members_served_by_last_flush();
-  if (options_.coalesce_wait_us != 0 && served >= busy_turn_members) {
+  if (rooms_busy) {
     // Rooms are busy: what else is published within a short wait goes out in the same sends. The wait ends when as many have said something
     // as were served. Answers to single connections gain nothing by waiting, and do not wait.
     plan.min_wait_us = options_.coalesce_wait_us;

@@ -19,6 +19,7 @@
 #include "engine/ring.hpp"
 #include "engine/room_home.hpp"
 #include "engine/room_table.hpp"
+#include "engine/idle_spin.hpp"
 #include "engine/scheduler.hpp"
 #include "engine/timer_wheel.hpp"
 #include "engine/tls_identity.hpp"
@@ -42,6 +43,7 @@ struct shard_options {
   server_limits limits;
   slow_consumer policy = slow_consumer::close;
   std::uint32_t coalesce_wait_us = 0; // the longest wait for more under load; 0: never
+  std::uint32_t spin_us = 0;          // how long a shard that was busy looks for more before it sleeps; 0: not at all
   compression_options compression;
 };
 
@@ -321,6 +323,8 @@ class shard final : public shard_courier {
   int reserve_descriptor_ = -1; // given up for a moment to refuse a connection when there are no descriptors left
 
   std::uint64_t now_ms_ = 0;
+  std::uint64_t now_ns_ = 0;    // when the turn began
+  idle_spin idle_;
   std::uint64_t doorbell_value_ = 0;
   bool doorbell_armed_ = false;
   bool stopping_ = false;

@@ -61,6 +61,9 @@ int parse(int argc, char** argv, settings& out) {
   app.add_option("--coalesce-wait-us", out.server.coalesce_wait_us, "The longest wait for more messages under load; 0: never")
       ->check(CLI::Range(0u, 10'000u))
       ->capture_default_str();
+  app.add_option("--spin-us", out.server.spin_us, "How long a busy shard looks for more to do before it sleeps; 0: not at all")
+      ->check(CLI::Range(0u, 1'000u))
+      ->capture_default_str();
   app.add_option("--log-level", out.log_level, "debug, info, warning, error or off")->capture_default_str();
   try {
     app.parse(argc, argv);
