@@ -16,18 +16,22 @@ namespace ringcast {
 
 namespace {
 
-// Well below any listen backlog.
+// Over all sets of a run: well below any listen backlog.
 constexpr unsigned under_way_max = 128;
+constexpr std::uint32_t doorbell_mark = ~0U;
 constexpr std::int64_t opening_patience_ns = 10'000'000'000;
 constexpr std::size_t buffer_bytes = 256 * 1024;
 constexpr std::uint64_t message_bytes_max = std::uint64_t{65} << 20;
 
 } // namespace
 
-connection_set::connection_set(const load_options& options, unsigned first_ordinal, unsigned count)
-    : options_{options}, dialer_{options}, first_ordinal_{first_ordinal}, connections_(count),
-      buffer_(buffer_bytes), random_{std::random_device{}()} {
+connection_set::connection_set(const load_options& options, share of_run, int doorbell)
+    : options_{options}, dialer_{options}, share_{of_run}, under_way_max_{std::max(1U, under_way_max / of_run.stride)},
+      connections_((options.connections - of_run.first + of_run.stride - 1) / of_run.stride), buffer_(buffer_bytes),
+      random_{std::random_device{}()} {
   epoll_fd_ = ::epoll_create1(EPOLL_CLOEXEC);
+  epoll_event event{.events = EPOLLIN, .data = {.u32 = doorbell_mark}};
+  ::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, doorbell, &event);
 }
 
 connection_set::~connection_set() {
@@ -46,13 +50,13 @@ bool connection_set::open_all() {
   std::int64_t progress_ns = begun_ns;
   unsigned begun = 0;
   unsigned open_before = 0;
-  while (open_ < size() && trouble_.empty()) {
+  while (open_ < size() && is_going()) {
     const std::int64_t now = clock_ns();
-    // With a ramp of R a second, connection k begins at k/R.
+    // With a ramp of R a second, connection k of the run begins at k/R.
     const double allowed = options_.ramp > 0 ? 1 + static_cast<double>(now - begun_ns) / 1e9 * options_.ramp : 1e9;
-    while (begun < size() && under_way_ < under_way_max && begun < allowed && begin(begun)) ++begun;
+    while (begun < size() && has_opening_room() && ordinal(begun) < allowed && begin(begun)) ++begun;
     if (!trouble_.empty()) break;
-    turn(under_way_ < under_way_max && begun < size() ? 1'000'000 : 50'000'000);
+    turn(has_opening_room() && begun < size() ? 1'000'000 : 50'000'000);
     on_turn();
     if (open_ != open_before || under_way_ == 0) progress_ns = now;
     open_before = open_;
@@ -61,11 +65,11 @@ bool connection_set::open_all() {
                        dialer_.where()));
     }
   }
-  return trouble_.empty();
+  return is_going();
 }
 
 bool connection_set::begin(unsigned i) {
-  auto dialed = dialer_.dial(first_ordinal_ + i);
+  auto dialed = dialer_.dial(ordinal(i));
   if (!dialed) {
     ++errors_;
     fail(dialed.error());
@@ -88,6 +92,10 @@ void connection_set::turn(std::int64_t timeout_ns) {
   const int ready = ::epoll_pwait2(epoll_fd_, events.data(), static_cast<int>(events.size()), &timeout, nullptr);
   for (int e = 0; e < ready; ++e) {
     const unsigned i = events[static_cast<std::size_t>(e)].data.u32;
+    if (i == doorbell_mark) {
+      on_doorbell();
+      continue;
+    }
     if (connections_[i].fd >= 0) on_ready(i, events[static_cast<std::size_t>(e)].events);
   }
 }
@@ -110,7 +118,7 @@ void connection_set::on_connected(unsigned i) {
   std::array<std::uint32_t, 4> random{};
   for (auto& word : random) word = static_cast<std::uint32_t>(random_());
   c.key = make_websocket_key(std::as_bytes(std::span{random}).first<16>());
-  const std::string request = dialer_.request(first_ordinal_ + i, c.key);
+  const std::string request = dialer_.request(ordinal(i), c.key);
   const auto bytes = std::as_bytes(std::span{request});
   c.out.assign(bytes.begin(), bytes.end());
   c.at = stage::upgrading;

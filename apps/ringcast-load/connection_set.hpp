@@ -22,13 +22,21 @@ namespace ringcast {
 
 class connection_set {
  public:
-  connection_set(const load_options& options, unsigned first_ordinal, unsigned count);
+  // Of all connections of a run, numbered from 0, the set has each `stride`-th from `first` on. `doorbell` is an
+  // eventfd that wakes it.
+  struct share {
+    unsigned first = 0;
+    unsigned stride = 1;
+  };
+  connection_set(const load_options& options, share of_run, int doorbell);
   virtual ~connection_set();
   connection_set(const connection_set&) = delete;
   connection_set& operator=(const connection_set&) = delete;
 
-  // Opens all of them, at most 128 at once and no more than `ramp` a second. False: see trouble().
+  // Opens all of them, at most 128 at once over the whole run and no more than `ramp` a second. False: see trouble().
   [[nodiscard]] bool open_all();
+  // Nothing went wrong here, and nobody said halt().
+  [[nodiscard]] bool is_going() const { return trouble_.empty() && !halted_; }
 
   [[nodiscard]] const std::string& trouble() const { return trouble_; }
   [[nodiscard]] unsigned open_count() const { return open_; }
@@ -55,6 +63,8 @@ class connection_set {
   // Waits for the sockets, at most this long, and handles what they have.
   void turn(std::int64_t timeout_ns);
   void fail(std::string why);
+  // Ends what is under way without being a failure of this set.
+  void halt() { halted_ = true; }
 
   virtual void on_opened(unsigned) {}
   virtual void on_message(unsigned i, std::span<const std::byte> payload) = 0;
@@ -64,11 +74,15 @@ class connection_set {
   // ends the run.
   virtual void on_ended(unsigned i, stage was, const std::string& why);
   virtual void on_turn() {}
+  virtual void on_doorbell() = 0;
 
   [[nodiscard]] bool is_open(unsigned i) const { return connections_[i].at == stage::open; }
   [[nodiscard]] unsigned size() const { return static_cast<unsigned>(connections_.size()); }
   [[nodiscard]] std::int64_t received_ns() const { return received_ns_; }
-  [[nodiscard]] unsigned under_way() const { return under_way_; }
+  // Whether one more connection may begin to open now.
+  [[nodiscard]] bool has_opening_room() const { return under_way_ < under_way_max_; }
+  // The number of a connection in the whole run.
+  [[nodiscard]] unsigned ordinal(unsigned i) const { return share_.first + i * share_.stride; }
 
   const load_options& options_;
   dialer dialer_;
@@ -100,7 +114,8 @@ class connection_set {
   void end(unsigned i, const std::string& why);
   [[nodiscard]] std::uint32_t next_masking_key();
 
-  unsigned first_ordinal_;
+  share share_;
+  unsigned under_way_max_;
   int epoll_fd_ = -1;
   std::vector<connection> connections_;
   std::vector<std::byte> buffer_;
@@ -109,6 +124,7 @@ class connection_set {
   unsigned under_way_ = 0;
   std::int64_t received_ns_ = 0;
   std::string trouble_;
+  bool halted_ = false;
 };
 
 } // namespace ringcast

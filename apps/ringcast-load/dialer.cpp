@@ -1,22 +1,26 @@
 #include "apps/ringcast-load/dialer.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fmt/format.h>
+#include <fstream>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 namespace ringcast {
 
 namespace {
 
-// One source address has about 28,000 ports for one destination (net.ipv4.ip_local_port_range), some of which others
-// hold.
-constexpr unsigned connections_per_address = 20'000;
-constexpr unsigned descriptors_besides = 32;
+// How many ports one source address has for one destination, less a third that others may hold.
+unsigned connections_per_address() {
+  unsigned first = 32'768; // The kernel's defaults.
+  unsigned last = 60'999;
+  std::ifstream{"/proc/sys/net/ipv4/ip_local_port_range"} >> first >> last;
+  return std::max(1U, (last - first) / 3 * 2);
+}
 
 std::string with_number(std::string text, unsigned ordinal) {
   for (std::size_t at = text.find("{i}"); at != std::string::npos; at = text.find("{i}", at))
@@ -27,16 +31,6 @@ std::string with_number(std::string text, unsigned ordinal) {
 } // namespace
 
 std::expected<void, std::string> dialer::prepare(unsigned connections) {
-  rlimit limit{};
-  ::getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-  if (limit.rlim_max != RLIM_INFINITY && connections + descriptors_besides > limit.rlim_max) {
-    return std::unexpected{fmt::format(
-        "{} connections need more descriptors than the {} that a process may have here; raise the limit (ulimit -Hn) "
-        "or start several ringcast-load side by side",
-        connections, limit.rlim_max)};
-  }
   std::string why;
   if (!resolve(options_.server.host, options_.server.port, false, server_, why)) {
     return std::unexpected{fmt::format("{} has no address: {}", options_.server.host, why)};
@@ -45,7 +39,7 @@ std::expected<void, std::string> dialer::prepare(unsigned connections) {
   // On loopback every 127.x.y.z is ours, so more ports are one address further.
   const auto* as_ipv4 = reinterpret_cast<const sockaddr_in*>(&server_.bytes);
   if (names.empty() && server_.bytes.ss_family == AF_INET && (ntohl(as_ipv4->sin_addr.s_addr) >> 24) == 127) {
-    for (unsigned i = 0; i <= connections / connections_per_address + (connections > 1000 ? 7 : 0); ++i)
+    for (unsigned i = 0; i <= connections / connections_per_address() + (connections > 1000 ? 7 : 0); ++i)
       names.push_back(fmt::format("127.0.0.{}", i + 1));
   }
   for (const std::string& name : names) {

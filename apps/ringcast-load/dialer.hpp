@@ -17,8 +17,8 @@ class dialer {
  public:
   explicit dialer(const load_options& options) : options_{options} {}
 
-  // Finds the server's address and the source addresses, and raises the limit of descriptors as far as it goes. One
-  // sentence if `connections` sockets cannot be had.
+  // Finds the server's address, and as many source addresses as the ports of `connections` need if none were named. One
+  // sentence if one of them cannot be used.
   [[nodiscard]] std::expected<void, std::string> prepare(unsigned connections);
 
   // A socket whose connect is under way, non-blocking, without Nagle's delay. The source address goes round with the

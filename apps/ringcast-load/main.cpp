@@ -1,18 +1,15 @@
 // ringcast-load: a load generator for WebSocket servers. Options in, one of the modes, a report out.
 #include "apps/ringcast-load/asserts.hpp"
-#include "apps/ringcast-load/churn.hpp"
+#include "apps/ringcast-load/conductor.hpp"
 #include "apps/ringcast-load/process_usage.hpp"
 #include "apps/ringcast-load/rate_search.hpp"
 #include "apps/ringcast-load/report.hpp"
-#include "apps/ringcast-load/traffic.hpp"
 
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <fmt/format.h>
 #include <fstream>
-#include <sys/prctl.h>
-#include <thread>
 
 namespace ringcast {
 
@@ -52,58 +49,25 @@ class usage_meter {
   std::string trouble_;
 };
 
-void run_traffic(report& out, usage_meter& usage) {
+// Messages that a wrong server sends once more, or late, come soon after the last ones.
+constexpr double listening_s = 0.1;
+
+void run_load(report& out, usage_meter& usage) {
   const load_options& options = out.options;
-  progress shown;
-  traffic load{options, 0, options.connections, shown};
-  if (load.open() && (options.warmup_s == 0 || load.run(options.warmup_s, options.bound ? 0 : options.rate, false))) {
+  conductor load{options, out.plan};
+  const bool has_warmup = has_messages(options.mode) || options.mode == load_mode::connect;
+  if (load.open() && load.warm_up(has_warmup ? options.warmup_s : 0, options.bound ? 0 : options.rate)) {
     usage.begin();
     if (options.bound) {
-      search_rate(load, options, out);
+      search_rate(load, out);
+    } else if (options.mode == load_mode::reconnect_storm) {
+      load.measure_storms(options.duration_s);
     } else {
-      load.run(options.duration_s, options.rate, true);
+      load.measure(options.duration_s, options.rate);
     }
     usage.end();
+    if (has_messages(options.mode)) load.listen(listening_s);
   }
-  shown.finish();
-  out.result = load.result();
-}
-
-// Each thread has connections, and a share of the rate, of its own; only the first one shows its progress.
-void run_threads(report& out, usage_meter& usage) {
-  const load_options& options = out.options;
-  std::vector<load_result> results(options.threads);
-  {
-    usage.begin();
-    std::vector<std::jthread> threads;
-    unsigned first = 0;
-    for (unsigned t = 0; t < options.threads; ++t) {
-      const unsigned count =
-          options.connections / options.threads + (t < options.connections % options.threads ? 1 : 0);
-      threads.emplace_back([&options, &result = results[t], t, first, count] {
-        ::prctl(PR_SET_TIMERSLACK, 1UL);
-        progress shown{t != 0};
-        traffic load{options, first, count, shown};
-        if (load.open() && (options.warmup_s == 0 || load.run(options.warmup_s, options.rate, false)))
-          load.run(options.duration_s, options.rate, true);
-        shown.finish();
-        result = load.result();
-      });
-      first += count;
-    }
-  }
-  usage.end();
-  out.result = results[0];
-  for (unsigned t = 1; t < options.threads; ++t) out.result.add(results[t]);
-}
-
-void run_churn(report& out, usage_meter& usage) {
-  progress shown;
-  churn load{out.options, shown};
-  usage.begin();
-  load.run();
-  usage.end();
-  shown.finish();
   out.result = load.result();
 }
 
@@ -118,23 +82,18 @@ bool write_file(const std::string& name, const std::string& text) {
 }
 
 int run(const load_options& options) {
-  // Planned times are kept to a few microseconds, not to the 50 by which the kernel may bundle timers.
-  ::prctl(PR_SET_TIMERSLACK, 1UL);
   usage_meter usage{options};
   if (!usage.trouble().empty()) {
     std::fprintf(stderr, "%s\n", usage.trouble().c_str());
     return 2;
   }
-  report out{.options = options};
-  switch (options.mode) {
-  case load_mode::connect:
-  case load_mode::idle:
-  case load_mode::reconnect_storm:
-    run_churn(out, usage);
-    break;
-  default:
-    options.threads > 1 ? run_threads(out, usage) : run_traffic(out, usage);
+  const auto plan = plan_run(options);
+  if (!plan) {
+    std::fprintf(stderr, "%s\n", plan.error().c_str());
+    return 2;
   }
+  report out{.options = options, .plan = *plan};
+  run_load(out, usage);
   out.server = usage.usage();
   const auto figures = out.figures();
   for (const assertion& claim : options.asserts) {
@@ -150,7 +109,7 @@ int run(const load_options& options) {
   std::fflush(stdout);
   bool written = write_file(options.json_file, out.json());
   written = write_file(options.hgrm_file, out.hgrm()) && written;
-  if (!out.result.trouble.empty()) std::fprintf(stderr, "%s\n", out.result.trouble.c_str());
+  if (!out.result.trouble.empty()) fmt::print(stderr, "{}\n", out.result.trouble.view());
   if (!written || !out.result.trouble.empty() || !usage.trouble().empty()) return 2;
   return out.result.totals.holds() && out.failed_asserts.empty() ? 0 : 1;
 }

@@ -4,6 +4,7 @@
 #include "apps/ringcast-load/tag.hpp"
 
 #include <CLI/CLI.hpp>
+#include <bit>
 #include <charconv>
 #include <cstdio>
 #include <fmt/format.h>
@@ -34,6 +35,8 @@ struct raw_options {
   bool compression = false;
   bool tls_insecure = false;
 };
+
+constexpr std::uint64_t pairs_max = 400'000'000;
 
 bool read_number(std::string_view text, double& out) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
@@ -117,10 +120,16 @@ std::string finish(const raw_options& raw, load_options& out) {
   if (out.mode == load_mode::chat || out.mode == load_mode::echo) out.senders = out.connections;
   if (out.senders > out.connections)
     return fmt::format("--senders: {} of {} connections cannot send", out.senders, out.connections);
-  if (out.threads > 1 && out.mode != load_mode::echo) {
-    return "--threads: only echo can be spread over threads; in the other modes one thread must see both ends";
+  if (has_messages(out.mode) && out.hearer_count() == 0)
+    return "--no-self: with one connection nobody would hear anything";
+  // What is expected next is kept for each pair of a sender and a hearer.
+  if (out.mode != load_mode::echo && has_messages(out.mode) &&
+      std::uint64_t{out.connections} * out.senders > pairs_max) {
+    return fmt::format("{} connections that hear {} senders are more than the {} pairs that can be accounted for",
+                       out.connections, out.senders, pairs_max);
   }
-  if (out.threads > out.connections) return "--threads: there are more threads than connections";
+  if (std::max(out.threads, out.processes) > out.connections)
+    return "--threads, --processes: there are more of them than connections";
   for (const std::string& text : raw.asserts) {
     auto read = read_assertion(text);
     if (!read) return read.error();
@@ -133,7 +142,6 @@ std::string finish(const raw_options& raw, load_options& out) {
     if (out.mode != load_mode::echo && out.mode != load_mode::broadcast && out.mode != load_mode::chat) {
       return "--max-rate-under: this mode has no message latency to bound";
     }
-    if (out.threads > 1) return "--max-rate-under: the search uses one thread";
   }
   return {};
 }
@@ -147,9 +155,26 @@ std::string_view name_of(load_mode mode) {
   return "?";
 }
 
+bool has_messages(load_mode mode) {
+  return mode != load_mode::connect && mode != load_mode::idle && mode != load_mode::reconnect_storm;
+}
+
 unsigned load_options::window() const {
   if (in_flight) return in_flight;
   return is_open_loop() && mode != load_mode::echo ? 4096 : 1;
+}
+
+std::uint32_t load_options::slots() const { return std::bit_ceil(window()); }
+
+unsigned load_options::sender_count() const { return has_messages(mode) ? senders : 0; }
+
+unsigned load_options::slow_count() const {
+  if (mode != load_mode::slow_reader) return 0;
+  return std::min(std::max(1U, connections / 10), connections - senders);
+}
+
+unsigned load_options::hearer_count() const {
+  return mode == load_mode::echo ? 1 : connections - slow_count() - (self ? 0 : 1);
 }
 
 parse_outcome parse_options(int argc, char** argv) {
@@ -188,7 +213,11 @@ parse_outcome parse_options(int argc, char** argv) {
   app.add_option("--ramp", out.ramp, "New connections a second; 0: as fast as they open")
       ->check(CLI::Range(0.0, 1e6))
       ->capture_default_str();
-  app.add_option("--threads", out.threads, "Threads (echo)")->check(CLI::Range(1u, 256u))->capture_default_str();
+  app.add_option("--threads", out.threads, "Threads over which the connections are spread")
+      ->check(CLI::Range(1u, 256u))
+      ->capture_default_str();
+  app.add_option("--processes", out.processes, "Processes; without it as many as the descriptor limit makes necessary")
+      ->check(CLI::Range(1u, 1024u));
   app.add_option("--source-addresses", raw.sources,
                  "Local addresses to connect from: 127.0.0.1,127.0.0.2 or 127.0.0.1-8")
       ->type_name("LIST");

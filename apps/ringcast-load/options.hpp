@@ -17,6 +17,9 @@ enum class load_mode : std::uint8_t { echo, broadcast, chat, connect, idle, slow
 
 [[nodiscard]] std::string_view name_of(load_mode mode);
 
+// Whether messages are the load, and not connections.
+[[nodiscard]] bool has_messages(load_mode mode);
+
 // --assert 'p99<5ms': a figure of the report, how it is compared, and with what (durations in nanoseconds).
 struct assertion {
   std::string text; // as it was given
@@ -46,6 +49,7 @@ struct load_options {
   double warmup_s = 1;
   double ramp = 0; // New connections a second; 0: as fast as they open.
   unsigned threads = 1;
+  unsigned processes = 0; // 0: as many as the descriptors need.
   unsigned in_flight = 0; // Messages of one sender that may be on their way; 0: 1, or 4,096 for publishers with a rate.
   bool self = true;       // The server sends a message to its sender as well.
   std::vector<std::string> source_addresses;
@@ -58,6 +62,14 @@ struct load_options {
 
   [[nodiscard]] bool is_open_loop() const { return rate > 0; }
   [[nodiscard]] unsigned window() const;
+  // A power of two, at least the window: how many messages of a sender are remembered.
+  [[nodiscard]] std::uint32_t slots() const;
+  // How many connections send; 0 where connections are the load.
+  [[nodiscard]] unsigned sender_count() const;
+  // How many of the last connections never read.
+  [[nodiscard]] unsigned slow_count() const;
+  // How many connections hear each message.
+  [[nodiscard]] unsigned hearer_count() const;
 };
 
 // The options, or the exit code when there is nothing to run: 0 after --help, 2 after one sentence about what is wrong.

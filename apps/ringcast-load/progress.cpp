@@ -8,24 +8,28 @@
 
 namespace ringcast {
 
-progress::progress(bool quiet) : quiet_{quiet}, terminal_{::isatty(STDERR_FILENO) == 1} {}
+progress::progress() : terminal_{::isatty(STDERR_FILENO) == 1} {}
 
-void progress::tick(std::int64_t now_ns, const state& now) {
-  const std::int64_t interval_ns = terminal_ ? 250'000'000 : 1'000'000'000;
-  if (quiet_ || now_ns - last_ns_ < interval_ns) return;
-  const bool first = last_ns_ == 0;
+bool progress::is_due(std::int64_t now_ns) const {
+  return now_ns - last_ns_ >= std::int64_t{interval_ms()} * 1'000'000 - 5'000'000;
+}
+
+void progress::show(std::int64_t now_ns, const state& now) {
+  // What is counted differs between two phases, and so a rate across both would be none.
+  const bool first = last_phase_ != now.phase || now.done < last_done_;
   const double seconds = static_cast<double>(now_ns - last_ns_) / 1e9;
-  const std::uint64_t done = now.done >= last_done_ ? now.done - last_done_ : now.done;
+  const std::uint64_t done = now.done - last_done_;
   last_ns_ = now_ns;
   last_done_ = now.done;
+  last_phase_ = now.phase;
   if (first) return;
   std::string line =
       fmt::format("{:<11}{:>10} {}/s", now.phase, with_separators(static_cast<double>(done) / seconds), now.unit);
-  if (now.latency && now.latency->total()) {
-    line += fmt::format("   p50 {:>8}   p99 {:>8}", duration_text(now.latency->percentile_ns(0.5)),
-                        duration_text(now.latency->percentile_ns(0.99)));
+  if (now.latency.total()) {
+    line += fmt::format("   p50 {:>8}   p99 {:>8}", duration_text(now.latency.percentile_ns(0.5)),
+                        duration_text(now.latency.percentile_ns(0.99)));
   }
-  line += fmt::format("   open {}   errors {}", with_separators(now.open),
+  line += fmt::format("   open {}   errors {}", with_separators(static_cast<double>(now.open)),
                       with_separators(static_cast<double>(now.errors)));
   // Progress is no part of the result, so it goes where a pipe does not carry it.
   std::fprintf(stderr, terminal_ ? "\r%s\x1b[K" : "%s\n", line.c_str());

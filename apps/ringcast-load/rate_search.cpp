@@ -11,12 +11,13 @@ constexpr double reached_share = 0.98; // A rate that was not really sent does n
 
 } // namespace
 
-void search_rate(traffic& load, const load_options& options, report& out) {
+void search_rate(conductor& load, report& out) {
+  const load_options& options = out.options;
   double held = 0;
   double broken = 0;
   double rate = options.rate > 0 ? options.rate : first_rate;
   while (broken == 0 || held == 0 || broken > held * precision) {
-    if (!load.run(options.duration_s, rate, true)) break;
+    if (!load.measure(options.duration_s, rate)) break;
     const load_result found = load.result();
     rate_step step{.rate = rate,
                    .achieved = static_cast<double>(found.messages) / options.duration_s,

@@ -26,13 +26,27 @@ double per_second(std::uint64_t count, const load_result& r) {
   return r.seconds > 0 ? static_cast<double>(count) / r.seconds : 0;
 }
 
-bool has_traffic(load_mode mode) {
-  return mode != load_mode::connect && mode != load_mode::idle && mode != load_mode::reconnect_storm;
+// A sentence in lines of 80 columns, the first of which begins with `mark`.
+std::string wrapped(std::string_view mark, std::string_view text) {
+  std::string out{mark};
+  std::size_t column = mark.size();
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(' ', at), text.size());
+    if (column + 1 + end - at > 80) {
+      out += "\n" + std::string(mark.size(), ' ');
+      column = mark.size();
+    }
+    out += ' ';
+    out += text.substr(at, end - at);
+    column += 1 + end - at;
+    at = end + 1;
+  }
+  return out + '\n';
 }
 
 std::string row(std::string_view name, const histogram& of) {
   std::string out = fmt::format("  {:<22}", name);
-  for (const quantile& q : quantiles) out += fmt::format("{:>9} ", duration_text(of.percentile_ns(q.share)));
+  for (const quantile& q : quantiles) out += fmt::format("{:>9}", duration_text(of.percentile_ns(q.share)));
   return out + fmt::format("{:>9}\n", duration_text(of.max_ns()));
 }
 
@@ -79,10 +93,10 @@ std::map<std::string, double> report::figures() const {
   add_figures(out, "", r.corrected.total() ? r.corrected : r.raw);
   add_figures(out, "raw.", r.raw);
   add_figures(out, "handshake.", r.handshakes);
-  out["connections"] = r.connections;
+  out["connections"] = static_cast<double>(r.connections);
   out["errors"] = static_cast<double>(r.errors);
-  out["rate"] = has_traffic(options.mode) ? per_second(r.messages, r) : per_second(r.opened, r);
-  if (has_traffic(options.mode)) {
+  out["rate"] = has_messages(options.mode) ? per_second(r.messages, r) : per_second(r.opened, r);
+  if (has_messages(options.mode)) {
     out["sent"] = static_cast<double>(r.totals.sent);
     out["expected"] = static_cast<double>(r.totals.expected);
     out["delivered"] = static_cast<double>(r.totals.delivered);
@@ -93,29 +107,33 @@ std::map<std::string, double> report::figures() const {
     out["unsent"] = static_cast<double>(r.unsent);
     out["delivery_rate"] = per_second(r.deliveries, r);
   }
-  const std::uint64_t done = has_traffic(options.mode) ? r.deliveries : r.opened;
+  const std::uint64_t done = has_messages(options.mode) ? r.deliveries : r.opened;
   if (server && done) out["cpu_us"] = (server->user_s + server->system_s) * 1e6 / static_cast<double>(done);
   return out;
 }
 
+// What was run, in one line or two.
+std::string report::head() const {
+  std::string what =
+      fmt::format("{}  {} connection{}", name_of(options.mode),
+                  with_separators(static_cast<double>(result.connections)), result.connections == 1 ? "" : "s");
+  if (plan.processes > 1) what += fmt::format(", {} processes", plan.processes);
+  if (plan.workers > plan.processes) what += fmt::format(", {} threads", plan.workers);
+  if (has_messages(options.mode)) {
+    what += options.size_min == options.size_max ? fmt::format("  {} B", options.size_min)
+                                                 : fmt::format("  {}-{} B", options.size_min, options.size_max);
+    what += options.bound            ? fmt::format("  search for {}", options.bound->text)
+            : options.is_open_loop() ? fmt::format("  open loop at {}/s", with_separators(options.rate))
+                                     : fmt::format("  closed loop, {} in flight", options.window());
+  }
+  const bool fits = options.server_text.size() + 2 + what.size() <= 80;
+  return options.server_text + (fits ? "  " : "\n") + what + "\n";
+}
+
 std::string report::text() const {
   const load_result& r = result;
-  const bool traffic = has_traffic(options.mode);
-  std::string out =
-      fmt::format("{}  {}  {} connections", options.server_text, name_of(options.mode), with_separators(r.connections));
-  if (traffic) {
-    out += options.size_min == options.size_max ? fmt::format("  {} B", options.size_min)
-                                                : fmt::format("  {}-{} B", options.size_min, options.size_max);
-    if (options.bound) {
-      out += fmt::format("  search for {}\n", options.bound->text);
-    } else if (options.is_open_loop()) {
-      out += fmt::format("  open loop at {}/s\n", with_separators(options.rate));
-    } else {
-      out += fmt::format("  closed loop, {} in flight\n", options.window());
-    }
-  } else {
-    out += '\n';
-  }
+  const bool traffic = has_messages(options.mode);
+  std::string out = head();
   if (!steps.empty()) {
     out += fmt::format("\n  {:>12}  {:>12}  {:>10}\n", "rate", "sent/s",
                        options.bound->text.substr(0, options.bound->text.find('=')));
@@ -127,8 +145,8 @@ std::string report::text() const {
                ? fmt::format("\n  highest rate that keeps {}: {}/s\n", options.bound->text, with_separators(found_rate))
                : fmt::format("\n  no rate keeps {}\n", options.bound->text);
   }
+  out += '\n';
   if (r.measured) {
-    out += '\n';
     if (traffic) {
       out += fmt::format("  {} messages/s sent, {} deliveries/s, {:.2f} s measured\n\n",
                          with_separators(per_second(r.messages, r)), with_separators(per_second(r.deliveries, r)),
@@ -137,12 +155,13 @@ std::string report::text() const {
       out +=
           fmt::format("  {} connections/s, {:.2f} s measured\n\n", with_separators(per_second(r.opened, r)), r.seconds);
     } else {
-      out += fmt::format("  {} connections held for {:.2f} s\n\n", with_separators(r.connections), r.seconds);
+      out += fmt::format("  {} connections held for {:.2f} s\n\n", with_separators(static_cast<double>(r.connections)),
+                         r.seconds);
     }
   }
   if (r.handshakes.total() || r.raw.total()) {
     out += fmt::format("  {:<22}", "");
-    for (const quantile& q : quantiles) out += fmt::format("{:>9} ", q.name);
+    for (const quantile& q : quantiles) out += fmt::format("{:>9}", q.name);
     out += fmt::format("{:>9}\n", "max");
     if (r.corrected.total()) {
       out += row("latency, from the plan", r.corrected);
@@ -177,15 +196,17 @@ std::string report::text() const {
                       traffic ? "delivery" : "connection");
     out += fmt::format("\n          {} private memory", bytes_text(static_cast<double>(server->memory_bytes)));
     if (r.connections && server->memory_bytes > server->memory_bytes_before) {
-      out += fmt::format(
-          ", {} more a connection than before",
-          bytes_text(static_cast<double>(server->memory_bytes - server->memory_bytes_before) / r.connections));
+      out += fmt::format(", {} more a connection than before",
+                         bytes_text(static_cast<double>(server->memory_bytes - server->memory_bytes_before) /
+                                    static_cast<double>(r.connections)));
     }
     out += '\n';
   }
-  if (r.errors) out += fmt::format("  {} connection errors\n", with_separators(static_cast<double>(r.errors)));
-  for (const std::string& doubt : doubts()) out += fmt::format("  note: {}\n", doubt);
-  for (const std::string& failed : failed_asserts) out += fmt::format("  assertion failed: {}\n", failed);
+  if (r.errors)
+    out += fmt::format("  {} connection error{}\n", with_separators(static_cast<double>(r.errors)),
+                       r.errors == 1 ? "" : "s");
+  for (const std::string& doubt : doubts()) out += wrapped("  note:", doubt);
+  for (const std::string& failed : failed_asserts) out += wrapped("  assertion failed:", failed);
   return out;
 }
 
@@ -195,7 +216,7 @@ std::string report::json() const {
   out["schema"] = "ringcast-load/1";
   out["url"] = options.server_text;
   out["mode"] = name_of(options.mode);
-  out["loop"] = !has_traffic(options.mode) ? "none" : options.is_open_loop() ? "open" : "closed";
+  out["loop"] = !has_messages(options.mode) ? "none" : options.is_open_loop() ? "open" : "closed";
   out["options"] = {{"connections", options.connections},
                     {"senders", options.senders},
                     {"size_min", options.size_min},
@@ -204,13 +225,14 @@ std::string report::json() const {
                     {"in_flight", options.window()},
                     {"duration_s", options.duration_s},
                     {"warmup_s", options.warmup_s},
-                    {"threads", options.threads},
+                    {"processes", plan.processes},
+                    {"threads", plan.workers},
                     {"ramp", options.ramp}};
   out["complete"] = r.trouble.empty();
-  if (!r.trouble.empty()) out["trouble"] = r.trouble;
+  if (!r.trouble.empty()) out["trouble"] = r.trouble.view();
   out["connections"] = r.connections;
   out["errors"] = r.errors;
-  if (has_traffic(options.mode)) {
+  if (has_messages(options.mode)) {
     const proof& p = r.totals;
     out["proof"] = {{"sent", p.sent},          {"expected", p.expected},     {"delivered", p.delivered},
                     {"lost", p.lost},          {"duplicated", p.duplicated}, {"reordered", p.reordered},
@@ -220,7 +242,7 @@ std::string report::json() const {
   }
   if (r.measured) {
     out["seconds"] = r.seconds;
-    if (has_traffic(options.mode)) {
+    if (has_messages(options.mode)) {
       out["messages"] = r.messages;
       out["deliveries"] = r.deliveries;
       out["unsent"] = r.unsent;
@@ -246,7 +268,7 @@ std::string report::json() const {
     if (all.contains("cpu_us")) out["server"]["cpu_us_per_delivery"] = all.at("cpu_us");
     if (r.connections) {
       out["server"]["bytes_per_connection"] =
-          static_cast<double>(server->memory_bytes - server->memory_bytes_before) / r.connections;
+          static_cast<double>(server->memory_bytes - server->memory_bytes_before) / static_cast<double>(r.connections);
     }
   }
   if (options.bound) {

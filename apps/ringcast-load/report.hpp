@@ -3,6 +3,7 @@
 #pragma once
 
 #include "apps/ringcast-load/options.hpp"
+#include "apps/ringcast-load/plan.hpp"
 #include "apps/ringcast-load/result.hpp"
 
 #include <map>
@@ -22,6 +23,7 @@ struct rate_step {
 
 struct report {
   const load_options& options;
+  run_plan plan;
   load_result result;
   std::optional<server_usage> server;
   std::vector<rate_step> steps;
@@ -35,6 +37,8 @@ struct report {
   [[nodiscard]] std::string text() const;
   [[nodiscard]] std::string json() const;
   [[nodiscard]] std::string hgrm() const;
+  // The first line of text().
+  [[nodiscard]] std::string head() const;
 };
 
 } // namespace ringcast

@@ -12,9 +12,10 @@ void load_result::add(const load_result& other) {
   other_messages += other.other_messages;
   closed_slow += other.closed_slow;
   opened += other.opened;
-  storms += other.storms;
+  storms = std::max(storms, other.storms); // A storm is one for all.
   connections += other.connections;
   errors += other.errors;
+  storm_end_ns = std::max(storm_end_ns, other.storm_end_ns);
   seconds = std::max(seconds, other.seconds);
   generator_cpu_s = std::max(generator_cpu_s, other.generator_cpu_s);
   measured = measured && other.measured;

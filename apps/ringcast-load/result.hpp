@@ -1,12 +1,13 @@
-// What a run found out.
+// What a run found out. Plain bytes, since workers in other processes hand it over through shared memory.
 #pragma once
 
 #include "apps/ringcast-load/histogram.hpp"
 #include "apps/ringcast-load/ledger.hpp"
 
+#include <array>
 #include <cstdint>
-#include <string>
-#include <vector>
+#include <string_view>
+#include <type_traits>
 
 namespace ringcast {
 
@@ -15,6 +16,19 @@ struct server_usage {
   double system_s = 0;
   std::int64_t memory_bytes = 0;        // Private memory at the end of the measured time.
   std::int64_t memory_bytes_before = 0; // And before the first connection.
+};
+
+// A sentence without an allocation; what is too long is cut.
+class sentence {
+ public:
+  sentence() = default;
+  explicit sentence(std::string_view text) : size_{static_cast<std::uint32_t>(text.copy(text_.data(), text_.size()))} {}
+  [[nodiscard]] bool empty() const { return size_ == 0; }
+  [[nodiscard]] std::string_view view() const { return {text_.data(), size_}; }
+
+ private:
+  std::array<char, 500> text_{};
+  std::uint32_t size_ = 0;
 };
 
 struct load_result {
@@ -26,19 +40,22 @@ struct load_result {
   std::uint64_t closed_slow = 0;    // Slow readers that the server closed.
   std::uint64_t opened = 0;         // Connections opened in the measured time (connect, reconnect-storm).
   std::uint64_t storms = 0;
-  unsigned connections = 0; // Open at the end of the measured time.
+  std::uint64_t connections = 0; // Open at the end of the measured time.
   std::uint64_t errors = 0;
-  double seconds = 0;         // Measured, until the last message had arrived.
-  double generator_cpu_s = 0; // Of the busiest thread.
+  std::int64_t storm_end_ns = 0; // When the last connection was back after the latest storm, since the epoch.
+  double seconds = 0;            // Measured, until the last message had arrived.
+  double generator_cpu_s = 0;    // Of the busiest thread.
   bool measured = false;
   histogram corrected; // From the planned time to the receipt; empty in the closed loop.
   histogram raw;       // From the send to the receipt.
   histogram handshakes;
   histogram send_lag;    // How late the generator itself was with planned messages.
   histogram storm_times; // From the loss of all connections to the last one open again.
-  std::string trouble;   // One sentence, if the run could not be done or finished.
+  sentence trouble;      // If the run could not be done or finished.
 
+  // Adds what another worker found in the same run.
   void add(const load_result& other);
 };
+static_assert(std::is_trivially_copyable_v<load_result>);
 
 } // namespace ringcast

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -15,6 +16,10 @@ import unittest
 LOAD = os.environ["RINGCAST_LOAD"]
 SERVER = os.environ["RINGCAST_SERVER"]
 HERE = pathlib.Path(__file__).parent
+
+
+def setUpModule():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)  # For the servers started here.
 
 
 def free_port():
@@ -199,6 +204,106 @@ class OurServer(unittest.TestCase):
         self.assertFalse(run.report["complete"])
 
 
+class SeveralProcesses(unittest.TestCase):
+    """What the workers found is added up exactly, and none of them is left behind."""
+
+    @classmethod
+    def setUpClass(cls):
+        OurServer.setUpClass.__func__(cls)
+
+    @classmethod
+    def tearDownClass(cls):
+        OurServer.tearDownClass.__func__(cls)
+
+    def test_a_broadcast_is_heard_in_the_other_processes(self):
+        run = Run(f"{self.url}/broadcast/several", "--mode", "broadcast", "--connections", 101, "--senders", 3, "--rate", 300, "--duration", 1,
+                  "--warmup", 0, "--processes", 3, "--threads", 6)
+        self.assertEqual(run.code, 0, run)
+        self.assertEqual((run.report["options"]["processes"], run.report["options"]["threads"]), (3, 6))
+        self.assertEqual((run.report["connections"], run.report["proof"]["sent"]), (101, 300), run)
+        self.assertEqual(run.report["proof"]["delivered"], 101 * 300, run)
+        self.assertEqual(run.report["latency_us"]["count"], 101 * 300, run)
+        self.assertEqual(run.report["handshake_us"]["count"], 101, run)
+
+    def test_a_sender_that_hears_itself_where_it_should_not(self):
+        run = Run(f"{self.url}/broadcast/itself", "--mode", "broadcast", "--connections", 10, "--senders", 2, "--no-self", "--rate", 100, "--duration", 0.5,
+                  "--warmup", 0, "--processes", 2)
+        self.assertEqual(run.code, 1, run)
+        self.assertEqual(run.report["proof"]["duplicated"], run.report["proof"]["sent"], run)
+
+    def test_the_closed_loop_goes_on_when_another_process_completes_a_message(self):
+        run = Run(f"{self.url}/chat/closed", "--mode", "chat", "--connections", 9, "--duration", 0.5, "--warmup", 0, "--processes", 2)
+        self.assertEqual(run.code, 0, run)
+        self.assertGreater(run.report["proof"]["sent"], 200, run)
+        self.assertEqual(run.report["proof"]["delivered"], 9 * run.report["proof"]["sent"], run)
+
+    def test_all_modes_can_be_spread(self):
+        for mode, more in (("slow-reader", ("--rate", 50)), ("connect", ("--rate", 200)), ("idle", ()), ("reconnect-storm", ()), ("echo", ("--max-rate-under", "p50=50ms"))):
+            with self.subTest(mode=mode):
+                path = "broadcast/spread" if mode == "slow-reader" else "echo"
+                run = Run(f"{self.url}/{path}", "--mode", mode, "--connections", 40, "--duration", 0.3, "--warmup", 0, "--processes", 2, "--threads", 4, *more)
+                self.assertEqual(run.code, 0, run)
+                if mode == "connect":
+                    self.assertAlmostEqual(run.report["opened"], 60, delta=8, msg=run)
+
+    def test_a_process_that_is_killed_is_a_finding(self):
+        load = subprocess.Popen([LOAD, f"{self.url}/echo", "--connections", "4", "--processes", "3", "--rate", "10", "--duration", "20"],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        children = self.wait_for_children(load)
+        os.kill(children[0], signal.SIGKILL)
+        _, err = load.communicate(timeout=10)
+        self.assertEqual(load.returncode, 2, err)
+        self.assertIn("was ended by signal 9", err)
+        for pid in children:
+            self.assertFalse(pathlib.Path(f"/proc/{pid}").exists())
+
+    def test_an_interrupted_run_reports_what_it_has(self):
+        with tempfile.TemporaryDirectory() as folder:
+            report = pathlib.Path(folder, "report.json")
+            load = subprocess.Popen([LOAD, f"{self.url}/echo", "--connections", "4", "--processes", "2", "--rate", "200", "--duration", "20", "--warmup", "0",
+                                     "--json", report], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+            children = self.wait_for_children(load)
+            time.sleep(1)
+            os.killpg(load.pid, signal.SIGINT)  # As Ctrl-C does.
+            out, err = load.communicate(timeout=10)
+            self.assertEqual(load.returncode, 2, err)
+            self.assertIn("SIGINT", err)
+            found = json.loads(report.read_text())
+            self.assertFalse(found["complete"])
+            self.assertGreater(found["proof"]["sent"], 50, out)
+            self.assertGreater(found["latency_us"]["count"], 50, out)
+            for pid in children:
+                self.assertFalse(pathlib.Path(f"/proc/{pid}").exists())
+
+    def wait_for_children(self, load):
+        for _ in range(100):
+            children = pathlib.Path(f"/proc/{load.pid}/task/{load.pid}/children").read_text().split()
+            if children:
+                time.sleep(0.3)
+                return [int(pid) for pid in pathlib.Path(f"/proc/{load.pid}/task/{load.pid}/children").read_text().split()]
+            time.sleep(0.05)
+        self.fail("no process was started")
+
+
+class ThirtyThousand(unittest.TestCase):
+    """More connections than one process may have descriptors, and than one source address has ports."""
+
+    def test_thirty_thousand_connections(self):
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        server = subprocess.Popen([sys.executable, "-B", HERE / "acceptor.py", str(30_000 // (most - 1000) + 1)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        try:
+            port = int(server.stdout.readline())
+            run = Run(f"ws://127.0.0.1:{port}/", "--connections", 30_000, "--rate", 3000, "--duration", 10, "--warmup", 0, timeout=120)
+            self.assertEqual(run.code, 0, run)
+            self.assertEqual(run.report["connections"], 30_000, run)
+            self.assertEqual(run.report["handshake_us"]["count"], 30_000, run)
+            self.assertEqual(run.report["proof"]["delivered"], 30_000, run)  # Each of them once.
+            if most <= 30_000:
+                self.assertGreater(run.report["options"]["processes"], 1, run)
+        finally:
+            server.communicate(timeout=20)
+
+
 class BadInput(unittest.TestCase):
     def test_one_sentence_and_exit_code_2(self):
         url = "ws://127.0.0.1:1/"
@@ -207,7 +312,7 @@ class BadInput(unittest.TestCase):
                               ((url, "--assert", "lost"), "compares nothing"), ((url, "--max-rate-under", "p99"), "p99=5ms"),
                               ((url, "--compression"), "compress"), ((url, "--tls-insecure"), "TLS"), (("wss://localhost/",), "TLS"),
                               (("nonsense",), "nonsense"), ((url, "--source-addresses", "mars"), "mars"), ((url, "--server-pid", "999999999"), "999999999"),
-                              ((url, "--mode", "broadcast", "--connections", "2", "--senders", "3"), "senders"), ((url, "--connections", "900000"), "descriptors")):
+                              ((url, "--mode", "broadcast", "--connections", "2", "--senders", "3"), "senders"), ((url, "--connections", "900000", "--processes", "2"), "descriptors")):
             with self.subTest(options=options):
                 done = subprocess.run([LOAD, *options], capture_output=True, text=True, timeout=20)
                 self.assertEqual(done.returncode, 2, done)
