@@ -18,7 +18,7 @@ packages_serve=(
   dpkg-dev gcc make autoconf automake libtool
 )
 # What the tests need besides. Node.js is looked for by command, because a newer one from elsewhere is as good as Debian's.
-packages_test=(libclang-rt-19-dev llvm-19 python3 python3-websockets chromium valgrind)
+packages_test=(libclang-rt-19-dev llvm-19 python3 python3-websockets chromium valgrind openssl curl)
 node_major_min=18
 
 # fail WHAT WHY ADVICE: the three sentences of a failed step, and the end.
