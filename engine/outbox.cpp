@@ -117,7 +117,7 @@ void outbox::collect_deaf_authors(room_part& r) {
       position = span.position + (entry.end - span.begin);
       if (entry.author_hears) continue;
       connection* author = shard_.find({entry.author});
-      if (author == nullptr || author->behind != nullptr) continue;
+      if (author == nullptr || author->behind != nullptr || shard_.lane_of(*author) != r.lane) continue;
       record& rec = record_of(*author);
       if (rec.last_deaf != none && now_->deaf[rec.last_deaf].to == from && now_->deaf[rec.last_deaf].where == &r) {
         now_->deaf[rec.last_deaf].to = position;

@@ -38,7 +38,7 @@ seat room::join(std::string_view id, receiver& ws, hearing hears) {
   if (!ws.is_open()) return {};
   shard& here = ws.session_->owner();
   connection& c = *ws.session_->where();
-  room_part& r = here.rooms().at(name_);
+  room_part& r = here.rooms().at(name_, here.lane_of(c));
   membership& taken = here.rooms().join(c, r, hears == hearing::everyone);
   const room_ref ref{r.index, r.generation};
   if (!id.empty() && taken.name == nullptr) {

@@ -15,9 +15,11 @@ std::uint32_t home_room::members() const {
 home_table::~home_table() {
   for (auto& [name, room] : rooms_) {
     // Spans that were appended and never published have no readers.
-    spans_.clear();
-    room->log.take_unpublished(spans_);
-    room->log.let_go(chunks_);
+    for (room_log& log : room->logs) {
+      spans_.clear();
+      log.take_unpublished(spans_);
+      log.let_go(chunks_);
+    }
   }
 }
 
@@ -27,7 +29,8 @@ home_room* home_table::room_of(std::uint32_t shard, room_ref room) const {
   return known[room.index].room;
 }
 
-void home_table::attach(std::uint32_t shard, room_ref room, std::string_view name) {
+void home_table::attach(std::uint32_t shard, const attach_message& part, std::string_view name) {
+  const room_ref room = part.room;
   auto& known = attached_[shard];
   if (room.index >= known.size()) known.resize(room.index + 1);
   auto [found, made] = rooms_.try_emplace(std::string{name});
@@ -37,16 +40,21 @@ void home_table::attach(std::uint32_t shard, room_ref room, std::string_view nam
   }
   home_room* home = found->second.get();
   known[room.index] = {room.generation, home};
-  home->branches.push_back({shard, room, 0});
+  home->branches.push_back({shard, room, 0, part.lane});
+  ++home->branches_of[static_cast<std::size_t>(part.lane)];
 }
 
 void home_table::detach(std::uint32_t shard, room_ref room) {
   home_room* home = room_of(shard, room);
   if (home == nullptr) return;
   attached_[shard][room.index] = {};
-  std::erase_if(home->branches, [&](const home_room::branch& b) { return b.shard == shard; });
+  std::erase_if(home->branches, [&](const home_room::branch& b) {
+    if (b.shard != shard || b.room.index != room.index) return false;
+    --home->branches_of[static_cast<std::size_t>(b.lane)];
+    return true;
+  });
   if (!home->branches.empty() || home->dirty) return;
-  home->log.let_go(chunks_);
+  for (room_log& log : home->logs) log.let_go(chunks_);
   rooms_.erase(rooms_.find(home->name));
 }
 
@@ -54,7 +62,7 @@ void home_table::set_members(std::uint32_t shard, room_ref room, std::uint32_t m
   home_room* home = room_of(shard, room);
   if (home == nullptr) return;
   for (home_room::branch& b : home->branches)
-    if (b.shard == shard) b.members = members;
+    if (b.shard == shard && b.room.index == room.index) b.members = members;
 }
 
 void home_table::publish(std::uint32_t shard, const publish_message& head, std::span<const std::byte> payload) {
@@ -72,7 +80,9 @@ bool home_table::publish_to(std::string_view room, opcode op, std::span<const st
 }
 
 void home_table::append(home_room& home, opcode op, std::span<const std::byte> payload, std::uint64_t author, bool author_hears) {
-  home.log.append(chunks_, op, payload, author, author_hears);
+  const log_message message{.op = op, .payload = payload, .author = author, .author_hears = author_hears, .sequence = home.next_sequence++};
+  if (home.is_read(room_lane::plain)) home.logs[0].append(chunks_, message);
+  if (home.is_read(room_lane::deflating)) home.logs[1].append_deflated(chunks_, message, compressor_, compression_);
   if (home.dirty) return;
   home.dirty = true;
   dirty_.push_back(&home);
@@ -108,27 +118,35 @@ std::uint64_t home_table::find_name(std::uint32_t shard, room_ref room, std::str
   return found == home->names.end() ? 0 : found->second;
 }
 
+// Returns how many shards were told.
+std::uint32_t home_table::publish_lane(home_room& home, room_lane lane) {
+  room_log& log = home.logs[static_cast<std::size_t>(lane)];
+  spans_.clear();
+  log.take_unpublished(spans_);
+  targets_.clear();
+  for (const home_room::branch& b : home.branches)
+    if (b.lane == lane && b.members > 0) targets_.push_back(b);
+  const auto readers = static_cast<std::uint32_t>(targets_.size());
+  // All references are taken before the first span leaves: a fast reader must not see the chunk as free.
+  if (readers > 0)
+    for (const log_span& span : spans_) span.chunk->references.fetch_add(readers, std::memory_order_relaxed);
+  log.let_go(chunks_);
+  for (const home_room::branch& b : targets_) {
+    for (const log_span& span : spans_) courier_.deliver(b.shard, shard_message::span, bytes_of(span_message{b.room, span}), {});
+    for (const home_room::wanted_report& wanted : reports_)
+      courier_.deliver(b.shard, shard_message::report_request, bytes_of(report_request_message{b.room, wanted.reporter, wanted.report_id}), {});
+  }
+  return readers;
+}
+
 void home_table::publish_spans() {
   // What a delivery makes a member say (it may be closed, and say that it left) waits for the next turn.
   publishing_.swap(dirty_);
   for (home_room* home : publishing_) {
     home->dirty = false;
-    spans_.clear();
-    home->log.take_unpublished(spans_);
-    targets_.clear();
-    for (const home_room::branch& b : home->branches)
-      if (b.members > 0) targets_.push_back(b);
-    const auto readers = static_cast<std::uint32_t>(targets_.size());
-    // All references are taken before the first span leaves: a fast reader must not see the chunk as free.
-    if (readers > 0)
-      for (const log_span& span : spans_) span.chunk->references.fetch_add(readers, std::memory_order_relaxed);
-    home->log.let_go(chunks_);
     reports_.swap(home->reports);
-    for (const home_room::branch& b : targets_) {
-      for (const log_span& span : spans_) courier_.deliver(b.shard, shard_message::span, bytes_of(span_message{b.room, span}), {});
-      for (const home_room::wanted_report& wanted : reports_)
-        courier_.deliver(b.shard, shard_message::report_request, bytes_of(report_request_message{b.room, wanted.reporter, wanted.report_id}), {});
-    }
+    std::uint32_t readers = 0;
+    for (std::size_t lane = 0; lane < room_lanes; ++lane) readers += publish_lane(*home, static_cast<room_lane>(lane));
     for (const home_room::wanted_report& wanted : reports_)
       courier_.deliver(wanted.reporter, shard_message::report_expect, bytes_of(report_expect_message{wanted.report_id, readers}), {});
     reports_.clear();

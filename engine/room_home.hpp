@@ -1,13 +1,14 @@
 // The home of rooms: the one shard, chosen by the hash of a room's name, that writes the room's log and keeps the names of its members.
 //
 // What shards publish is appended at once and thereby ordered; at the end of the loop turn the new spans go to every shard that has
-// members of the room. One home_table a shard, on its thread.
+// members of the room. Members that negotiated permessage-deflate read a log of their own, so a broadcast is compressed once, here. One home_table a shard, on its thread.
 #pragma once
 
 #include "engine/connection_handle.hpp"
 #include "engine/room_log.hpp"
 #include "engine/shard_messages.hpp"
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -29,31 +30,40 @@ class shard_courier {
 };
 
 struct home_room {
+  // A part of the room on a shard; a shard may have one for each lane.
   struct branch {
     std::uint32_t shard;
     room_ref room; // its name there
     std::uint32_t members;
+    room_lane lane;
   };
   struct wanted_report {
     std::uint32_t reporter;
     std::uint32_t report_id;
   };
   std::string name;
-  room_log log;
+  std::array<room_log, room_lanes> logs; // one is written only while there is a branch to read it
+  std::array<std::uint32_t, room_lanes> branches_of{};
+  std::uint64_t next_sequence = 1;
   std::vector<branch> branches;
   std::unordered_map<std::string, std::uint64_t> names; // of members -> connection_handle
   std::vector<wanted_report> reports;                   // asked for in this turn
   bool dirty = false;
 
   [[nodiscard]] std::uint32_t members() const;
+  [[nodiscard]] bool is_read(room_lane lane) const {
+    const auto index = static_cast<std::size_t>(lane);
+    return branches_of[index] > 0 || logs[index].has_unpublished();
+  }
 };
 
 class home_table {
  public:
-  home_table(block_pool& blocks, shard_courier& courier, std::uint32_t shards) : chunks_(blocks), courier_(courier), attached_(shards) {}
+  home_table(block_pool& blocks, shard_courier& courier, std::uint32_t shards, compressor& with, const compression_options& compression)
+      : chunks_(blocks), courier_(courier), compressor_(with), compression_(compression), attached_(shards) {}
   ~home_table();
 
-  void attach(std::uint32_t shard, room_ref room, std::string_view name);
+  void attach(std::uint32_t shard, const attach_message& part, std::string_view name);
   void detach(std::uint32_t shard, room_ref room);
   void set_members(std::uint32_t shard, room_ref room, std::uint32_t members);
   void publish(std::uint32_t shard, const publish_message& head, std::span<const std::byte> payload);
@@ -82,10 +92,13 @@ class home_table {
 
  private:
   void append(home_room& home, opcode op, std::span<const std::byte> payload, std::uint64_t author, bool author_hears);
+  [[nodiscard]] std::uint32_t publish_lane(home_room& home, room_lane lane);
   [[nodiscard]] home_room* room_of(std::uint32_t shard, room_ref room) const;
 
   chunk_store chunks_;
   shard_courier& courier_;
+  compressor& compressor_;
+  const compression_options& compression_;
   std::unordered_map<std::string, std::unique_ptr<home_room>> rooms_;
   struct attachment {
     std::uint32_t generation = 0;

@@ -1,6 +1,6 @@
 #include "engine/room_log.hpp"
 
-#include "proto/frame_header.hpp"
+#include "proto/frame_writer.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -50,16 +50,40 @@ void chunk_store::free(log_chunk* chunk) {
   blocks_.give_back({reinterpret_cast<std::byte*>(chunk), capacity});
 }
 
-std::uint64_t room_log::append(chunk_store& store, opcode op, std::span<const std::byte> payload, std::uint64_t author, bool author_hears) {
-  const std::size_t frame_bytes = frame_header_bytes(payload.size(), false) + payload.size();
-  if (tail_ == nullptr || tail_->room() < frame_bytes + sizeof(log_entry)) start_chunk(store, frame_bytes + sizeof(log_entry));
-  std::byte* out = tail_->data() + tail_->data_end;
-  const std::size_t header_bytes = write_frame_header(out, op, payload.size());
-  if (!payload.empty()) std::memcpy(out + header_bytes, payload.data(), payload.size());
+// For one frame of at most so many bytes; finish() says how many it took.
+std::byte* room_log::make_room(chunk_store& store, std::size_t bytes) {
+  if (tail_ == nullptr || tail_->room() < bytes + sizeof(log_entry)) start_chunk(store, bytes + sizeof(log_entry));
+  return tail_->data() + tail_->data_end;
+}
+
+void room_log::finish(std::size_t frame_bytes, const log_message& message) {
+  RINGCAST_ASSERT(message.sequence == next_sequence_ || !has_unpublished());
   tail_->data_end += static_cast<std::uint32_t>(frame_bytes);
-  tail_->entry(tail_->entries++) = {.end = tail_->data_end, .author_hears = author_hears, .author = author};
-  authors_deaf_ |= !author_hears;
-  return next_sequence_++;
+  tail_->entry(tail_->entries++) = {.end = tail_->data_end, .author_hears = message.author_hears, .author = message.author};
+  authors_deaf_ |= !message.author_hears;
+  next_sequence_ = message.sequence + 1;
+}
+
+void room_log::write_plain(std::byte* out, const log_message& message) {
+  finish(write_frame(out, message.op, message.payload), message);
+}
+
+void room_log::append(chunk_store& store, const log_message& message) {
+  write_plain(make_room(store, frame_bytes(message.payload.size(), false)), message);
+}
+
+void room_log::append_deflated(chunk_store& store, const log_message& message, compressor& with, const compression_options& options) {
+  const std::size_t bytes = message.payload.size();
+  if (bytes < options.threshold_to_room()) return append(store, message);
+  const std::size_t room_for_header = frame_header_bytes(bytes, false);
+  const std::size_t bound = deflate_message_bound(bytes);
+  std::byte* const out = make_room(store, room_for_header + bound);
+  std::byte* const into = out + room_for_header;
+  const auto deflated = with.deflate(message.payload, {into, bound}, options.level_to_room(), options.window());
+  if (!deflated) return write_plain(out, message);
+  const std::size_t header_bytes = write_frame_header(out, message.op, *deflated, true, true);
+  if (header_bytes != room_for_header) std::memmove(out + header_bytes, into, *deflated);
+  finish(header_bytes + *deflated, message);
 }
 
 log_span room_log::open_span() const {

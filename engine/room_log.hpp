@@ -8,6 +8,8 @@
 #pragma once
 
 #include "engine/block_pool.hpp"
+#include "engine/compression.hpp"
+#include "engine/compressor.hpp"
 #include "proto/opcode.hpp"
 
 #include <atomic>
@@ -70,11 +72,27 @@ class chunk_store {
   std::vector<log_chunk*> retired_;
 };
 
-// The writing side of one room.
+// A room has two logs of the same messages with the same sequence numbers: the frames of one are as they are, and those of the other are
+// deflated where that makes them smaller (RFC 7692). Each member reads one of them.
+enum class room_lane : std::uint8_t { plain, deflating };
+inline constexpr std::size_t room_lanes = 2;
+
+// A message on its way into a log.
+struct log_message {
+  opcode op;
+  std::span<const std::byte> payload;
+  std::uint64_t author;
+  bool author_hears;
+  std::uint64_t sequence; // one more than the message before it, where that one is not yet published
+};
+
+// The writing side of one lane of a room.
 class room_log {
  public:
-  // Appends one unmasked server frame (RFC 6455 5.2) and gives it the next sequence number, which is returned.
-  std::uint64_t append(chunk_store& store, opcode op, std::span<const std::byte> payload, std::uint64_t author, bool author_hears);
+  // Appends one unmasked server frame (RFC 6455 5.2).
+  void append(chunk_store& store, const log_message& message);
+  // The same, deflated straight into the chunk; what does not get smaller is appended as it is.
+  void append_deflated(chunk_store& store, const log_message& message, compressor& with, const compression_options& options);
 
   [[nodiscard]] bool has_unpublished() const { return !finished_.empty() || (tail_ != nullptr && tail_->data_end > published_); }
   // The spans appended since the last call. The caller takes a reference for each reader before it lets them go.
@@ -82,9 +100,10 @@ class room_log {
   // After the spans of a turn were published: an idle room holds no chunk.
   void let_go(chunk_store& store);
 
-  [[nodiscard]] std::uint64_t next_sequence() const { return next_sequence_; }
-
  private:
+  [[nodiscard]] std::byte* make_room(chunk_store& store, std::size_t bytes);
+  void write_plain(std::byte* out, const log_message& message);
+  void finish(std::size_t frame_bytes, const log_message& message);
   void start_chunk(chunk_store& store, std::size_t bytes_min);
   [[nodiscard]] log_span open_span() const;
 

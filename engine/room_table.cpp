@@ -21,8 +21,9 @@ std::uint32_t room_home_shard(std::string_view name, std::uint32_t shards) {
   return static_cast<std::uint32_t>((hash ^ hash >> 32) % shards);
 }
 
-room_part& room_table::at(std::string_view name) {
-  if (const auto found = by_name_.find(name); found != by_name_.end()) return *found->second;
+room_part& room_table::at(std::string_view name, room_lane lane) {
+  auto& by_name = by_name_[static_cast<std::size_t>(lane)];
+  if (const auto found = by_name.find(name); found != by_name.end()) return *found->second;
   if (free_.empty()) {
     free_.push_back(static_cast<std::uint32_t>(rooms_.size()));
     rooms_.push_back(std::make_unique<room_part>());
@@ -36,8 +37,9 @@ room_part& room_table::at(std::string_view name) {
   r.index = index;
   r.generation = generation;
   r.home_shard = home_of(name);
-  by_name_.emplace(r.name, &r);
-  shard_.deliver(r.home_shard, shard_message::attach_room, bytes_of(room_ref{index, generation}), std::as_bytes(std::span{name}));
+  r.lane = lane;
+  by_name.emplace(r.name, &r);
+  shard_.deliver(r.home_shard, shard_message::attach_room, bytes_of(attach_message{{index, generation}, lane}), std::as_bytes(std::span{name}));
   // Nobody sits in it yet; if that is still so at the end of a later turn, it goes.
   r.listed_empty = true;
   empty_.push_back(&r);
@@ -57,6 +59,7 @@ membership* room_table::seat_of(connection& c, const room_part& r) {
 }
 
 membership& room_table::join(connection& c, room_part& r, bool hears_itself) {
+  RINGCAST_ASSERT(r.lane == shard_.lane_of(c));
   if (membership* seat = seat_of(c, r)) return *seat;
   // What rooms send moves the peer's window, so nothing from before may be referred to any more (RFC 7692 7.2.1).
   if (c.layers != nullptr && c.layers->deflates != nullptr) c.layers->deflates->reset();
@@ -340,7 +343,7 @@ void room_table::end_turn() {
       for (const window_span& span : r->window) span.chunk->release();
       r->window.clear();
       shard_.deliver(r->home_shard, shard_message::detach_room, bytes_of(room_ref{r->index, r->generation}), {});
-      by_name_.erase(r->name);
+      by_name_[static_cast<std::size_t>(r->lane)].erase(r->name);
       r->name.clear();
       free_.push_back(r->index);
       r = nullptr;

@@ -6,6 +6,7 @@
 #include "engine/room.hpp"
 #include "engine/room_home.hpp"
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -31,16 +32,18 @@ class room_table {
   room_table(shard& owner, std::uint32_t shard_index, std::uint32_t shards, std::uint64_t lag_bytes_max, slow_consumer policy);
   ~room_table();
 
-  [[nodiscard]] room_part& at(std::string_view name);
-  // The room if this shard knows it now, or null.
+  [[nodiscard]] room_part& at(std::string_view name, room_lane lane);
+  // A part of the room if this shard has one now, or null; to publish there it does not matter which.
   [[nodiscard]] room_part* known(std::string_view name) const {
-    const auto found = by_name_.find(name);
-    return found == by_name_.end() ? nullptr : found->second;
+    for (const auto& by_name : by_name_)
+      if (const auto found = by_name.find(name); found != by_name.end()) return found->second;
+    return nullptr;
   }
   [[nodiscard]] room_part* find(room_ref ref);
   [[nodiscard]] std::uint32_t home_of(std::string_view name) const;
 
-  // The connection takes a seat and hears what is published from now on. A connection sits in a room at most once.
+  // The connection takes a seat and hears what is published from now on. A connection sits in a room at most once. The part is that of the
+  // connection's lane.
   membership& join(connection& c, room_part& r, bool hears_itself);
   void leave(connection& c, room_part& r);
   void leave_all(connection& c);
@@ -72,7 +75,8 @@ class room_table {
   void end_turn();
 
   [[nodiscard]] const room_counters& counters() const { return counters_; }
-  [[nodiscard]] std::size_t size() const { return by_name_.size(); }
+  // Parts of rooms.
+  [[nodiscard]] std::size_t size() const { return by_name_[0].size() + by_name_[1].size(); }
   // Server stop: drops every window. Connections have left before.
   void clear();
 
@@ -91,7 +95,7 @@ class room_table {
   std::uint32_t shards_;
   std::uint64_t lag_bytes_max_;
   slow_consumer policy_;
-  std::unordered_map<std::string_view, room_part*> by_name_; // views of room_part::name
+  std::array<std::unordered_map<std::string_view, room_part*>, room_lanes> by_name_; // by lane; views of room_part::name
   std::vector<std::unique_ptr<room_part>> rooms_;            // by index; a free place keeps its room object for its generation
   std::vector<std::uint32_t> free_;
   std::vector<room_part*> dirty_, settling_, counts_changed_, empty_;

@@ -37,8 +37,9 @@ shard::shard(std::uint32_t index, const shard_options& options, mesh& between, i
              std::unique_ptr<ring> r)
     : index_(index), options_(options), mesh_(between), port_(between, index), inbox_(from_threads), router_(router), ring_(std::move(r)),
       buffers_(*ring_, blocks_, receive_buffers, receive_buffer_bytes), timers_(ringcast::now_ms()),
-      home_(blocks_, *this, between.shard_count()), rooms_(*this, index, between.shard_count(), options.limits.send_queue_bytes_max, options.policy),
-      outbox_(*this, *ring_, blocks_), now_ms_(ringcast::now_ms()), idle_(options.spin_us * 1000ULL), scheduler_(timers_, &between.bell(index)) {
+      home_(blocks_, *this, between.shard_count(), compressor_, options_.compression),
+      rooms_(*this, index, between.shard_count(), options.limits.send_queue_bytes_max, options.policy), outbox_(*this, *ring_, blocks_),
+      now_ms_(ringcast::now_ms()), idle_(options.spin_us * 1000ULL), scheduler_(timers_, &between.bell(index)) {
   reserve_descriptor_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 

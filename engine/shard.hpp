@@ -138,6 +138,8 @@ class shard final : public shard_courier {
   [[nodiscard]] bool is_stopping() const { return stopping_; }
 
   // --- for the shard's own parts ---
+  // Which log of a room a member reads. One whose window is smaller than that of the frames made for all reads the plain one.
+  [[nodiscard]] room_lane lane_of(const connection& c) const { return lane_of(c.deflate_bits); }
   [[nodiscard]] connection_table& connections() { return connections_; }
   [[nodiscard]] room_table& rooms() { return rooms_; }
   [[nodiscard]] home_table& home() { return home_; }
@@ -222,6 +224,9 @@ class shard final : public shard_courier {
 
   // shard_compression.cpp
   [[nodiscard]] const compression_options& compression_of(const connection& c) const;
+  [[nodiscard]] room_lane lane_of(std::uint8_t deflate_bits) const {
+    return deflate_bits >= options_.compression.window() ? room_lane::deflating : room_lane::plain;
+  }
   void begin_compression(connection& c, const deflate_params& agreed);
   void end_compression(connection& c);
   void on_compressed_message(connection& c, const assembled& m);

@@ -186,13 +186,13 @@ std::string_view shard::on_upgrade(connection& c, const http_request& request, c
   }
   if (!waits_for_name) {
     append_output(c, {response, bytes});
-    room_part& r = rooms_.at(decision.room_);
+    room_part& r = rooms_.at(decision.room_, lane_of(c));
     rooms_.join(c, r, decision.hears_itself_);
     open_websocket(c);
     return subprotocol;
   }
   // The name is granted by the room's home, which may be another shard; until it answers, the request is under way.
-  room_part& r = rooms_.at(decision.room_);
+  room_part& r = rooms_.at(decision.room_, lane_of(deflate ? deflate->params.server_max_window_bits : 0));
   upgrades_.insert_or_assign(c.slot, pending_upgrade{{response, bytes}, decision.room_, decision.name_, decision.hears_itself_,
                                                      deflate ? std::optional{deflate->params} : std::nullopt});
   ++r.claims_under_way;
@@ -211,7 +211,7 @@ void shard::finish_upgrade(connection& c, bool granted) {
   } else {
     append_output(c, pending.response);
     if (pending.deflate) begin_compression(c, *pending.deflate);
-    room_part& r = rooms_.at(pending.room);
+    room_part& r = rooms_.at(pending.room, lane_of(c));
     rooms_.join(c, r, pending.hears_itself).name = std::make_unique<std::string>(std::move(pending.name));
     open_websocket(c);
   }

@@ -39,8 +39,8 @@ void shard::deliver(std::uint32_t to, shard_message kind, std::span<const std::b
 void shard::on_message(std::uint32_t from, std::uint32_t kind, std::span<const std::byte> bytes) {
   switch (static_cast<shard_message>(kind)) {
   case shard_message::attach_room: {
-    const auto ref = take<room_ref>(bytes);
-    return home_.attach(from, ref, text_of(bytes));
+    const auto attach = take<attach_message>(bytes);
+    return home_.attach(from, attach, text_of(bytes));
   }
   case shard_message::detach_room: return home_.detach(from, take<room_ref>(bytes));
   case shard_message::member_count: {
@@ -128,7 +128,9 @@ void shard::on_message(std::uint32_t from, std::uint32_t kind, std::span<const s
   case shard_message::leave_room: {
     const connection_handle who{take<std::uint64_t>(bytes)};
     connection* c = find(who);
-    if (room_part* r = rooms_.known(text_of(bytes)); c != nullptr && r != nullptr) rooms_.leave(*c, *r);
+    if (c == nullptr) return;
+    for (membership* seat = c->memberships; seat != nullptr; seat = seat->next)
+      if (seat->where->name == text_of(bytes)) return rooms_.leave(*c, *seat->where);
     return;
   }
   case shard_message::run: {
@@ -169,7 +171,8 @@ void shard::publish_with_report(std::string_view room_name, opcode op, std::span
   if (++next_id_ == 0) ++next_id_;
   const std::uint32_t id = next_id_;
   reports_[id].on_report = std::move(on_report);
-  room_part& r = rooms_.at(room_name);
+  room_part* const known = rooms_.known(room_name);
+  room_part& r = known != nullptr ? *known : rooms_.at(room_name, room_lane::plain);
   rooms_.publish(r, {.room = {r.index, r.generation}, .author = 0, .report_id = id, .op = op, .author_hears = true}, payload);
 }
 

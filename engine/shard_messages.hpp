@@ -44,6 +44,11 @@ struct room_ref {
   std::uint32_t generation;
 };
 
+struct attach_message {
+  room_ref room;
+  room_lane lane;
+};
+
 struct member_count_message {
   room_ref room;
   std::uint32_t members;

@@ -51,6 +51,7 @@ std::string compressed_frame(opcode op, std::string_view payload, bool fin) {
 void deflating_client::send_payload(opcode op, std::string_view payload, bool fin) { wire_.send_bytes(compressed_frame(op, payload, fin)); }
 
 void deflating_client::send(opcode op, std::string_view message, std::size_t fragments) {
+  if (!agreed_.accepted) return send_plain(op, message);
   const std::string payload = deflated(message);
   const std::size_t step = std::max<std::size_t>((payload.size() + fragments - 1) / fragments, 1);
   std::string bytes;

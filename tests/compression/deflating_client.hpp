@@ -24,7 +24,7 @@ class deflating_client {
   // Upgrades with this offer; empty: none.
   deflating_client(const std::string& address, std::string_view target, std::string_view offer = "permessage-deflate; client_max_window_bits");
 
-  // Compressed, whatever its size; in so many fragments.
+  // Compressed, whatever its size, if that was agreed on; in so many fragments.
   void send(opcode op, std::string_view message, std::size_t fragments = 1);
   // What send() would put on the wire, unmasked and without a header. It moves the window.
   [[nodiscard]] std::string deflated(std::string_view message);
