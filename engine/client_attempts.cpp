@@ -296,6 +296,8 @@ void client_core::on_message(const message_view& message) {
 void client_core::on_link_closed(std::uint16_t code, std::string_view reason, bool clean) {
   connection_ = {};
   const bool ours = step_ == step::closing;
+  // Our own Close frame says nothing about how it ended when none came back (RFC 6455 7.1.5).
+  if (ours && !clean) code = static_cast<std::uint16_t>(close_code::abnormal);
   step_ = step::idle;
   if (events_.on_disconnected) emit_quietly([&] { events_.on_disconnected(code, reason); });
   try_again_or_close({}, !ours && (!clean || invites_to_return(code)), code, reason, clean);

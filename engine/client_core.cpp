@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstring>
 #include <stdexcept>
+#include <sys/random.h>
 
 namespace ringcast {
 
@@ -64,15 +65,18 @@ void check(const client_plan& plan) {
   if (const auto written = write_upgrade_request(text, request); !written) throw std::invalid_argument(std::string{written.error()});
 }
 
-std::uint64_t seed_of(const void* object) {
-  return now_ns() ^ (reinterpret_cast<std::uintptr_t>(object) * 0x9e37'79b9'7f4a'7c15);
+// Clients that lost their server at the same moment must not come back at the same moment, whatever process or machine they are in.
+std::uint64_t draw_seed() {
+  std::uint64_t seed = now_ns();
+  if (::getrandom(&seed, sizeof seed, 0) != sizeof seed) seed ^= now_ns() << 20;
+  return seed;
 }
 
 } // namespace
 
 client_core::client_core(const url& server, const std::optional<url>& proxy, client_options options)
     : plan_(plan_of(server, proxy, options)), options_(std::move(options)), connect_host_(proxy ? proxy->host : server.host),
-      connect_port_(proxy ? proxy->port : server.port), backoff_(options_.reconnect, seed_of(this)) {
+      connect_port_(proxy ? proxy->port : server.port), backoff_(options_.reconnect, draw_seed()) {
   check(plan_);
   plan = &plan_;
   endpoint = &event_endpoint();

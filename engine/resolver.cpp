@@ -1,13 +1,11 @@
 #include "engine/resolver.hpp"
 
-#include <arpa/inet.h>
 #include <condition_variable>
 #include <cstring>
 #include <deque>
 #include <map>
 #include <mutex>
 #include <netdb.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <thread>
 #include <utility>
@@ -99,26 +97,6 @@ class resolver_threads {
 };
 
 } // namespace
-
-std::optional<socket_address> numeric_address(std::string_view host, std::uint16_t port) {
-  const std::string text{host};
-  socket_address address;
-  auto& v4 = reinterpret_cast<sockaddr_in&>(address.storage);
-  if (inet_pton(AF_INET, text.c_str(), &v4.sin_addr) == 1) {
-    v4.sin_family = AF_INET;
-    v4.sin_port = htons(port);
-    address.bytes = sizeof v4;
-    return address;
-  }
-  auto& v6 = reinterpret_cast<sockaddr_in6&>(address.storage);
-  if (inet_pton(AF_INET6, text.c_str(), &v6.sin6_addr) == 1) {
-    v6.sin6_family = AF_INET6;
-    v6.sin6_port = htons(port);
-    address.bytes = sizeof v6;
-    return address;
-  }
-  return std::nullopt;
-}
 
 void resolve(std::string host, std::uint16_t port, std::function<void(const resolved_name&)> on_answer) {
   static resolver_threads& threads = *new resolver_threads;

@@ -1,13 +1,12 @@
-// Host names to addresses, by getaddrinfo(3) on threads of their own, because it blocks. A numeric address needs no thread.
+// Host names to addresses, by getaddrinfo(3) on threads of their own, because it blocks. A numeric address needs no thread: numeric_address()
+// of socket.hpp. The simulation of tests/sim puts its own resolve() in the place of this one, so nothing else lives in this pair of files.
 #pragma once
 
 #include "engine/socket.hpp"
 
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace ringcast {
@@ -17,9 +16,6 @@ struct resolved_name {
   std::vector<socket_address> addresses;
   std::string error;
 };
-
-// The address that a numeric host is, IPv4 or IPv6 without brackets.
-[[nodiscard]] std::optional<socket_address> numeric_address(std::string_view host, std::uint16_t port);
 
 // Looks the name up on a resolver thread and calls `on_answer` there, once. Questions for the same name and port that come while one is
 // under way share its answer. Any thread; never blocks.

@@ -63,6 +63,26 @@ std::expected<socket_address, std::string> parse_address(std::string_view text) 
   return address;
 }
 
+std::optional<socket_address> numeric_address(std::string_view host, std::uint16_t port) {
+  const std::string text{host};
+  socket_address address;
+  auto& v4 = reinterpret_cast<sockaddr_in&>(address.storage);
+  if (inet_pton(AF_INET, text.c_str(), &v4.sin_addr) == 1) {
+    v4.sin_family = AF_INET;
+    v4.sin_port = htons(port);
+    address.bytes = sizeof v4;
+    return address;
+  }
+  auto& v6 = reinterpret_cast<sockaddr_in6&>(address.storage);
+  if (inet_pton(AF_INET6, text.c_str(), &v6.sin6_addr) == 1) {
+    v6.sin6_family = AF_INET6;
+    v6.sin6_port = htons(port);
+    address.bytes = sizeof v6;
+    return address;
+  }
+  return std::nullopt;
+}
+
 namespace {
 
 std::unexpected<std::string> cannot_listen(const socket_address& address, int error) {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,6 +23,9 @@ struct socket_address {
 
 // "ADDR:PORT", "[IPV6]:PORT" with numeric addresses; the error is a sentence that quotes the text.
 std::expected<socket_address, std::string> parse_address(std::string_view text);
+
+// The address that a numeric host is, IPv4 or IPv6 without brackets.
+[[nodiscard]] std::optional<socket_address> numeric_address(std::string_view host, std::uint16_t port);
 
 // A listening, non-blocking socket with SO_REUSEPORT, so that each shard has its own queue; TCP_NODELAY is inherited by
 // what it accepts.

@@ -288,8 +288,8 @@ BOOST_AUTO_TEST_CASE(it_disappears_while_closing) {
   BOOST_REQUIRE(seen.wait_for("open"));
   c.disconnect(1000, "bye");
   BOOST_REQUIRE(seen.wait_for("close"));
-  BOOST_TEST(seen.story() == "open | disconnected 1000 | close 1000");
-  BOOST_TEST(seen.count("close 1000 unclean") == 1u);
+  BOOST_TEST(seen.story() == "open | disconnected 1006 | close 1006");
+  BOOST_TEST(seen.count("close 1006 unclean") == 1u);
 }
 
 BOOST_AUTO_TEST_CASE(it_never_answers_the_close) {
@@ -301,7 +301,7 @@ BOOST_AUTO_TEST_CASE(it_never_answers_the_close) {
   BOOST_REQUIRE(seen.wait_for("open"));
   c.disconnect();
   BOOST_REQUIRE(seen.wait_for("close"));
-  BOOST_TEST(seen.story() == "open | disconnected 1000 | close 1000");
+  BOOST_TEST(seen.story() == "open | disconnected 1006 | close 1006");
 }
 
 BOOST_AUTO_TEST_CASE(it_stops_answering_pings) {

@@ -2,13 +2,27 @@
 
 #include "apps/ringcast-server/endpoints.hpp"
 #include "engine/socket.hpp"
-#include "tests/sim/ring_state.hpp"
+#include "tests/sim/shard_remains.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace ringcast::sim {
 
-engine_world::engine_world(kernel& world, const engine_options& options) : world_(world) {
+namespace {
+
+// What is opened while one of these lives belongs to that process.
+struct as_process {
+  as_process(kernel& k, int process) : world(k), before(std::exchange(k.process, process)) {}
+  ~as_process() { world.process = before; }
+  kernel& world;
+  int before;
+};
+
+} // namespace
+
+engine_world::engine_world(kernel& world, const engine_options& options) : world_(world), process_(++world.processes) {
+  const as_process here(world_, process_);
   add_endpoints(routes_);
   mesh_ = std::make_unique<mesh>(options.shards, options.lane_bytes);
   const auto address = parse_address("127.0.0.1:8080");
@@ -35,6 +49,7 @@ void engine_world::step() {
   for (std::uint32_t i = 0; i < shard_count(); ++i)
     if (world_.chance.below(8) != 0) order.push_back(i);
   for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[world_.chance.below(i)]);
+  const as_process here(world_, process_);
   for (const std::uint32_t index : order) {
     place& p = places_[index];
     if (p.done) continue;
@@ -42,14 +57,6 @@ void engine_world::step() {
     p.done = !p.own->turn();
   }
   world_.advance_by(world_.chance.below(30'000));
-}
-
-bool engine_world::sleep(std::uint64_t most_ns) {
-  for (const ring_state* ring : world_.rings())
-    if (!ring->would_sleep() || ring->has_task_work() || ring->has_completions()) return false;
-  const auto next = world_.next_event_ns();
-  if (next && *next - world_.now_ns() <= most_ns) world_.advance_to(*next);
-  return true;
 }
 
 void engine_world::begin_stop() {
@@ -74,21 +81,8 @@ std::uint64_t engine_world::messages_lost_to_policy() const {
 
 std::vector<std::string> engine_world::remains() const {
   std::vector<std::string> found;
-  for (std::uint32_t i = 0; i < shard_count(); ++i) {
-    shard& s = *places_[i].own;
-    if (s.connection_count() != 0) found.push_back(fmt::format("shard {} has {} connections", i, s.connection_count()));
-    if (s.rooms().size() != 0) found.push_back(fmt::format("shard {} sees {} rooms", i, s.rooms().size()));
-    if (s.home().size() != 0) found.push_back(fmt::format("shard {} is home of {} rooms", i, s.home().size()));
-    if (s.home().chunks_waiting() != 0)
-      found.push_back(fmt::format("{} chunks of shard {} are still read by somebody", s.home().chunks_waiting(), i));
-  }
-  for (ring_state* ring : world_.rings()) {
-    const std::size_t expected = ring->operations_in_flight(IORING_OP_READ) + ring->operations_in_flight(IORING_OP_ACCEPT);
-    if (ring->operations_in_flight() != expected)
-      found.push_back(fmt::format("{} operations are in flight, and only {} of them are a doorbell or an accept",
-                                  ring->operations_in_flight(), expected));
-    if (ring->buffers_away() != 0) found.push_back(fmt::format("{} receive buffers are not with the kernel", ring->buffers_away()));
-  }
+  for (std::uint32_t i = 0; i < shard_count(); ++i) add_shard_remains(*places_[i].own, fmt::format("shard {}", i), found);
+  add_ring_remains(world_, found);
   return found;
 }
 

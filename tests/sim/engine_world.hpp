@@ -26,12 +26,11 @@ public:
 
   engine_world(kernel& world, const engine_options& options);
   ~engine_world();
+  // For kernel::kill(): destroyed in the middle of everything, and then killed, it is a process that has died.
+  int process() const { return process_; }
 
   // One turn of each shard, in an order of the seed, some left out; then everything that is due.
   void step();
-  // Moves the clock to the next thing that happens by itself, if every shard would sleep and it is not further away than
-  // this. Answers whether the shards would sleep.
-  bool sleep(std::uint64_t most_ns = UINT64_MAX);
   // As server::stop().
   void begin_stop();
   bool has_stopped() const;
@@ -51,6 +50,7 @@ private:
   };
 
   kernel& world_;
+  int process_;
   server routes_; // never started: the endpoints of ringcast-server hang on it
   std::unique_ptr<mesh> mesh_;
   std::vector<place> places_;

@@ -23,7 +23,7 @@ open_file::~open_file() {
 }
 
 kernel::kernel(std::uint64_t seed, const fault_plan& plan, const machine& m)
-    : chance(seed), faults(plan), host(m), seed_(seed) {
+    : chance(seed), entropy(~seed), faults(plan), host(m), seed_(seed) {
   if (the_kernel != nullptr) report_misuse("a second simulated kernel was made while the first one runs");
   the_kernel = this;
 }
@@ -74,6 +74,18 @@ std::uint64_t kernel::delivery_delay_ns() {
   return delay;
 }
 
+bool kernel::sleep(std::uint64_t most_ns) {
+  if (!answers_.empty()) return false;
+  for (const ring_state* ring : rings())
+    if (!ring->would_sleep() || ring->has_task_work() || ring->has_completions()) return false;
+  const auto next = next_event_ns();
+  if (next && *next - now_ns_ <= most_ns) {
+    advance_to(*next);
+    for (ring_state* ring : rings()) ring->was_asleep();
+  }
+  return true;
+}
+
 remote kernel::connect(std::uint16_t port) {
   const auto target = listener_of(port);
   if (!target) return {};
@@ -118,6 +130,7 @@ int kernel::open(file_reference file) {
   while (place < descriptors_.size() && descriptors_[place]) ++place;
   if (place >= host.descriptors_max) return -EMFILE;
   if (place == descriptors_.size()) descriptors_.emplace_back();
+  file->process = process;
   descriptors_[place] = std::move(file);
   return descriptor_first + static_cast<int>(place);
 }
@@ -142,6 +155,11 @@ int kernel::close(int descriptor) {
   return 0;
 }
 
+void kernel::kill(int dead_process) {
+  for (file_reference& file : descriptors_)
+    if (file && file->process == dead_process) file = nullptr;
+}
+
 // As io_accept and accept4: the descriptor is reserved first, so a full table leaves the connection where it is.
 int kernel::accept(listener& from, int flags) {
   if (open_descriptors() >= host.descriptors_max) return -EMFILE;
@@ -164,8 +182,13 @@ int kernel::accept(listener& from, int flags) {
 }
 
 // A plain connect answers at once, as on loopback; one of a ring is told by its event.
-int kernel::connect(open_file& file, std::uint16_t port, bool wait_for_it) {
+std::optional<int> kernel::connect(open_file& file, const std::string& address, std::uint16_t port, bool wait_for_it) {
   if (file.stream) return -EISCONN;
+  const auto way = routes.find(address);
+  const sim::route met = way == routes.end() ? route::there : way->second;
+  if (met == route::refused) return -ECONNREFUSED;
+  if (met == route::unreachable) return -EHOSTUNREACH;
+  if (met == route::silent) return std::nullopt;
   const auto target = listener_of(port);
   const auto pair = make_connection(*this, free_port(), port);
   file.stream = pair.from;
@@ -178,6 +201,24 @@ int kernel::connect(open_file& file, std::uint16_t port, bool wait_for_it) {
     from->dead = true; // The connect has told why.
   });
   return target ? 0 : -ECONNREFUSED;
+}
+
+void kernel::look_up(std::string name, std::function<void(const std::vector<std::string>&)> on_answer) {
+  look_ups.push_back(now_ns_);
+  const auto found = names.find(name);
+  if (found != names.end() && found->second.empty()) return;
+  schedule(delivery_delay_ns(), [this, name = std::move(name), on_answer = std::move(on_answer)]() mutable {
+    answers_.push_back([this, name = std::move(name), on_answer = std::move(on_answer)] {
+      const auto now_found = names.find(name);
+      on_answer(now_found == names.end() ? std::vector<std::string>{} : now_found->second);
+    });
+  });
+}
+
+void kernel::deliver_answers() {
+  std::vector<std::function<void()>> answers;
+  answers.swap(answers_);
+  for (const auto& answer : answers) answer();
 }
 
 std::shared_ptr<listener> kernel::listener_of(std::uint16_t port) {

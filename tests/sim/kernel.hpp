@@ -26,6 +26,9 @@ struct misuse : std::logic_error {
   using std::logic_error::logic_error;
 };
 
+// What an attempt to connect to an address meets before it reaches a listener.
+enum class route : std::uint8_t { there, refused, unreachable, silent };
+
 // The other end of a connection, on another machine: what the scripted clients of a test hold. Closes when it dies.
 class remote {
  public:
@@ -69,7 +72,10 @@ class kernel {
   void advance_by(std::uint64_t ns) { advance_to(now_ns_ + ns); }
   // When something is going to happen by itself: a delivery, a timeout, or the end of a ring's wait.
   std::optional<std::uint64_t> next_event_ns() const;
-  bool has_events() const { return !events_.empty(); }
+  bool has_events() const { return !events_.empty() || !answers_.empty(); }
+  // Moves the clock to the next thing that happens by itself, if every ring's thread would sleep and it is not further away than this.
+  // Answers whether they would sleep.
+  bool sleep(std::uint64_t most_ns = UINT64_MAX);
   void schedule(std::uint64_t delay_ns, std::function<void()> what);
   std::uint64_t delivery_delay_ns();
 
@@ -79,15 +85,28 @@ class kernel {
   // Listens where the engine may connect to.
   std::shared_ptr<listener> listen(std::uint16_t port);
   static std::optional<remote> accept(listener& from);
+  // By numeric address, for what the engine connects to; an address that is not listed is there.
+  std::map<std::string, route> routes;
+  // Host names and their numeric addresses. A name that is not listed does not exist; one whose list is empty is never answered.
+  std::map<std::string, std::vector<std::string>> names;
+  // The resolver (resolver.cpp): what it was asked, and its answers, which come between the turns as from another thread.
+  void look_up(std::string name, std::function<void(const std::vector<std::string>&)> on_answer);
+  void deliver_answers();
+  std::vector<std::uint64_t> look_ups; // when
 
   // --- descriptors: the kernel's side of the system calls ---
   int open(file_reference file); // lowest free descriptor, or -EMFILE
   file_reference find(int descriptor) const;
   bool owns(int descriptor) const { return descriptor >= descriptor_first; }
   int close(int descriptor);
+  // Ends a process: whatever it has open is closed by the kernel. `process` is who opens what is opened now.
+  void kill(int dead_process);
+  int process = 0;
+  int processes = 0; // numbers given
   int accept(listener& from, int flags); // a descriptor or a negated errno
   std::ptrdiff_t send(open_file& file, std::span<const std::byte> bytes);
-  int connect(open_file& file, std::uint16_t port, bool wait_for_it);
+  // A result, or nothing if none ever comes.
+  std::optional<int> connect(open_file& file, const std::string& address, std::uint16_t port, bool wait_for_it);
   std::shared_ptr<listener> listener_of(std::uint16_t port);
   bool port_is_taken(std::uint16_t port, bool reuse_port) const;
   std::uint16_t free_port();
@@ -109,6 +128,7 @@ class kernel {
   void write_trace(const std::string& line) const;
 
   random_source chance;
+  random_source entropy; // of getrandom()
   fault_plan faults;
   machine host;
   bool tracing = false;
@@ -135,6 +155,7 @@ class kernel {
   std::map<event, std::function<void()>> events_;
   std::vector<file_reference> descriptors_;
   std::vector<std::weak_ptr<listener>> listeners_;
+  std::vector<std::function<void()>> answers_;
   std::uint16_t next_port_ = 40'000;
 };
 

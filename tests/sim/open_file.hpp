@@ -44,6 +44,7 @@ struct open_file {
 
   kind what;
   bool nonblocking = false;
+  int process = 0; // who has opened it
   int operations_in_flight = 0;
   wait_queue own_waiters;
 

@@ -1,10 +1,10 @@
 // What each operation of a simulated ring does: at submission, and again whenever its file becomes ready.
+#include "tests/sim/address.hpp"
 #include "tests/sim/kernel.hpp"
 #include "tests/sim/ring_state.hpp"
 
 #include <cerrno>
 #include <cstring>
-#include <netinet/in.h>
 #include <poll.h>
 
 namespace ringcast::sim {
@@ -303,10 +303,10 @@ void ring_state::start_cancel(pending_operation& op) {
 }
 
 void ring_state::start_connect(pending_operation& op) {
-  const auto& address = *reinterpret_cast<const sockaddr_in*>(op.sqe.addr);
-  const int result = world_.connect(*op.file, ntohs(address.sin_port), false);
-  if (result == -EISCONN) return fail(op, result);
-  finish_later(op, world_.delivery_delay_ns(), result);
+  const auto* const address = reinterpret_cast<const sockaddr*>(op.sqe.addr);
+  const auto result = world_.connect(*op.file, text_of(address), port_of(address), false);
+  if (result == -EISCONN) return fail(op, *result);
+  if (result) finish_later(op, world_.delivery_delay_ns(), *result);
 }
 
 void ring_state::finish_later(pending_operation& op, std::uint64_t delay_ns, int result) {

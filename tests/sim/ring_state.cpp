@@ -6,6 +6,7 @@
 #include <bit>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace ringcast::sim {
 
@@ -90,7 +91,7 @@ int ring_state::enter(unsigned submit_count, unsigned wait_count, unsigned flags
   while (cq_tail_ - cq_head_ < wait_count && !task_work_.empty()) run_task_work(most);
   if (cq_tail_ - cq_head_ >= wait_count || cq_tail_ != cq_head_) return submitted;
 
-  would_sleep_ = true;
+  would_sleep_ = !std::exchange(wakes_, false);
   const __kernel_timespec* timeout = nullptr;
   if ((flags & IORING_ENTER_EXT_ARG) != 0) {
     if (argument == nullptr || argument_bytes != sizeof(wait_argument))

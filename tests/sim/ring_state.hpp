@@ -66,6 +66,11 @@ class ring_state {
   }
   // Whether the last entry would have slept: it waited, and nothing was there.
   bool would_sleep() const { return would_sleep_; }
+  // Time has passed while it slept: its next entry is the end of that sleep, and not the begin of another one.
+  void was_asleep() {
+    wakes_ = true;
+    would_sleep_ = false;
+  }
   bool has_task_work() const { return !task_work_.empty(); }
   void add_leaks(std::vector<std::string>& into);
   std::size_t operations_in_flight(unsigned opcode) const;
@@ -126,6 +131,7 @@ class ring_state {
   std::map<std::uint16_t, std::unique_ptr<buffer_group>> groups_;
   std::uint64_t waits_until_ns_ = UINT64_MAX;
   bool would_sleep_ = false;
+  bool wakes_ = false;
 };
 
 } // namespace ringcast::sim

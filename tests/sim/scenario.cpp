@@ -205,7 +205,7 @@ void scenario::talk() {
       if (draw_.below(2) == 0) c.p.act(c.slow ? draw_.below(60) == 0 : draw_.below(4) != 0);
     }
     engine_->step();
-    if (draw_.below(3) == 0) (void)engine_->sleep(300'000'000);
+    if (draw_.below(3) == 0) (void)world_->sleep(300'000'000);
   }
 }
 
@@ -275,7 +275,7 @@ bool scenario::nothing_moves() const {
 
 // Time passes only while nobody can do anything.
 void scenario::pass_time(std::uint64_t most_ns) {
-  if (std::ranges::none_of(clients_, [](const scenario_client& c) { return c.p.can_act(); })) (void)engine_->sleep(most_ns);
+  if (std::ranges::none_of(clients_, [](const scenario_client& c) { return c.p.can_act(); })) (void)world_->sleep(most_ns);
 }
 
 void scenario::settle(std::string_view what) {
@@ -399,11 +399,11 @@ void scenario::leave() {
   // A room without members may stay for some turns.
   for (int round = 0; round < 200; ++round) {
     engine_->step();
-    if (const auto next = world_->next_event_ns(); next && *next - world_->now_ns() < 5'000'000) (void)engine_->sleep();
+    if (const auto next = world_->next_event_ns(); next && *next - world_->now_ns() < 5'000'000) (void)world_->sleep();
   }
   for (const std::string& what : engine_->remains()) fail("everybody has left, but " + what);
   if (!result_.failures.empty()) world_->describe_connections();
-  if (!engine_->sleep()) fail("everybody has left, but a shard does not sleep");
+  if (!world_->sleep()) fail("everybody has left, but a shard does not sleep");
   for (const scenario_client& c : clients_)
     if (c.kind != client_kind::vandal && c.p.now() == peer::state::closing) fail(fmt::format("client {} waits for a Close frame", c.record.id));
 }

@@ -1,6 +1,7 @@
 // The plain system calls that the engine makes, over the simulated kernel. The linker puts these functions in the place
 // of the C library's (-Wl,--wrap=NAME); a descriptor that is not the simulated kernel's goes on to the real function.
 #include "tests/sim/kernel.hpp"
+#include "tests/sim/address.hpp"
 #include "tests/sim/ring_state.hpp"
 
 #include <arpa/inet.h>
@@ -20,7 +21,9 @@ using ringcast::sim::file_reference;
 using ringcast::sim::kernel;
 using ringcast::sim::listener;
 using ringcast::sim::open_file;
+using ringcast::sim::port_of;
 using ringcast::sim::ring_state;
+using ringcast::sim::text_of;
 
 namespace {
 
@@ -37,11 +40,6 @@ file_reference file_of(int descriptor) {
   kernel& world = *kernel::current();
   world.run_due();
   return world.find(descriptor);
-}
-
-std::uint16_t port_of(const sockaddr* address) {
-  if (address->sa_family == AF_INET6) return ntohs(reinterpret_cast<const sockaddr_in6*>(address)->sin6_port);
-  return ntohs(reinterpret_cast<const sockaddr_in*>(address)->sin_port);
 }
 
 int write_address(int family, std::uint16_t port, sockaddr* address, socklen_t* bytes) {
@@ -98,6 +96,7 @@ int __real_getsockname(int, sockaddr*, socklen_t*);
 int __real_getpeername(int, sockaddr*, socklen_t*);
 int __real_shutdown(int, int);
 int __real_eventfd(unsigned, int);
+ssize_t __real_getrandom(void*, size_t, unsigned);
 int __real_clock_gettime(clockid_t, timespec*);
 time_t __real_time(time_t*);
 
@@ -136,7 +135,7 @@ int __wrap_connect(int descriptor, const sockaddr* address, socklen_t bytes) {
   if (!is_ours(descriptor)) return __real_connect(descriptor, address, bytes);
   const auto file = file_of(descriptor);
   if (!file) return told(-EBADF);
-  const int result = kernel::current()->connect(*file, port_of(address), !file->nonblocking);
+  const int result = kernel::current()->connect(*file, text_of(address), port_of(address), !file->nonblocking).value_or(-ETIMEDOUT);
   return told(result == 0 && file->nonblocking ? -EINPROGRESS : result);
 }
 
@@ -276,6 +275,13 @@ int __wrap_eventfd_write(int descriptor, eventfd_t value) {
 
 int __wrap_eventfd_read(int descriptor, eventfd_t* value) {
   return __wrap_read(descriptor, value, sizeof *value) == sizeof *value ? 0 : -1;
+}
+
+ssize_t __wrap_getrandom(void* into, size_t bytes, unsigned flags) {
+  kernel* const world = kernel::current();
+  if (world == nullptr) return __real_getrandom(into, bytes, flags);
+  for (std::byte& b : std::span{static_cast<std::byte*>(into), bytes}) b = static_cast<std::byte>(world->entropy.next());
+  return static_cast<ssize_t>(bytes);
 }
 
 int __wrap_clock_gettime(clockid_t clock, timespec* now) {

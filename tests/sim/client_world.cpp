@@ -1,0 +1,41 @@
+#include "tests/sim/client_world.hpp"
+
+#include "engine/client_host.hpp"
+#include "tests/sim/shard_remains.hpp"
+
+#include <stdexcept>
+
+namespace ringcast::sim {
+
+client_world::client_world(kernel& world, const ring_options& ring) : world_(world) {
+  auto opened = ring::open(ring);
+  if (!opened) throw std::runtime_error(opened.error());
+  shard_options own;
+  own.limits.close_timeout_ms = 1000;
+  own_ = std::make_unique<shard>(0, own, alone_, from_threads_, no_routes_, std::move(*opened));
+  (void)own_->clients(); // on this thread, as in a client_loop
+}
+
+client_world::~client_world() {
+  from_threads_.close();
+  own_->drop_rooms();
+  own_.reset();
+}
+
+void client_world::turn() {
+  if (done_) return;
+  world_.deliver_answers();
+  world_.trace("turn of the clients");
+  done_ = !own_->turn();
+}
+
+void client_world::begin_stop() { (void)from_threads_.push(static_cast<std::uint32_t>(shard_message::stop), {}); }
+
+std::vector<std::string> client_world::remains() {
+  std::vector<std::string> found;
+  add_shard_remains(*own_, "the clients' shard", found);
+  add_ring_remains(world_, found);
+  return found;
+}
+
+} // namespace ringcast::sim
