@@ -114,7 +114,9 @@ struct websocket_endpoint {
   std::function<void(websocket_ref, opcode, std::span<const std::byte>)> on_control;
   bool answers_pings = true;
   // In place of the server's limits; 0: never.
-  std::optional<std::uint32_t> ping_interval_ms{}, pong_timeout_ms{};
+  std::optional<std::uint32_t> ping_interval_ms{}, pong_timeout_ms{}, idle_timeout_ms{};
+  // In place of server_options::allowed_origins, unless it is empty.
+  std::vector<std::string> allowed_origins{};
   // The room's slow-consumer policy took the messages with these sequence numbers, first and last included, from the connection. What is
   // sent now stands in front of the message behind the gap.
   std::function<void(websocket_ref, std::uint64_t first, std::uint64_t last)> on_gap;

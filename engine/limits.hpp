@@ -25,9 +25,14 @@ struct server_limits {
   std::uint32_t pong_timeout_ms = 30'000;
   // From our Close frame to the peer's.
   std::uint32_t close_timeout_ms = 5'000;
-  // Connections of one shard; 0: as many as there are descriptors.
-  std::uint32_t connections_max = 0;
+  // A peer that sent no message (text or binary, whole) this long is closed with 1001; 0: never. Pings and pongs do not
+  // count, so this ends connections that live and are of no use; ping_interval_ms finds those that are dead.
+  std::uint32_t idle_timeout_ms = 0;
 };
+
+// Connections above server_options::max_connections or max_connections_per_ip that a shard answers with 503 rather than closing at once:
+// each lives for linger_ms at most and is worth an explanation, a flood of them is not.
+inline constexpr std::uint32_t refusals_answered_max = 64;
 
 // After the last bytes have been handed to TCP: how long a peer may take to close its side. Closing at once could reset the connection
 // and destroy our Close frame on its way (RFC 6455 7.1.1, RFC 9112 9.6).

@@ -18,7 +18,6 @@ enum class operation : std::uint8_t {
   doorbell,     // the read of the shard's eventfd
   cancel,       // the answer to a cancel
   connect,      // a client's connect; slot is the connection
-  rearm_accept, // a timeout after which accepting is tried again
 };
 
 // operation (8 bits) | generation (24 bits) | slot (32 bits)

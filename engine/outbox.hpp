@@ -35,7 +35,6 @@ struct backlog {
   static constexpr std::size_t pieces_max = 16;
 
   bool in_flight = false;
-  bool above_watermark = false;
   byte_queue queued;              // own output that waits
   byte_queue flying;              // own output in the send in flight
   std::uint32_t own_flying = 0;   // how much of the send in flight is own output, encrypted or not

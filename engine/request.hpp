@@ -36,8 +36,11 @@ using status = http_status;
 struct upgrade_options {
   std::vector<std::string> subprotocols; // in order of preference; websocket::subprotocol() is what was agreed on
   bool answer_pings = true;              // false: the handler does, with receive_frame() and pong()
-  // In place of the server's own limits, where given. 0 switches the thing off.
-  std::optional<std::chrono::milliseconds> ping_interval{}, pong_timeout{};
+  // In place of the server's own limits, where given; see server_limits. 0 switches the thing off.
+  std::optional<std::chrono::milliseconds> ping_interval{}, pong_timeout{}, idle_timeout{};
+  // In place of server_options::allowed_origins, unless it is empty: which pages' browsers may connect. Others are
+  // answered 403.
+  std::vector<std::string> allowed_origins{};
   std::optional<compression_options> compression{};
 
   friend bool operator==(const upgrade_options&, const upgrade_options&) = default;

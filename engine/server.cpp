@@ -1,8 +1,10 @@
 #include "engine/server.hpp"
 
+#include "engine/admission.hpp"
 #include "engine/inbox.hpp"
 #include "engine/log.hpp"
 #include "engine/mesh.hpp"
+#include "engine/origin.hpp"
 #include "engine/shard.hpp"
 #include "engine/socket.hpp"
 #include "engine/tls_identity.hpp"
@@ -126,6 +128,10 @@ std::expected<void, start_failure> server::start() {
     if (!loaded) return std::unexpected(start_failure{loaded.error()});
     identity_ = std::make_unique<tls_identity>(std::move(*loaded));
   }
+  for (const std::string& origin : options_.allowed_origins)
+    if (const auto checked = check_origin(origin); !checked) return std::unexpected(start_failure{checked.error()});
+  if (options_.max_connections != 0 || options_.max_connections_per_ip != 0)
+    admission_ = std::make_unique<admission>(options_.max_connections, options_.max_connections_per_ip);
   if (auto opened = open_listeners(options_.listen, false, addresses_); !opened) return opened;
   if (auto opened = open_listeners(options_.listen_tls, true, tls_addresses_); !opened) return opened;
 
@@ -143,8 +149,13 @@ std::expected<void, start_failure> server::start() {
       pthread_setname_np(pthread_self(), fmt::format("shard-{}", i).c_str());
       auto opened = ring::open({});
       if (opened) {
-        const shard_options options{.limits = options_.limits, .policy = options_.policy, .coalesce_wait_us = options_.coalesce_wait_us,
-                                    .spin_us = options_.spin_us, .compression = options_.compression};
+        const shard_options options{.limits = options_.limits,
+                                    .admits = admission_.get(),
+                                    .allowed_origins = options_.allowed_origins,
+                                    .policy = options_.policy,
+                                    .coalesce_wait_us = options_.coalesce_wait_us,
+                                    .spin_us = options_.spin_us,
+                                    .compression = options_.compression};
         t.own = std::make_unique<shard>(i, options, *mesh_, *t.from_threads, router_, std::move(*opened));
         for (const auto& listener : t.listeners) t.own->add_listener(listener.socket, listener.encrypted ? identity_.get() : nullptr);
         t.listeners.clear();

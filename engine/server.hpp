@@ -23,6 +23,7 @@
 
 namespace ringcast {
 
+class admission;
 class inbox;
 class mesh;
 class shard;
@@ -34,6 +35,18 @@ struct server_options {
   tls_server_options tls;
   std::uint32_t shards = 0;                             // 0: one for each core that this process may use
   server_limits limits;
+  // Connections of the whole server, whatever they are doing; 0: as many as there are descriptors. The next one is
+  // answered 503 with a JSON body before it asks for anything and closed; on a TLS port, and in a flood of them
+  // (limits.hpp), it is closed at once.
+  std::uint32_t max_connections = 0;
+  // The same for those from one IPv4 address, or from one IPv6 network of 64 bits (an address of it costs its owner
+  // nothing); 0: no bound.
+  std::uint32_t max_connections_per_ip = 0;
+  // From which pages browsers may open WebSockets, and send requests other than GET, HEAD and OPTIONS:
+  // "https://example.org", "http://localhost:3000", compared whole but for case; the server's own page counts like any
+  // other. Another page is answered 403 with a JSON body. Empty: from all. A request without an Origin header comes
+  // from no browser and is allowed.
+  std::vector<std::string> allowed_origins;
   slow_consumer policy = slow_consumer::close;
   // After a turn that served members of rooms a shard may wait this long for more to be published, so that each send carries more; 0: never.
   std::uint32_t coalesce_wait_us = 100;
@@ -103,6 +116,7 @@ class server {
   std::uint32_t shard_count_ = 0;
   std::vector<std::string> addresses_, tls_addresses_;
   std::unique_ptr<tls_identity> identity_; // null without listen_tls
+  std::unique_ptr<admission> admission_;   // null without a bound on connections
   std::unique_ptr<mesh> mesh_;
   std::vector<std::unique_ptr<shard_thread>> threads_;
   std::atomic<bool> stopping_{false};

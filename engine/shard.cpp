@@ -160,7 +160,6 @@ void shard::dispatch(const completion& done) {
   case operation::connect: return on_connect(done.tag, done);
   case operation::none:
   case operation::cancel:
-  case operation::rearm_accept: return;
   }
 }
 

@@ -5,6 +5,7 @@
 // Callbacks and received messages never send: they append output, and the flush at the end of the turn sends it.
 #pragma once
 
+#include "engine/admission.hpp"
 #include "engine/buffer_ring.hpp"
 #include "engine/client_link.hpp"
 #include "engine/compression.hpp"
@@ -41,6 +42,8 @@ struct upgrade_options;
 
 struct shard_options {
   server_limits limits;
+  admission* admits = nullptr; // shared by the shards of a server; null: no bound on connections
+  std::vector<std::string> allowed_origins;
   slow_consumer policy = slow_consumer::close;
   std::uint32_t coalesce_wait_us = 0; // the longest wait for more under load; 0: never
   std::uint32_t spin_us = 0;          // how long a shard that was busy looks for more before it sleeps; 0: not at all
@@ -167,7 +170,10 @@ class shard final : public shard_courier {
   void arm_accept(std::uint32_t listener);
   void on_accept(op_tag tag, const completion& done);
   void refuse_one(int listener);
-  void open(int socket, std::uint32_t listener);
+  [[nodiscard]] admission_result admit(int socket, connection_source& from);
+  void open(int socket, std::uint32_t listener, connection_source from);
+  void answer_refusal(int socket, std::uint32_t listener, std::string_view why);
+  void release_admission(connection& c);
   void arm_receive(connection& c);
   void on_receive(op_tag tag, const completion& done);
   void on_poll(op_tag tag, const completion& done);
@@ -208,6 +214,11 @@ class shard final : public shard_courier {
   [[nodiscard]] consumed consume_frames(connection& c, std::span<std::byte> bytes);
   void on_fragment_or_control(connection& c, const assembled& m);
   void hand_over(connection& c, const message_view& view);
+  // For the idle timeout. A shard without one has no such times, and then this is one comparison.
+  void note_message(const connection& c) {
+    if (c.slot < last_message_ms_.size()) [[unlikely]]
+      last_message_ms_[c.slot] = static_cast<std::uint32_t>(now_ms_);
+  }
   void on_message(connection& c, const assembled& m, bool in_receive_buffer);
   void on_control(connection& c, const assembled& m);
   void on_violation(connection& c, violation broken);
@@ -258,6 +269,11 @@ class shard final : public shard_courier {
   [[nodiscard]] const server_limits& limits_of(const connection& c) const { return c.is_client ? client_limits(c) : options_.limits; }
   [[nodiscard]] std::uint32_t ping_interval_of(const connection& c) const {
     return c.endpoint != nullptr ? c.endpoint->ping_interval_ms.value_or(limits_of(c).ping_interval_ms) : limits_of(c).ping_interval_ms;
+  }
+
+  [[nodiscard]] std::uint32_t idle_timeout_of(const connection& c) const {
+    if (c.is_client || c.endpoint == nullptr) return 0;
+    return c.endpoint->idle_timeout_ms.value_or(options_.limits.idle_timeout_ms);
   }
 
   // shard_client_tls.cpp: the client role's handshake, between the connection and the upgrade
@@ -326,6 +342,10 @@ class shard final : public shard_courier {
   timer_node stop_timer_{timer_stop};
   bool accept_failing_ = false;
   int reserve_descriptor_ = -1; // given up for a moment to refuse a connection when there are no descriptors left
+
+  std::vector<connection_source> sources_;     // by slot; empty unless connections are counted by where they come from
+  std::uint32_t refusals_ = 0;                 // being answered
+  std::vector<std::uint32_t> last_message_ms_; // by slot; empty unless there is an idle timeout
 
   std::uint64_t now_ms_ = 0;
   std::uint64_t now_ns_ = 0;    // when the turn began

@@ -88,7 +88,10 @@ void shard::release_ended() {
       end_handshake(*c);
       end_compression(*c);
     }
-    if (c->is_client) client_seats_[c->slot] = {};
+    if (c->is_client)
+      client_seats_[c->slot] = {};
+    else
+      release_admission(*c);
     ring_->arm_close(c->socket);
     connections_.give_back(*c);
   }
@@ -181,6 +184,7 @@ void shard::on_connection_timer(connection& c) {
   if (c.input_held) {
     // Its silence is ours: what it says is not read now.
     c.last_heard_ms = static_cast<std::uint32_t>(now_ms_);
+    note_message(c);
     return arm_timer(c, limits.frame_timeout_ms);
   }
   const bool inside = c.partial != nullptr || c.assembler.is_inside_message();
@@ -189,6 +193,13 @@ void shard::on_connection_timer(connection& c) {
     return;
   }
   std::uint64_t next = inside ? limits.frame_timeout_ms - silent_ms : UINT64_MAX;
+  if (const std::uint32_t idle_timeout_ms = idle_timeout_of(c); idle_timeout_ms != 0) {
+    // A message that is still arriving is judged by the frame timeout.
+    const std::uint32_t idle_ms = inside ? 0 : static_cast<std::uint32_t>(now_ms_) - last_message_ms_[c.slot];
+    if (idle_ms >= idle_timeout_ms)
+      return close_websocket(c, static_cast<std::uint16_t>(close_code::going_away), "no message came for too long");
+    next = std::min<std::uint64_t>(next, idle_timeout_ms - idle_ms);
+  }
   const std::uint32_t ping_interval_ms = ping_interval_of(c);
   const std::uint32_t pong_timeout_ms = c.endpoint != nullptr ? c.endpoint->pong_timeout_ms.value_or(limits.pong_timeout_ms) : limits.pong_timeout_ms;
   if (ping_interval_ms != 0) {

@@ -1,4 +1,5 @@
 // HTTP/1.1 of a shard: requests one after the other on a connection, their answers, and the upgrade to WebSocket.
+#include "engine/origin.hpp"
 #include "engine/shard.hpp"
 #include "engine/socket.hpp"
 #include "proto/handshake.hpp"
@@ -36,6 +37,9 @@ bool is_known_method(std::string_view method) {
   static constexpr std::string_view known[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"};
   return std::ranges::find(known, method) != std::end(known);
 }
+
+// The methods that are not safe in the sense of RFC 9110 9.2.1.
+bool changes_something(std::string_view method) { return method != "GET" && method != "HEAD" && method != "OPTIONS"; }
 
 } // namespace
 
@@ -134,6 +138,9 @@ void shard::on_request(connection& c, const request_head& head, std::span<const 
     return responder.respond(http_status::method_not_allowed, "application/json", json_error("this path does not take that method"),
                              "Allow: " + match.allowed + "\r\n");
   }
+  // A form of any page can post here; browsers tell which page it was.
+  if (changes_something(head.method) && !is_origin_allowed(head, options_.allowed_origins))
+    return responder.respond_error(http_status::forbidden, "pages of this origin may not do this");
   const http_request request{head, match.parameters, body, peer_address_of(c.socket)};
   try {
     if (match.found->endpoint != nullptr)
@@ -153,6 +160,11 @@ std::string_view shard::on_upgrade(connection& c, const http_request& request, c
     if (check.error == http_status::upgrade_required) extra = "Sec-WebSocket-Version: 13\r\n";
     if (check.error == http_status::method_not_allowed) extra = "Allow: GET\r\n";
     responder.respond(check.error, "application/json", json_error(check.why), extra);
+    return {};
+  }
+  if (!is_origin_allowed(request.head,
+                         endpoint.allowed_origins.empty() ? options_.allowed_origins : endpoint.allowed_origins)) {
+    responder.respond_error(http_status::forbidden, "pages of this origin may not connect here");
     return {};
   }
   if (stopping_) {
@@ -221,8 +233,14 @@ void shard::open_websocket(connection& c) {
   c.answering = false;
   c.phase = connection_phase::websocket;
   c.handler_told = true;
-  if (const std::uint32_t ping_interval_ms = ping_interval_of(c); ping_interval_ms != 0)
-    arm_timer(c, ping_interval_ms);
+  const std::uint32_t ping_interval_ms = ping_interval_of(c), idle_timeout_ms = idle_timeout_of(c);
+  if (idle_timeout_ms != 0) {
+    if (last_message_ms_.size() <= c.slot) last_message_ms_.resize(c.slot + 1);
+    note_message(c);
+  }
+  // The earlier of the two; subtracting one puts "never" behind every other.
+  if (const std::uint32_t first_ms = std::min(ping_interval_ms - 1, idle_timeout_ms - 1) + 1; first_ms != 0)
+    arm_timer(c, first_ms);
   else
     timers_.cancel(c.timer);
   if (c.partial != nullptr) input_again_.push_back(handle_of(c));

@@ -62,13 +62,17 @@ void shard::arm_accept(std::uint32_t listener) {
 void shard::on_accept(op_tag tag, const completion& done) {
   if (!done.more) accept_armed_[tag.slot] = false;
   if (done.result >= 0) {
-    if (stopping_ || (options_.limits.connections_max != 0 && connections_.used() >= options_.limits.connections_max)) {
-      ++counters_.refused;
-      close_now(done.result);
-      return;
-    }
-    open(done.result, tag.slot);
-    return;
+    connection_source from = 0;
+    const admission_result result = stopping_ ? admission_result::server_is_full : admit(done.result, from);
+    if (result == admission_result::admitted) return open(done.result, tag.slot, from);
+    ++counters_.refused;
+    // A TLS handshake is too much to pay for a refusal.
+    if (stopping_ || identities_[tag.slot] != nullptr || refusals_ >= refusals_answered_max)
+      return close_now(done.result);
+    return answer_refusal(done.result, tag.slot,
+                          result == admission_result::server_is_full
+                              ? "the server has as many connections as it takes"
+                              : "there are too many connections from this address");
   }
   if (stopping_ || done.result == -ECONNABORTED || done.result == -EINTR) return;
   // Out of descriptors or memory: those who wait are refused rather than left waiting, and accepting pauses.
@@ -92,10 +96,43 @@ void shard::refuse_one(int listener) {
   reserve_descriptor_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-void shard::open(int socket, std::uint32_t listener) {
+admission_result shard::admit(int socket, connection_source& from) {
+  if (options_.admits == nullptr) return admission_result::admitted;
+  // The address is asked for now and kept: a connection that was reset no longer has it.
+  if (options_.admits->counts_sources()) from = source_of(peer_address_of(socket));
+  return options_.admits->enter(from);
+}
+
+void shard::release_admission(connection& c) {
+  if (!c.admitted) {
+    --refusals_;
+    return;
+  }
+  if (options_.admits != nullptr) options_.admits->leave(c.slot < sources_.size() ? sources_[c.slot] : 0);
+}
+
+// Answered before it has asked (RFC 9112 9.5 lets a server say and close at any time); what it sends is read and
+// dropped until it closes, so that no reset takes the answer away from it.
+void shard::answer_refusal(int socket, std::uint32_t listener, std::string_view why) {
   connection& c = connections_.take();
   c.socket = socket;
+  c.phase = connection_phase::http;
+  c.listener = static_cast<std::uint8_t>(listener);
+  ++refusals_;
+  arm_receive(c);
+  refuse_request(c, http_status::service_unavailable, why);
+}
+
+void shard::open(int socket, std::uint32_t listener, connection_source from) {
+  connection& c = connections_.take();
+  c.socket = socket;
+  c.admitted = true;
+  if (options_.admits != nullptr && options_.admits->counts_sources()) {
+    if (sources_.size() <= c.slot) sources_.resize(c.slot + 1);
+    sources_[c.slot] = from;
+  }
   if (identities_[listener] != nullptr && !begin_tls(c, *identities_[listener])) {
+    release_admission(c);
     connections_.give_back(c);
     close_now(socket);
     return;

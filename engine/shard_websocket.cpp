@@ -64,10 +64,7 @@ shard::consumed shard::consume_frames(connection& c, std::span<std::byte> bytes)
   // A peer that does not take its answers is not read any further.
   // A client's output is no answer to its input: if both ends stopped reading because they have output, neither would ever go on.
   // What was only gathered in this turn may be sent whole at its end, and then nothing would resume the receive.
-  if (!c.is_client && c.behind != nullptr && outbox_.waiting_bytes(c) > high_watermark_bytes) {
-    c.behind->above_watermark = true;
-    pause_receive(c);
-  }
+  if (!c.is_client && c.behind != nullptr && outbox_.waiting_bytes(c) > high_watermark_bytes) pause_receive(c);
   return done;
 }
 
@@ -82,6 +79,7 @@ inline void shard::on_message(connection& c, const assembled& m, bool in_receive
 
 void shard::hand_over(connection& c, const message_view& view) {
   ++counters_.messages;
+  note_message(c);
   if (c.endpoint->on_message) call_handler(c, [&] { c.endpoint->on_message(websocket_ref{*this, c}, view); });
 }
 

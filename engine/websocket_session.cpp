@@ -30,6 +30,8 @@ websocket_endpoint websocket_session::make_endpoint(const upgrade_options& optio
           .answers_pings = options.answer_pings,
           .ping_interval_ms = milliseconds(options.ping_interval),
           .pong_timeout_ms = milliseconds(options.pong_timeout),
+          .idle_timeout_ms = milliseconds(options.idle_timeout),
+          .allowed_origins = options.allowed_origins,
           .on_close =
               [](websocket_ref ws, std::uint16_t code, std::string_view reason) {
                 session_of(ws).on_close(code, reason, ws.state().closing.state() != close_state::close_sent);

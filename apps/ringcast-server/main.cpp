@@ -1,6 +1,7 @@
 // ringcast-server: the broadcast server. Options in, a server out; everything else is the library's.
 #include "apps/ringcast-server/endpoints.hpp"
 #include "engine/log.hpp"
+#include "engine/origin.hpp"
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -9,6 +10,9 @@
 #include <vector>
 
 namespace {
+
+// More descriptors than any kernel gives a process.
+constexpr unsigned connections_most = 1u << 30;
 
 struct settings {
   ringcast::server_options server;
@@ -35,6 +39,30 @@ int parse(int argc, char** argv, settings& out) {
   app.add_option("--send-queue-bytes", out.server.limits.send_queue_bytes_max, "How far a member of a room may be behind")
       ->check(CLI::Range(std::uint64_t{1024}, std::uint64_t{1} << 30))
       ->capture_default_str();
+  app.add_option("--max-connections", out.server.max_connections,
+                 "Connections of the whole server, 503 beyond; 0: no bound")
+      ->check(CLI::Range(0u, connections_most))
+      ->capture_default_str();
+  app.add_option("--max-connections-per-ip", out.server.max_connections_per_ip,
+                 "Connections from one IPv4 address or one IPv6 network of 64 bits, 503 beyond; 0: no bound")
+      ->check(CLI::Range(0u, connections_most))
+      ->capture_default_str();
+  app.add_option("--allowed-origin", out.server.allowed_origins,
+                 "A page's origin, like https://example.org: browsers may connect from such pages only; may be given "
+                 "several times")
+      ->type_name("ORIGIN");
+  // In seconds here, since nobody wants a finer one; the limits are in milliseconds.
+  const auto seconds = [&](const char* name, std::uint32_t& limit_ms, unsigned least, const char* what) {
+    return app.add_option_function<unsigned>(
+                  name, [&limit_ms](unsigned given) { limit_ms = given * 1000; }, what)
+        ->check(CLI::Range(least, 86'400u))
+        ->default_str(std::to_string(limit_ms / 1000));
+  };
+  seconds("--ping-interval-s", out.server.limits.ping_interval_ms, 0,
+          "A peer that was silent this long is sent a ping; 0: never");
+  seconds("--pong-timeout-s", out.server.limits.pong_timeout_ms, 1, "Silence after that ping that ends the connection");
+  seconds("--idle-timeout-s", out.server.limits.idle_timeout_ms, 0,
+          "A peer that sent no message this long is closed with 1001; 0: never");
   const std::map<std::string, ringcast::slow_consumer> policies{{"close", ringcast::slow_consumer::close},
                                                                 {"drop-newest", ringcast::slow_consumer::drop_newest},
                                                                 {"drop-oldest", ringcast::slow_consumer::drop_oldest},
@@ -78,6 +106,9 @@ int parse(int argc, char** argv, settings& out) {
     std::fprintf(stderr, "%s\n", why.c_str());
     return 2;
   };
+  for (const std::string& origin : out.server.allowed_origins)
+    if (const auto checked = ringcast::check_origin(origin); !checked)
+      return refuse("--allowed-origin: " + checked.error());
   if (certificates.size() != keys.size()) return refuse("--tls-cert and --tls-key come in pairs");
   if (out.server.listen_tls.empty() != certificates.empty()) return refuse("--listen-tls, --tls-cert and --tls-key are given together");
   for (std::size_t i = 0; i < certificates.size(); ++i)

@@ -70,7 +70,7 @@ export async function startServer(args = ['--shards', '2'], { port, under = [] }
       throw new Error(`${program} ended with ${child.exitCode ?? child.signalCode} at its start: ${server.stderr()}`);
     }
     try {
-      const answer = await fetch(`${server.http}/health/ready`);
+      const answer = await fetch(`${server.http}/health/ready`, { headers: { Connection: 'close' } });
       await answer.arrayBuffer();
       if (answer.status === 200) return server;
     } catch {

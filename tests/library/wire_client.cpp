@@ -13,9 +13,12 @@
 
 namespace ringcast {
 
-wire_client::wire_client(const std::string& address) {
+wire_client::wire_client(const std::string& address, const std::string& from) {
   const auto to = parse_address(address);
-  socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  socket_ = ::socket(to->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (const auto own = parse_address(from);
+      own && ::bind(socket_, reinterpret_cast<const sockaddr*>(&own->storage), own->bytes) != 0)
+    throw std::runtime_error(std::string{"bind: "} + std::strerror(errno));
   if (::connect(socket_, reinterpret_cast<const sockaddr*>(&to->storage), to->bytes) != 0)
     throw std::runtime_error(std::string{"connect: "} + std::strerror(errno));
 }
@@ -56,6 +59,11 @@ void wire_client::close(std::uint16_t code, std::string_view reason) {
 }
 
 void wire_client::shut_down_writing() { ::shutdown(socket_, SHUT_WR); }
+
+void wire_client::reset() {
+  const linger at_once{1, 0};
+  ::setsockopt(socket_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
 
 bool wire_client::fill(int timeout_ms) {
   pollfd readable{socket_, POLLIN, 0};

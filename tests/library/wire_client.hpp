@@ -12,7 +12,8 @@ namespace ringcast {
 
 class wire_client {
  public:
-  explicit wire_client(const std::string& address); // "127.0.0.1:PORT"
+  // "127.0.0.1:PORT", from this address of the own host if it is given: "127.0.0.2:0".
+  explicit wire_client(const std::string& address, const std::string& from = {});
   ~wire_client();
   wire_client(const wire_client&) = delete;
   wire_client& operator=(const wire_client&) = delete;
@@ -40,6 +41,7 @@ class wire_client {
   // Takes that many bytes without looking at them, and without allocating.
   bool discard(std::size_t bytes);
   void shut_down_writing();
+  void reset(); // RST instead of FIN when it is destroyed
   // How much can be sent before TCP pushes back, without waiting.
   std::size_t send_until_full(std::string_view bytes, std::size_t most);
 
