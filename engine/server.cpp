@@ -182,6 +182,7 @@ std::expected<void, start_failure> server::start() {
       wait();
       return std::unexpected(failure);
     }
+  started_.store(true, std::memory_order_release);
   return {};
 }
 
@@ -202,7 +203,7 @@ void server::wait() {
 }
 
 bool server::is_ready() const {
-  return std::ranges::all_of(threads_, [](const auto& t) { return t->accepting.load(std::memory_order_relaxed); });
+  return started_.load(std::memory_order_acquire) && std::ranges::all_of(threads_, [](const auto& t) { return t->accepting.load(std::memory_order_relaxed); });
 }
 
 std::expected<void, std::string> server::reload_certificates() {

@@ -98,7 +98,7 @@ class server {
   // The addresses that are listened on, with the ports that were really taken. After start().
   [[nodiscard]] const std::vector<std::string>& addresses() const { return addresses_; }
   [[nodiscard]] const std::vector<std::string>& tls_addresses() const { return tls_addresses_; }
-  // Any thread: new connections are accepted.
+  // Any thread: new connections are accepted. False before start().
   [[nodiscard]] bool is_ready() const;
   [[nodiscard]] std::uint32_t shard_count() const { return shard_count_; }
 
@@ -119,6 +119,7 @@ class server {
   std::unique_ptr<admission> admission_;   // null without a bound on connections
   std::unique_ptr<mesh> mesh_;
   std::vector<std::unique_ptr<shard_thread>> threads_;
+  std::atomic<bool> started_{false}; // all of the above is there, and stays
   std::atomic<bool> stopping_{false};
   std::atomic<std::uint32_t> running_{0};
   int finished_event_ = -1; // an eventfd, written when the last shard has ended
