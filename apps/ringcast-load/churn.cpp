@@ -114,8 +114,9 @@ load_result churn::result() const {
   load_result out = result_;
   out.handshakes = handshakes_;
   out.errors = errors_;
+  out.compression = compression_;
   if (!out.connections) out.connections = open_count();
-  out.trouble = sentence{trouble()};
+  out.trouble = short_text{trouble()};
   return out;
 }
 

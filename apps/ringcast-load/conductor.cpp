@@ -135,8 +135,8 @@ void conductor::wait_for_news() {
 void conductor::on_signal() {
   signalfd_siginfo which{};
   if (::read(signal_fd_, &which, sizeof which) != sizeof which) return;
-  trouble_ = sentence{"the run was ended by " + std::string{which.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM"} +
-                      "; what had been gathered is in the report"};
+  trouble_ = short_text{"the run was ended by " + std::string{which.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM"} +
+                        "; what had been gathered is in the report"};
   board_.abort(board_.conductor());
 }
 
@@ -144,9 +144,9 @@ void conductor::on_child_gone(child& gone) {
   int status = 0;
   ::waitpid(gone.pid, &status, 0);
   gone.is_gone = true;
-  trouble_ =
-      sentence{WIFSIGNALED(status) ? fmt::format("a process of the generator was ended by signal {}", WTERMSIG(status))
-                                   : fmt::format("a process of the generator ended with code {}", WEXITSTATUS(status))};
+  trouble_ = short_text{WIFSIGNALED(status)
+                            ? fmt::format("a process of the generator was ended by signal {}", WTERMSIG(status))
+                            : fmt::format("a process of the generator ended with code {}", WEXITSTATUS(status))};
   board_.abort(board_.conductor());
 }
 

@@ -57,7 +57,7 @@ class conductor {
   progress progress_;
   int signal_fd_ = -1;
   histogram storm_times_;
-  sentence trouble_; // Of the conductor itself: a signal, a process that ended.
+  short_text trouble_; // Of the conductor itself: a signal, a process that ended.
 };
 
 } // namespace ringcast

@@ -1,7 +1,6 @@
 #include "apps/ringcast-load/connection_set.hpp"
 
 #include "apps/ringcast-load/clock.hpp"
-#include "proto/frame_reader.hpp"
 
 #include <algorithm>
 #include <array>
@@ -21,7 +20,6 @@ constexpr unsigned under_way_max = 128;
 constexpr std::uint32_t doorbell_mark = ~0U;
 constexpr std::int64_t opening_patience_ns = 10'000'000'000;
 constexpr std::size_t buffer_bytes = 256 * 1024;
-constexpr std::uint64_t message_bytes_max = std::uint64_t{65} << 20;
 
 } // namespace
 
@@ -29,6 +27,7 @@ connection_set::connection_set(const load_options& options, share of_run, int do
     : options_{options}, dialer_{options}, share_{of_run}, under_way_max_{std::max(1U, under_way_max / of_run.stride)},
       connections_((options.connections - of_run.first + of_run.stride - 1) / of_run.stride), buffer_(buffer_bytes),
       random_{std::random_device{}()} {
+  if (options.compression || options.server.scheme == url_scheme::wss) scratch_ = std::make_unique<layers_scratch>();
   epoll_fd_ = ::epoll_create1(EPOLL_CLOEXEC);
   epoll_event event{.events = EPOLLIN, .data = {.u32 = doorbell_mark}};
   ::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, doorbell, &event);
@@ -86,6 +85,7 @@ bool connection_set::begin(unsigned i) {
 }
 
 void connection_set::turn(std::int64_t timeout_ns) {
+  retired_.clear();
   // Few events at a time, so that planned sends are not kept waiting behind a long list.
   std::array<epoll_event, 64> events; // Filled by the kernel, so left as it is.
   const timespec timeout{timeout_ns / 1'000'000'000, timeout_ns % 1'000'000'000};
@@ -115,6 +115,16 @@ void connection_set::on_connected(unsigned i) {
   socklen_t length = sizeof error;
   ::getsockopt(c.fd, SOL_SOCKET, SO_ERROR, &error, &length);
   if (error) return end(i, fmt::format("cannot connect to {}: {}", dialer_.where(), std::strerror(error)));
+  if (!dialer_.tls()) return begin_upgrade(i);
+  c.tls = std::make_unique<tls_part>(dialer_.tls(), dialer_.host());
+  c.at = stage::securing;
+  c.tls->session.start(*c.tls);
+  arm(i, EPOLLIN, false);
+  flush(i);
+}
+
+void connection_set::begin_upgrade(unsigned i) {
+  connection& c = connections_[i];
   std::array<std::uint32_t, 4> random{};
   for (auto& word : random) word = static_cast<std::uint32_t>(random_());
   c.key = make_websocket_key(std::as_bytes(std::span{random}).first<16>());
@@ -122,118 +132,15 @@ void connection_set::on_connected(unsigned i) {
   const auto bytes = std::as_bytes(std::span{request});
   c.out.assign(bytes.begin(), bytes.end());
   c.at = stage::upgrading;
-  arm(i, EPOLLIN, false);
+  if (!c.tls) arm(i, EPOLLIN, false);
   flush(i);
-}
-
-void connection_set::on_input(unsigned i) {
-  connection& c = connections_[i];
-  const ssize_t got = ::recv(c.fd, buffer_.data(), buffer_.size(), 0);
-  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (got <= 0) {
-    return end(i, got == 0 ? fmt::format("{} closed the connection", dialer_.where())
-                           : fmt::format("{} broke the connection: {}", dialer_.where(), std::strerror(errno)));
-  }
-  received_ns_ = clock_ns();
-  std::span<std::byte> input{buffer_.data(), static_cast<std::size_t>(got)};
-  if (!c.rest.empty()) {
-    c.rest.insert(c.rest.end(), input.begin(), input.end());
-    std::vector<std::byte> whole = std::move(c.rest);
-    const std::size_t taken = take_input(i, whole);
-    if (c.fd >= 0 && taken < whole.size()) {
-      whole.erase(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(taken));
-      c.rest = std::move(whole);
-    } else {
-      c.rest = {};
-    }
-  } else {
-    const std::size_t taken = take_input(i, input);
-    if (c.fd >= 0 && taken < input.size())
-      c.rest.assign(input.begin() + static_cast<std::ptrdiff_t>(taken), input.end());
-  }
-  if (c.fd >= 0) on_read(i);
-}
-
-std::size_t connection_set::take_input(unsigned i, std::span<std::byte> input) {
-  connection& c = connections_[i];
-  std::size_t at = 0;
-  if (c.at == stage::upgrading) {
-    at = take_answer(i, input);
-    if (at == 0) return 0;
-  }
-  const frame_rules rules{.our_role = role::client, .payload_bytes_max = message_bytes_max};
-  const int fd = c.fd;
-  while (at < input.size() && c.fd == fd && fd >= 0) {
-    const frame_result read = read_frame(input.subspan(at), rules);
-    if (read.status == read_status::need_more) {
-      // Room for the whole of a long frame at once: growing step by step would copy it again and again.
-      if (input.data() == buffer_.data() && read.frame_bytes_wanted > buffer_.size())
-        c.rest.reserve(read.frame_bytes_wanted);
-      break;
-    }
-    if (read.status == read_status::violation) {
-      end(i, fmt::format("{} sent a frame that breaks RFC 6455", dialer_.where()));
-      break;
-    }
-    at += read.value.frame_bytes;
-    on_frame(i, read.value.op, read.value.fin, read.value.payload);
-  }
-  return at;
-}
-
-std::size_t connection_set::take_answer(unsigned i, std::span<const std::byte> input) {
-  connection& c = connections_[i];
-  const auto head_bytes = dialer_.check(input, c.key);
-  if (!head_bytes) {
-    end(i, head_bytes.error());
-    return 0;
-  }
-  if (*head_bytes == 0) return 0;
-  handshakes_.record(received_ns_ - c.begun_ns);
-  c.at = stage::open;
-  --under_way_;
-  ++open_;
-  on_opened(i);
-  return *head_bytes;
-}
-
-void connection_set::on_frame(unsigned i, opcode op, bool fin, std::span<std::byte> payload) {
-  connection& c = connections_[i];
-  switch (op) {
-  case opcode::ping:
-    queue_control(i, opcode::pong, payload);
-    return flush(i);
-  case opcode::pong:
-    return;
-  case opcode::close: {
-    const unsigned code =
-        payload.size() >= 2 ? std::to_integer<unsigned>(payload[0]) << 8 | std::to_integer<unsigned>(payload[1]) : 1005;
-    if (c.at == stage::closing) return end(i, {});
-    std::string reason{reinterpret_cast<const char*>(payload.data()) + std::min<std::size_t>(2, payload.size()),
-                       payload.size() - std::min<std::size_t>(2, payload.size())};
-    return end(i, fmt::format("{} closed the connection with {}{}{}", dialer_.where(), code, reason.empty() ? "" : ": ",
-                              reason));
-  }
-  case opcode::continuation:
-    if (!c.fragments) return end(i, fmt::format("{} sent a frame that continues nothing", dialer_.where()));
-    c.fragments->insert(c.fragments->end(), payload.begin(), payload.end());
-    if (!fin) return;
-    {
-      const auto whole = std::move(c.fragments);
-      return on_message(i, *whole);
-    }
-  default:
-    if (c.fragments) return end(i, fmt::format("{} began a message within another one", dialer_.where()));
-    if (fin) return on_message(i, payload);
-    c.fragments = std::make_unique<std::vector<std::byte>>(payload.begin(), payload.end());
-  }
 }
 
 void connection_set::flush(unsigned i) {
   connection& c = connections_[i];
-  while (c.fd >= 0 && c.out_sent < c.out.size()) {
-    const ssize_t sent =
-        ::send(c.fd, c.out.data() + c.out_sent, c.out.size() - c.out_sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+  std::vector<std::byte>& wire = seal(c);
+  while (c.fd >= 0 && c.out_sent < wire.size()) {
+    const ssize_t sent = ::send(c.fd, wire.data() + c.out_sent, wire.size() - c.out_sent, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0) {
       // A broken connection is noticed, and said, where it is read: what the server still had to say comes first.
       if (errno == EAGAIN && !c.waits_for_room) {
@@ -244,12 +151,32 @@ void connection_set::flush(unsigned i) {
     }
     c.out_sent += static_cast<std::uint32_t>(sent);
   }
-  c.out.clear();
+  wire.clear();
   c.out_sent = 0;
   if (c.waits_for_room && c.fd >= 0) {
     c.waits_for_room = false;
     arm(i, c.deaf ? EPOLLRDHUP : EPOLLIN, false);
   }
+}
+
+std::vector<std::byte>& connection_set::seal(connection& c) {
+  if (!c.tls) return c.out;
+  if (!c.out.empty() && c.tls->session.write(std::span<const std::byte>{c.out}, scratch_->tls, *c.tls)) c.out.clear();
+  return c.tls->sealed;
+}
+
+void connection_set::queue_deflated(unsigned i, std::span<const std::byte> message) {
+  connection& c = connections_[i];
+  scratch_->deflated.clear();
+  const auto deflated = scratch_->compress.deflate_message(message, scratch_->deflated, compression_level,
+                                                           c.deflate->agreed.client_max_window_bits);
+  // What would not be shorter goes as it is.
+  const std::span<const std::byte> payload = deflated ? std::as_const(scratch_->deflated).bytes() : message;
+  const std::size_t at = c.out.size();
+  c.out.resize(at + frame_bytes(payload.size(), true));
+  write_masked_frame(c.out.data() + at, opcode::text, payload, next_masking_key(), true, deflated.has_value());
+  compression_.sent_bytes += message.size();
+  compression_.sent_wire_bytes += payload.size();
 }
 
 void connection_set::queue_control(unsigned i, opcode op, std::span<const std::byte> payload) {
@@ -263,11 +190,12 @@ void connection_set::drop(unsigned i) {
   connection& c = connections_[i];
   if (c.fd < 0) return;
   if (c.at == stage::open) --open_;
-  if (c.at == stage::connecting || c.at == stage::upgrading) --under_way_;
+  if (c.at == stage::connecting || c.at == stage::securing || c.at == stage::upgrading) --under_way_;
   ::close(c.fd);
   c.fd = -1;
   c.at = stage::unused;
   c.out = {};
+  if (c.tls) retired_.push_back(std::move(c.tls));
 }
 
 void connection_set::say_goodbye(unsigned i) {
@@ -289,7 +217,12 @@ void connection_set::stop_reading(unsigned i) {
 }
 
 void connection_set::end(unsigned i, const std::string& why) {
-  const stage was = connections_[i].at;
+  connection& c = connections_[i];
+  const stage was = c.at;
+  if (was == stage::closing && c.tls) {
+    c.tls->session.close_notify(*c.tls);
+    flush(i);
+  }
   drop(i);
   if (was != stage::closing) ++errors_;
   on_ended(i, was, why);

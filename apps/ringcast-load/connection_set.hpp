@@ -8,11 +8,16 @@
 
 #include "apps/ringcast-load/dialer.hpp"
 #include "apps/ringcast-load/histogram.hpp"
+#include "apps/ringcast-load/result.hpp"
+#include "engine/tls_session.hpp"
+#include "proto/deflate.hpp"
+#include "proto/frame_reader.hpp"
 #include "proto/opcode.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <random>
 #include <span>
 #include <string>
@@ -44,7 +49,7 @@ class connection_set {
   [[nodiscard]] const histogram& handshakes() const { return handshakes_; }
 
  protected:
-  enum class stage : std::uint8_t { unused, connecting, upgrading, open, closing };
+  enum class stage : std::uint8_t { unused, connecting, securing, upgrading, open, closing };
 
   // Sends what was queued; called by itself when the socket takes more.
   void flush(unsigned i);
@@ -88,8 +93,35 @@ class connection_set {
   dialer dialer_;
   histogram handshakes_;
   std::uint64_t errors_ = 0;
+  compression_counts compression_;
 
  private:
+  // What a connection over TLS has besides.
+  struct tls_part {
+    tls_part(std::shared_ptr<const tls_context> context, std::string_view host) : session{std::move(context), host} {}
+    void append(std::span<const std::byte> bytes) { sealed.insert(sealed.end(), bytes.begin(), bytes.end()); }
+
+    tls_session session;
+    std::vector<std::byte> sealed; // Records to be sent.
+  };
+  // What a connection has that agreed on permessage-deflate. What we send refers to no earlier message, which is always
+  // allowed, so that one compressor serves all.
+  struct deflate_part {
+    deflate_params agreed;
+    std::optional<inflate_context> inflate; // If the server keeps its context.
+    bool fragments_deflated = false;
+  };
+  // What is only needed with TLS or compression.
+  struct layers_scratch {
+    tls_scratch tls;
+    deflater compress{compression_level};
+    inflater inflate;
+    std::vector<std::byte> message; // Before it is compressed.
+    byte_buffer deflated;
+    byte_buffer inflated;
+  };
+  static constexpr unsigned compression_level = 1;
+
   struct connection {
     int fd = -1;
     stage at = stage::unused;
@@ -97,7 +129,9 @@ class connection_set {
     bool deaf = false;           // stop_reading()
     std::uint32_t out_sent = 0;  // Of `out`.
     std::int64_t begun_ns = 0;
-    std::vector<std::byte> out;
+    std::vector<std::byte> out; // Frames; with TLS they are encrypted when they are flushed.
+    std::unique_ptr<tls_part> tls;
+    std::unique_ptr<deflate_part> deflate;
     std::vector<std::byte> rest; // Input that is not a whole frame yet.
     std::unique_ptr<std::vector<std::byte>> fragments;
     websocket_key key{};
@@ -106,11 +140,19 @@ class connection_set {
   void arm(unsigned i, std::uint32_t events, bool first);
   void on_ready(unsigned i, std::uint32_t events);
   void on_connected(unsigned i);
+  void begin_upgrade(unsigned i);
   void on_input(unsigned i);
+  void on_ciphertext(unsigned i, std::span<const std::byte> input);
+  void on_plaintext(unsigned i, std::span<std::byte> input);
   // Takes what it can from the front of `input` and returns how much; stops when the connection has ended.
   std::size_t take_input(unsigned i, std::span<std::byte> input);
   std::size_t take_answer(unsigned i, std::span<const std::byte> input);
-  void on_frame(unsigned i, opcode op, bool fin, std::span<std::byte> payload);
+  void on_frame(unsigned i, const frame& got);
+  void on_data_frame(unsigned i, const frame& got);
+  void on_whole_message(unsigned i, std::span<const std::byte> payload, bool deflated);
+  void queue_deflated(unsigned i, std::span<const std::byte> message);
+  // Encrypts what is in `out`, if there is TLS. What is to be sent is what it returns.
+  std::vector<std::byte>& seal(connection& c);
   void end(unsigned i, const std::string& why);
   [[nodiscard]] std::uint32_t next_masking_key();
 
@@ -119,6 +161,8 @@ class connection_set {
   int epoll_fd_ = -1;
   std::vector<connection> connections_;
   std::vector<std::byte> buffer_;
+  std::unique_ptr<layers_scratch> scratch_;
+  std::vector<std::unique_ptr<tls_part>> retired_; // A session cannot go while it hands on what it has decrypted.
   std::mt19937 random_;
   unsigned open_ = 0;
   unsigned under_way_ = 0;
@@ -134,6 +178,11 @@ class connection_set {
 template <typename Fill>
 void ringcast::connection_set::queue_message(unsigned i, std::size_t payload_bytes, Fill&& fill) {
   connection& c = connections_[i];
+  if (c.deflate) {
+    scratch_->message.resize(payload_bytes);
+    fill(scratch_->message.data());
+    return queue_deflated(i, scratch_->message);
+  }
   const std::size_t at = c.out.size();
   c.out.resize(at + frame_bytes(payload_bytes, true));
   const std::uint32_t key = next_masking_key();

@@ -22,6 +22,9 @@ unsigned connections_per_address() {
   return std::max(1U, (last - first) / 3 * 2);
 }
 
+// As browsers offer it.
+constexpr deflate_offer offer{};
+
 std::string with_number(std::string text, unsigned ordinal) {
   for (std::size_t at = text.find("{i}"); at != std::string::npos; at = text.find("{i}", at))
     text.replace(at, 3, std::to_string(ordinal));
@@ -52,6 +55,13 @@ std::expected<void, std::string> dialer::prepare(unsigned connections) {
     sources_.push_back(source);
   }
   for (const std::string& name : options_.subprotocols) subprotocols_.push_back(name);
+  if (options_.server.scheme == url_scheme::wss) {
+    auto loaded = tls_context::shared_client(
+        {.ca_file = options_.tls_ca_file,
+         .verification = options_.tls_insecure ? tls_verification::off_and_insecure : tls_verification::on});
+    if (!loaded) return std::unexpected{loaded.error()};
+    tls_ = std::move(*loaded);
+  }
   // What the request cannot carry is said here once; the sample key of RFC 6455 section 1.3 stands for all of them.
   std::array<char, 16384> probe{};
   const auto written = write_upgrade_request(
@@ -115,6 +125,8 @@ std::string dialer::request(unsigned ordinal, const websocket_key& key) const {
   const http_header header{"Authorization", authorization};
   upgrade_request wanted{
       .host = host, .target = target, .key = {key.data(), key.size()}, .subprotocols = subprotocols_};
+  const extension_text extensions = write_deflate_offer(offer);
+  if (options_.compression) wanted.extensions = extensions.view();
   if (!authorization.empty()) wanted.headers = {&header, 1};
   std::string out(upgrade_request_bytes_max(wanted), '\0');
   const auto written = write_upgrade_request(out, wanted);
@@ -122,15 +134,16 @@ std::string dialer::request(unsigned ordinal, const websocket_key& key) const {
   return out;
 }
 
-std::expected<std::size_t, std::string> dialer::check(std::span<const std::byte> answer,
-                                                      const websocket_key& key) const {
+std::expected<dialer::opening, std::string> dialer::check(std::span<const std::byte> answer,
+                                                          const websocket_key& key) const {
   static thread_local response_head head;
   const head_result parsed = parse_response_head(answer, {}, head);
-  if (parsed.status == head_status::need_more) return 0;
+  if (parsed.status == head_status::need_more) return opening{};
   if (parsed.status == head_status::bad)
     return std::unexpected{fmt::format("{} does not answer in HTTP: {}", where(), parsed.why)};
-  const auto accepted = check_upgrade_response(head, {key.data(), key.size()}, subprotocols_, nullptr);
-  if (accepted) return head.head_bytes;
+  const auto accepted =
+      check_upgrade_response(head, {key.data(), key.size()}, subprotocols_, options_.compression ? &offer : nullptr);
+  if (accepted) return opening{.head_bytes = head.head_bytes, .deflate = accepted->deflate};
   if (accepted.error().error == handshake_error::wrong_status) {
     return std::unexpected{fmt::format("{} refuses the upgrade of {}: {} {}", where(), options_.server.target,
                                        head.status_code, head.reason)};

@@ -3,9 +3,12 @@
 #pragma once
 
 #include "apps/ringcast-load/options.hpp"
+#include "engine/tls_context.hpp"
 #include "proto/handshake.hpp"
 
 #include <expected>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <sys/socket.h>
@@ -27,9 +30,18 @@ class dialer {
 
   [[nodiscard]] std::string request(unsigned ordinal, const websocket_key& key) const;
 
-  // How long the head of the answer is, 0 while it is incomplete; or one sentence about why it opens nothing.
-  [[nodiscard]] std::expected<std::size_t, std::string> check(std::span<const std::byte> answer,
-                                                              const websocket_key& key) const;
+  // What opens a connection: how long its head is, 0 while it is incomplete, and what was agreed on.
+  struct opening {
+    std::size_t head_bytes = 0;
+    std::optional<deflate_params> deflate;
+  };
+  // Or one sentence about why it opens nothing.
+  [[nodiscard]] std::expected<opening, std::string> check(std::span<const std::byte> answer,
+                                                          const websocket_key& key) const;
+
+  // Null for ws://. After prepare().
+  [[nodiscard]] const std::shared_ptr<const tls_context>& tls() const { return tls_; }
+  [[nodiscard]] const std::string& host() const { return options_.server.host; }
 
   [[nodiscard]] std::string where() const { return options_.server.authority(); }
 
@@ -42,6 +54,7 @@ class dialer {
 
   const load_options& options_;
   address server_;
+  std::shared_ptr<const tls_context> tls_;
   std::vector<address> sources_;
   std::vector<std::string_view> subprotocols_;
 };

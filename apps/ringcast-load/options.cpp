@@ -32,8 +32,6 @@ struct raw_options {
   std::string bound;
   std::vector<std::string> asserts;
   bool no_self = false;
-  bool compression = false;
-  bool tls_insecure = false;
 };
 
 constexpr std::uint64_t pairs_max = 400'000'000;
@@ -99,14 +97,14 @@ std::string read_sources(const std::string& text, load_options& out) {
 
 // One sentence about what is wrong, or nothing.
 std::string finish(const raw_options& raw, load_options& out) {
-  if (raw.compression) return "--compression: this build cannot compress yet, leave it out";
-  if (raw.tls_insecure) return "--tls-insecure: this build cannot speak TLS yet, use a ws:// URL";
   const auto parsed = parse_url(raw.url);
   if (!parsed) return fmt::format("'{}' is not a URL to connect to: {}", raw.url, parsed.error());
   out.server = *parsed;
   out.server_text = raw.url;
-  if (out.server.scheme != url_scheme::ws)
-    return fmt::format("'{}': only ws:// URLs can be used, this build cannot speak TLS yet", raw.url);
+  if (out.server.scheme != url_scheme::wss && (out.tls_insecure || !out.tls_ca_file.empty()))
+    return fmt::format("--tls-insecure, --tls-ca: '{}' does not begin with wss://", raw.url);
+  if (out.tls_insecure && !out.tls_ca_file.empty())
+    return "--tls-insecure, --tls-ca: only one of them; insecure accepts any certificate";
   const auto mode = modes.find(raw.mode);
   if (mode == modes.end()) {
     return fmt::format("--mode: '{}' is not one of echo, broadcast, chat, connect, idle, slow-reader, reconnect-storm",
@@ -189,7 +187,7 @@ parse_outcome parse_options(int argc, char** argv) {
              "  ringcast-load ws://127.0.0.1:9001/echo --connections 200\n"
              "  ringcast-load ws://127.0.0.1:9001/broadcast/room --mode broadcast --connections 1000 --rate 100 "
              "--assert 'p99<20ms'");
-  app.add_option("url", raw.url, "ws://host[:port]/path; {i} stands for the number of the connection")
+  app.add_option("url", raw.url, "ws:// or wss://host[:port]/path; {i} stands for the number of the connection")
       ->required()
       ->type_name("URL");
   app.add_option("--mode", raw.mode, "echo, broadcast, chat, connect, idle, slow-reader or reconnect-storm")
@@ -222,8 +220,10 @@ parse_outcome parse_options(int argc, char** argv) {
                  "Local addresses to connect from: 127.0.0.1,127.0.0.2 or 127.0.0.1-8")
       ->type_name("LIST");
   app.add_flag("--no-self", raw.no_self, "The server does not send a message back to its sender (broadcast, chat)");
-  app.add_flag("--compression", raw.compression, "Offer permessage-deflate");
-  app.add_flag("--tls-insecure", raw.tls_insecure, "Accept any certificate");
+  app.add_flag("--compression", out.compression, "Offer permessage-deflate");
+  app.add_flag("--tls-insecure", out.tls_insecure, "wss://: accept any certificate");
+  app.add_option("--tls-ca", out.tls_ca_file, "wss://: PEM file of authorities to trust, in place of the system's")
+      ->type_name("FILE");
   app.add_option("--subprotocol", out.subprotocols, "Subprotocol to offer; may be given several times");
   app.add_option("--json", out.json_file, "Write the report as JSON")->type_name("FILE");
   app.add_option("--hgrm", out.hgrm_file, "Write the latency distribution for HdrHistogram's tools")->type_name("FILE");

@@ -51,7 +51,10 @@ struct load_options {
   unsigned threads = 1;
   unsigned processes = 0; // 0: as many as the descriptors need.
   unsigned in_flight = 0; // Messages of one sender that may be on their way; 0: 1, or 4,096 for publishers with a rate.
-  bool self = true;       // The server sends a message to its sender as well.
+  bool compression = false; // Offer permessage-deflate.
+  bool tls_insecure = false;
+  std::string tls_ca_file;
+  bool self = true; // The server sends a message to its sender as well.
   std::vector<std::string> source_addresses;
   std::vector<std::string> subprotocols;
   std::string json_file;

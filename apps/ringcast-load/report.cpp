@@ -79,6 +79,8 @@ std::vector<std::string> report::doubts() const {
                               "time; the corrected latency contains that",
                               duration_text(r.send_lag.percentile_ns(.99))));
   }
+  if (options.compression && r.handshakes.total() && r.compression.connections == 0)
+    out.push_back("the server did not agree on permessage-deflate: nothing was compressed");
   if (r.unsent) {
     out.push_back(
         fmt::format("{} planned messages still waited for earlier ones when time was up: this rate was not reached",
@@ -187,6 +189,18 @@ std::string report::text() const {
       out += fmt::format("  {} other messages came, which were not ours\n",
                          with_separators(static_cast<double>(r.other_messages)));
   }
+  if (options.compression && r.compression.sent_bytes) {
+    const compression_counts& c = r.compression;
+    out += fmt::format("  permessage-deflate: sent {} as {}", bytes_text(static_cast<double>(c.sent_bytes)),
+                       bytes_text(static_cast<double>(c.sent_wire_bytes)));
+    out += fmt::format("\n          {} of {} messages came compressed",
+                       with_separators(static_cast<double>(c.received_deflated)),
+                       with_separators(static_cast<double>(c.received_deflated + c.received_plain)));
+    if (c.received_deflated)
+      out += fmt::format(", {} as {}", bytes_text(static_cast<double>(c.received_bytes)),
+                         bytes_text(static_cast<double>(c.received_wire_bytes)));
+    out += '\n';
+  }
   if (server) {
     const std::uint64_t done = traffic ? r.deliveries : r.opened;
     out += fmt::format("  server: {:.2f} s user, {:.2f} s system", server->user_s, server->system_s);
@@ -227,7 +241,9 @@ std::string report::json() const {
                     {"warmup_s", options.warmup_s},
                     {"processes", plan.processes},
                     {"threads", plan.workers},
-                    {"ramp", options.ramp}};
+                    {"ramp", options.ramp},
+                    {"compression", options.compression},
+                    {"tls", options.server.scheme == url_scheme::wss}};
   out["complete"] = r.trouble.empty();
   if (!r.trouble.empty()) out["trouble"] = r.trouble.view();
   out["connections"] = r.connections;
@@ -239,6 +255,16 @@ std::string report::json() const {
                     {"corrupted", p.corrupted}};
     out["other_messages"] = r.other_messages;
     if (options.mode == load_mode::slow_reader) out["closed_slow"] = r.closed_slow;
+    if (options.compression) {
+      const compression_counts& c = r.compression;
+      out["compression"] = {{"connections", c.connections},
+                            {"sent_bytes", c.sent_bytes},
+                            {"sent_wire_bytes", c.sent_wire_bytes},
+                            {"received_bytes", c.received_bytes},
+                            {"received_wire_bytes", c.received_wire_bytes},
+                            {"received_compressed", c.received_deflated},
+                            {"received_plain", c.received_plain}};
+    }
   }
   if (r.measured) {
     out["seconds"] = r.seconds;

@@ -19,6 +19,7 @@ void load_result::add(const load_result& other) {
   seconds = std::max(seconds, other.seconds);
   generator_cpu_s = std::max(generator_cpu_s, other.generator_cpu_s);
   measured = measured && other.measured;
+  compression.add(other.compression);
   corrected.add(other.corrected);
   raw.add(other.raw);
   handshakes.add(other.handshakes);

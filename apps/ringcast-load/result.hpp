@@ -18,11 +18,33 @@ struct server_usage {
   std::int64_t memory_bytes_before = 0; // And before the first connection.
 };
 
+// What permessage-deflate did, over the whole run.
+struct compression_counts {
+  std::uint64_t connections = 0;     // That agreed on it.
+  std::uint64_t sent_bytes = 0;      // Payloads as they are...
+  std::uint64_t sent_wire_bytes = 0; // ...and as they were sent.
+  std::uint64_t received_bytes = 0;  // The same of what came compressed.
+  std::uint64_t received_wire_bytes = 0;
+  std::uint64_t received_deflated = 0; // Messages.
+  std::uint64_t received_plain = 0;    // On connections that had agreed on it.
+
+  void add(const compression_counts& other) {
+    connections += other.connections;
+    sent_bytes += other.sent_bytes;
+    sent_wire_bytes += other.sent_wire_bytes;
+    received_bytes += other.received_bytes;
+    received_wire_bytes += other.received_wire_bytes;
+    received_deflated += other.received_deflated;
+    received_plain += other.received_plain;
+  }
+};
+
 // A sentence without an allocation; what is too long is cut.
-class sentence {
+class short_text {
  public:
-  sentence() = default;
-  explicit sentence(std::string_view text) : size_{static_cast<std::uint32_t>(text.copy(text_.data(), text_.size()))} {}
+  short_text() = default;
+  explicit short_text(std::string_view text)
+      : size_{static_cast<std::uint32_t>(text.copy(text_.data(), text_.size()))} {}
   [[nodiscard]] bool empty() const { return size_ == 0; }
   [[nodiscard]] std::string_view view() const { return {text_.data(), size_}; }
 
@@ -46,12 +68,13 @@ struct load_result {
   double seconds = 0;            // Measured, until the last message had arrived.
   double generator_cpu_s = 0;    // Of the busiest thread.
   bool measured = false;
+  compression_counts compression;
   histogram corrected; // From the planned time to the receipt; empty in the closed loop.
   histogram raw;       // From the send to the receipt.
   histogram handshakes;
   histogram send_lag;    // How late the generator itself was with planned messages.
   histogram storm_times; // From the loss of all connections to the last one open again.
-  sentence trouble;      // If the run could not be done or finished.
+  short_text trouble;    // If the run could not be done or finished.
 
   // Adds what another worker found in the same run.
   void add(const load_result& other);

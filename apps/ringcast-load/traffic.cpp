@@ -119,8 +119,9 @@ load_result traffic::result() const {
   out.totals = proof_;
   out.handshakes = handshakes_;
   out.errors = errors_;
+  out.compression = compression_;
   out.connections = open_count();
-  out.trouble = sentence{trouble()};
+  out.trouble = short_text{trouble()};
   return out;
 }
 

@@ -1,10 +1,15 @@
-"""An echo server that is wrong in the way that the path asks for: /lose /duplicate /reorder /corrupt /stall /close, or right: /echo.
+"""A server that is wrong in the way that the path asks for, or right.
 
-Prints its port, then serves until it is ended. Every 50th message of a connection meets the fault; /stall stands still for one second,
-once, a second after its first message, with all its connections.
+    faulty_server.py [--deflate] [CERTIFICATE KEY]
+
+To itself a connection echoes: /echo is right, /lose /duplicate /reorder /corrupt /delay /close meet their fault at every 50th message of a
+connection, and /stall stands still for one second, once, a second after its first message, with all its connections. In a room, /room is
+right, and /room/lose and /room/duplicate are wrong to one member at every 50th message of the room. Prints its port, then serves until it is
+ended.
 """
 
 import asyncio
+import ssl
 import sys
 import time
 
@@ -18,6 +23,7 @@ def damaged(message):
 
 first_message_at = None
 has_stalled = False
+rooms = {}  # path -> [members, number of messages]
 
 
 def stall_once():
@@ -31,7 +37,7 @@ def stall_once():
 
 async def serve(connection, path):
     try:
-        await echo(connection, path)
+        await (room(connection, path) if path.startswith("/room") else echo(connection, path))
     except websockets.ConnectionClosed:
         pass  # The generator does not say goodbye at the end of a run.
 
@@ -51,6 +57,8 @@ async def echo(connection, path):
         if path == "/reorder" and bad:
             held = message
             continue
+        if path == "/delay" and bad:
+            await asyncio.sleep(0.2)
         await connection.send(damaged(message) if path == "/corrupt" and bad else message)
         if path == "/duplicate" and bad:
             await connection.send(message)
@@ -59,8 +67,34 @@ async def echo(connection, path):
             held = None
 
 
+async def room(connection, path):
+    here = rooms.setdefault(path, [[], 0])
+    here[0].append(connection)
+    try:
+        async for message in connection:
+            here[1] += 1
+            bad = here[1] % 50 == 0
+            for member in here[0]:
+                if bad and path == "/room/lose" and member is here[0][0]:
+                    continue
+                await member.send(message)
+                if bad and path == "/room/duplicate" and member is here[0][0]:
+                    await member.send(message)
+    finally:
+        here[0].remove(connection)
+
+
 async def main():
-    server = await websockets.serve(serve, "127.0.0.1", 0, compression=None, ping_interval=None)
+    options = sys.argv[1:]
+    compression = None
+    if options[:1] == ["--deflate"]:
+        compression = "deflate"
+        options = options[1:]
+    context = None
+    if options:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*options)
+    server = await websockets.serve(serve, "127.0.0.1", 0, compression=compression, ping_interval=None, max_size=None, ssl=context)
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.Future()
 
