@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <ctime>
 
-namespace ringcast {
+namespace ringcast::bench {
 
 inline std::int64_t now_ns() {
   timespec now{};
@@ -19,4 +19,4 @@ inline std::int64_t own_cpu_ns() {
   return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
 }
 
-} // namespace ringcast
+} // namespace ringcast::bench

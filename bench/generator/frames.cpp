@@ -3,7 +3,7 @@
 #include <cerrno>
 #include <sys/socket.h>
 
-namespace ringcast {
+namespace ringcast::bench {
 namespace {
 
 constexpr std::array<std::uint8_t, 4> masking_key{0x37, 0xfa, 0x21, 0x3d};
@@ -47,28 +47,39 @@ constexpr std::size_t run_bytes_max = 256 * 1024;
 
 } // namespace
 
-frame_sender::frame_sender(std::size_t payload_bytes, unsigned depth) {
+frame_sender::frame_sender(std::size_t payload_bytes, unsigned depth, std::string_view before, std::string_view after) {
   std::array<std::uint8_t, 16> header{};
-  header_bytes_ = write_header(header.data(), payload_bytes, true);
-  frame_bytes_ = header_bytes_ + payload_bytes;
+  const std::size_t inside = before.size() + payload_bytes + after.size();
+  const std::size_t header_bytes = write_header(header.data(), inside, true);
+  frame_bytes_ = header_bytes + inside;
+  tag_at_ = header_bytes + before.size();
   run_frames_ = std::max(1U, std::min(depth, static_cast<unsigned>(run_bytes_max / frame_bytes_)));
   run_.resize(frame_bytes_ * run_frames_);
   for (unsigned frame = 0; frame < run_frames_; ++frame) {
     std::uint8_t* to = run_.data() + frame * frame_bytes_;
-    std::copy_n(header.begin(), header_bytes_, to);
-    for (std::size_t i = 0; i < payload_bytes; ++i) to[header_bytes_ + i] = payload_byte(i, true);
+    std::copy_n(header.begin(), header_bytes, to);
+    to += header_bytes;
+    std::size_t at = 0;
+    for (char letter : before) to[at] = static_cast<std::uint8_t>(letter) ^ masking_key[at % 4], ++at;
+    for (std::size_t i = 0; i < payload_bytes; ++i) to[at++] = payload_byte(i, true);
+    for (char letter : after) to[at] = static_cast<std::uint8_t>(letter) ^ masking_key[at % 4], ++at;
   }
+}
+
+std::span<const std::uint8_t> frame_sender::prepare(std::uint32_t sender, const outbox& out, std::uint32_t& frames) {
+  frames = std::min(out.next - out.first, run_frames_);
+  for (std::uint32_t i = 0; i < frames; ++i) {
+    std::uint64_t bits = (static_cast<std::uint64_t>(out.first + i) << 32 | sender) ^ key_over_tag();
+    std::memcpy(run_.data() + i * frame_bytes_ + tag_at_, &bits, sizeof bits);
+  }
+  return {run_.data(), frames * frame_bytes_};
 }
 
 send_result frame_sender::flush(int fd, std::uint32_t sender, outbox& out) {
   while (!out.empty()) {
-    std::uint32_t frames = std::min(out.next - out.first, run_frames_);
-    for (std::uint32_t i = 0; i < frames; ++i) {
-      std::uint64_t bits = (static_cast<std::uint64_t>(out.first + i) << 32 | sender) ^ key_over_tag();
-      std::memcpy(run_.data() + i * frame_bytes_ + header_bytes_, &bits, sizeof bits);
-    }
-    std::size_t wanted = frames * frame_bytes_ - out.offset;
-    ssize_t sent = ::send(fd, run_.data() + out.offset, wanted, MSG_NOSIGNAL | MSG_DONTWAIT);
+    std::uint32_t frames = 0;
+    const auto bytes = prepare(sender, out, frames).subspan(out.offset);
+    ssize_t sent = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0) return errno == EAGAIN ? send_result::blocked : send_result::failed;
     std::size_t reached = out.offset + static_cast<std::size_t>(sent);
     out.first += static_cast<std::uint32_t>(reached / frame_bytes_);
@@ -91,4 +102,4 @@ frame_receiver::frame_receiver(std::size_t payload_bytes, bool returned_as_sent)
   for (std::size_t i = 0; i < payload_bytes; ++i) whole_[header_bytes_ + i] = payload_byte(i, returned_as_sent);
 }
 
-} // namespace ringcast
+} // namespace ringcast::bench

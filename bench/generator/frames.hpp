@@ -9,10 +9,11 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <string_view>
 #include <sys/types.h>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::bench {
 
 // The first eight payload bytes: which sender of the room, and which of its messages, counted from 0.
 struct message_tag {
@@ -34,15 +35,19 @@ enum class send_result { done, blocked, failed };
 // Writes masked binary frames (RFC 6455 section 5.2). The masking key is one fixed number other than zero.
 class frame_sender {
  public:
-  frame_sender(std::size_t payload_bytes, unsigned depth);
+  // `before` and `after` stand around each payload, in its frame; the length of `before` is a multiple of four.
+  frame_sender(std::size_t payload_bytes, unsigned depth, std::string_view before = {}, std::string_view after = {});
 
   // Sends what the outbox owes, in as few calls as the prepared run of frames allows.
   send_result flush(int fd, std::uint32_t sender, outbox& out);
 
+  // The next frames that the outbox owes, as bytes; `frames` says how many. Nothing is taken from the outbox.
+  [[nodiscard]] std::span<const std::uint8_t> prepare(std::uint32_t sender, const outbox& out, std::uint32_t& frames);
+
   [[nodiscard]] std::size_t frame_bytes() const { return frame_bytes_; }
 
  private:
-  std::size_t header_bytes_ = 0; // With the masking key.
+  std::size_t tag_at_ = 0; // Behind the header with the masking key, and what stands before the payload.
   std::size_t frame_bytes_ = 0;
   unsigned run_frames_ = 1;
   std::vector<std::uint8_t> run_; // Equal frames one after the other; their tags are patched before each send.
@@ -131,4 +136,4 @@ class frame_receiver {
   std::uint64_t tag_xor_ = 0;
 };
 
-} // namespace ringcast
+} // namespace ringcast::bench

@@ -14,10 +14,10 @@
 #include "bench/generator/connect.hpp"
 #include "bench/generator/server_usage.hpp"
 
-namespace ringcast {
+namespace ringcast::bench {
 
 handshakes::handshakes(const options& chosen)
-    : options_{chosen}, request_{upgrade_request("/echo")},
+    : options_{chosen}, tls_{chosen.tls ? unquestioning_tls() : nullptr}, request_{upgrade_request(chosen.path)},
       slots_(chosen.depth), epoll_fd_{::epoll_create1(EPOLL_CLOEXEC)} {}
 
 handshakes::~handshakes() {
@@ -61,12 +61,19 @@ void handshakes::start(std::uint32_t index) {
   }
   ++open_;
   // On loopback the connection stands as soon as connect() returns, so the request usually goes at once.
-  s.at = try_request(s) ? step::awaiting_head : step::connecting;
+  if (tls_) s.through = std::make_unique<link>(tls_);
+  s.at = !try_request(s) ? step::connecting : tls_ ? step::securing : step::awaiting_head;
   epoll_event event{.events = s.at == step::connecting ? EPOLLOUT : EPOLLIN, .data = {.u32 = index}};
   ::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, s.fd, &event);
 }
 
 bool handshakes::try_request(slot& s) {
+  if (s.through) { // The ClientHello; the request follows when the session stands.
+    const send_result result = s.through->send(s.fd);
+    if (result == send_result::failed)
+      trouble_ = fmt::format("the request could not be sent: {}", std::strerror(errno));
+    return result == send_result::done;
+  }
   ssize_t sent = ::send(s.fd, request_.data(), request_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   if (sent == static_cast<ssize_t>(request_.size())) return true;
   if (sent >= 0 || errno != EAGAIN) trouble_ = fmt::format("the request could not be sent: {}", std::strerror(errno));
@@ -77,27 +84,31 @@ void handshakes::advance(std::uint32_t index) {
   slot& s = slots_[index];
   if (s.at == step::connecting) {
     if (!try_request(s)) return;
-    s.at = step::awaiting_head;
+    s.at = s.through ? step::securing : step::awaiting_head;
     epoll_event event{.events = EPOLLIN, .data = {.u32 = index}};
     ::epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, s.fd, &event);
     return;
   }
-  std::array<char, 2048> bytes;
+  std::array<std::byte, 8192> bytes;
   ssize_t got = ::recv(s.fd, bytes.data(), bytes.size(), 0);
   if (got < 0 && errno == EAGAIN) return;
-  if (s.at == step::awaiting_head) {
+  if (s.at == step::securing || s.at == step::awaiting_head) {
     if (got <= 0) {
       trouble_ = "the server closed the connection during the upgrade";
       return;
     }
-    s.head.append(bytes.data(), static_cast<std::size_t>(got));
-    if (!s.head.ends_with("\r\n\r\n")) return;
+    gather(s, {bytes.data(), static_cast<std::size_t>(got)});
+    if (!trouble_.empty() || s.head.find("\r\n\r\n") == std::string::npos) return;
     if (!is_upgraded(s.head)) {
       trouble_ = fmt::format("no upgrade, but: {}", s.head.substr(0, s.head.find('\r')));
       return;
     }
     latency_.record(now_ns() - s.started_ns);
     ++done_;
+    if (s.through) {
+      s.through->close_notify();
+      (void)s.through->send(s.fd);
+    }
     ::shutdown(s.fd, SHUT_WR);
     s.at = step::awaiting_end;
     return;
@@ -106,8 +117,23 @@ void handshakes::advance(std::uint32_t index) {
   if (got > 0) return;
   ::close(s.fd);
   s.fd = -1;
+  s.through.reset();
   --open_;
   if (!stopping_) start(index);
+}
+
+void handshakes::gather(slot& s, std::span<std::byte> bytes) {
+  const auto append = [&s](std::span<const std::byte> plaintext) {
+    s.head.append(reinterpret_cast<const char*>(plaintext.data()), plaintext.size());
+  };
+  if (!s.through) return append(bytes);
+  s.through->feed(bytes, append);
+  if (s.through->broken()) trouble_ = "the TLS handshake failed";
+  if (s.at == step::securing && s.through->ready()) {
+    s.through->write(std::as_bytes(std::span{request_}));
+    s.at = step::awaiting_head;
+  }
+  if (s.through->send(s.fd) != send_result::done) trouble_ = "the request could not be sent whole";
 }
 
 handshakes::mark handshakes::take_mark() {
@@ -139,4 +165,4 @@ nlohmann::json handshakes::report(const mark& begin, const mark& end) const {
   return out;
 }
 
-} // namespace ringcast
+} // namespace ringcast::bench

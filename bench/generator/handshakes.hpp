@@ -1,18 +1,22 @@
 // Connections opened, upgraded and closed in a loop, `depth` of them at any time. A round is: connect, request, the
-// whole response head checked, FIN, the server's FIN, close. The client closes first, so its side keeps the TIME_WAIT,
-// and the source addresses take turns so that ports do not run out.
+// whole response head checked, FIN, the server's FIN, close;
+// with TLS a full handshake, without a ticket, lies before the request. The client closes first, so its side keeps the
+// TIME_WAIT, and the source addresses take turns so that ports do not run out.
 #pragma once
 
 #include <cstdint>
 #include <expected>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "bench/generator/histogram.hpp"
+#include "bench/generator/link.hpp"
 #include "bench/generator/options.hpp"
 
-namespace ringcast {
+namespace ringcast::bench {
 
 class handshakes {
  public:
@@ -29,12 +33,13 @@ class handshakes {
   [[nodiscard]] bool lost() const { return false; }
 
  private:
-  enum class step { connecting, awaiting_head, awaiting_end };
+  enum class step { connecting, securing, awaiting_head, awaiting_end };
   struct slot {
     int fd = -1;
     step at = step::connecting;
     std::int64_t started_ns = 0;
     std::string head;
+    std::unique_ptr<link> through; // With TLS.
   };
   struct mark {
     std::int64_t time_ns = 0;
@@ -47,10 +52,12 @@ class handshakes {
   void start(std::uint32_t index);
   [[nodiscard]] bool try_request(slot& s);
   void advance(std::uint32_t index);
+  void gather(slot& s, std::span<std::byte> bytes);
   [[nodiscard]] mark take_mark();
   [[nodiscard]] nlohmann::json report(const mark& begin, const mark& end) const;
 
   const options& options_;
+  std::shared_ptr<const tls_context> tls_;
   std::string request_;
   std::vector<slot> slots_;
   int epoll_fd_;
@@ -62,4 +69,4 @@ class handshakes {
   std::string trouble_;
 };
 
-} // namespace ringcast
+} // namespace ringcast::bench

@@ -7,7 +7,7 @@
 #include <bit>
 #include <cstdint>
 
-namespace ringcast {
+namespace ringcast::bench {
 
 class histogram {
  public:
@@ -55,4 +55,4 @@ class histogram {
   std::uint64_t max_ = 0;
 };
 
-} // namespace ringcast
+} // namespace ringcast::bench

@@ -8,7 +8,7 @@
 #include "bench/generator/connect.hpp"
 #include "bench/generator/server_usage.hpp"
 
-namespace ringcast {
+namespace ringcast::bench {
 namespace {
 
 constexpr unsigned first_connections = 100;
@@ -16,21 +16,21 @@ constexpr unsigned first_connections = 100;
 // Half a second for the server to take notice of what opened or closed, and to tidy up.
 void settle() { std::this_thread::sleep_for(std::chrono::milliseconds{500}); }
 
-void close_all(const std::vector<int>& fds) {
-  for (int fd : fds) ::close(fd);
+void close_all(const std::vector<open_connection>& opened) {
+  for (const open_connection& each : opened) ::close(each.fd);
 }
 
 } // namespace
 
 std::expected<nlohmann::json, std::string> run_idle(const options& chosen) {
-  auto path_of = [&](unsigned) { return chosen.raw ? std::string{} : chosen.idle_path; };
-  auto first = open_connections(chosen.port, first_connections, path_of);
+  auto request_of = [&](unsigned) -> request { return {.path = chosen.raw ? std::string{} : chosen.idle_path}; };
+  auto first = open_connections(chosen, first_connections, request_of);
   if (!first) return std::unexpected{first.error()};
   close_all(*first);
   settle();
   auto before = memory_of(chosen.server_pid);
   if (!before) return std::unexpected{before.error()};
-  auto opened = open_connections(chosen.port, chosen.connections, path_of);
+  auto opened = open_connections(chosen, chosen.connections, request_of);
   if (!opened) return std::unexpected{opened.error()};
   settle();
   auto after = memory_of(chosen.server_pid);
@@ -38,9 +38,9 @@ std::expected<nlohmann::json, std::string> run_idle(const options& chosen) {
 
   // Memory of a server that threw connections out would look good.
   unsigned closed = 0;
-  for (int fd : *opened) {
+  for (const open_connection& each : *opened) {
     char byte = 0;
-    if (::recv(fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 0) ++closed;
+    if (::recv(each.fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 0) ++closed;
   }
   close_all(*opened);
   if (closed) return std::unexpected{std::to_string(closed) + " idle connections were closed by the server"};
@@ -55,4 +55,4 @@ std::expected<nlohmann::json, std::string> run_idle(const options& chosen) {
   return out;
 }
 
-} // namespace ringcast
+} // namespace ringcast::bench

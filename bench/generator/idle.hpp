@@ -8,8 +8,8 @@
 
 #include "bench/generator/options.hpp"
 
-namespace ringcast {
+namespace ringcast::bench {
 
 [[nodiscard]] std::expected<nlohmann::json, std::string> run_idle(const options& chosen);
 
-} // namespace ringcast
+} // namespace ringcast::bench

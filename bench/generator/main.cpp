@@ -14,7 +14,7 @@
 #include "bench/generator/idle.hpp"
 #include "bench/generator/traffic.hpp"
 
-namespace ringcast {
+namespace ringcast::bench {
 namespace {
 
 int fail(const std::string& why, bool lost) {
@@ -53,12 +53,12 @@ int run(const options& chosen) {
 }
 
 } // namespace
-} // namespace ringcast
+} // namespace ringcast::bench
 
 int main(int argc, char** argv) {
-  using ringcast::pattern;
-  using ringcast::receive_mode;
-  ringcast::options chosen;
+  using ringcast::bench::pattern;
+  using ringcast::bench::receive_mode;
+  ringcast::bench::options chosen;
   CLI::App app{"Loads a WebSocket server on 127.0.0.1 and measures what a message costs it"};
   app.add_option("--port", chosen.port, "the server's port")->required();
   app.add_option("--pattern", chosen.what, "echo, broadcast, chat, handshake or idle")
@@ -86,7 +86,17 @@ int main(int argc, char** argv) {
           std::map<std::string, receive_mode>{{"verify", receive_mode::verify}, {"count", receive_mode::count}}));
   app.add_flag("--gated", chosen.gated, "measure once for each line \"WARMUP SECONDS\" on standard input");
   app.add_option("--idle-path", chosen.idle_path, "idle: what the connections ask for");
+  app.add_option("--path", chosen.path, "handshake: what the connections ask for");
+  app.add_flag("--tls", chosen.tls, "through TLS, without asking whose certificate it is");
+  app.add_flag("--deflate", chosen.deflate, "permessage-deflate without contexts; each message is sent compressed");
+  app.add_flag("--nats", chosen.nats, "broadcast: in the protocol of NATS, inside binary frames");
+  app.add_option("--stalled", chosen.stalled, "broadcast: further members that never read");
+  app.add_flag("--ignore-answers", chosen.ignore_answers, "broadcast: throw away what the publisher is answered");
   CLI11_PARSE(app, argc, argv);
+  if (needs_link(chosen) && (chosen.raw || chosen.receive == receive_mode::count)) {
+    fmt::print(stderr, "bench-generator: --tls, --deflate and --nats want frames, and all of them\n");
+    return 2;
+  }
   if (chosen.receive == receive_mode::count && chosen.what == pattern::chat) {
     fmt::print(stderr, "bench-generator: --receive count cannot tell the senders of a chat apart\n");
     return 2;
@@ -100,5 +110,5 @@ int main(int argc, char** argv) {
   ::getrlimit(RLIMIT_NOFILE, &limit);
   limit.rlim_cur = limit.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &limit);
-  return ringcast::run(chosen);
+  return ringcast::bench::run(chosen);
 }

@@ -6,7 +6,7 @@
 #include <string>
 #include <sys/types.h>
 
-namespace ringcast {
+namespace ringcast::bench {
 
 enum class pattern { echo, broadcast, chat, handshake, idle };
 enum class receive_mode {
@@ -29,6 +29,15 @@ struct options {
   pid_t server_pid = 0;
   receive_mode receive = receive_mode::verify;
   std::string idle_path = "/echo";
+  std::string path = "/echo";  // Handshakes: what they ask for.
+  bool tls = false;            // Through TLS 1.3, without asking whose certificate it is.
+  bool deflate = false;        // permessage-deflate is offered without contexts, and each message is sent compressed.
+  bool nats = false;           // Broadcast in the protocol of NATS, inside binary frames.
+  unsigned stalled = 0;        // Broadcast: members besides the ones that listen, which never read.
+  bool ignore_answers = false; // Broadcast: the publisher is answered something, which is thrown away.
 };
 
-} // namespace ringcast
+// Whether a connection needs a link: its bytes are not simply frames of one size.
+[[nodiscard]] inline bool needs_link(const options& chosen) { return chosen.tls || chosen.deflate || chosen.nats; }
+
+} // namespace ringcast::bench

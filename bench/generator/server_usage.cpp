@@ -8,7 +8,7 @@
 #include <string_view>
 #include <unistd.h>
 
-namespace ringcast {
+namespace ringcast::bench {
 namespace {
 
 // The sum, in bytes, of the lines of a /proc file that start with one of the names; their values are in kB.
@@ -70,4 +70,4 @@ std::expected<memory_use, std::string> memory_of(pid_t pid) {
   return use;
 }
 
-} // namespace ringcast
+} // namespace ringcast::bench

@@ -11,7 +11,7 @@
 #include <string>
 #include <sys/types.h>
 
-namespace ringcast {
+namespace ringcast::bench {
 
 struct memory_use {
   std::int64_t private_bytes = 0;   // Private_Clean + Private_Dirty of /proc/<pid>/smaps_rollup.
@@ -29,4 +29,4 @@ struct memory_use {
 
 [[nodiscard]] std::expected<memory_use, std::string> memory_of(pid_t pid);
 
-} // namespace ringcast
+} // namespace ringcast::bench

@@ -12,10 +12,9 @@
 #include <unistd.h>
 
 #include "bench/generator/clock.hpp"
-#include "bench/generator/connect.hpp"
 #include "bench/generator/server_usage.hpp"
 
-namespace ringcast {
+namespace ringcast::bench {
 namespace {
 
 constexpr std::size_t receive_bytes = 256 * 1024;
@@ -27,7 +26,11 @@ constexpr std::uint32_t open_loop_outstanding = 4096;
 } // namespace
 
 traffic::traffic(const options& chosen)
-    : options_{chosen}, sender_{chosen.size, chosen.depth}, receiver_{chosen.size, chosen.raw}, buffer_(receive_bytes) {
+    : options_{chosen},
+      sender_{chosen.size, chosen.depth, chosen.nats ? nats_publish_prefix(chosen.size) : std::string{},
+              chosen.nats ? "\r\n" : ""},
+      receiver_{chosen.size, chosen.raw}, buffer_(receive_bytes) {
+  if (chosen.deflate || chosen.nats) dialect_ = std::make_unique<dialect>(chosen);
   ring_ = std::bit_ceil(options_.rate > 0 ? open_loop_outstanding : options_.depth);
 }
 
@@ -35,6 +38,7 @@ traffic::~traffic() {
   for (const seat& s : seats_) {
     if (s.fd >= 0) ::close(s.fd);
   }
+  for (const open_connection& each : stalled_) ::close(each.fd);
   if (epoll_fd_ >= 0) ::close(epoll_fd_);
 }
 
@@ -139,16 +143,21 @@ void traffic::lay_out() {
 
 std::expected<void, std::string> traffic::open() {
   lay_out();
-  auto path_of = [this](unsigned i) -> std::string {
+  const auto count = static_cast<unsigned>(seats_.size());
+  auto request_of = [this, count](unsigned i) -> request {
     if (options_.raw) return {};
-    if (options_.what == pattern::echo) return "/echo";
-    return fmt::format("/broadcast/bench-{}{}", seats_[i].room, seats_[i].talker == nobody ? "" : "?self=0");
+    if (options_.what == pattern::echo) return {.path = "/echo"};
+    if (i >= count) return {.path = fmt::format("/broadcast/bench-{}", seats_[0].room)};
+    const bool talks = seats_[i].talker != nobody;
+    return {.path = fmt::format("/broadcast/bench-{}{}", seats_[i].room, talks ? "?self=0" : ""), .hears = !talks};
   };
-  auto opened = open_connections(options_.port, static_cast<unsigned>(seats_.size()), path_of);
+  auto opened = open_connections(options_, count + options_.stalled, request_of);
   if (!opened) return std::unexpected{opened.error()};
+  for (unsigned i = count; i < opened->size(); ++i) stalled_.push_back(std::move((*opened)[i]));
   epoll_fd_ = ::epoll_create1(EPOLL_CLOEXEC);
   for (std::uint32_t i = 0; i < seats_.size(); ++i) {
-    seats_[i].fd = (*opened)[i];
+    seats_[i].fd = (*opened)[i].fd;
+    seats_[i].through = std::move((*opened)[i].through);
     epoll_event event{.events = EPOLLIN, .data = {.u32 = i}};
     ::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, seats_[i].fd, &event);
   }
@@ -174,17 +183,39 @@ void traffic::on_ready(std::uint32_t index, std::uint32_t what) {
         true);
   }
   if (options_.rate > 0) received_at_ns_ = now_ns();
+  if (options_.ignore_answers && at.talker != nobody) return;
   if (counting) {
     // Only layouts with one talker to a room get here, so the tag of each frame is known.
     for (std::size_t k = receiver_.skip(static_cast<std::size_t>(got), at.in); k; --k) {
       on_frame(at, {0, expected_[at.first_expected]});
     }
-  } else if (!receiver_.consume({buffer_.data(), static_cast<std::size_t>(got)}, at.in,
-                                verification_ == verification::whole_payload,
-                                [&](message_tag tag) { on_frame(at, tag); })) {
-    fail(fmt::format("connection {} got a frame that nobody sent", index), true);
+  } else if (at.through) {
+    on_linked(index, {buffer_.data(), static_cast<std::size_t>(got)});
+  } else {
+    on_plain(index, {buffer_.data(), static_cast<std::size_t>(got)});
   }
   if (options_.what == pattern::echo && talkers_[at.talker].dirty) flush(at.talker);
+}
+
+void traffic::on_plain(std::uint32_t index, std::span<const std::uint8_t> bytes) {
+  seat& at = seats_[index];
+  if (!receiver_.consume(bytes, at.in, verification_ == verification::whole_payload,
+                         [&](message_tag tag) { on_frame(at, tag); })) {
+    fail(fmt::format("connection {} got a frame that nobody sent", index), true);
+  }
+}
+
+void traffic::on_linked(std::uint32_t index, std::span<std::uint8_t> bytes) {
+  seat& at = seats_[index];
+  at.through->feed(std::as_writable_bytes(bytes), [&](std::span<std::byte> plaintext) {
+    if (!dialect_) return on_plain(index, {reinterpret_cast<const std::uint8_t*>(plaintext.data()), plaintext.size()});
+    at.through->gathered.append(plaintext);
+    if (!dialect_->consume(at.through->gathered, verification_ == verification::whole_payload,
+                           [&](message_tag tag) { on_frame(at, tag); })) {
+      fail(fmt::format("connection {} got a frame that nobody sent", index), true);
+    }
+  });
+  if (at.through->broken()) fail(fmt::format("the TLS session of connection {} ended", index), true);
 }
 
 void traffic::on_frame(seat& at, message_tag tag) {
@@ -241,7 +272,8 @@ void traffic::mark_dirty(std::uint32_t index) {
 void traffic::flush(std::uint32_t index) {
   talker& from = talkers_[index];
   int fd = seats_[from.seat].fd;
-  send_result result = sender_.flush(fd, from.slot, from.out);
+  link* const through = seats_[from.seat].through.get();
+  send_result result = through ? send_through(*through, fd, from) : sender_.flush(fd, from.slot, from.out);
   if (result == send_result::failed) return fail(fmt::format("cannot send: {}", std::strerror(errno)), true);
   from.dirty = false;
   bool blocked = result == send_result::blocked;
@@ -249,6 +281,23 @@ void traffic::flush(std::uint32_t index) {
   from.blocked = blocked;
   epoll_event event{.events = blocked ? EPOLLIN | EPOLLOUT : EPOLLIN, .data = {.u32 = from.seat}};
   ::epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, fd, &event);
+}
+
+send_result traffic::send_through(link& through, int fd, talker& from) {
+  for (;;) {
+    if (const send_result earlier = through.send(fd); earlier != send_result::done) return earlier;
+    if (from.out.empty()) return send_result::done;
+    if (options_.deflate) {
+      static byte_buffer frames;
+      frames.clear();
+      for (; !from.out.empty(); ++from.out.first) dialect_->compose_compressed({from.slot, from.out.first}, frames);
+      through.write(frames.bytes());
+    } else {
+      std::uint32_t frames = 0;
+      through.write(std::as_bytes(sender_.prepare(from.slot, from.out, frames)));
+      from.out.first += frames;
+    }
+  }
 }
 
 void traffic::flush_dirty() {
@@ -287,6 +336,10 @@ nlohmann::json traffic::report(const snapshot& begin, const snapshot& end) const
   out["messages_per_second"] = static_cast<double>(end.messages - begin.messages) / (wall_ns / 1e9);
   out["generator_cpu_share"] = static_cast<double>(end.own_cpu_ns - begin.own_cpu_ns) / wall_ns;
   out["lost"] = 0;
+  if (options_.deflate && dialect_->frames() > 0) {
+    out["compressed_share"] =
+        static_cast<double>(dialect_->compressed_frames()) / static_cast<double>(dialect_->frames());
+  }
   if (options_.server_pid) {
     out["server_cpu_us_per_message"] = per_message_us(end.server_cpu_ns - begin.server_cpu_ns);
     out["server_cpu_us_per_message_by_ticks"] = per_message_us(end.server_ticks_ns - begin.server_ticks_ns);
@@ -310,4 +363,4 @@ void traffic::fail(std::string why, bool lost) {
   lost_ = lost;
 }
 
-} // namespace ringcast
+} // namespace ringcast::bench

@@ -1,7 +1,9 @@
 // Messages through rooms, counted to the last one. Echo, broadcast and chat are the same thing with different seats:
 //
 //   echo       as many rooms as connections; each holds one connection that talks and hears itself.
-//   broadcast  one room; every member hears, and one more connection talks and does not hear itself (?self=0).
+//   broadcast  one room; every member hears, and one more connection talks and does not hear itself (?self=0). Others
+//   may
+//              be there that never read (--stalled); nobody waits for them.
 //   chat       each member of a room talks and hears all the others (?self=0).
 //
 // Closed loop (rate 0): a talker has `depth` messages outstanding, and sends the next one when one of its messages has
@@ -15,15 +17,19 @@
 
 #include <cstdint>
 #include <expected>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "bench/generator/connect.hpp"
+#include "bench/generator/dialect.hpp"
 #include "bench/generator/frames.hpp"
 #include "bench/generator/histogram.hpp"
 #include "bench/generator/options.hpp"
 
-namespace ringcast {
+namespace ringcast::bench {
 
 class traffic {
  public:
@@ -46,6 +52,7 @@ class traffic {
 
   struct seat {
     int fd = -1;
+    std::unique_ptr<link> through;
     std::uint32_t room = 0;
     std::uint32_t talker = nobody;    // Its index in talkers_, if it talks.
     std::uint32_t first_expected = 0; // Its part of expected_: the next sequence number of each talker of the room.
@@ -79,11 +86,14 @@ class traffic {
   void run_from_quiet_to_quiet(double seconds);
   void turn(int timeout_ms);
   void on_ready(std::uint32_t index, std::uint32_t what);
+  void on_plain(std::uint32_t index, std::span<const std::uint8_t> bytes);
+  void on_linked(std::uint32_t index, std::span<std::uint8_t> bytes);
   void on_frame(seat& at, message_tag tag);
   void publish(std::uint32_t index, std::int64_t planned_ns);
   void publish_due(std::int64_t now);
   void mark_dirty(std::uint32_t index);
   void flush(std::uint32_t index);
+  [[nodiscard]] send_result send_through(link& through, int fd, talker& from);
   void flush_dirty();
   [[nodiscard]] snapshot take_snapshot();
   [[nodiscard]] nlohmann::json report(const snapshot& begin, const snapshot& end) const;
@@ -92,6 +102,8 @@ class traffic {
   const options& options_;
   frame_sender sender_;
   frame_receiver receiver_;
+  std::unique_ptr<dialect> dialect_; // Where messages are not frames of one size.
+  std::vector<open_connection> stalled_;
   int epoll_fd_ = -1;
   std::vector<seat> seats_;
   std::vector<talker> talkers_;
@@ -118,4 +130,4 @@ class traffic {
   bool lost_ = false;
 };
 
-} // namespace ringcast
+} // namespace ringcast::bench

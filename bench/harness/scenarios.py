@@ -72,6 +72,11 @@ def latency(name, words, load, arguments, needs):
                     {"bun": 1.0}, frozenset({needs}), load=load)
 
 
+def slow(name, words, extra):
+    arguments = ("--pattern", "broadcast", "--size", "1024", "--connections", "900", "--depth", "32", *extra)
+    return Scenario(name, f"{words}, 32 outstanding", "cpu", "slow", arguments, ("ringcast", "bun", "ws", "nats"), needs=frozenset({"room"}))
+
+
 ECHO_20 = ("--pattern", "echo", "--size", "20", "--connections", "200")
 FANOUT_64 = ("--pattern", "broadcast", "--size", "64", "--connections", "1000")
 LOADS = (0.1, 0.5, 0.8)
@@ -109,6 +114,16 @@ SCENARIOS = (
     chat("rooms-1000x10-d1", "1,000 rooms of 10, all talking", 10_000, 1000, 1, PAIR, {}),
     Scenario("handshake", "connect, upgrade, close; 64 at a time", "cpu", "handshake", ("--pattern", "handshake", "--depth", "64"),
              WIDE, {"bun": 0.8}, frozenset({"handshake"})),
+    Scenario("tls-handshake", "connect, TLS 1.3 in full (P-256), upgrade, close; 64 at a time", "cpu", "tls",
+             ("--pattern", "handshake", "--depth", "64", "--tls"), ("ringcast", "bun", "nginx"), needs=frozenset({"handshake", "tls"})),
+    *(echo(size, connections, depth, extra=("--tls",), prefix="tls-", group="tls", needs=("echo", "tls"))
+      for size, connections, depth in ((20, 200, 1), (20, 200, 8), (16384, 200, 1))),
+    fanout(64, 1000, 1, ("ringcast", "bun", "nginx"), extra=("--tls",), prefix="tls-", group="tls", needs=("room", "tls")),
+    fanout(1024, 1000, 32, extra=("--tls",), prefix="tls-", group="tls", needs=("room", "tls")),
+    *(echo(size, 200, 1, extra=("--deflate",), prefix="deflate-", group="deflate", needs=("echo", "deflate")) for size in (1024, 16384)),
+    *(fanout(1024, 1000, depth, extra=("--deflate",), prefix="deflate-", group="deflate", needs=("room", "deflate")) for depth in (1, 32)),
+    slow("slow-none-1k-900-d32", "broadcast 1,024 B to 900 members, all read", ()),
+    slow("slow-100-1k-900-d32", "the same while 100 more members never read", ("--stalled", "100")),
     *(latency("latency-echo", "echo 20 B, 200 connections", load, ECHO_20, "echo") for load in LOADS),
     *(latency("latency-fanout", "broadcast 64 B to 1,000", load, FANOUT_64, "room") for load in LOADS),
     memory("memory-idle-10000", "connection in no room", 10_000, "/echo", 160, "echo"),

@@ -17,14 +17,18 @@ SEARCH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"  # Where Debian keeps s
 
 
 # What each server can do, by the words that scenarios use for what they need. The bare loop takes part where a scenario
-# names it, since it knows no protocol; nginx and NATS are brokers and have no echo.
+# names it, since it knows no protocol; nginx and NATS are brokers: rooms, and no echo.
 ABILITIES = {
     "ringcast": {"echo", "room", "chat", "handshake", "tls", "deflate"},
     "epoll": {"echo", "room"},
     "bun": {"echo", "room", "chat", "handshake", "tls", "deflate"},
     "beast": {"echo", "room", "chat", "handshake"},
     "ws": {"echo", "room", "chat", "handshake"},
+    "nginx": {"room", "handshake", "tls"},
+    "nats": {"room", "handshake"},
 }
+# What the generator must do differently: frames as they were sent; a publisher that is answered; another protocol inside.
+GENERATOR_FLAGS = {"epoll": ("--raw",), "nginx": ("--ignore-answers",), "nats": ("--nats",)}
 
 
 class ServerError(Exception):
@@ -52,7 +56,18 @@ def missing(name, build):
 
 
 def generator_flags(name):
-    return ("--raw",) if name == "epoll" else ()
+    return GENERATOR_FLAGS.get(name, ())
+
+
+def certificate():
+    """A self-signed certificate and its key (P-256), made once."""
+    folder = ROOT / "build" / "peers" / "certificates"
+    chain, key = folder / "certificate.pem", folder / "key.pem"
+    if not key.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-days", "3650", "-nodes",
+                        "-subj", "/CN=localhost", "-keyout", key, "-out", chain], check=True, capture_output=True, timeout=60)
+    return str(chain), str(key)
 
 
 def header_bytes(payload):
@@ -64,13 +79,19 @@ def command(name, build, port, scenario):
     """The command line of a server."""
     if name.startswith("ringcast"):
         shards = name.partition("-")[2] or "1"
-        return [build / "ringcast-server", "--listen", f"127.0.0.1:{port}", "--shards", shards, "--log-level", "warn"]
+        secure = "tls" in scenario.needs
+        listen = ["--listen-tls" if secure else "--listen", f"127.0.0.1:{port}"]
+        if secure:
+            listen += ["--tls-cert", certificate()[0], "--tls-key", certificate()[1]]
+        return [build / "ringcast-server", *listen, "--shards", shards, "--log-level", "warn"]
     if name == "epoll":
         mode = ["--mode", "echo"]
         if scenario.message_bytes:
             mode = ["--mode", "fanout", "--bytes", str(scenario.message_bytes + header_bytes(scenario.message_bytes))]
         return [build / "bench-epoll-baseline", "--port", str(port), *mode]
-    return [PEERS / name / "start", str(port)]
+    options = ["--tls", *certificate()] if "tls" in scenario.needs else []
+    options += ["--deflate"] if "deflate" in scenario.needs else []
+    return [PEERS / name / "start", str(port), *options]
 
 
 def environment(build):
@@ -109,6 +130,7 @@ class Server:
     def __init__(self, name, build, port, scenario, cpus):
         self.name = name
         self.port = port
+        self.pid = None  # Of the process that works, once it listens.
         words = command(name, build, port, scenario)
         taskset = [shutil.which("taskset") or "taskset", "-c", cpus]
         self.process = subprocess.Popen([*taskset, *map(str, words)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -121,6 +143,7 @@ class Server:
                 raise ServerError(f"{self.name} ended with {self.process.returncode}: {self.process.stderr.read().strip()}")
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    self.pid = self.working_pid()
                     return self
             time.sleep(0.01)
         self.stop()
@@ -139,9 +162,15 @@ class Server:
                 self.process.wait()
         self.process.stderr.close()
 
-    @property
-    def pid(self):
-        return self.process.pid
+    def working_pid(self):
+        """The process whose CPU counts. nginx works in the one child of its master, which listens before it has it."""
+        own = self.process.pid
+        until = time.monotonic() + 5
+        while self.name == "nginx" and time.monotonic() < until:
+            if children := Path(f"/proc/{own}/task/{own}/children").read_text().split():
+                return int(children[0])
+            time.sleep(0.01)
+        return own
 
 
 class Generator:

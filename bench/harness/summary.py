@@ -57,7 +57,7 @@ def verdict(ratio, goal, kind):
 def throughput(runs, server):
     """What stands beside the CPU: messages or handshakes a second, and how busy the two programs were."""
     beside = {}
-    for key in ("deliveries_per_second", "handshakes_per_second", "server_cpu_share", "generator_cpu_share"):
+    for key in ("deliveries_per_second", "handshakes_per_second", "server_cpu_share", "generator_cpu_share", "compressed_share"):
         found = values(runs, server, lambda r: r.get(key))
         if found:
             beside[key] = median(found)
@@ -90,6 +90,9 @@ def summarise(scenario, runs):
     out["beside"] = {server: beside for server in servers if (beside := throughput(runs, server))}
     if kind == "shards":
         out["remark"] = shards_remark(runs)
+    elif "deflate" in scenario.needs:
+        shares = {server: beside["compressed_share"] for server, beside in out["beside"].items() if "compressed_share" in beside}
+        out["remark"] = "frames that came compressed: " + ", ".join(f"{share:.0%} from {server}" for server, share in shares.items())
     return out
 
 
