@@ -1,7 +1,8 @@
-// Everything that a program needs: `#include <ringcast/engine/ringcast.hpp>`, or the single headers.
+// Everything that a program needs. Installed it is `#include <ringcast/ringcast.hpp>`, or a single header, <ringcast/engine/client.hpp>.
 #pragma once
 
 #include "engine/client.hpp"
+#include "engine/coroutine_client.hpp"
 #include "engine/log.hpp"
 #include "engine/mutex.hpp"
 #include "engine/request.hpp"

@@ -1,0 +1,62 @@
+#!/usr/bin/python3
+"""Installs a build into an empty folder, moves it, and builds and runs programs against it that know nothing of the source tree: one by
+find_package(ringcast), one by pkg-config, and an example as it stands in apps/examples.
+
+usage: install_test.py BUILD_FOLDER CMAKE CXX_COMPILER"""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+build, cmake, compiler = sys.argv[1:]
+
+
+def run(*command, **options):
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False, timeout=250, **options)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(str(word) for word in command)}\n{done.stdout}{done.stderr}\nended with {done.returncode}")
+    return done.stdout
+
+
+def check_headers(include):
+    """Every include of ours that an installed header names is there, and nothing points back into the tree."""
+    headers = list(include.rglob("*.hpp"))
+    assert len(headers) > 10, headers
+    for header in headers:
+        text = header.read_text(encoding="utf-8")
+        assert '#include "' not in text, f"{header} includes by quotes"
+        for name in re.findall(r"#include <(ringcast/[^>]+)>", text):
+            assert (include / name).exists(), f"{header} includes <{name}>, which is not installed"
+        assert not re.search(r"#include <(liburing|wolfssl|isa-l|igzip|spdlog)", text), f"{header} needs a private dependency"
+    names = {header.relative_to(include / "ringcast").as_posix() for header in headers}
+    assert not names & {"engine/shard.hpp", "engine/ring.hpp", "engine/outbox.hpp", "engine/wolfssl.hpp"}, names
+
+
+with tempfile.TemporaryDirectory() as folder:
+    folder = pathlib.Path(folder)
+    run(cmake, "--install", build, "--prefix", folder / "first")
+    prefix = folder / "moved"  # what was installed knows no absolute path of its own
+    (folder / "first").rename(prefix)
+    check_headers(prefix / "include")
+    assert (prefix / "bin/ringcast-server").exists() and (prefix / "bin/ringcast-load").exists()
+    for name in prefix.rglob("*"):
+        if name.suffix in {".cmake", ".pc", ".hpp"}:
+            assert str(ROOT) not in name.read_text(encoding="utf-8"), f"{name} names the source tree"
+
+    run(cmake, "-S", HERE / "consumer", "-B", folder / "build", f"-DCMAKE_PREFIX_PATH={prefix}", f"-DCMAKE_CXX_COMPILER={compiler}")
+    run(cmake, "--build", folder / "build")
+    print("find_package:", run(folder / "build/consumer").strip())
+
+    pkg_config = next(prefix.rglob("ringcast.pc")).parent
+    environment = {**os.environ, "PKG_CONFIG_PATH": str(pkg_config)}
+    flags = run("pkg-config", "--cflags", "--libs", "ringcast", env=environment).split()
+    run(compiler, "-std=c++23", HERE / "consumer/main.cpp", "-o", folder / "by-pkg-config", *flags)
+    print("pkg-config:", run(folder / "by-pkg-config").strip())
+
+    run(compiler, "-std=c++23", "-fsyntax-only", ROOT / "apps/examples/chat_room.cpp", *[flag for flag in flags if not flag.startswith("-l")],
+        cwd=folder)
+    print("an example compiles as it stands")
