@@ -14,14 +14,15 @@ packages_serve=(
   clang-19 lld-19 cmake ninja-build ccache pkg-config
   liburing-dev libisal-dev libmimalloc-dev zlib1g-dev
   libfmt-dev libspdlog-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev
-  libboost-dev libboost-test-dev libbenchmark-dev
+  libboost-dev libboost-test-dev libbenchmark-dev python3 valgrind
   dpkg-dev gcc make autoconf automake libtool
 )
 # What the tests need besides. Node.js is looked for by command, because a newer one from elsewhere is as good as Debian's.
-packages_test=(libclang-rt-19-dev llvm-19 python3 python3-websockets chromium valgrind openssl curl)
+packages_test=(libclang-rt-19-dev llvm-19 python3-websockets chromium openssl curl)
 # Servers that tools/bench compares with. They are started on loopback with configurations of their own.
 packages_bench_peers=(nats-server nginx-light libnginx-mod-nchan)
 node_major_min=18
+packages_changed=
 
 # fail WHAT WHY ADVICE: the three sentences of a failed step, and the end.
 fail() {
@@ -59,7 +60,8 @@ last_words() {
 # Prints those of the given packages that are not installed. Only asks dpkg, so that a call with nothing to do is quick.
 missing_packages() {
   local installed package
-  installed=" $(dpkg-query -W -f='${Package} ${db:Status-Status}\n' "$@" 2>/dev/null | awk '$2 == "installed" { printf "%s ", $1 }')"
+  # dpkg-query fails where it has never heard of one of them, and tells of the others all the same.
+  installed=" $( (dpkg-query -W -f='${Package} ${db:Status-Status}\n' "$@" 2>/dev/null || true) | awk '$2 == "installed" { printf "%s ", $1 }')"
   for package in "$@"; do
     case $installed in
       *" $package "*) ;;
@@ -96,6 +98,7 @@ install_packages() {
     as_root apt-get update -q
   step "apt-get install" "check that this is Debian 12 or newer; by hand: apt-get install $*" \
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
+  packages_changed=1
 }
 
 # setup_for serve|test: everything that part needs, installed when missing.
@@ -136,9 +139,10 @@ setup_npm() {
   touch $folder/node_modules/.package-lock.json
 }
 
-# configure FOLDER SANITIZER: makes build/FOLDER once; afterwards ninja calls CMake by itself when a listfile changes.
+# configure FOLDER SANITIZER: makes build/FOLDER once; afterwards ninja calls CMake by itself when a listfile changes. Where this call has
+# installed packages, CMake looks again for what it had not found.
 configure() {
-  [ -f "build/$1/build.ninja" ] && return
+  [ -f "build/$1/build.ninja" ] && [ -z "$packages_changed" ] && return
   local launcher=()
   if command -v ccache >/dev/null; then
     launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
