@@ -41,6 +41,7 @@ client_plan plan_of(const url& server, const std::optional<url>& proxy, const cl
     if (proxy->has_userinfo) plan.connect_request += "Proxy-Authorization: " + proxy->basic_authorization() + "\r\n";
     plan.connect_request += "\r\n";
   }
+  plan.compression = options.compression;
   plan.limits.message_bytes_max = options.message_bytes_max;
   plan.limits.frame_timeout_ms = ms_of(options.frame_timeout);
   plan.limits.ping_interval_ms = ms_of(options.ping_interval);

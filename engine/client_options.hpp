@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/backoff.hpp"
+#include "engine/compression.hpp"
 #include "engine/tls_context.hpp"
 
 #include <chrono>
@@ -33,6 +34,10 @@ struct client_options {
   tls_client_options tls;
   // The name that is sent as SNI and that the certificate must be for, where it is another than the URL's host. Empty: that host.
   std::string tls_server_name;
+
+  // permessage-deflate (RFC 7692) is offered, and used if the server accepts it; with compression_mode::off it is not. `shared` asks the
+  // server to compress each message by itself, so that the connection holds no window; `dedicated` leaves it to the server.
+  compression_options compression;
 
   reconnect_policy reconnect;
   offline_policy offline = offline_policy::keep;

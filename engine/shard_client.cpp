@@ -97,11 +97,13 @@ void shard::begin_upgrade(connection& c) {
   const std::vector<std::string_view> subprotocols{plan.subprotocols.begin(), plan.subprotocols.end()};
   std::vector<http_header> headers;
   for (const auto& [name, value] : plan.headers) headers.push_back({name, value});
+  const bool deflates = plan.compression.mode != compression_mode::off;
+  const extension_text extensions = deflates ? write_deflate_offer(plan.compression.offer()) : extension_text{};
   const upgrade_request request{.host = plan.host_field,
                                 .target = plan.target,
                                 .key = {seat.key.data(), seat.key.size()},
                                 .subprotocols = subprotocols,
-                                .extensions = {},
+                                .extensions = extensions.view(),
                                 .headers = headers};
   std::string text(upgrade_request_bytes_max(request), '\0');
   const auto bytes = write_upgrade_request(text, request);
@@ -156,7 +158,9 @@ void shard::on_response(connection& c, const response_head& head) {
   const client_seat& seat = client_seats_[c.slot];
   client_link& link = *seat.link;
   const std::vector<std::string_view> subprotocols{link.plan->subprotocols.begin(), link.plan->subprotocols.end()};
-  const auto accepted = check_upgrade_response(head, {seat.key.data(), seat.key.size()}, subprotocols, nullptr);
+  const deflate_offer offer = link.plan->compression.offer();
+  const bool deflates = link.plan->compression.mode != compression_mode::off;
+  const auto accepted = check_upgrade_response(head, {seat.key.data(), seat.key.size()}, subprotocols, deflates ? &offer : nullptr);
   if (!accepted) {
     if (accepted.error().error != handshake_error::wrong_status)
       return fail_attempt(c, {.kind = client_error_kind::bad_handshake, .text = accepted.error().why, .is_fatal = true});
@@ -171,6 +175,7 @@ void shard::on_response(connection& c, const response_head& head) {
     arm_timer(c, link.plan->limits.ping_interval_ms);
   else
     timers_.cancel(c.timer);
+  if (accepted->deflate) begin_compression(c, *accepted->deflate);
   link.on_accepted(accepted->subprotocol);
   // Whoever was told may have closed it again.
   if (c.endpoint->on_open && c.is_open_websocket()) call_handler(c, [&] { c.endpoint->on_open(websocket_ref{*this, c}); });

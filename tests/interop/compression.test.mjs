@@ -1,8 +1,9 @@
-// npm ws with permessage-deflate, in every combination of its options, against every mode of the server.
+// npm ws with permessage-deflate, in every combination of its options, against every mode of our server; and as a server of our client.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import WebSocket from 'ws';
+import WebSocket, { WebSocketServer } from 'ws';
+import { faces, startClient } from './client.mjs';
 import { startServer } from './server.mjs';
 
 const modes = ['shared', 'dedicated', 'off'];
@@ -115,3 +116,44 @@ test('a message that inflates beyond --max-message-bytes ends with 1009', async 
     assert.equal((await closed)[0], code);
   }
 });
+
+const servers = {
+  'its defaults': { threshold: 0 },
+  'no takeover by either': { serverNoContextTakeover: true, clientNoContextTakeover: true, threshold: 0 },
+  'no takeover by the client': { clientNoContextTakeover: true, threshold: 0 },
+  'windows of 9 and 10 bits': { serverMaxWindowBits: 9, clientMaxWindowBits: 10, threshold: 0 },
+};
+for (const face of faces) {
+  for (const mode of modes) {
+    for (const [what, perMessageDeflate] of Object.entries(servers)) {
+      test(`our client, ${face}, --compression ${mode}, against a ws server with ${what}`, async (t) => {
+        const sockets = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate });
+        await once(sockets, 'listening');
+        const args = ['--face', face, '--compression', mode, '--compression-threshold', '1'];
+        const client = startClient(`ws://127.0.0.1:${sockets.address().port}/`, args);
+        t.after(async () => {
+          await client.stop();
+          sockets.close();
+        });
+        const [ws] = await once(sockets, 'connection');
+        assert.equal(ws.extensions.includes('permessage-deflate'), mode !== 'off');
+        for (const length of [0, 1, 64, 256, 1024, 65536, 1 << 20]) {
+          for (const message of [sentence(length, length), noise(length)]) {
+            const answered = once(ws, 'message');
+            ws.send(message);
+            const [data, isBinary] = await answered;
+            assert.deepEqual([isBinary, data.equals(Buffer.from(message))], [typeof message !== 'string', true], `${length} bytes`);
+          }
+        }
+        let arrived = 0;
+        const all = new Promise((resolve) => ws.on('message', (data) => {
+          assert.equal(data.toString(), sentence(20 + arrived * 3, arrived));
+          arrived += 1;
+          if (arrived === 200) resolve();
+        }));
+        for (let index = 0; index < 200; index += 1) ws.send(sentence(20 + index * 3, index));
+        await all;
+      });
+    }
+  }
+}

@@ -121,6 +121,7 @@ int main(int argc, char** argv) {
   options.message_bytes_max = options.queue_bytes_max = 64u << 20;
   options.reconnect = {.initial_delay = std::chrono::milliseconds{50}, .max_delay = std::chrono::milliseconds{200}};
   std::vector<std::string> headers;
+  std::string compression = "shared";
   bool insecure = false;
   unsigned attempts = options.reconnect.max_attempts, connect_timeout_ms = 10'000;
   app.add_option("url", url)->required();
@@ -134,9 +135,15 @@ int main(int argc, char** argv) {
   app.add_option("--header", headers, "NAME: VALUE");
   app.add_option("--attempts", attempts);
   app.add_option("--connect-timeout-ms", connect_timeout_ms);
+  app.add_option("--compression", compression)->check(CLI::IsMember({"off", "shared", "dedicated"}));
+  app.add_option("--compression-threshold", options.compression.threshold_bytes);
+  app.add_option("--compression-window-bits", options.compression.window_bits);
   app.add_flag("--insecure", insecure);
   CLI11_PARSE(app, argc, argv);
   if (insecure) options.tls.verification = tls_verification::off_and_insecure;
+  options.compression.mode = compression == "off"      ? compression_mode::off
+                             : compression == "shared" ? compression_mode::shared
+                                                       : compression_mode::dedicated;
   options.reconnect.max_attempts = attempts;
   options.connect_timeout = std::chrono::milliseconds{connect_timeout_ms};
   for (const std::string& header : headers) {
