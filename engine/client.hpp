@@ -14,7 +14,8 @@
 //   connect() -> on_open                             the connection is open
 //             -> on_error, then on_reconnecting      this attempt failed, another one follows
 //             -> on_error, then on_close             this attempt failed and was the last
-//   open      -> on_message ...
+//   open      -> on_message, on_control ...
+//             -> on_error                            a callback threw; the connection is closed with 1011, and lost like any other
 //             -> on_disconnected, on_reconnecting    it was lost; the attempts go on until on_reconnected or on_close
 //             -> on_disconnected, on_close           it was closed, and no attempt follows
 //
@@ -27,6 +28,7 @@
 
 #include "engine/client_link.hpp"
 #include "engine/client_options.hpp"
+#include "engine/client_sender.hpp"
 #include "engine/events.hpp"
 
 #include <chrono>
@@ -44,21 +46,6 @@ class client_core;
 class client_host;
 class client_loop;
 
-enum class client_state : std::uint8_t {
-  connecting,   // connect() was called, nothing is open yet
-  open,
-  closing,      // disconnect() was called, or the closing handshake is under way
-  closed,       // nothing happens until connect()
-  reconnecting, // the connection was lost, or an attempt failed; another one follows
-};
-
-enum class client_send : std::uint8_t {
-  queued,  // it will be sent in order, unless the connection is lost first
-  full,    // nothing was queued: the outgoing queue has no room now (or never: the message is larger than queue_bytes_max)
-  dropped, // offline_policy::drop, and there is no connection now
-  closed,  // nothing was queued: the client is closed, or stopped
-};
-
 struct client_counts {
   std::uint64_t sent = 0;         // messages handed to the connection
   std::uint64_t received = 0;     // messages
@@ -70,6 +57,7 @@ struct client_counts {
 struct client_events {
   std::function<void()> on_open;
   std::function<void(const message_view&)> on_message;
+  std::function<void(opcode, std::span<const std::byte>)> on_control;
   std::function<void(const client_error&)> on_error;
   std::function<void(std::uint16_t code, std::string_view reason)> on_disconnected;
   std::function<void(std::uint16_t code, std::string_view reason, bool was_clean)> on_close;
@@ -92,8 +80,11 @@ class client {
 
   // Before start().
   void on_open(std::function<void()> call) { events_.on_open = std::move(call); }
-  // A view that is valid until the callback returns. A callback that throws closes the connection with 1011.
+  // A view that is valid until the callback returns. A callback that throws closes the connection with 1011, behind an on_error that says
+  // what was thrown; an exception of on_error itself is only logged.
   void on_message(std::function<void(const message_view&)> call) { events_.on_message = std::move(call); }
+  // A ping or a pong of the server, with its payload, which is valid until the callback returns. Pings are answered all the same.
+  void on_control(std::function<void(opcode, std::span<const std::byte>)> call) { events_.on_control = std::move(call); }
   void on_error(std::function<void(const client_error&)> call) { events_.on_error = std::move(call); }
   void on_disconnected(std::function<void(std::uint16_t, std::string_view)> call) { events_.on_disconnected = std::move(call); }
   void on_close(std::function<void(std::uint16_t, std::string_view, bool)> call) { events_.on_close = std::move(call); }
@@ -117,6 +108,12 @@ class client {
   client_send send_text(std::string_view text) { return send(opcode::text, std::as_bytes(std::span{text})); }
   client_send send_binary(std::span<const std::byte> bytes) { return send(opcode::binary, bytes); }
   client_send send(opcode op, std::span<const std::byte> payload);
+  // A ping of at most 125 bytes (RFC 6455 5.5; the rest is cut off), behind what was sent before; the pong comes with on_control. Only an open
+  // connection is pinged: "dropped" while there is none. client_options::ping_interval looks after a silent server without this.
+  client_send ping(std::string_view payload = {});
+
+  // Sends from any thread, too, and may outlive the client, whose end it then tells.
+  [[nodiscard]] client_sender sender() const;
 
   // For good: no event begins after it returns, and an open connection is closed with 1001 behind the caller's back. Called on another
   // thread than the callbacks' it waits for the one that is running.

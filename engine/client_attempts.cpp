@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cstring>
 #include <exception>
+#include <fmt/format.h>
+#include <string>
 #include <utility>
 
 namespace ringcast {
@@ -36,7 +38,8 @@ const websocket_endpoint& client_core::event_endpoint() {
   static const websocket_endpoint endpoint{
       .on_open = [](websocket_ref ws) { core(ws).on_open(); },
       .on_message = [](websocket_ref ws, const message_view& message) { core(ws).on_message(message); },
-      .on_drain = [](websocket_ref ws) { core(ws).hand_over_waiting(false); }};
+      .on_drain = [](websocket_ref ws) { core(ws).hand_over_waiting(false); },
+      .on_control = [](websocket_ref ws, opcode op, std::span<const std::byte> payload) { core(ws).on_control(op, payload); }};
   return endpoint;
 }
 
@@ -58,15 +61,48 @@ void client_core::emit(Call&& call) {
   if (!muted_.load(std::memory_order_seq_cst)) call();
 }
 
+// The same, and the user hears of an exception before it passes on to end the connection.
+template <class Call>
+void client_core::emit_or_tell(Call&& call) {
+  try {
+    emit(call);
+  } catch (...) {
+    tell_thrown();
+    throw;
+  }
+}
+
 // The same where there is no connection that an exception could end.
 template <class Call>
 void client_core::emit_quietly(Call&& call) {
   try {
     emit(call);
-  } catch (const std::exception& thrown) {
-    log_error("a client's callback threw: {}", thrown.what());
   } catch (...) {
-    log_error("a client's callback threw something that is not a std::exception");
+    tell_thrown();
+  }
+}
+
+// Inside a handler of exceptions.
+void client_core::tell_thrown() {
+  std::string why = "a callback threw something that is not a std::exception";
+  try {
+    throw;
+  } catch (const std::exception& thrown) {
+    why = fmt::format("a callback threw: {}", thrown.what());
+  } catch (...) {}
+  if (!events_.on_error) log_error("of a client: {}", why);
+  tell_error({.kind = client_error_kind::handler, .text = why});
+}
+
+// What on_error throws itself is nobody else's to hear.
+void client_core::tell_error(const client_error& error) {
+  if (!events_.on_error) return;
+  try {
+    emit([&] { events_.on_error(error); });
+  } catch (const std::exception& thrown) {
+    log_error("of a client: on_error threw: {}", thrown.what());
+  } catch (...) {
+    log_error("of a client: on_error threw something that is not a std::exception");
   }
 }
 
@@ -123,12 +159,12 @@ void client_core::take_message(const record_head& head, std::span<const std::byt
   const bool has_waiting = waiting_.size() > waiting_begin_;
   if (step_ == step::open && !has_waiting && !backed_up_ && hand_over(head, payload)) return;
   const bool offline = step_ == step::resolving || step_ == step::connecting || step_ == step::waiting;
-  if (step_ == step::open || (offline && options_.offline == offline_policy::keep)) {
+  if (step_ == step::open || (offline && options_.offline == offline_policy::keep && head.kind != record_kind::ping)) {
     waiting_.append(std::as_bytes(std::span{&head, 1}));
     waiting_.append(payload);
     return;
   }
-  dropped_.fetch_add(1, std::memory_order_relaxed);
+  if (head.kind != record_kind::ping) dropped_.fetch_add(1, std::memory_order_relaxed);
   forget_queued(sizeof head + payload.size());
 }
 
@@ -137,10 +173,10 @@ bool client_core::hand_over(const record_head& head, std::span<const std::byte> 
   shard& own = home_->owner();
   connection* c = own.find(connection_);
   if (c == nullptr) return false;
-  const send_result result = own.send(*c, head.kind == record_kind::text ? opcode::text : opcode::binary, payload);
+  const send_result result = own.send(*c, opcode_of(head.kind), payload);
   if (result == send_result::closed) return false;
   backed_up_ = result == send_result::above_watermark;
-  sent_.fetch_add(1, std::memory_order_relaxed);
+  if (head.kind != record_kind::ping) sent_.fetch_add(1, std::memory_order_relaxed);
   forget_queued(sizeof head + payload.size());
   return true;
 }
@@ -177,8 +213,8 @@ void client_core::drop_messages(std::span<const std::byte> records) {
     record_head head;
     std::memcpy(&head, records.data(), sizeof head);
     records = records.subspan(sizeof head + head.bytes);
-    if (head.kind != record_kind::text && head.kind != record_kind::binary) continue;
-    dropped_.fetch_add(1, std::memory_order_relaxed);
+    if (head.kind == record_kind::connect || head.kind == record_kind::disconnect) continue;
+    if (head.kind != record_kind::ping) dropped_.fetch_add(1, std::memory_order_relaxed);
     forget_queued(sizeof head + head.bytes);
   }
 }
@@ -244,7 +280,7 @@ void client_core::on_attempt_failed(const client_error& error) {
 void client_core::attempt_failed(const client_error& error) {
   cancel_timer();
   step_ = step::idle;
-  if (events_.on_error) emit_quietly([&] { events_.on_error(error); });
+  tell_error(error);
   try_again_or_close(error.retry_after, !error.is_fatal, static_cast<std::uint16_t>(close_code::abnormal), error.text, false);
 }
 
@@ -281,16 +317,20 @@ void client_core::on_open() {
   // What was sent earlier stands in front of what the callback sends.
   hand_over_waiting(false);
   if (!std::exchange(ever_open_, true)) {
-    if (events_.on_open) emit(events_.on_open);
+    if (events_.on_open) emit_or_tell(events_.on_open);
     return;
   }
   reconnected_.fetch_add(1, std::memory_order_relaxed);
-  if (events_.on_reconnected) emit(events_.on_reconnected);
+  if (events_.on_reconnected) emit_or_tell(events_.on_reconnected);
 }
 
 void client_core::on_message(const message_view& message) {
   received_.fetch_add(1, std::memory_order_relaxed);
-  if (events_.on_message) emit([&] { events_.on_message(message); });
+  if (events_.on_message) emit_or_tell([&] { events_.on_message(message); });
+}
+
+void client_core::on_control(opcode op, std::span<const std::byte> payload) {
+  if (events_.on_control) emit_or_tell([&] { events_.on_control(op, payload); });
 }
 
 void client_core::on_link_closed(std::uint16_t code, std::string_view reason, bool clean) {

@@ -5,6 +5,7 @@
 #include "engine/clock.hpp"
 #include "engine/shard.hpp"
 #include "proto/close_code.hpp"
+#include "proto/frame_header.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -137,6 +138,25 @@ client_send client_core::send(opcode op, std::span<const std::byte> payload) {
                          .close_code = 0};
   queued_bytes_.fetch_add(bytes, std::memory_order_relaxed);
   append_record(head, payload);
+  return client_send::queued;
+}
+
+client_send client_core::ping(std::string_view payload) {
+  payload = payload.substr(0, control_payload_bytes_max);
+  const std::size_t bytes = sizeof(record_head) + payload.size();
+  const std::lock_guard lock(lock_);
+  if (host_ == nullptr || stopped_) return client_send::closed;
+  switch (state_.load(std::memory_order_relaxed)) {
+  case client_state::closed:
+  case client_state::closing: return client_send::closed;
+  case client_state::connecting:
+  case client_state::reconnecting: return client_send::dropped;
+  case client_state::open: break;
+  }
+  if (queued_bytes_.load(std::memory_order_relaxed) + bytes > options_.queue_bytes_max) return client_send::full;
+  queued_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  append_record({.bytes = static_cast<std::uint32_t>(payload.size()), .kind = record_kind::ping, .close_code = 0},
+                std::as_bytes(std::span{payload}));
   return client_send::queued;
 }
 

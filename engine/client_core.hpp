@@ -42,6 +42,7 @@ class client_core final : public client_link, public list_link<in_client_host>, 
   void connect(client_host& host, client_events& events);
   [[nodiscard]] client_send disconnect(std::uint16_t code, std::string_view reason);
   [[nodiscard]] client_send send(opcode op, std::span<const std::byte> payload);
+  [[nodiscard]] client_send ping(std::string_view payload);
   void stop();
   [[nodiscard]] client_state state() const { return state_.load(std::memory_order_acquire); }
   [[nodiscard]] std::string subprotocol() const;
@@ -63,7 +64,7 @@ class client_core final : public client_link, public list_link<in_client_host>, 
   void on_link_closed(std::uint16_t code, std::string_view reason, bool clean) override;
 
  private:
-  enum class record_kind : std::uint8_t { text, binary, connect, disconnect };
+  enum class record_kind : std::uint8_t { text, binary, ping, connect, disconnect };
   struct record_head {
     std::uint32_t bytes;
     record_kind kind;
@@ -82,6 +83,9 @@ class client_core final : public client_link, public list_link<in_client_host>, 
     client_core* owner;
   };
 
+  [[nodiscard]] static opcode opcode_of(record_kind kind) {
+    return kind == record_kind::text ? opcode::text : kind == record_kind::ping ? opcode::ping : opcode::binary;
+  }
   void append_record(record_head head, std::span<const std::byte> bytes);
   void list_locked();
   void set_state(client_state s);
@@ -90,6 +94,7 @@ class client_core final : public client_link, public list_link<in_client_host>, 
   static const websocket_endpoint& event_endpoint();
   void on_open();
   void on_message(const message_view& message);
+  void on_control(opcode op, std::span<const std::byte> payload);
   void work_on_records();
   void take_message(const record_head& head, std::span<const std::byte> payload);
   bool hand_over(const record_head& head, std::span<const std::byte> payload);
@@ -110,7 +115,10 @@ class client_core final : public client_link, public list_link<in_client_host>, 
   void arm_timer(std::uint64_t at_ms);
   void cancel_timer();
   template <class Call> void emit(Call&& call);
+  template <class Call> void emit_or_tell(Call&& call);
   template <class Call> void emit_quietly(Call&& call);
+  void tell_thrown();
+  void tell_error(const client_error& error);
 
   // Constant once made.
   client_plan plan_;

@@ -38,7 +38,10 @@ class [[nodiscard]] event_awaiter : waiter {
 
 coroutine_client::coroutine_client(std::string_view url, client_options options) : client_(url, std::move(options), host_here()) {
   client_.on_open([this] { wake_all(connecting_); });
-  client_.on_message([this](const message_view& message) { keep(message); });
+  client_.on_message([this](const message_view& message) { keep(message.op, message.payload); });
+  client_.on_control([this](opcode op, std::span<const std::byte> payload) {
+    if (control_frames_wanted_) keep(op, payload);
+  });
   client_.on_error([this](const client_error& error) { end_.http_status = error.http_status; });
   client_.on_drain([this] { wake_all(sending_); });
   client_.on_close([this](std::uint16_t code, std::string_view reason, bool) {
@@ -76,24 +79,27 @@ task<std::expected<void, client_end>> coroutine_client::connect(wait_limits limi
   co_return std::expected<void, client_end>{};
 }
 
-void coroutine_client::keep(const message_view& message) {
-  const record_head head{.bytes = static_cast<std::uint32_t>(message.payload.size()), .op = message.op};
+void coroutine_client::keep(opcode op, std::span<const std::byte> payload) {
+  const record_head head{.bytes = static_cast<std::uint32_t>(payload.size()), .op = op};
   arrived_.append(std::as_bytes(std::span{&head, 1}));
-  arrived_.append(message.payload);
+  arrived_.append(payload);
   if (arrived_.size() > high_watermark_bytes && !holding_) {
     holding_ = true;
     client_.hold_input(true);
   }
-  if (!receiving_.empty()) receiving_.front().complete(wait_result::done);
+  // A receive() that waits goes on waiting behind a control frame.
+  if (!receiving_.empty() && (!is_control(op) || awaits_frames_)) receiving_.front().complete(wait_result::done);
+}
+
+bool coroutine_client::has_message(bool control_frames) {
+  awaits_frames_ = control_frames;
+  control_frames_wanted_ |= control_frames;
+  while (!control_frames && has_record() && is_control(front_op())) (void)take();
+  return has_record();
 }
 
 message_view coroutine_client::take() {
-  if (read_ == reading_.size()) {
-    reading_.clear();
-    std::swap(reading_, arrived_);
-    read_ = 0;
-    if (std::exchange(holding_, false)) client_.hold_input(false);
-  }
+  if (read_ == reading_.size()) turn_over();
   record_head head;
   std::memcpy(&head, reading_.data() + read_, sizeof head);
   const std::span<std::byte> payload = reading_.bytes().subspan(read_ + sizeof head, head.bytes);
@@ -101,14 +107,30 @@ message_view coroutine_client::take() {
   return {.op = head.op, .payload = payload};
 }
 
-std::expected<message_view, client_end> coroutine_client::received(wait_result how) {
-  if (has_message()) return take();
+std::expected<message_view, client_end> coroutine_client::received(wait_result how, bool control_frames) {
+  if (has_message(control_frames)) return take();
   return std::unexpected(end_of(how));
 }
 
-coroutine_client::receive_awaiter coroutine_client::receive(wait_limits limits) { return {*this, std::move(limits)}; }
+opcode coroutine_client::front_op() {
+  if (read_ == reading_.size()) turn_over();
+  record_head head;
+  std::memcpy(&head, reading_.data() + read_, sizeof head);
+  return head.op;
+}
 
-task<std::expected<client_part, client_end>> coroutine_client::receive_into(std::span<std::byte> into, wait_limits limits) {
+// What has arrived is handed out next.
+void coroutine_client::turn_over() {
+  reading_.clear();
+  std::swap(reading_, arrived_);
+  read_ = 0;
+  if (std::exchange(holding_, false)) client_.hold_input(false);
+}
+
+coroutine_client::receive_awaiter coroutine_client::receive(wait_limits limits) { return {*this, std::move(limits)}; }
+coroutine_client::receive_frame_awaiter coroutine_client::receive_frame(wait_limits limits) { return {*this, std::move(limits)}; }
+
+task<std::expected<received_part, client_end>> coroutine_client::receive_into(std::span<std::byte> into, wait_limits limits) {
   if (rest_.empty()) {
     const auto message = co_await receive(std::move(limits));
     if (!message) co_return std::unexpected(message.error());
@@ -118,7 +140,7 @@ task<std::expected<client_part, client_end>> coroutine_client::receive_into(std:
   const std::size_t bytes = std::min(into.size(), rest_.size());
   if (bytes > 0) std::memcpy(into.data(), rest_.data(), bytes);
   rest_ = rest_.subspan(bytes);
-  co_return client_part{.op = rest_op_, .bytes = bytes, .end_of_message = rest_.empty()};
+  co_return received_part{.op = rest_op_, .bytes = bytes, .end_of_message = rest_.empty()};
 }
 
 coroutine_client::send_awaiter coroutine_client::send(opcode op, std::span<const std::byte> payload, wait_limits limits) {

@@ -17,6 +17,7 @@
 #include "engine/deadline.hpp"
 #include "engine/task.hpp"
 #include "engine/waiter.hpp"
+#include "engine/websocket.hpp"
 #include "proto/byte_buffer.hpp"
 
 #include <coroutine>
@@ -37,13 +38,6 @@ struct client_end {
   std::uint16_t http_status = 0; // the server's refusal, if that was it
 };
 
-// What receive_into() has put into the caller's memory.
-struct client_part {
-  opcode op = opcode::text;
-  std::size_t bytes = 0;
-  bool end_of_message = true; // false: the rest of the message comes with the next call
-};
-
 class coroutine_client {
   class operation; // a wait for one of this client's events
 
@@ -60,9 +54,13 @@ class coroutine_client {
   // The next message: a view that is valid until the next receive. A wait that was given up loses nothing. Messages that were received
   // before the end are delivered first.
   class receive_awaiter;
+  class receive_frame_awaiter;
   [[nodiscard]] receive_awaiter receive(wait_limits limits = {});
   // The same into the caller's memory; a message that is larger comes in parts.
-  [[nodiscard]] task<std::expected<client_part, client_end>> receive_into(std::span<std::byte> into, wait_limits limits = {});
+  [[nodiscard]] task<std::expected<received_part, client_end>> receive_into(std::span<std::byte> into, wait_limits limits = {});
+
+  // Like receive(), and the server's pings and pongs, too; from the first call on they are kept for it. Pings are answered all the same.
+  [[nodiscard]] receive_frame_awaiter receive_frame(wait_limits limits = {});
 
   // Completes at once while the outgoing queue has room, and waits for room otherwise. Waiting for room that will never be (a message
   // larger than queue_bytes_max) ends only by the limits.
@@ -71,10 +69,22 @@ class coroutine_client {
   [[nodiscard]] send_awaiter send_text(std::string_view text, wait_limits limits = {});
   [[nodiscard]] send_awaiter send_binary(std::span<const std::byte> bytes, wait_limits limits = {});
 
+  // Never waits: full where send() would wait.
+  client_send try_send(opcode op, std::span<const std::byte> payload) { return client_.send(op, payload); }
+  client_send try_send_text(std::string_view text) { return client_.send_text(text); }
+  client_send try_send_binary(std::span<const std::byte> bytes) { return client_.send_binary(bytes); }
+  // At most 125 bytes (RFC 6455 5.5); the rest is cut off. receive_frame() shows the pong.
+  client_send ping(std::string_view payload = {}) { return client_.ping(payload); }
+  // The sending half for other threads and coroutines; what split() is on the server. It may outlive this client.
+  [[nodiscard]] client_sender sender() const { return client_.sender(); }
+
   // Sends what is queued, closes, and waits for the end of the closing handshake.
   [[nodiscard]] task<void> close(std::uint16_t code = 1000, std::string_view reason = {});
 
   [[nodiscard]] client_state state() const { return client_.state(); }
+  [[nodiscard]] bool is_open() const { return state() == client_state::open; }
+  // Of messages that wait for the connection or for the server to take them.
+  [[nodiscard]] std::size_t buffered_bytes() const { return counts().queued_bytes; }
   [[nodiscard]] std::string subprotocol() const { return client_.subprotocol(); }
   [[nodiscard]] client_counts counts() const { return client_.counts(); }
 
@@ -83,10 +93,14 @@ class coroutine_client {
     std::uint32_t bytes;
     opcode op;
   };
-  void keep(const message_view& message);
-  [[nodiscard]] bool has_message() const { return read_ < reading_.size() || !arrived_.empty(); }
+  void keep(opcode op, std::span<const std::byte> payload);
+  [[nodiscard]] bool has_record() const { return read_ < reading_.size() || !arrived_.empty(); }
+  // Control frames that stand in front are passed over where they are not wanted.
+  [[nodiscard]] bool has_message(bool control_frames);
   [[nodiscard]] message_view take();
-  [[nodiscard]] std::expected<message_view, client_end> received(wait_result how);
+  [[nodiscard]] opcode front_op();
+  void turn_over();
+  [[nodiscard]] std::expected<message_view, client_end> received(wait_result how, bool control_frames);
   [[nodiscard]] client_end end_of(wait_result how) const;
   static void wake_all(waiter_queue& queue);
 
@@ -98,23 +112,37 @@ class coroutine_client {
   std::size_t read_ = 0;
   std::span<const std::byte> rest_; // of the message that receive_into() is in
   opcode rest_op_ = opcode::text;
+  bool control_frames_wanted_ = false; // receive_frame() was called
+  bool awaits_frames_ = false;         // the receive under way shows them
   bool holding_ = false; // the server waits until receive() has caught up
   waiter_queue connecting_, receiving_, sending_, closing_;
 };
 
 class [[nodiscard]] coroutine_client::receive_awaiter : waiter {
  public:
-  receive_awaiter(coroutine_client& c, wait_limits limits) noexcept : client_(c), limits_(std::move(limits)) {}
-  bool await_ready() noexcept { return client_.has_message() || client_.closed_ || is_over(limits_, at_stop::ends); }
+  receive_awaiter(coroutine_client& c, wait_limits limits, bool control_frames = false) noexcept
+      : client_(c), limits_(std::move(limits)), control_frames_(control_frames) {}
+  bool await_ready() noexcept { return client_.has_message(control_frames_) || client_.closed_ || is_over(limits_, at_stop::ends); }
   void await_suspend(std::coroutine_handle<> handle) noexcept {
     client_.receiving_.append(*this);
     wait(handle, limits_, at_stop::ends);
   }
-  std::expected<message_view, client_end> await_resume() { return client_.received(finish()); }
+  std::expected<message_view, client_end> await_resume() { return client_.received(finish(), control_frames_); }
 
  private:
   coroutine_client& client_;
   wait_limits limits_;
+  bool control_frames_;
+};
+
+class [[nodiscard]] coroutine_client::receive_frame_awaiter : public receive_awaiter {
+ public:
+  receive_frame_awaiter(coroutine_client& c, wait_limits limits) noexcept : receive_awaiter(c, std::move(limits), true) {}
+  std::expected<received_frame, client_end> await_resume() {
+    const auto message = receive_awaiter::await_resume();
+    if (!message) return std::unexpected(message.error());
+    return received_frame{.op = message->op, .payload = message->payload};
+  }
 };
 
 class [[nodiscard]] coroutine_client::send_awaiter : waiter {

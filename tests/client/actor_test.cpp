@@ -186,7 +186,34 @@ BOOST_AUTO_TEST_CASE(a_callback_that_throws_loses_its_connection) {
   c.start();
   c.send_text("x");
   BOOST_REQUIRE(seen.wait_for("close"));
-  BOOST_TEST(seen.story() == "open | disconnected 1011 | close 1011");
+  BOOST_TEST(seen.story() == "open | error handler | disconnected 1011 | close 1011");
+  BOOST_TEST(seen.lines().at(1) == "error handler a callback threw: the user's own");
+}
+
+BOOST_AUTO_TEST_CASE(a_callback_that_throws_is_a_loss_and_the_client_comes_back) {
+  client c{server.url("/echo"), {.reconnect = {.initial_delay = 1ms, .max_delay = 1ms}}};
+  seen.listen_to(c);
+  c.on_open([] { throw 7; });
+  // An on_error that throws itself ends nothing.
+  c.on_error([&](const client_error& error) {
+    seen.add(fmt::format("error {} fatal {}", error.text, error.is_fatal));
+    throw std::runtime_error("of on_error");
+  });
+  c.start();
+  BOOST_REQUIRE(seen.wait_for("reconnected"));
+  BOOST_TEST(seen.lines().front() == "error a callback threw something that is not a std::exception fatal false");
+  BOOST_TEST(seen.story() == "error a | disconnected 1011 | reconnecting 1 | reconnected");
+}
+
+BOOST_AUTO_TEST_CASE(a_ping_is_answered_and_the_pong_is_seen) {
+  client c{server.url("/echo"), {}};
+  c.on_open([&] { seen.add(c.ping(std::string(200, 'z')) == client_send::queued ? "queued" : "not queued"); });
+  c.on_control([&](opcode op, std::span<const std::byte> payload) { seen.add(fmt::format("{} {}", static_cast<int>(op), payload.size())); });
+  BOOST_TEST((c.ping() == client_send::closed));
+  c.start();
+  BOOST_TEST(seen.wait_for("10 125"));
+  BOOST_TEST(seen.lines().front() == "queued");
+  BOOST_TEST(c.counts().sent == 0u);
 }
 
 BOOST_AUTO_TEST_CASE(a_loop_of_its_own_ends_its_clients) {

@@ -9,6 +9,7 @@
 #include <boost/test/unit_test.hpp>
 #include <cstring>
 #include <fmt/format.h>
+#include <thread>
 
 using namespace ringcast;
 using namespace std::chrono_literals;
@@ -64,6 +65,65 @@ BOOST_AUTO_TEST_CASE(a_message_larger_than_the_memory_comes_in_parts) {
     }
     BOOST_TEST(text == "0123456789");
   });
+}
+
+BOOST_AUTO_TEST_CASE(receive_frame_shows_pings_and_pongs_and_receive_passes_over_them) {
+  raw_server peers{[](raw_connection& peer, int) {
+    peer.accept_upgrade(peer.read_head());
+    unsigned op = 0;
+    // Answered by itself, seen or not.
+    peer.write(frame_of(0x89, "unseen"));
+    (void)peer.read_frame(op);
+    peer.write(frame_of(0x81, "first") + frame_of(0x89, "seen") + frame_of(0x81, "second"));
+    (void)peer.read_frame(op);
+    const std::string ping = peer.read_frame(op);
+    if (op == 9) peer.write(frame_of(0x8A, ping) + frame_of(0x89, "passed over") + frame_of(0x81, "third"));
+    peer.wait_for_end();
+  }};
+  loop.run([&]() -> task<void> {
+    coroutine_client c{peers.url()};
+    (void)co_await c.connect();
+    BOOST_TEST((co_await c.receive()).value().text() == "first");
+    const auto frame = [&](opcode op, std::string_view text) -> task<void> {
+      const auto got = co_await c.receive_frame({.deadline = 5s});
+      BOOST_REQUIRE(got.has_value());
+      BOOST_TEST((got->op == op));
+      BOOST_TEST(got->text() == text);
+    };
+    // The first call asks for them, so the ping in front of the second message may have been passed over.
+    const auto next = co_await c.receive_frame({.deadline = 5s});
+    BOOST_REQUIRE(next.has_value());
+    if (next->op == opcode::ping) co_await frame(opcode::text, "second");
+    BOOST_TEST((c.ping("how long") == client_send::queued));
+    co_await frame(opcode::pong, "how long");
+    const auto third = co_await c.receive({.deadline = 5s});
+    BOOST_REQUIRE(third.has_value());
+    BOOST_TEST(third->text() == "third");
+  });
+}
+
+BOOST_AUTO_TEST_CASE(a_sender_works_on_another_thread_and_outlives_its_client) {
+  client_sender elsewhere;
+  std::thread other;
+  loop.run([&]() -> task<void> {
+    coroutine_client c{url};
+    (void)co_await c.connect();
+    elsewhere = c.sender();
+    other = std::thread([elsewhere] {
+      for (int i = 0; i < 100; ++i) (void)elsewhere.send_text(fmt::format("{}", i));
+    });
+    for (int i = 0; i < 100; ++i) {
+      const auto message = co_await c.receive({.deadline = 5s});
+      BOOST_REQUIRE(message.has_value());
+      BOOST_TEST(message->text() == fmt::format("{}", i));
+    }
+    BOOST_TEST((c.try_send_text("x") == client_send::queued));
+    BOOST_TEST(c.is_open());
+  });
+  other.join();
+  BOOST_TEST((elsewhere.send_text("too late") == client_send::closed));
+  BOOST_TEST((elsewhere.state() == client_state::closed));
+  BOOST_TEST((client_sender{}.send_text("of nobody") == client_send::closed));
 }
 
 BOOST_AUTO_TEST_CASE(a_deadline_ends_one_receive_and_not_the_connection) {

@@ -1,0 +1,50 @@
+// Sending through a client from any thread, apart from the client itself: copies are cheap and may outlive it.
+#pragma once
+
+#include "proto/opcode.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <utility>
+
+namespace ringcast {
+
+class client_core;
+
+enum class client_state : std::uint8_t {
+  connecting,   // connect() was called, nothing is open yet
+  open,
+  closing,      // disconnect() was called, or the closing handshake is under way
+  closed,       // nothing happens until connect()
+  reconnecting, // the connection was lost, or an attempt failed; another one follows
+};
+
+enum class client_send : std::uint8_t {
+  queued,  // it will be sent in order, unless the connection is lost first
+  full,    // nothing was queued: the outgoing queue has no room now (or never: the message is larger than queue_bytes_max)
+  dropped, // offline_policy::drop, and there is no connection now
+  closed,  // nothing was queued: the client is closed, or stopped
+};
+
+// Any thread; nothing here waits. Messages of one thread arrive in the order in which they were sent, together with those of the client.
+class client_sender {
+ public:
+  client_sender() noexcept = default; // closed
+
+  client_send send(opcode op, std::span<const std::byte> payload) const;
+  client_send send_text(std::string_view text) const { return send(opcode::text, std::as_bytes(std::span{text})); }
+  client_send send_binary(std::span<const std::byte> bytes) const { return send(opcode::binary, bytes); }
+  client_send ping(std::string_view payload = {}) const;
+  [[nodiscard]] client_state state() const;
+
+ private:
+  friend class client;
+  explicit client_sender(std::shared_ptr<client_core> core) noexcept : core_(std::move(core)) {}
+
+  std::shared_ptr<client_core> core_;
+};
+
+} // namespace ringcast
