@@ -52,8 +52,10 @@ class Runner:
                     try:
                         server = stack.enter_context(self.start_server(scenario, name))
                         generator = stack.enter_context(Generator(server, self.options.build, scenario, extra, self.options.generator_cpu))
+                        warmed = generator.slice(0, self.options.warmup)
+                        if "error" in warmed:
+                            raise ServerError(warmed["error"])
                         loads[name] = (server, generator)
-                        generator.slice(0, self.options.warmup)
                     except ServerError as trouble:
                         runs.append(self.row(scenario, name, part, {"error": str(trouble)}, UNWATCHED, 1))
                 names = list(loads)

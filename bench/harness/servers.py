@@ -190,7 +190,10 @@ class Generator:
         return self
 
     def __exit__(self, *_):
-        self.process.stdin.close()
+        try:
+            self.process.stdin.close()
+        except OSError:  # It has ended before it read its last line.
+            pass
         try:
             self.process.wait(5)
         except subprocess.TimeoutExpired:
@@ -205,7 +208,7 @@ class Generator:
             self.process.stdin.write(f"{warmup} {seconds}\n".encode())
             self.process.stdin.flush()
         except OSError:
-            return {"error": "the generator has ended"}
+            return {"error": self.process.stderr.read().decode().strip() or "the generator has ended"}
         return self._answer(warmup + seconds + 30)
 
     def _answer(self, patience):

@@ -29,6 +29,7 @@ class session : public std::enable_shared_from_this<session> {
  public:
   explicit session(tcp::socket socket) : socket_{std::move(socket)} {
     socket_.next_layer().set_option(tcp::no_delay(true));
+    socket_.auto_fragment(false); // A message is one frame, as from every other server here; it also costs Beast less.
   }
   ~session() {
     if (!room_) return;
