@@ -89,6 +89,7 @@ ECHO_GOALS = {
 }
 ECHO_SERVERS = {(20, 200, 1): WIDE_LOOP, (65536, 200, 1): WIDE_LOOP, (20, 1000, 1): LOOP, (1024, 200, 1): LOOP, (20, 200, 8): WIDE}
 
+MEMBERS = {64: (100, 300, 1000, 5000, 10_000, MOST_CONNECTIONS), 1024: (100, 1000, 5000), 16384: (100, 1000, 5000)}
 FANOUT_GOALS = {
     (64, 1000): {"epoll": 0.95, "bun": 0.7},
     (64, 5000): {"epoll": 0.85},
@@ -103,8 +104,7 @@ SCENARIOS = (
     echo(20, 1000, 16, PAIR, {"bun": 0.5}),
     *(fanout(size, members, 1, FANOUT_SERVERS.get((size, members), PAIR), FANOUT_GOALS.get((size, members)),
              x=members if size == 64 else 0)
-      for size in (64, 1024, 16384) for members in (100, 1000, 5000)),
-    *(fanout(64, members, 1, PAIR, x=members) for members in (300, 10_000, MOST_CONNECTIONS)),
+      for size in (64, 1024, 16384) for members in MEMBERS[size]),
     fanout(64, 1000, 32, WIDE, {"bun": 0.58}),
     fanout(64, 1000, 1024, PAIR, {"bun": 0.08}),
     fanout(64, 5000, 32, PAIR, {"bun": 0.75}),

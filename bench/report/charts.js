@@ -169,8 +169,7 @@ function lineChart(place, { curves, servers, unit, xUnit, tip }) {
     data.push(...['max', 'min', 'median'].map((key) => xs.map((x) => at(server, x)?.[key] ?? null)));
     const edge = { stroke: 'transparent', points: { show: false }, spanGaps: true };
     series.push(edge, edge, {
-      stroke: paint, width: 2, spanGaps: true,
-      points: { show: true, size: 9, paths: () => null },
+      stroke: paint, width: 2, spanGaps: true, points: { show: false }, // Its marks are drawn below, in the server's own shape.
     });
     bands.push({ series: [series.length - 3, series.length - 2], fill: `${paint}26` });
   }
@@ -205,7 +204,7 @@ function noiseChart(place, noise, limit) {
     scales: { x: { time: false }, y: { range: (u, min, max) => [0, Math.max(limit * 1.3, max * 1.05)] } },
     axes: [
       { stroke: colour('soft'), label: 'measured slice', labelSize: 18, size: 42, font: '12px system-ui, sans-serif', labelFont: '12px system-ui, sans-serif', grid: { stroke: colour('grid'), width: 1 }, ticks: { stroke: colour('line') } },
-      { stroke: colour('soft'), size: 48, font: '12px system-ui, sans-serif', values: (u, splits) => splits.map((v) => `${Math.round(v * 100)} %`), grid: { stroke: colour('grid'), width: 1 }, ticks: { stroke: colour('line') } },
+      { stroke: colour('soft'), size: 58, font: '12px system-ui, sans-serif', values: (u, splits) => splits.map((v) => `${Math.round(v * 100)} %`), grid: { stroke: colour('grid'), width: 1 }, ticks: { stroke: colour('line') } },
     ],
     series: [{}, { stroke: colour('accent'), width: 1, points: { show: false } }, { stroke: colour('warn'), width: 1, points: { show: false } }],
     legend: { show: false },

@@ -31,7 +31,7 @@ function tipTable(title, rows) {
   const box = element('div', {}, element('b', {}, title));
   const table = element('table');
   for (const [server, figure, extra] of rows)
-    table.append(element('tr', {}, element('td', { style: `color:${serverColour(server)}` }, server),
+    table.append(element('tr', {}, element('td', { style: `color:var(--${server})` }, server),
       element('td', { class: 'n' }, number(figure.median)), element('td', {}, `(${range(figure)})`), element('td', {}, extra ?? '')));
   box.append(table);
   return box;
@@ -69,7 +69,7 @@ function figuresTable(summaries) {
     for (const [server, figure] of Object.entries(entry.servers)) {
       const goal = entry.goals.find((one) => one.peer === server);
       const speed = perSecond(summary.beside?.[server]);
-      body.append(element('tr', {}, element('td', { class: 'what' }, first ? label : ''), element('td', { style: `color:${serverColour(server)}` }, server),
+      body.append(element('tr', {}, element('td', { class: 'what' }, first ? label : ''), element('td', { style: `color:var(--${server})` }, server),
         element('td', { class: 'n' }, number(figure.median)), element('td', { class: 'range' }, range(figure)), element('td', { class: 'n' }, String(figure.runs)),
         element('td', { class: 'n' }, speed && summary.kind === 'cpu' ? number(speed) : ''), element('td', { class: 'n' }, goal ? `${number(1 / goal.ratio)}×` : '')));
       first = false;
@@ -152,7 +152,7 @@ function leadsTable() {
   const table = element('table', { class: 'figures' }, element('thead', {}, element('tr', {}, element('th', {}, 'scenario'), element('th', {}, 'ahead'), element('th', { class: 'n' }, 'ringcast needs'))));
   const body = element('tbody');
   for (const row of report.leads)
-    body.append(element('tr', {}, element('td', { class: 'what' }, row.title + (row.label ? `, ${row.label}` : '')), element('td', { style: `color:${serverColour(row.peer)}` }, row.peer), element('td', { class: 'n' }, `${number(row.ratio)}×`)));
+    body.append(element('tr', {}, element('td', { class: 'what' }, row.title + (row.label ? `, ${row.label}` : '')), element('td', { style: `color:var(--${row.peer})` }, row.peer), element('td', { class: 'n' }, `${number(row.ratio)}×`)));
   table.append(body);
   place.append(element('p', {}, 'Rows in which another server needs less by more than the noise.'), element('div', { class: 'scroll card' }, table));
 }
