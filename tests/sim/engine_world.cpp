@@ -21,21 +21,25 @@ struct as_process {
 
 } // namespace
 
-engine_world::engine_world(kernel& world, const engine_options& options) : world_(world), process_(++world.processes) {
+engine_world::engine_world(kernel& world, const engine_options& options) : world_(world), process_(++world.processes), identity_(options.identity) {
   const as_process here(world_, process_);
   add_endpoints(routes_);
   mesh_ = std::make_unique<mesh>(options.shards, options.lane_bytes);
-  const auto address = parse_address("127.0.0.1:8080");
   for (std::uint32_t i = 0; i < options.shards; ++i) {
     place& p = places_.emplace_back();
     p.from_threads = std::make_unique<inbox>(mesh_->bell(i), inbox_bytes);
     auto opened = ring::open(options.ring);
     if (!opened) throw std::runtime_error(opened.error());
     p.own = std::make_unique<shard>(i, options.each, *mesh_, *p.from_threads, routes_.routes(), std::move(*opened));
-    const auto listener = listen_on(*address, 64);
-    if (!listener) throw std::runtime_error(listener.error());
-    p.own->add_listener(*listener);
+    listen(*p.own, port, nullptr);
+    if (identity_ != nullptr) listen(*p.own, secure_port, identity_.get());
   }
+}
+
+void engine_world::listen(shard& s, std::uint16_t on, const tls_identity* identity) {
+  const auto listener = listen_on(*numeric_address("127.0.0.1", on), 64);
+  if (!listener) throw std::runtime_error(listener.error());
+  s.add_listener(*listener, identity);
 }
 
 engine_world::~engine_world() {

@@ -18,15 +18,17 @@ struct engine_options {
   shard_options each;
   ring_options ring{.submission_entries = 64, .completion_entries = 256};
   std::uint32_t lane_bytes = mesh_lane_bytes;
+  std::shared_ptr<const tls_identity> identity; // TLS on secure_port, too
 };
 
 class engine_world {
 public:
   static constexpr std::uint16_t port = 8080;
+  static constexpr std::uint16_t secure_port = 8443;
 
   engine_world(kernel& world, const engine_options& options);
   ~engine_world();
-  // For kernel::kill(): destroyed in the middle of everything, and then killed, it is a process that has died.
+  // For kernel::cut_off().
   int process() const { return process_; }
 
   // One turn of each shard, in an order of the seed, some left out; then everything that is due.
@@ -43,6 +45,8 @@ public:
   std::uint64_t messages_lost_to_policy() const;
 
 private:
+  void listen(shard& s, std::uint16_t on, const tls_identity* identity);
+
   struct place {
     std::unique_ptr<inbox> from_threads;
     std::unique_ptr<shard> own;
@@ -51,6 +55,7 @@ private:
 
   kernel& world_;
   int process_;
+  std::shared_ptr<const tls_identity> identity_;
   server routes_; // never started: the endpoints of ringcast-server hang on it
   std::unique_ptr<mesh> mesh_;
   std::vector<place> places_;

@@ -155,9 +155,14 @@ int kernel::close(int descriptor) {
   return 0;
 }
 
-void kernel::kill(int dead_process) {
-  for (file_reference& file : descriptors_)
-    if (file && file->process == dead_process) file = nullptr;
+void kernel::cut_off(int dead_process) {
+  for (const file_reference& file : descriptors_) {
+    if (!file || file->process != dead_process) continue;
+    if (file->listening) file->shut_down(SHUT_RDWR);
+    if (!file->stream || file->stream->dead) continue;
+    file->stream->other().receive_reset(ECONNRESET);
+    file->stream->receive_reset(ECONNRESET);
+  }
 }
 
 // As io_accept and accept4: the descriptor is reserved first, so a full table leaves the connection where it is.
@@ -192,13 +197,15 @@ std::optional<int> kernel::connect(open_file& file, const std::string& address, 
   const auto target = listener_of(port);
   const auto pair = make_connection(*this, free_port(), port);
   file.stream = pair.from;
+  if (on_connection) on_connection(*pair.from, *pair.to);
   if (wait_for_it) {
     if (target) reach_listener(pair.to, target);
     return target ? 0 : -ECONNREFUSED;
   }
-  schedule(delivery_delay_ns(), [this, end = pair.to, weak = std::weak_ptr(target), from = pair.from] {
+  schedule(delivery_delay_ns(), [this, end = pair.to, weak = std::weak_ptr(target), from = pair.from, told = target != nullptr] {
     if (weak.lock()) return reach_listener(end, weak);
-    from->dead = true; // The connect has told why.
+    if (told) return from->receive_reset(ECONNRESET); // The listener has gone meanwhile.
+    from->dead = true;                                // The connect has told why.
   });
   return target ? 0 : -ECONNREFUSED;
 }

@@ -93,14 +93,17 @@ class kernel {
   void look_up(std::string name, std::function<void(const std::vector<std::string>&)> on_answer);
   void deliver_answers();
   std::vector<std::uint64_t> look_ups; // when
+  // Called with each connection that a ring makes: the side that connects, and the other one.
+  std::function<void(endpoint& from, endpoint& to)> on_connection;
 
   // --- descriptors: the kernel's side of the system calls ---
   int open(file_reference file); // lowest free descriptor, or -EMFILE
   file_reference find(int descriptor) const;
   bool owns(int descriptor) const { return descriptor >= descriptor_first; }
   int close(int descriptor);
-  // Ends a process: whatever it has open is closed by the kernel. `process` is who opens what is opened now.
-  void kill(int dead_process);
+  // To everybody else that process is dead from now on: its connections are reset and its ports refuse. `process` is who opens what is
+  // opened now.
+  void cut_off(int dead_process);
   int process = 0;
   int processes = 0; // numbers given
   int accept(listener& from, int flags); // a descriptor or a negated errno

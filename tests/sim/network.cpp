@@ -139,7 +139,9 @@ void endpoint::deliver() {
     const std::size_t room = to.receive_limit > to.incoming.size() ? to.receive_limit - to.incoming.size() : 0;
     std::size_t count = std::min(outgoing.size(), room);
     if (count > 0 && world.chance.chance(world.faults.split_delivery)) count = 1 + world.chance.below(count);
+    count = std::min(count, cut_after - delivered);
     if (count > 0) {
+      delivered += count;
       outgoing.move_to(to.incoming, count);
       world.trace("{} bytes arrive from port {} at port {}", count, local_port, remote_port);
       to.waiters.notify(POLLIN);
@@ -148,6 +150,7 @@ void endpoint::deliver() {
         waiters.notify(POLLOUT);
       }
     }
+    if (delivered == cut_after) return cut();
   }
   if (outgoing.empty() && write_shut && !fin_sent) {
     fin_sent = true;
@@ -155,6 +158,15 @@ void endpoint::deliver() {
     to.waiters.notify(POLLIN | POLLRDHUP | (to.write_shut ? POLLHUP : 0));
   }
   transmit();
+}
+
+// Somebody between the two ends has had enough, or this side's machine is gone and its kernel has said goodbye.
+void endpoint::cut() {
+  receive_reset(ECONNRESET);
+  endpoint& to = other();
+  if (!cut_is_fin) return to.receive_reset(ECONNRESET);
+  to.fin_received = true;
+  to.waiters.notify(POLLIN | POLLRDHUP);
 }
 
 void listener::refuse_all() {

@@ -50,6 +50,9 @@ struct endpoint {
   bool orphaned = false;     // nobody has it open
   bool transmitting = false; // a delivery is under way
   bool immune = false;       // resets and short sends spare it
+  std::size_t cut_after = SIZE_MAX; // the connection is cut when so many bytes of this side were delivered
+  bool cut_is_fin = false;   // the other side is told FIN and not RST
+  std::size_t delivered = 0;
   bool wants_room = false;   // a send found too little room, so that room is announced
   int error = 0;             // as sk_err: the next call that looks at it takes it away
 
@@ -62,6 +65,7 @@ struct endpoint {
   void transmit();
   void deliver();
   void receive_reset(int with_error);
+  void cut();
 };
 
 struct connection : std::enable_shared_from_this<connection> {

@@ -27,6 +27,7 @@ struct scenario_options {
   bool calm = false;                       // no faults
   std::optional<slow_consumer> policy;     // else the seed's
   std::optional<std::uint32_t> shards;
+  std::optional<bool> secure; // TLS, else the seed's
 };
 
 struct scenario_result {

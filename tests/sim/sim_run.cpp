@@ -2,8 +2,11 @@
 //
 //   sim_run --seed S [--steps N] [--trace] [--calm]   one run; with --trace everything the kernel does goes to stderr
 //   sim_run --seeds FIRST-LAST [--steps N]            many runs; the first line of each failure names its seed
+// With --clients the library's clients run against the server (client_scenario), else scripted clients (scenario); --tls or --plain fixes
+// what else the seed draws.
 //
 // Exit status 0 if every run was clean.
+#include "tests/sim/client_scenario.hpp"
 #include "tests/sim/scenario.hpp"
 
 #include <chrono>
@@ -50,7 +53,7 @@ void on_fault(int number) {
 int main(int argc, char** argv) {
   scenario_options options;
   std::uint64_t first = 1, last = 1;
-  bool many = false;
+  bool many = false, clients = false;
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
     const std::string value = i + 1 < argc ? argv[i + 1] : "";
@@ -72,6 +75,10 @@ int main(int argc, char** argv) {
     } else if (word == "--policy") {
       options.policy = static_cast<ringcast::slow_consumer>(std::strtoul(value.c_str(), nullptr, 10));
       ++i;
+    } else if (word == "--clients") {
+      clients = true;
+    } else if (word == "--tls" || word == "--plain") {
+      options.secure = word == "--tls";
     } else if (word == "--trace") {
       options.trace = true;
     } else if (word == "--calm") {
@@ -88,10 +95,10 @@ int main(int argc, char** argv) {
   std::map<std::string, std::uint64_t> happened;
   const auto begin = std::chrono::steady_clock::now();
   for (options.seed = first; options.seed <= last; ++options.seed) {
-    const auto end = fmt::format_to_n(current, sizeof current - 2, "sim_run --seed {} --steps {}{}\n", options.seed, options.steps,
+    const auto end = fmt::format_to_n(current, sizeof current - 2, "sim_run {}--seed {} --steps {}{}\n", clients ? "--clients " : "", options.seed, options.steps,
                                       options.calm ? " --calm" : "");
     *end.out = '\0';
-    const scenario_result result = run_scenario(options);
+    const scenario_result result = clients ? run_client_scenario(options) : run_scenario(options);
     heard += result.messages_heard;
     echoed += result.messages_echoed;
     gaps += result.gaps;
