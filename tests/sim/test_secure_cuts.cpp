@@ -42,8 +42,8 @@ result run(const network_cut& cut, tls_version version, std::uint64_t seed) {
   {
     auto clients = std::make_unique<client_world>(world);
     engine_world server(world, {.shards = 1, .identity = secure_identity()});
-    const client_options options{.reconnect = {.initial_delay = 100ms, .max_delay = 800ms},
-                                 .tls = {.verification = tls_verification::off_and_insecure, .newest = version},
+    const client_options options{.tls = {.verification = tls_verification::off_and_insecure, .newest = version},
+                                 .reconnect = {.initial_delay = 100ms, .max_delay = 800ms},
                                  .connect_timeout = 2s,
                                  .close_timeout = 1s};
     client_journal journal(world, options.reconnect);
