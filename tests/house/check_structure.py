@@ -76,6 +76,8 @@ def breaches(root):
     for path in tracked(root):
         if path.suffix not in TEXT or path.name in {"LICENSE", "package-lock.json"}:
             continue
+        if path.parts[:2] == ("bench", "results"):
+            continue  # made by a program, page and all
         try:
             text = (root / path).read_text(encoding="utf-8")
         except UnicodeDecodeError:
@@ -108,7 +110,8 @@ def self_test():
         "has no place": {"src/a.cpp": "\n"},
     }
     clean = {"proto/a.hpp": '#pragma once\n#include <cstdint>\n', "engine/ring.hpp": "#pragma once\n#include <liburing.h>\n",
-             "engine/ring.cpp": '#include <liburing.h>\n#include "proto/a.hpp"\n', "README.md": "\n", ".ci/run": "\n"}
+             "engine/ring.cpp": '#include <liburing.h>\n#include "proto/a.hpp"\n', "README.md": "\n", ".ci/run": "\n",
+             "bench/results/a/report.html": "\n" * 501}
     failures = 0
     for expected, files in {**cases, "": {}}.items():
         with tempfile.TemporaryDirectory() as folder:
