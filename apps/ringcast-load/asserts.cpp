@@ -15,7 +15,7 @@ constexpr std::array<std::string_view, 13> counts{"sent",          "expected",  
                                                   "delivery_rate", "cpu_us",    "unsent"};
 
 bool is_duration(std::string_view name) {
-  for (std::string_view prefix : {"raw.", "handshake."}) {
+  for (std::string_view prefix : {"raw.", "handshake.", "send_lag.", "storm."}) {
     if (name.starts_with(prefix)) name.remove_prefix(prefix.size());
   }
   return std::ranges::find(durations, name) != durations.end();
@@ -59,9 +59,9 @@ std::expected<assertion, std::string> read_assertion(std::string_view text) {
   if (out.comparison == "!")
     return std::unexpected{fmt::format("--assert: '{}' has no comparison that is known", text)};
   if (!is_figure(out.figure)) {
-    return std::unexpected{
-        fmt::format("--assert: '{}' is not a figure of the report; there are {} (also raw.p99, handshake.p99) and {}",
-                    out.figure, fmt::join(durations, " "), fmt::join(counts, " "))};
+    return std::unexpected{fmt::format("--assert: '{}' is not a figure of the report; there are {} (also as raw.p99, "
+                                       "handshake.p99, send_lag.p99, storm.p99) and {}",
+                                       out.figure, fmt::join(durations, " "), fmt::join(counts, " "))};
   }
   bool has_unit = false;
   out.limit = read_value(std::string_view{packed}.substr(at + length), has_unit);

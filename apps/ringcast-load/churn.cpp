@@ -28,6 +28,7 @@ void churn::run(const load_step& step) {
   measuring_ = step.measured;
   const std::uint64_t opened_before = opened_;
   const std::int64_t cpu_before_ns = thread_cpu_ns();
+  const std::int64_t wait_before_ns = thread_wait_ns();
   switch (options_.mode) {
   case load_mode::connect:
     connect_again_and_again(step);
@@ -41,6 +42,7 @@ void churn::run(const load_step& step) {
   if (!measuring_) return;
   result_.seconds += static_cast<double>(board_.elapsed_ns() - step.start_ns) / 1e9;
   result_.generator_cpu_s += static_cast<double>(thread_cpu_ns() - cpu_before_ns) / 1e9;
+  result_.generator_wait_s += static_cast<double>(thread_wait_ns() - wait_before_ns) / 1e9;
   result_.opened += opened_ - opened_before;
   result_.connections = open_count();
 }

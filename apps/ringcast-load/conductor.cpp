@@ -158,8 +158,8 @@ bool conductor::is_gone(unsigned worker) const {
 // A worker answers between two turns, so a line shows what the workers said since the line before it.
 void conductor::show(std::string_view phase) {
   if (!progress_.is_due(clock_ns())) return;
-  progress::state state{.phase = phase, .unit = "messages"};
-  if (!has_messages(options_.mode) || phase == "opening") state.unit = "connections";
+  progress::state state{.phase = phase, .unit = "msg"};
+  if (!has_messages(options_.mode) || phase == "opening") state.unit = "conn";
   for (unsigned w = 0; w < plan_.workers; ++w) {
     if (board_.is_asked(w)) continue; // Not answered yet: its figures may be half written.
     const live_counts& counts = board_.counts_of(w);

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <fmt/format.h>
 #include <map>
+#include <sstream>
 
 namespace ringcast {
 
@@ -95,6 +96,28 @@ std::string read_sources(const std::string& text, load_options& out) {
   return {};
 }
 
+// The range itself is no part of the help: it would be longer than what the option does.
+template <typename Number> CLI::Validator between(Number least, Number most) {
+  return CLI::Range(least, most).description("");
+}
+
+// The same words in lines of at most this width.
+std::string in_lines(const std::string& text, std::size_t width) {
+  std::string out;
+  std::size_t line_begin = 0;
+  std::istringstream words{text};
+  for (std::string word; words >> word;) {
+    if (!out.empty() && out.size() + 1 + word.size() - line_begin > width) {
+      out += '\n';
+      line_begin = out.size();
+    } else if (!out.empty()) {
+      out += ' ';
+    }
+    out += word;
+  }
+  return out;
+}
+
 // One sentence about what is wrong, or nothing.
 std::string finish(const raw_options& raw, load_options& out) {
   const auto parsed = parse_url(raw.url);
@@ -178,44 +201,55 @@ unsigned load_options::hearer_count() const {
 parse_outcome parse_options(int argc, char** argv) {
   load_options out;
   raw_options raw;
-  CLI::App app{"Puts load on a WebSocket server, measures what it did, and proves that every message arrived.",
+  CLI::App app{"Puts load on a WebSocket server, measures what it did, and proves that every\nmessage arrived.",
                "ringcast-load"};
   app.set_version_flag("--version", std::string{"ringcast-load "} + RINGCAST_VERSION);
-  app.footer("Exit code: 0 all is well; 1 messages were lost, duplicated, reordered or corrupted, or an assertion "
-             "failed; 2 the run could not\n"
-             "be done or not be finished.\n\n"
+  app.footer("Exit code: 0 all is well; 1 messages were lost, duplicated, reordered or\n"
+             "corrupted, or an assertion failed; 2 the run could not be done or finished.\n\n"
              "  ringcast-load ws://127.0.0.1:9001/echo --connections 200\n"
-             "  ringcast-load ws://127.0.0.1:9001/broadcast/room --mode broadcast --connections 1000 --rate 100 "
-             "--assert 'p99<20ms'");
+             "  ringcast-load ws://127.0.0.1:9001/broadcast/room --mode broadcast \\\n"
+             "    --connections 1000 --rate 100 --assert 'p99<20ms'");
   app.add_option("url", raw.url, "ws:// or wss://host[:port]/path; {i} stands for the number of the connection")
       ->required()
       ->type_name("URL");
   app.add_option("--mode", raw.mode, "echo, broadcast, chat, connect, idle, slow-reader or reconnect-storm")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->type_name("MODE");
   app.add_option("--connections", out.connections, "How many connections")
-      ->check(CLI::Range(1u, 1'000'000u))
-      ->capture_default_str();
+      ->check(between(1u, 1'000'000u))
+      ->capture_default_str()
+      ->type_name("N");
   app.add_option("--senders", out.senders, "How many of them publish (broadcast, slow-reader)")
-      ->check(CLI::Range(1u, 1'000'000u))
-      ->capture_default_str();
+      ->check(between(1u, 1'000'000u))
+      ->capture_default_str()
+      ->type_name("M");
   app.add_option("--rate", raw.rate, "Messages a second over all senders (open loop), or max (closed loop)")
-      ->capture_default_str();
-  app.add_option("--size", raw.size, "Payload bytes, BYTES or MIN-MAX")->capture_default_str();
+      ->capture_default_str()
+      ->type_name("R");
+  app.add_option("--size", raw.size, "Payload bytes, BYTES or MIN-MAX")->capture_default_str()->type_name("BYTES");
   app.add_option("--in-flight", out.in_flight,
                  "Messages that each sender may have on their way (1; 4096 for publishers at a rate)")
-      ->check(CLI::Range(1u, 4096u));
+      ->check(between(1u, 4096u))
+      ->type_name("N");
   app.add_option("--duration", out.duration_s, "Seconds that are measured")
-      ->check(CLI::Range(0.05, 1e6))
-      ->capture_default_str();
-  app.add_option("--warmup", out.warmup_s, "Seconds before that")->check(CLI::Range(0.0, 1e6))->capture_default_str();
+      ->check(between(0.05, 1e6))
+      ->capture_default_str()
+      ->type_name("S");
+  app.add_option("--warmup", out.warmup_s, "Seconds before that")
+      ->check(between(0.0, 1e6))
+      ->capture_default_str()
+      ->type_name("S");
   app.add_option("--ramp", out.ramp, "New connections a second; 0: as fast as they open")
-      ->check(CLI::Range(0.0, 1e6))
-      ->capture_default_str();
+      ->check(between(0.0, 1e6))
+      ->capture_default_str()
+      ->type_name("N");
   app.add_option("--threads", out.threads, "Threads over which the connections are spread")
-      ->check(CLI::Range(1u, 256u))
-      ->capture_default_str();
+      ->check(between(1u, 256u))
+      ->capture_default_str()
+      ->type_name("T");
   app.add_option("--processes", out.processes, "Processes; without it as many as the descriptor limit makes necessary")
-      ->check(CLI::Range(1u, 1024u));
+      ->check(between(1u, 1024u))
+      ->type_name("P");
   app.add_option("--source-addresses", raw.sources,
                  "Local addresses to connect from: 127.0.0.1,127.0.0.2 or 127.0.0.1-8")
       ->type_name("LIST");
@@ -224,7 +258,8 @@ parse_outcome parse_options(int argc, char** argv) {
   app.add_flag("--tls-insecure", out.tls_insecure, "wss://: accept any certificate");
   app.add_option("--tls-ca", out.tls_ca_file, "wss://: PEM file of authorities to trust, in place of the system's")
       ->type_name("FILE");
-  app.add_option("--subprotocol", out.subprotocols, "Subprotocol to offer; may be given several times");
+  app.add_option("--subprotocol", out.subprotocols, "Subprotocol to offer; may be given several times")
+      ->type_name("NAME");
   app.add_option("--json", out.json_file, "Write the report as JSON")->type_name("FILE");
   app.add_option("--hgrm", out.hgrm_file, "Write the latency distribution for HdrHistogram's tools")->type_name("FILE");
   app.add_option("--max-rate-under", raw.bound, "Search the highest rate that keeps a bound, as in p99=5ms")
@@ -233,7 +268,12 @@ parse_outcome parse_options(int argc, char** argv) {
                  "Fail unless this holds, as in 'p99<5ms' or 'lost==0'; may be given several times")
       ->type_name("EXPR");
   app.add_option("--server-pid", out.server_pid, "Measure CPU and memory of this process")
-      ->check(CLI::Range(1, 1 << 30));
+      ->check(between(1, 1 << 30))
+      ->type_name("PID");
+  constexpr std::size_t name_columns = 30;
+  app.get_formatter()->column_width(name_columns);
+  for (CLI::Option* const option : app.get_options())
+    option->description(in_lines(option->get_description(), 80 - name_columns));
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& asked) {

@@ -2,11 +2,22 @@
 
 #include "apps/ringcast-load/figures.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 namespace ringcast {
+
+namespace {
+
+std::size_t columns() {
+  winsize size{};
+  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col : 80;
+}
+
+} // namespace
 
 progress::progress() : terminal_{::isatty(STDERR_FILENO) == 1} {}
 
@@ -24,13 +35,15 @@ void progress::show(std::int64_t now_ns, const state& now) {
   last_phase_ = now.phase;
   if (first) return;
   std::string line =
-      fmt::format("{:<11}{:>10} {}/s", now.phase, with_separators(static_cast<double>(done) / seconds), now.unit);
+      fmt::format("{:<10} {:>9} {}/s", now.phase, with_separators(static_cast<double>(done) / seconds), now.unit);
   if (now.latency.total()) {
-    line += fmt::format("   p50 {:>8}   p99 {:>8}", duration_text(now.latency.percentile_ns(0.5)),
+    line += fmt::format("  p50 {:>7}  p99 {:>7}", duration_text(now.latency.percentile_ns(0.5)),
                         duration_text(now.latency.percentile_ns(0.99)));
   }
-  line += fmt::format("   open {}   errors {}", with_separators(static_cast<double>(now.open)),
+  line += fmt::format("  open {}  errors {}", with_separators(static_cast<double>(now.open)),
                       with_separators(static_cast<double>(now.errors)));
+  // A line that wraps could not be rewritten in place.
+  if (terminal_) line.resize(std::min(line.size(), columns() - 1));
   // Progress is no part of the result, so it goes where a pipe does not carry it.
   std::fprintf(stderr, terminal_ ? "\r%s\x1b[K" : "%s\n", line.c_str());
   line_open_ = terminal_;

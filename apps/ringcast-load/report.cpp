@@ -20,6 +20,7 @@ constexpr std::array<quantile, 5> quantiles{
 
 // Above this share of a core the generator may have been what limited the run.
 constexpr double busy_share = 0.9;
+constexpr double wait_share = 0.1;
 constexpr std::uint64_t lag_ns_most = 1'000'000;
 
 double per_second(std::uint64_t count, const load_result& r) {
@@ -69,23 +70,33 @@ void add_figures(std::map<std::string, double>& to, const std::string& prefix, c
 std::vector<std::string> report::doubts() const {
   std::vector<std::string> out;
   const load_result& r = result;
-  if (!r.measured) return out;
-  if (r.seconds > 0 && r.generator_cpu_s / r.seconds > busy_share) {
+  if (!r.measured || r.seconds <= 0) return out;
+  if (r.generator_cpu_s / r.seconds > busy_share) {
     out.push_back(fmt::format("the generator used {:.0f} % of a core: the server may be able to do more than this",
                               100 * r.generator_cpu_s / r.seconds));
+  }
+  if (r.generator_wait_s / r.seconds > wait_share) {
+    out.push_back(fmt::format("the generator was ready and waited for a processor in {:.0f} % of the time: the "
+                              "latency contains that",
+                              100 * r.generator_wait_s / r.seconds));
   }
   if (r.send_lag.total() && r.send_lag.percentile_ns(.99) > lag_ns_most) {
     out.push_back(fmt::format("the generator itself was late: 1 % of the messages were sent {} or more after their "
                               "time; the corrected latency contains that",
                               duration_text(r.send_lag.percentile_ns(.99))));
   }
-  if (options.compression && r.handshakes.total() && r.compression.connections == 0)
-    out.push_back("the server did not agree on permessage-deflate: nothing was compressed");
-  if (r.unsent) {
+  return out;
+}
+
+std::vector<std::string> report::notes() const {
+  std::vector<std::string> out = doubts();
+  if (result.unsent) {
     out.push_back(
         fmt::format("{} planned messages still waited for earlier ones when time was up: this rate was not reached",
-                    with_separators(static_cast<double>(r.unsent))));
+                    with_separators(static_cast<double>(result.unsent))));
   }
+  if (options.compression && result.handshakes.total() && result.compression.connections == 0)
+    out.push_back("the server did not agree on permessage-deflate: nothing was compressed");
   return out;
 }
 
@@ -95,6 +106,8 @@ std::map<std::string, double> report::figures() const {
   add_figures(out, "", r.corrected.total() ? r.corrected : r.raw);
   add_figures(out, "raw.", r.raw);
   add_figures(out, "handshake.", r.handshakes);
+  add_figures(out, "send_lag.", r.send_lag);
+  add_figures(out, "storm.", r.storm_times);
   out["connections"] = static_cast<double>(r.connections);
   out["errors"] = static_cast<double>(r.errors);
   out["rate"] = has_messages(options.mode) ? per_second(r.messages, r) : per_second(r.opened, r);
@@ -114,22 +127,29 @@ std::map<std::string, double> report::figures() const {
   return out;
 }
 
-// What was run, in one line or two.
+// What was run, in as few lines of 80 columns as it needs.
 std::string report::head() const {
-  std::string what =
-      fmt::format("{}  {} connection{}", name_of(options.mode),
-                  with_separators(static_cast<double>(result.connections)), result.connections == 1 ? "" : "s");
-  if (plan.processes > 1) what += fmt::format(", {} processes", plan.processes);
-  if (plan.workers > plan.processes) what += fmt::format(", {} threads", plan.workers);
+  std::vector<std::string> parts{options.server_text, std::string{name_of(options.mode)}};
+  parts.push_back(fmt::format("{} connection{}", with_separators(static_cast<double>(result.connections)),
+                              result.connections == 1 ? "" : "s"));
+  if (plan.processes > 1) parts.back() += fmt::format(", {} processes", plan.processes);
+  if (plan.workers > plan.processes) parts.back() += fmt::format(", {} threads", plan.workers);
   if (has_messages(options.mode)) {
-    what += options.size_min == options.size_max ? fmt::format("  {} B", options.size_min)
-                                                 : fmt::format("  {}-{} B", options.size_min, options.size_max);
-    what += options.bound            ? fmt::format("  search for {}", options.bound->text)
-            : options.is_open_loop() ? fmt::format("  open loop at {}/s", with_separators(options.rate))
-                                     : fmt::format("  closed loop, {} in flight", options.window());
+    parts.push_back(options.size_min == options.size_max ? fmt::format("{} B", options.size_min)
+                                                         : fmt::format("{}-{} B", options.size_min, options.size_max));
+    parts.push_back(options.bound            ? fmt::format("search for {}", options.bound->text)
+                    : options.is_open_loop() ? fmt::format("open loop at {}/s", with_separators(options.rate))
+                                             : fmt::format("closed loop, {} in flight", options.window()));
   }
-  const bool fits = options.server_text.size() + 2 + what.size() <= 80;
-  return options.server_text + (fits ? "  " : "\n") + what + "\n";
+  std::string out;
+  std::size_t column = 0;
+  for (const std::string& part : parts) {
+    const bool fits = column == 0 || column + 2 + part.size() <= 80;
+    if (!out.empty()) out += fits ? "  " : "\n  ";
+    column = fits && !out.empty() ? column + 2 + part.size() : part.size() + 2;
+    out += part;
+  }
+  return out + "\n";
 }
 
 std::string report::text() const {
@@ -219,7 +239,7 @@ std::string report::text() const {
   if (r.errors)
     out += fmt::format("  {} connection error{}\n", with_separators(static_cast<double>(r.errors)),
                        r.errors == 1 ? "" : "s");
-  for (const std::string& doubt : doubts()) out += wrapped("  note:", doubt);
+  for (const std::string& note : notes()) out += wrapped("  note:", note);
   for (const std::string& failed : failed_asserts) out += wrapped("  assertion failed:", failed);
   return out;
 }
@@ -283,6 +303,7 @@ std::string report::json() const {
     }
     if (r.storms) out["storm_us"] = json_of(r.storm_times);
     out["generator_cpu_share"] = r.seconds > 0 ? r.generator_cpu_s / r.seconds : 0;
+    out["generator_wait_share"] = r.seconds > 0 ? r.generator_wait_s / r.seconds : 0;
   }
   if (r.handshakes.total()) out["handshake_us"] = json_of(r.handshakes);
   if (server) {
@@ -308,7 +329,7 @@ std::string report::json() const {
     }
   }
   out["generator_limited"] = !doubts().empty();
-  out["doubts"] = doubts();
+  out["notes"] = notes();
   out["failed_asserts"] = failed_asserts;
   return out.dump(2) + "\n";
 }

@@ -32,6 +32,8 @@ struct report {
 
   // Why the figures say more about the generator than about the server; empty if they do not.
   [[nodiscard]] std::vector<std::string> doubts() const;
+  // Those, and what else a reader of the figures has to know.
+  [[nodiscard]] std::vector<std::string> notes() const;
   // By the names that --assert uses.
   [[nodiscard]] std::map<std::string, double> figures() const;
   [[nodiscard]] std::string text() const;

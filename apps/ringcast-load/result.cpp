@@ -18,6 +18,7 @@ void load_result::add(const load_result& other) {
   storm_end_ns = std::max(storm_end_ns, other.storm_end_ns);
   seconds = std::max(seconds, other.seconds);
   generator_cpu_s = std::max(generator_cpu_s, other.generator_cpu_s);
+  generator_wait_s = std::max(generator_wait_s, other.generator_wait_s);
   measured = measured && other.measured;
   compression.add(other.compression);
   corrected.add(other.corrected);

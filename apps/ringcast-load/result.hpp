@@ -67,6 +67,7 @@ struct load_result {
   std::int64_t storm_end_ns = 0; // When the last connection was back after the latest storm, since the epoch.
   double seconds = 0;            // Measured, until the last message had arrived.
   double generator_cpu_s = 0;    // Of the busiest thread.
+  double generator_wait_s = 0;   // How long the unluckiest thread was ready and had no processor.
   bool measured = false;
   compression_counts compression;
   histogram corrected; // From the planned time to the receipt; empty in the closed loop.

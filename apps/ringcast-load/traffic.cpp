@@ -39,6 +39,7 @@ bool traffic::open() {
 
 void traffic::run(const load_step& step) {
   const std::int64_t cpu_before_ns = thread_cpu_ns();
+  const std::int64_t wait_before_ns = thread_wait_ns();
   if (!begin(step)) return;
   std::int64_t next_check_ns = start_ns_;
   std::uint64_t arrivals_before = arrivals_;
@@ -70,7 +71,11 @@ void traffic::run(const load_step& step) {
     // Another worker may have heard what completes a message of ours.
     for (std::uint32_t m = 0; m < senders_.size(); ++m) advance(m);
   }
-  if (step.measured) conclude(step, cpu_before_ns);
+  if (step.measured) {
+    conclude(step);
+    result_.generator_cpu_s = static_cast<double>(thread_cpu_ns() - cpu_before_ns) / 1e9;
+    result_.generator_wait_s = static_cast<double>(thread_wait_ns() - wait_before_ns) / 1e9;
+  }
   stopping_ = true;
   measuring_ = false;
 }
@@ -103,14 +108,13 @@ bool traffic::begin(const load_step& step) {
   return true;
 }
 
-void traffic::conclude(const load_step& step, std::int64_t cpu_before_ns) {
+void traffic::conclude(const load_step& step) {
   const std::int64_t now = board_.elapsed_ns();
   const std::int64_t last_arrival_ns = board_.last_arrival_ns();
   // Waiting for messages that never come is no part of the measured time.
   result_.seconds = last_arrival_ns > stop_ns_ ? static_cast<double>(last_arrival_ns - start_ns_) / 1e9
                     : now > stop_ns_           ? step.seconds
                                                : static_cast<double>(std::max<std::int64_t>(now - start_ns_, 1)) / 1e9;
-  result_.generator_cpu_s = static_cast<double>(thread_cpu_ns() - cpu_before_ns) / 1e9;
   for (const sender& s : senders_) result_.unsent += s.due - s.published;
 }
 

@@ -58,7 +58,7 @@ class traffic final : public worker {
 
   // Returns when all workers are ready; false if that will not come.
   [[nodiscard]] bool begin(const load_step& step);
-  void conclude(const load_step& step, std::int64_t cpu_before_ns);
+  void conclude(const load_step& step);
   void publish(std::uint32_t m, std::int64_t planned_ns);
   void publish_due(std::int64_t now);
   void publish_waiting(std::uint32_t m);

@@ -110,7 +110,7 @@ class Layers(unittest.TestCase):
     def test_a_server_that_does_not_compress_is_named(self):
         run = self.prove(f"ws://localhost:{self.faulty()}/echo", "--compression")
         self.assertEqual(run.report["compression"]["connections"], 0, run)
-        self.assertIn("nothing was compressed", " ".join(run.report["doubts"]))
+        self.assertIn("nothing was compressed", " ".join(run.report["notes"]))
 
     def test_connections_come_and_go_over_tls(self):
         _, secure = self.ours()
