@@ -4,7 +4,7 @@ const sections = [
   ['overview', 'The whole in one picture', 'How many times the processor time (or memory, or latency) of ringcast each server needs, as the geometric mean over the scenarios of a group. On the dashed line it needs as much; right of it ringcast needs less.'],
   ['echo', 'Echo', 'Each client sends a message and gets it back, the plainest request and answer. Left is better: less server CPU for each answer.'],
   ['fanout', 'Broadcast to a room', 'One member speaks and all others hear it. Left is better: less server CPU for each member that hears a message.'],
-  ['growth', 'Cost as a room grows', 'The same broadcast of 64 bytes with more and more members. Lower is better; a flat line means that a large room costs no more for each member than a small one.'],
+  ['growth', 'Cost as a room grows', 'The same broadcast of 64 bytes with more and more members, up to as many as one process may hold here. Lower is better; a flat line means that a large room costs no more for each member than a small one.'],
   ['chat', 'Chat and many rooms', 'Everybody speaks and hears all the others in the room. Left is better: less server CPU for each message heard.'],
   ['slow', 'With members that do not read', 'A tenth of the members never read what they are sent. Left is better: the others should not pay for them.'],
   ['handshake', 'Opening connections', 'Connect, upgrade to WebSocket, close. Left is better: less server CPU for each connection that comes and goes.'],
