@@ -47,6 +47,7 @@ std::uint64_t room_checker::judge_member(const member_record& member, const std:
   std::size_t next = due; // the first place of the log that it has not heard
   bool started = false;
   std::uint64_t gaps = 0;
+  std::uint64_t told_late = 0; // messages before `due` of which it may have been told
   const auto skip_to = [&](std::size_t target) {
     for (; next < target; ++next) {
       if (!member.hears_itself && log[next].sender == member.id) continue;
@@ -65,7 +66,10 @@ std::uint64_t room_checker::judge_member(const member_record& member, const std:
       continue;
     }
     const std::size_t at = found->second;
-    if (!started) next = std::min(at, due);
+    if (!started) {
+      next = std::min(at, due);
+      told_late = at > due ? due : 0;
+    }
     started = true;
     if (at < next) {
       failures.push_back(fmt::format("{}: member {} heard {}/{} out of order", name_, member.id, what.sender, what.number));
@@ -74,7 +78,11 @@ std::uint64_t room_checker::judge_member(const member_record& member, const std:
     skip_to(at);
     next = at + 1;
   }
-  if (member.healthy) skip_to(log.size());
+  if (!member.healthy) return gaps;
+  skip_to(log.size());
+  // Its own messages have numbers in the room, too, also where it does not hear them.
+  if (member.wants_gaps && member.hears_itself && (member.told_lost < gaps || member.told_lost > gaps + told_late))
+    failures.push_back(fmt::format("{}: member {} was told of {} lost messages and has lost {}", name_, member.id, member.told_lost, gaps));
   return gaps;
 }
 

@@ -20,6 +20,8 @@ struct member_record {
   bool sends_in_order = true;
   std::uint64_t opened_at = 0; // in events of the run
   bool opened = false;
+  bool wants_gaps = false;      // it asked to be told what the policy took from it
+  std::uint64_t told_lost = 0;  // how many messages it was told of
   bool healthy = false;        // at the end of the run its connection stands and everything was read
   std::vector<said> heard;
 };

@@ -29,7 +29,7 @@ private:
   void stop();
 
   scenario_client& add_client(client_kind kind, std::uint32_t room);
-  scenario_client& add_witness(std::uint32_t room);
+  scenario_client& add_witness(client_kind kind, std::uint32_t room);
   void connect(scenario_client& c);
   void act(scenario_client& c);
   void act_in_room(scenario_client& c);
@@ -53,9 +53,11 @@ private:
   std::unique_ptr<engine_world> engine_;
   std::list<scenario_client> clients_;
   std::vector<scenario_client*> witnesses_;
+  scenario_client* chat_witness_ = nullptr;
   std::vector<room_checker> rooms_;
   std::uint32_t next_id_ = 1;
   std::uint64_t events_ = 0;
+  std::uint64_t gaps_told_ = 0;
   std::uint32_t clients_max_ = 0;
   bool clients_large_ = false;
   bool stop_with_clients_ = false;
@@ -98,6 +100,8 @@ void scenario::set_up() {
   engine.each.policy = policy_;
   engine.each.coalesce_wait_us = draw_.below(2) == 0 ? 0 : 50;
   engine.each.limits.send_queue_bytes_max = std::uint64_t{1} << draw_.between(11, 20);
+  // Lanes that a few messages fill: the rest waits with its sender.
+  if (draw_.below(2) == 0) engine.lane_bytes = 1u << draw_.between(12, 15);
   engine.ring.submission_entries = 1u << draw_.between(2, 8);
   engine.ring.completion_entries = std::max(engine.ring.submission_entries, 1u << draw_.between(4, 9));
   clients_max_ = static_cast<std::uint32_t>(draw_.between(2, 24));
@@ -105,22 +109,25 @@ void scenario::set_up() {
   stop_with_clients_ = draw_.below(3) == 0;
   const auto rooms = static_cast<std::uint32_t>(draw_.between(1, 3));
   result_.drawn = fmt::format(
-      "{} shards, policy {}, queue {} bytes, rings {}/{}, {} clients, {} rooms, buffers {}-{}, incremental {}, faults: short {:.2f} "
+      "{} shards, lanes of {}, policy {}, queue {} bytes, rings {}/{}, {} clients, {} rooms, buffers {}-{}, incremental {}, faults: short {:.2f} "
       "no buffers {:.2f} reset {:.4f} ends {:.2f} late cancel {:.2f} no fd {:.2f} slow {:.2f} split {:.2f} bell {:.2f} work {:.2f}",
-      engine.shards, static_cast<int>(policy_), engine.each.limits.send_queue_bytes_max, engine.ring.submission_entries,
+      engine.shards, engine.lane_bytes, static_cast<int>(policy_), engine.each.limits.send_queue_bytes_max, engine.ring.submission_entries,
       engine.ring.completion_entries, clients_max_, rooms, host.send_bytes_min, host.send_bytes_max, host.incremental_buffers,
       faults.short_send, faults.no_buffers, faults.reset, faults.multishot_ends, faults.late_cancel, faults.no_descriptors,
       faults.slow_delivery, faults.split_delivery, faults.late_doorbell, faults.little_task_work);
   engine_ = std::make_unique<engine_world>(*world_, engine);
   for (std::uint32_t room = 0; room < rooms; ++room) rooms_.emplace_back(name_of(room));
   // The witnesses come before the faults, so that each of them gets its seat.
-  for (std::uint32_t room = 0; room < rooms; ++room) witnesses_.push_back(&add_witness(room));
+  for (std::uint32_t room = 0; room < rooms; ++room) witnesses_.push_back(&add_witness(client_kind::talker, room));
+  chat_witness_ = &add_witness(client_kind::chatter, 0);
   settle("the witnesses are seated");
   world_->faults = faults;
 }
 
-scenario_client& scenario::add_witness(std::uint32_t room) {
-  scenario_client& c = add_client(client_kind::talker, room);
+scenario_client& scenario::add_witness(client_kind kind, std::uint32_t room) {
+  scenario_client& c = add_client(kind, room);
+  c.witness = true;
+  c.record.wants_gaps = false;
   c.slow = false;
   c.record.hears_itself = true;
   connect(c);
@@ -133,13 +140,14 @@ scenario_client& scenario::add_client(client_kind kind, std::uint32_t room) {
   c.record.id = next_id_++;
   c.record.hears_itself = draw_.below(3) != 0;
   c.slow = draw_.below(4) == 0;
+  c.record.wants_gaps = draw_.below(3) == 0;
+  c.chat.name = fmt::format("n{}", draw_.below(6));
   return c;
 }
 
 void scenario::connect(scenario_client& c) {
   if (!c.p.connect(engine_world::port)) return fail("nobody listens");
-  const bool witness = witnesses_.size() < rooms_.size();
-  if (witness) {
+  if (c.witness) {
     // It must keep up whatever happens, so that there is a log to judge by.
     c.p.socket().end().immune = c.p.socket().end().other().immune = true;
     c.p.socket().end().receive_limit = 1u << 24;
@@ -158,16 +166,38 @@ void scenario::connect(scenario_client& c) {
     };
     break;
   case client_kind::talker:
-    c.p.ask_for_websocket(fmt::format("/broadcast/{}{}", name_of(c.room), c.record.hears_itself ? "" : "?self=0"));
+    c.p.ask_for_websocket(fmt::format("/broadcast/{}?self={}&gaps={}", name_of(c.room), c.record.hears_itself ? 1 : 0, c.record.wants_gaps ? 1 : 0));
     c.p.on_open = [this, &c] {
       c.record.opened = true;
       c.record.opened_at = ++events_;
     };
     c.p.on_message = [this, &c](const peer_message& heard) {
+      if (c.record.wants_gaps && heard.payload.starts_with("{\"gap\":")) {
+        const std::int64_t from = number_in(heard.payload, "from"), to = number_in(heard.payload, "to");
+        if (from < 0 || to < from) fail(fmt::format("member {} was told of a gap that is none: {}", c.record.id, heard.payload));
+        c.record.told_lost += static_cast<std::uint64_t>(to - from + 1);
+        ++gaps_told_;
+        return;
+      }
       const auto what = check_payload(heard.payload);
       if (!what) return fail(fmt::format("member {} heard nonsense: '{}'", c.record.id, heard.payload.substr(0, 60)));
       c.record.heard.push_back(*what);
       ++result_.messages_heard;
+    };
+    break;
+  case client_kind::chatter:
+    if (c.witness) c.chat.name = "witness";
+    c.p.ask_for_websocket("/chat/chat-room?name=" + c.chat.name);
+    c.p.on_open = [&c] { c.record.opened = true; };
+    c.p.on_message = [this, &c](const peer_message& heard) {
+      c.chat.lines.push_back(heard.payload);
+      ++result_.messages_heard;
+    };
+    // The name is in the room already.
+    c.p.on_answer = [this, &c](int status, std::string_view) {
+      if (status != 400 || c.witness) fail(fmt::format("a chatter was answered {}", status));
+      ++world_->happened["a name was taken"];
+      c.p.half_close();
     };
     break;
   case client_kind::publisher: break;
@@ -189,15 +219,15 @@ void scenario::talk() {
     if (static_cast<std::uint32_t>(active) < clients_max_ + witnesses_.size() && draw_.below(3) == 0) {
       const std::uint64_t die = draw_.below(20);
       const client_kind kind = die < 5    ? client_kind::echo
-                               : die < 16 ? client_kind::talker
+                               : die < 13 ? client_kind::talker
+                               : die < 16 ? client_kind::chatter
                                : die < 18 ? client_kind::publisher
                                           : client_kind::vandal;
       connect(add_client(kind, static_cast<std::uint32_t>(draw_.below(rooms_.size()))));
     }
     for (scenario_client& c : clients_) {
       if (c.p.is_over()) continue;
-      const bool witness = std::ranges::find(witnesses_, &c) != witnesses_.end();
-      if (witness) {
+      if (c.witness) {
         c.p.act(true);
         continue;
       }
@@ -240,12 +270,12 @@ void scenario::act_in_room(scenario_client& c) {
   // A burst now and then: several messages that arrive together.
   const std::uint64_t count = draw_.below(10) == 0 ? draw_.between(2, 12) : 1;
   for (std::uint64_t i = 0; i < count; ++i) {
-    const opcode op = draw_.below(2) == 0 ? opcode::text : opcode::binary;
+    const opcode op = c.kind == client_kind::chatter || draw_.below(2) == 0 ? opcode::text : opcode::binary;
     const said what{c.record.id, c.next_number++};
     const std::string payload = make_payload(what, size_of_message());
     if (c.kind == client_kind::echo)
       c.echoes.push_back({op, payload});
-    else
+    else if (c.kind == client_kind::talker)
       rooms_[c.room].was_sent(what, ++events_);
     c.p.send_message(op, payload, draw_.below(5) == 0 ? static_cast<unsigned>(draw_.between(2, 3)) : 1);
   }
@@ -372,7 +402,15 @@ void scenario::judge() {
     }
     gaps += rooms_[room].judge(members, witnesses_[room]->record, policy_ != slow_consumer::close, result_.failures);
   }
+  std::vector<const chat_record*> chatters;
+  for (scenario_client& c : clients_) {
+    if (c.kind != client_kind::chatter) continue;
+    c.chat.healthy = c.p.now() == peer::state::open;
+    if (!c.witness && c.record.opened) chatters.push_back(&c.chat);
+  }
+  judge_chat(chat_witness_->chat, chatters, policy_ != slow_consumer::close, result_.failures);
   result_.gaps = gaps;
+  world_->happened["gaps told"] += gaps_told_;
   if (gaps > engine_->messages_lost_to_policy())
     fail(fmt::format("members miss {} messages, and the policy took only {}", gaps, engine_->messages_lost_to_policy()));
 }

@@ -1,6 +1,7 @@
 // One scripted client of a scenario: a peer, what it is there for, and what it remembers for the judgement.
 #pragma once
 
+#include "tests/sim/chat_checker.hpp"
 #include "tests/sim/peer.hpp"
 #include "tests/sim/room_checker.hpp"
 
@@ -12,6 +13,7 @@ namespace ringcast::sim {
 enum class client_kind : std::uint8_t {
   echo,      // sends to /echo and expects each message back
   talker,    // a member of a broadcast room
+  chatter,   // a member of the chat room, with a name that others want, too
   publisher, // posts messages over HTTP, one after the other on one connection
   vandal,    // breaks the rules, or stops in the middle; only the others are judged
 };
@@ -25,7 +27,9 @@ struct scenario_client {
   bool asks = false;      // publisher: an answer is awaited
   std::uint32_t room = 0;
   std::uint32_t next_number = 0;
+  bool witness = false;   // it is spared all faults and keeps up
   member_record record;
+  chat_record chat;
   std::deque<peer_message> echoes; // sent and not yet heard
 
   bool is_member() const { return kind == client_kind::talker && p.now() == peer::state::open; }
