@@ -23,7 +23,7 @@ ABILITIES = {
     "epoll": {"echo", "room"},
     "bun": {"echo", "room", "chat", "handshake", "tls", "deflate"},
     "beast": {"echo", "room", "chat", "handshake"},
-    "ws": {"echo", "room", "chat", "handshake"},
+    "ws": {"echo", "room", "chat", "handshake", "deflate"},
     "nginx": {"room", "handshake", "tls"},
     "nats": {"room", "handshake"},
 }

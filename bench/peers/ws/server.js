@@ -1,5 +1,6 @@
 // npm ws with the endpoints of ringcast-server: WS /echo and WS /broadcast/{room}, ?self=0. Its documented broadcast is a
-// loop over the clients. Compression is off, as everywhere in these comparisons, and no UTF-8 is checked in binary messages.
+// loop over the clients. Compression is off unless it is asked for with --deflate, then with the defaults of ws; no UTF-8 is checked in
+// binary messages.
 const { createServer } = require("http");
 const { WebSocketServer } = require("ws");
 
@@ -20,7 +21,7 @@ function join(name, socket, hearsItself) {
   });
 }
 
-const upgrader = new WebSocketServer({ noServer: true, perMessageDeflate: false });
+const upgrader = new WebSocketServer({ noServer: true, perMessageDeflate: process.argv.includes("--deflate") });
 const server = createServer((request, response) => {
   response.writeHead(400, { "Content-Type": "application/json" });
   response.end(JSON.stringify({ error: "this endpoint speaks WebSocket" }));
