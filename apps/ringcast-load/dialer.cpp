@@ -14,12 +14,12 @@ namespace ringcast {
 
 namespace {
 
-// How many ports one source address has for one destination, less a third that others may hold.
-unsigned connections_per_address() {
+// How many ports one source address has for one destination.
+unsigned ports_per_address() {
   unsigned first = 32'768; // The kernel's defaults.
   unsigned last = 60'999;
   std::ifstream{"/proc/sys/net/ipv4/ip_local_port_range"} >> first >> last;
-  return std::max(1U, (last - first) / 3 * 2);
+  return std::max(1U, last - first + 1);
 }
 
 // As browsers offer it.
@@ -39,10 +39,12 @@ std::expected<void, std::string> dialer::prepare(unsigned connections) {
     return std::unexpected{fmt::format("{} has no address: {}", options_.server.host, why)};
   }
   std::vector<std::string> names = options_.source_addresses;
+  const std::uint64_t ports = ports_per_address();
   // On loopback every 127.x.y.z is ours, so more ports are one address further.
   const auto* as_ipv4 = reinterpret_cast<const sockaddr_in*>(&server_.bytes);
   if (names.empty() && server_.bytes.ss_family == AF_INET && (ntohl(as_ipv4->sin_addr.s_addr) >> 24) == 127) {
-    for (unsigned i = 0; i <= connections / connections_per_address() + (connections > 1000 ? 7 : 0); ++i)
+    const std::uint64_t per_address = std::max<std::uint64_t>(1, ports / 3 * 2); // Others hold ports, too.
+    for (unsigned i = 0; i <= connections / per_address + (connections > 1000 ? 7 : 0); ++i)
       names.push_back(fmt::format("127.0.0.{}", i + 1));
   }
   for (const std::string& name : names) {
@@ -53,6 +55,12 @@ std::expected<void, std::string> dialer::prepare(unsigned connections) {
       return std::unexpected{fmt::format("the source address {} is of another family than the server's", name)};
     }
     sources_.push_back(source);
+  }
+  if (!sources_.empty() && connections > ports * sources_.size()) {
+    return std::unexpected{fmt::format("{} connections need more ports than the {} of {} source address{}; give more "
+                                       "--source-addresses, or widen net.ipv4.ip_local_port_range (tools/tune)",
+                                       connections, ports * sources_.size(), sources_.size(),
+                                       sources_.size() == 1 ? "" : "es")};
   }
   for (const std::string& name : options_.subprotocols) subprotocols_.push_back(name);
   if (options_.server.scheme == url_scheme::wss) {
@@ -98,8 +106,11 @@ std::expected<int, std::string> dialer::dial(unsigned ordinal) {
     if (::bind(fd, reinterpret_cast<const sockaddr*>(&source.bytes), source.length) != 0) {
       const int why = errno;
       ::close(fd);
-      return std::unexpected{fmt::format("cannot connect from the source address number {}: {}",
-                                         ordinal % sources_.size() + 1, std::strerror(why))};
+      return std::unexpected{fmt::format("cannot connect from {}: {}",
+                                         options_.source_addresses.empty()
+                                             ? "127.0.0." + std::to_string(ordinal % sources_.size() + 1)
+                                             : options_.source_addresses[ordinal % sources_.size()],
+                                         std::strerror(why))};
     }
   }
   if (::connect(fd, reinterpret_cast<const sockaddr*>(&server_.bytes), server_.length) != 0 && errno != EINPROGRESS) {

@@ -339,6 +339,15 @@ class BadInput(unittest.TestCase):
                 self.assertIn(word, done.stderr)
                 self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
 
+    def test_too_few_ports(self):
+        first, last = map(int, pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+        run = Run(f"ws://127.0.0.1:{free_port()}/", "--connections", last - first + 2, "--source-addresses", "127.0.0.1")
+        self.assertEqual(run.code, 2, run)
+        self.assertIn(f"more ports than the {last - first + 1} of 1 source address;", run.err)
+        run = Run(f"ws://127.0.0.1:{free_port()}/", "--source-addresses", "192.0.2.1")  # Of RFC 5737: nobody's.
+        self.assertEqual(run.code, 2, run)
+        self.assertIn("cannot connect from 192.0.2.1", run.err)
+
     def test_nobody_there(self):
         run = Run(f"ws://127.0.0.1:{free_port()}/")
         self.assertEqual(run.code, 2, run)
