@@ -1,6 +1,7 @@
 #include "tests/sim/peer.hpp"
 
 #include "proto/frame_writer.hpp"
+#include "proto/http_head.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -18,8 +19,10 @@ void peer::ask_for_websocket(std::string_view target) {
   wants_websocket_ = true;
   // The key of RFC 6455 1.3; the answer to it is known.
   output_ += fmt::format("GET {} HTTP/1.1\r\nHost: sim\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+                         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n",
                          target);
+  if (offers) output_ += fmt::format("Sec-WebSocket-Extensions: {}\r\n", write_deflate_offer(*offers).view());
+  output_ += "\r\n";
 }
 
 void peer::ask(std::string_view method, std::string_view target, std::string_view body) {
@@ -27,23 +30,31 @@ void peer::ask(std::string_view method, std::string_view target, std::string_vie
                          target, body.size(), body);
 }
 
-void peer::send_frame(opcode op, std::string_view payload, bool fin) {
+void peer::send_frame(opcode op, std::string_view payload, bool fin, bool rsv1) {
   const std::size_t begin = output_.size();
   output_.resize(begin + frame_bytes(payload.size(), true));
   write_masked_frame(reinterpret_cast<std::byte*>(output_.data() + begin), op,
                      std::as_bytes(std::span{payload.data(), payload.size()}),
-                     static_cast<std::uint32_t>(world_.chance.next()), fin);
+                     static_cast<std::uint32_t>(world_.chance.next()), fin, rsv1);
 }
 
 void peer::send_message(opcode op, std::string_view payload, unsigned fragments) {
   if (state_ != state::open) return;
+  // Always by itself: what context takeover allows is not a duty (RFC 7692 7.1.1).
+  static deflater deflates{1};
+  byte_buffer small;
+  bool rsv1 = false;
+  if (deflate_ && world_.chance.below(3) != 0) {
+    rsv1 = deflates.deflate_message(std::as_bytes(std::span{payload}), small, 1, deflate_->client_max_window_bits).has_value();
+    if (rsv1) payload = {reinterpret_cast<const char*>(small.bytes().data()), small.size()};
+  }
   for (unsigned i = 0; i + 1 < fragments; ++i) {
     const std::size_t bytes = world_.chance.below(payload.size() + 1);
-    send_frame(i == 0 ? op : opcode::continuation, payload.substr(0, bytes), false);
+    send_frame(i == 0 ? op : opcode::continuation, payload.substr(0, bytes), false, rsv1 && i == 0);
     payload.remove_prefix(bytes);
     if (world_.chance.below(2) == 0) send_ping(fmt::format("between {}", i));
   }
-  send_frame(fragments > 1 ? opcode::continuation : op, payload, true);
+  send_frame(fragments > 1 ? opcode::continuation : op, payload, true, rsv1 && fragments <= 1);
 }
 
 void peer::send_ping(std::string_view payload) {
@@ -121,6 +132,12 @@ bool peer::read_head() {
   std::from_chars(head.data() + 9, head.data() + 12, status);
   if (wants_websocket_ && status == 101) {
     if (head.find("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") == std::string::npos) return complain("wrong Sec-WebSocket-Accept"), false;
+    response_head parsed;
+    const head_result result = parse_response_head(std::as_bytes(std::span{input_}), http_limits{}, parsed);
+    const auto agreed = check_deflate_response(parsed, offers ? &*offers : nullptr);
+    if (result.status != head_status::done || !agreed) return complain("an extension that was not offered, or a bad head"), false;
+    deflate_ = *agreed;
+    if (deflate_) inflates_.emplace();
     input_.erase(0, end + 4);
     state_ = state::open;
     if (on_open) on_open();
@@ -145,18 +162,18 @@ bool peer::read_frame() {
     if (input_.size() >= frame_header_bytes_max) complain("a frame header that does not parse");
     return false;
   }
-  if (header->masked || header->rsv1 || header->rsv2 || header->rsv3) return complain("a masked frame or a reserved bit"), false;
+  if (header->masked || (header->rsv1 && (!deflate_ || inside_message_)) || header->rsv2 || header->rsv3) return complain("a masked frame or a reserved bit"), false;
   if (header->payload_bytes > (64u << 20)) return complain("a frame of an absurd length"), false;
   const std::size_t total = header->header_bytes + static_cast<std::size_t>(header->payload_bytes);
   if (input_.size() < total) return false;
   if (close_received_) return complain("a frame behind the Close frame"), false;
   std::string payload = input_.substr(header->header_bytes, total - header->header_bytes);
   input_.erase(0, total);
-  on_frame(header->op, header->fin, std::move(payload));
+  on_frame(header->op, header->fin, header->rsv1, std::move(payload));
   return !input_.empty();
 }
 
-void peer::on_frame(opcode op, bool fin, std::string payload) {
+void peer::on_frame(opcode op, bool fin, bool rsv1, std::string payload) {
   switch (op) {
   case opcode::ping:
     if (!close_sent_) send_frame(opcode::pong, payload, true);
@@ -186,9 +203,20 @@ void peer::on_frame(opcode op, bool fin, std::string payload) {
   default:
     if (inside_message_) return complain("a message inside another one");
     message_ = {op, std::move(payload)};
+    message_is_deflated_ = rsv1;
   }
   inside_message_ = !fin;
+  if (fin && message_is_deflated_ && !inflate_message()) return complain("a message that does not inflate");
   if (fin && on_message) on_message(message_);
+}
+
+bool peer::inflate_message() {
+  if (deflate_->server_no_context_takeover) inflates_->reset();
+  byte_buffer large;
+  if (inflates_->inflate_message(std::as_bytes(std::span{message_.payload}), large, 64u << 20) != violation::none) return false;
+  message_.payload.assign(reinterpret_cast<const char*>(large.bytes().data()), large.size());
+  ++world_.happened["a message was inflated"];
+  return true;
 }
 
 void peer::complain(const std::string& what) {

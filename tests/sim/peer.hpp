@@ -2,11 +2,14 @@
 // as the socket takes it, reads when it is told, and judges every frame that comes.
 #pragma once
 
+#include "proto/deflate.hpp"
+#include "proto/extension.hpp"
 #include "proto/opcode.hpp"
 #include "tests/sim/kernel.hpp"
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +33,9 @@ public:
   };
 
   explicit peer(kernel& world) : world_(world) {}
+
+  // Before ask_for_websocket(): it offers permessage-deflate, and compresses some of its messages if the server agrees.
+  std::optional<deflate_offer> offers;
 
   // --- what it does ---
   bool connect(std::uint16_t port);
@@ -59,6 +65,7 @@ public:
     const int ready = socket_.end().readiness();
     return (ready & POLLIN) != 0 || (has_unsent() && socket_.end().send_room() > 0);
   }
+  bool compresses() const { return deflate_.has_value(); }
   std::size_t pongs_missing() const { return pings_.size(); }
   remote& socket() { return socket_; }
   const remote& socket() const { return socket_; }
@@ -69,11 +76,12 @@ public:
   std::function<void(int status, std::string_view body)> on_answer;
 
 private:
-  void send_frame(opcode op, std::string_view payload, bool fin);
+  void send_frame(opcode op, std::string_view payload, bool fin, bool rsv1 = false);
+  bool inflate_message();
   void read();
   bool read_head();
   bool read_frame();
-  void on_frame(opcode op, bool fin, std::string payload);
+  void on_frame(opcode op, bool fin, bool rsv1, std::string payload);
   void ended(bool clean);
   void complain(const std::string& what);
 
@@ -91,6 +99,9 @@ private:
   bool wants_websocket_ = false;
   bool last_answer_ = false; // the server said that it closes
   bool inside_message_ = false;
+  bool message_is_deflated_ = false;
+  std::optional<deflate_params> deflate_; // what was agreed
+  std::optional<inflate_context> inflates_;
   peer_message message_{};
   std::vector<std::string> pings_; // sent, and not yet answered
 };

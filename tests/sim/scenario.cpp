@@ -100,6 +100,11 @@ void scenario::set_up() {
   engine.each.policy = policy_;
   engine.each.coalesce_wait_us = draw_.below(2) == 0 ? 0 : 50;
   engine.each.limits.send_queue_bytes_max = std::uint64_t{1} << draw_.between(11, 20);
+  compression_options& compression = engine.each.compression;
+  compression.mode = static_cast<compression_mode>(draw_.below(3));
+  if (draw_.below(2) == 0) compression.threshold_bytes = draw_.between(1, 300);
+  if (draw_.below(2) == 0) compression.level = static_cast<unsigned>(draw_.below(deflate_level_max + 1));
+  if (draw_.below(4) == 0) compression.window_bits = static_cast<unsigned>(draw_.between(8, 15));
   // Lanes that a few messages fill: the rest waits with its sender.
   if (draw_.below(2) == 0) engine.lane_bytes = 1u << draw_.between(12, 15);
   engine.ring.submission_entries = 1u << draw_.between(2, 8);
@@ -109,9 +114,9 @@ void scenario::set_up() {
   stop_with_clients_ = draw_.below(3) == 0;
   const auto rooms = static_cast<std::uint32_t>(draw_.between(1, 3));
   result_.drawn = fmt::format(
-      "{} shards, lanes of {}, policy {}, queue {} bytes, rings {}/{}, {} clients, {} rooms, buffers {}-{}, incremental {}, faults: short {:.2f} "
+      "{} shards, lanes of {}, compression {}, policy {}, queue {} bytes, rings {}/{}, {} clients, {} rooms, buffers {}-{}, incremental {}, faults: short {:.2f} "
       "no buffers {:.2f} reset {:.4f} ends {:.2f} late cancel {:.2f} no fd {:.2f} slow {:.2f} split {:.2f} bell {:.2f} work {:.2f}",
-      engine.shards, engine.lane_bytes, static_cast<int>(policy_), engine.each.limits.send_queue_bytes_max, engine.ring.submission_entries,
+      engine.shards, engine.lane_bytes, static_cast<int>(compression.mode), static_cast<int>(policy_), engine.each.limits.send_queue_bytes_max, engine.ring.submission_entries,
       engine.ring.completion_entries, clients_max_, rooms, host.send_bytes_min, host.send_bytes_max, host.incremental_buffers,
       faults.short_send, faults.no_buffers, faults.reset, faults.multishot_ends, faults.late_cancel, faults.no_descriptors,
       faults.slow_delivery, faults.split_delivery, faults.late_doorbell, faults.little_task_work);
@@ -141,6 +146,8 @@ scenario_client& scenario::add_client(client_kind kind, std::uint32_t room) {
   c.record.hears_itself = draw_.below(3) != 0;
   c.slow = draw_.below(4) == 0;
   c.record.wants_gaps = draw_.below(3) == 0;
+  if (draw_.below(2) == 0)
+    c.p.offers = deflate_offer{.server_no_context_takeover = draw_.below(3) == 0, .client_no_context_takeover = draw_.below(3) == 0};
   c.chat.name = fmt::format("n{}", draw_.below(6));
   return c;
 }

@@ -1,8 +1,8 @@
 // One simulated run of the whole engine, from a seed. How it works:
 //
-//   1. The seed draws the machine, the faults, the shards, the slow-consumer policy and the limits.
+//   1. The seed draws the machine, the faults, the shards and their lanes, compression, the slow-consumer policy and the limits.
 //   2. A witness joins each room. Then, for as many steps as asked, scripted clients come and go: some echo, some talk in
-//      rooms, some publish over HTTP, some read slowly, some break the protocol, some are cut off.
+//      rooms, some chat under a name, some publish over HTTP, some read slowly, some break the protocol, some are cut off.
 //   3. Everybody falls silent and reads. When nothing moves any more, each room gets a last message over HTTP, and its
 //      report and the room's listing must count exactly who is there.
 //   4. What everybody heard is judged (room_checker). Everybody leaves, and the engine must hold nothing any more; it is
