@@ -1,11 +1,13 @@
 #!/usr/bin/python3
-"""Runs the example servers and talks to each. usage: examples_test.py FOLDER_OF_THE_PROGRAMS"""
+"""Runs the examples: talks to each server, and gives each client a server that dies and comes back.
+usage: examples_test.py FOLDER_OF_THE_PROGRAMS"""
 import asyncio
 import pathlib
 import signal
 import socket
 import subprocess
 import sys
+import threading
 
 import websockets
 
@@ -77,13 +79,75 @@ async def split(url):
 EXAMPLES = {"echo-server": echo, "broadcast-server": broadcast, "chat-room": chat, "heartbeat": heartbeat,
             "subprotocols": subprotocols, "connection-limit": connection_limit, "split": split}
 
+FOLDER = pathlib.Path(sys.argv[1])
+
+
+def start_server(name, port):
+    program = subprocess.Popen([FOLDER / f"example-{name}", f"127.0.0.1:{port}"], stderr=subprocess.PIPE)
+    line = program.stderr.readline()
+    assert b"listening" in line, line
+    return program
+
+
+def end(program, how=signal.SIGTERM):
+    program.send_signal(how)
+    program.wait(10)
+    program.stderr.close()
+
+
+def start_client(name, *arguments):
+    """Its standard output line by line, as a terminal would see it."""
+    return subprocess.Popen(["stdbuf", "-oL", FOLDER / f"example-{name}", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True, bufsize=1)
+
+
+def event_client(program, restart_server):
+    for said in ("one", "two"):
+        program.stdin.write(said + "\n")
+        assert program.stdout.readline() == said + "\n"
+    restart_server()
+    program.stdin.write("after the server came back\n")
+    assert program.stdout.readline() == "after the server came back\n"
+    program.stdin.close()
+    errors = program.stderr.read()
+    assert "attempt 1 follows" in errors and "connected again" in errors and errors.endswith("closed with 1000\n"), errors
+
+
+def coroutine_client(program, restart_server):
+    assert program.stdout.readline() == "message 1\n"
+    restart_server()
+    rest = program.stdout.read().splitlines()
+    assert rest[-1] == "message 4", rest
+
+
+CLIENTS = {"event-client": (event_client, []), "coroutine-client": (coroutine_client, ["4"])}
+
 for name, talk in EXAMPLES.items():
     port = free_port()
-    program = subprocess.Popen([pathlib.Path(sys.argv[1]) / f"example-{name}", f"127.0.0.1:{port}"], stderr=subprocess.PIPE)
+    server = start_server(name, port)
     try:
-        assert b"listening" in program.stderr.readline()
         asyncio.run(asyncio.wait_for(talk(f"ws://127.0.0.1:{port}"), 20))
     finally:
-        program.send_signal(signal.SIGTERM)
-        program.wait(10)
+        end(server)
+    print(name, "works")
+
+for name, (talk, arguments) in CLIENTS.items():
+    port = free_port()
+    servers = [start_server("echo-server", port)]
+
+    def restart_server():
+        end(servers.pop(), signal.SIGKILL)
+        servers.append(start_server("echo-server", port))
+
+    client = start_client(name, f"ws://127.0.0.1:{port}/echo", *arguments)
+    watchdog = threading.Timer(40, client.kill)  # a client that hangs ends here, and the reads from it with it
+    watchdog.start()
+    try:
+        talk(client, restart_server)
+        assert client.wait(10) == 0
+    finally:
+        watchdog.cancel()
+        client.kill()
+        client.wait()
+        end(servers.pop())
     print(name, "works")
