@@ -13,10 +13,10 @@ const numbered = (number) => Buffer.from(String(number).padStart(8, '0').padEnd(
 const numberOf = (payload) => Number(payload.subarray(0, 8).toString());
 
 // Starts a server with the policy, lets one member talk to itself and to a second one that does not read, and answers both.
-async function withSlowMember(policy, run) {
+async function withSlowMember(policy, run, target = '/broadcast/slow') {
   const server = await startServer(['--shards', '2', '--send-queue-bytes', '131072', ...(policy ? ['--slow-consumer', policy] : [])]);
   try {
-    const slow = await rawWebSocket(server.port, '/broadcast/slow');
+    const slow = await rawWebSocket(server.port, target);
     slow.socket.pause();
     const fast = new WebSocket(`${server.ws}/broadcast/slow`, { perMessageDeflate: false });
     await once(fast, 'open');
@@ -102,5 +102,48 @@ for (const policy of ['drop-oldest', 'latest']) {
       assertRising(numbers);
       assert.ok(numbers.length < MESSAGES);
     });
+  });
+}
+
+// Reads what a member with ?gaps=1 is sent until the last number has come; answers what it received and what it was told to have lost, as
+// sequence numbers. The room numbers its messages from 1.
+async function readWithGaps(slow, last) {
+  slow.socket.resume();
+  const received = [];
+  const told = [];
+  let expected = 1; // the sequence number that the next message has, if what we were told is true
+  for (;;) {
+    const { opcode, payload } = await slow.frame();
+    assert.notEqual(opcode, 8, payload.toString('latin1'));
+    if (opcode === 1) {
+      const { gap } = JSON.parse(payload.toString());
+      assert.equal(gap.from, expected, 'a gap begins behind what came before it');
+      assert.ok(gap.to >= gap.from);
+      for (let sequence = gap.from; sequence <= gap.to; sequence += 1) told.push(sequence);
+      expected = gap.to + 1;
+      continue;
+    }
+    const number = numberOf(payload);
+    assert.equal(number + 1, expected, 'a message that is neither the next one nor behind a gap that was told');
+    received.push(expected);
+    expected += 1;
+    if (number === last) return { received, told };
+  }
+}
+
+for (const policy of ['drop-newest', 'drop-oldest', 'latest']) {
+  test(`${policy} with ?gaps=1: the member is told exactly which messages it lost, each gap in front of what follows it`, async () => {
+    await withSlowMember(policy, async (server, slow, fast) => {
+      const reading = readWithGaps(slow, MESSAGES + 1);
+      if (policy === 'drop-newest') await sleep(500); // it has to take what waits before there is room for a newer one
+      for (const number of [MESSAGES, MESSAGES + 1]) {
+        fast.send(numbered(number));
+        await once(fast, 'message', { signal: AbortSignal.timeout(10_000) });
+      }
+      const { received, told } = await reading;
+      assert.ok(told.length >= 1);
+      assert.equal(received.length + told.length, MESSAGES + 2);
+      assert.equal(new Set([...received, ...told]).size, MESSAGES + 2);
+    }, '/broadcast/slow?gaps=1');
   });
 }
