@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import websockets
 
@@ -82,9 +83,14 @@ EXAMPLES = {"echo-server": echo, "broadcast-server": broadcast, "chat-room": cha
 FOLDER = pathlib.Path(sys.argv[1])
 
 
-def start_server(name, port):
+def start_server(name, port, attempts=30):
     program = subprocess.Popen([FOLDER / f"example-{name}", f"127.0.0.1:{port}"], stderr=subprocess.PIPE)
     line = program.stderr.readline()
+    if b"in use" in line and attempts > 1:
+        # The kernel takes a moment to end the ring of a server that was killed, and its listeners with it.
+        program.wait(10)
+        time.sleep(0.1)
+        return start_server(name, port, attempts - 1)
     assert b"listening" in line, line
     return program
 
