@@ -11,8 +11,6 @@ namespace {
 // allocate each time, and one bad second is not paid for until the end.
 constexpr std::size_t overflow_kept_bytes = 256 * 1024;
 
-constexpr std::size_t padded(std::size_t bytes) noexcept { return (bytes + 7) & ~std::size_t{7}; }
-
 void copy_two(std::byte* to, std::span<const std::byte> a, std::span<const std::byte> b) noexcept {
   if (!a.empty()) std::memcpy(to, a.data(), a.size());
   if (!b.empty()) std::memcpy(to + a.size(), b.data(), b.size());
@@ -129,7 +127,7 @@ bool mesh_port::has_work() const noexcept {
 
 void mesh_port::keep(overflow& queue, std::uint32_t kind, std::span<const std::byte> a, std::span<const std::byte> b) {
   const record_header header{static_cast<std::uint32_t>(a.size() + b.size()), kind};
-  const std::size_t needed = sizeof header + padded(header.bytes);
+  const std::size_t needed = waiting_bytes_of(header);
   const std::size_t old_size = queue.bytes.size();
   queue.bytes.resize(old_size + needed);
   std::memcpy(queue.bytes.data() + old_size, &header, sizeof header);
@@ -146,7 +144,7 @@ void mesh_port::move_on(std::uint32_t to, overflow& queue) {
     if (at == nullptr) break;
     std::memcpy(at, from + sizeof header, header.bytes);
     mesh_.commit(shard_, to);
-    const std::size_t moved = sizeof header + padded(header.bytes);
+    const std::size_t moved = waiting_bytes_of(header);
     queue.begin += moved;
     overflow_bytes_ -= moved;
   }

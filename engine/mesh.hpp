@@ -14,6 +14,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <span>
 #include <vector>
@@ -115,6 +116,20 @@ class mesh_port {
   // Bytes that wait here, with headers, over all lanes.
   [[nodiscard]] std::size_t overflow_bytes() const noexcept { return overflow_bytes_; }
 
+  // Takes what waits here out, without sending it: calls on_record(kind, span<const std::byte>) for each record. For the end.
+  template <class OnRecord> void drop_overflow(OnRecord&& on_record) {
+    for (overflow& queue : overflow_) {
+      while (!queue.empty()) {
+        record_header header;
+        std::memcpy(&header, queue.bytes.data() + queue.begin, sizeof header);
+        on_record(header.kind, std::span<const std::byte>(queue.bytes).subspan(queue.begin + sizeof header, header.bytes));
+        queue.begin += waiting_bytes_of(header);
+      }
+      queue = {};
+    }
+    overflow_bytes_ = 0;
+  }
+
   // Whether there is a reason not to sleep: a record to drain, or room for the overflow. Ask between prepare_sleep()
   // and the wait.
   [[nodiscard]] bool has_work() const noexcept;
@@ -127,6 +142,10 @@ class mesh_port {
     [[nodiscard]] bool empty() const noexcept { return begin == bytes.size(); }
   };
 
+  // In an overflow a record begins at a multiple of eight, as it does in the ring.
+  [[nodiscard]] static constexpr std::size_t waiting_bytes_of(const record_header& header) noexcept {
+    return sizeof header + ((header.bytes + std::size_t{7}) & ~std::size_t{7});
+  }
   void keep(overflow& queue, std::uint32_t kind, std::span<const std::byte> a, std::span<const std::byte> b);
   void move_on(std::uint32_t to, overflow& queue);
 

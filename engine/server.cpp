@@ -198,6 +198,8 @@ void server::wait() {
     if (t->thread.joinable()) t->thread.join();
   // Shards go only when no thread can send to them any more, one after the other: chunks of logs are freed by the homes that made them.
   for (auto& t : threads_)
+    if (t->own != nullptr) t->own->end_tasks();
+  for (auto& t : threads_)
     if (t->own != nullptr) t->own->drop_rooms();
   for (auto& t : threads_) t->own.reset();
 }

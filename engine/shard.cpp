@@ -50,18 +50,16 @@ shard::~shard() {
   blocks_.give_back(hot_);
 }
 
+void shard::end_tasks() {
+  // What is left of handlers goes first: they hold seats and views, and may say something to other shards as they go.
+  const turn_scope here{*this};
+  scheduler_.destroy_tasks();
+  port_.flush();
+}
+
 void shard::drop_rooms() {
-  {
-    // What is left of handlers goes first: they hold seats and views.
-    const turn_scope here{*this};
-    scheduler_.destroy_tasks();
-  }
-  drop_inbox();
-  // Spans that other shards sent and that were not applied any more: their chunks go home.
-  const auto drop = [&](std::uint32_t from, std::uint32_t kind, std::span<const std::byte> bytes) {
-    if (static_cast<shard_message>(kind) == shard_message::span) on_message(from, kind, bytes);
-  };
-  mesh_.drain(index_, drop, SIZE_MAX);
+  end_tasks();
+  drop_messages();
   rooms_.clear();
   outbox_.settle();
   home_.reclaim();
@@ -138,6 +136,7 @@ void shard::drain_mesh() {
 // meanwhile, so two shards that wait for each other both go on. A shard that has stopped takes nothing any more.
 void shard::drain_overflow() {
   port_.flush();
+  if (port_.overflow_bytes() > mesh_overflow_bytes_max) ++counters_.turns_held_by_overflow;
   while (port_.overflow_bytes() > mesh_overflow_bytes_max && !stopping_) {
     drain_mesh();
     port_.flush();

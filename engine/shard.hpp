@@ -61,6 +61,7 @@ struct shard_counters {
   std::uint64_t sent_to_nobody = 0; // messages from other threads or rooms for connections that had gone
   std::uint64_t handshakes_refused = 0; // connections closed because too many TLS handshakes were in progress
   std::uint64_t tls_failures = 0;
+  std::uint64_t turns_held_by_overflow = 0; // that took no input before less waited for the lanes to other shards
 };
 
 // The answers to room_query, joined.
@@ -87,7 +88,9 @@ class shard final : public shard_courier {
   bool turn();
   // Every connection is closed with 1001; turn() returns false once the last is gone, or after the close timeout.
   void begin_stop();
-  // All shards have ended: lets go of other shards' memory, before the first of them is destroyed.
+  // All shards have ended. First all of them end what is left of their tasks, then all let go of other shards' memory and of what was on
+  // its way to them; only then the first of them is destroyed.
+  void end_tasks();
   void drop_rooms();
 
   [[nodiscard]] std::uint32_t index() const { return index_; }
@@ -148,6 +151,8 @@ class shard final : public shard_courier {
   [[nodiscard]] home_table& home() { return home_; }
   [[nodiscard]] outbox& output() { return outbox_; }
   [[nodiscard]] std::uint32_t record_bytes_max() const { return mesh_.record_bytes_max(); }
+  // What waits for room in the lanes to other shards.
+  [[nodiscard]] std::size_t overflow_bytes() const { return port_.overflow_bytes(); }
   void deliver(std::uint32_t to, shard_message kind, std::span<const std::byte> value, std::span<const std::byte> more) override;
   void on_output_failed(connection& c) { end(c, 1006, "the connection was lost"); }
   void on_output_progress(connection& c);
@@ -297,7 +302,7 @@ class shard final : public shard_courier {
   // shard_messages.cpp: what other shards and threads say
   void on_message(std::uint32_t from, std::uint32_t kind, std::span<const std::byte> bytes);
   void on_room_call(std::uint32_t from, const room_call_message& call, std::span<const std::byte> bytes);
-  void drop_inbox();
+  void drop_messages();
   void deliver_to(connection_handle to, opcode op, std::span<const std::byte> payload);
   void on_report_part(std::uint32_t id, const broadcast_report* counts, std::uint32_t expect);
   void on_room_query(const room_query_message& query, std::string_view name);

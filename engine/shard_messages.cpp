@@ -18,6 +18,18 @@ T take(std::span<const std::byte>& bytes) {
   return value;
 }
 
+// Nobody will handle it: what it holds outside of its record goes.
+void drop_message(std::uint32_t kind, std::span<const std::byte> bytes) {
+  switch (static_cast<shard_message>(kind)) {
+  case shard_message::span: return take<span_message>(bytes).span.chunk->release();
+  case shard_message::publish_large: delete[] take<publish_large_message>(bytes).payload; return;
+  case shard_message::deliver_large: delete[] take<deliver_large_message>(bytes).payload; return;
+  case shard_message::room_call_large: delete[] take<room_call_large_message>(bytes).record; return;
+  case shard_message::run: delete take<run_message>(bytes).work; return;
+  default: return;
+  }
+}
+
 std::string_view text_of(std::span<const std::byte> bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
 } // namespace
@@ -153,17 +165,12 @@ void shard::deliver_to(connection_handle to, opcode op, std::span<const std::byt
   send(*c, op, payload);
 }
 
-// The shard has ended: what was still on its way to it goes.
-void shard::drop_inbox() {
-  const auto drop = [](std::uint32_t kind, std::span<const std::byte> bytes) {
-    switch (static_cast<shard_message>(kind)) {
-    case shard_message::deliver_large: delete[] take<deliver_large_message>(bytes).payload; return;
-    case shard_message::room_call_large: delete[] take<room_call_large_message>(bytes).record; return;
-    case shard_message::run: delete take<run_message>(bytes).work; return;
-    default: return;
-    }
-  };
-  while (inbox_.drain(drop, SIZE_MAX) > 0) {}
+// The shard has ended: what was still on its way to it goes, and what waits here for the lanes to others. The mesh may hold both large
+// payloads and spans, whose chunks go home.
+void shard::drop_messages() {
+  while (inbox_.drain([](std::uint32_t kind, std::span<const std::byte> bytes) { drop_message(kind, bytes); }, SIZE_MAX) > 0) {}
+  mesh_.drain(index_, [](std::uint32_t, std::uint32_t kind, std::span<const std::byte> bytes) { drop_message(kind, bytes); }, SIZE_MAX);
+  port_.drop_overflow([](std::uint32_t kind, std::span<const std::byte> bytes) { drop_message(kind, bytes); });
 }
 
 void shard::publish_with_report(std::string_view room_name, opcode op, std::span<const std::byte> payload,
