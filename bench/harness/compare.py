@@ -11,6 +11,7 @@ from statistics import median
 
 from harness import summary, table
 
+RUNS_MIN = 3  # With fewer the spread cannot be known.
 REFERENCES = ("epoll", "bun", "beast", "ws", "nginx", "nats")
 NOTCH = 1.57  # Medians whose notches of 1.57 * (q3 - q1) / sqrt(n) do not overlap differ (95 %): McGill, Tukey and Larsen, 1978.
 
@@ -48,18 +49,20 @@ def compared(name, label, pick, kind, old_runs, new_runs, references):
     higher_is_better = kind == "shards"
     row = {"name": name, "label": label, "kind": kind, "old": median(old), "new": median(new),
            "plain": median(new) / median(old) - 1, "peer": None}
+    runs_least = min(len(old), len(new))
     row["change"], row["noise"] = row["plain"], max(summary.noise_of(kind), sqrt(uncertainty(old) ** 2 + uncertainty(new) ** 2))
     for peer in references:
         before, after = (summary.paired_ratios(runs, "ringcast", peer, pick) for runs in (old_runs, new_runs))
         if before and after:
             row["peer"] = peer
+            runs_least = min(len(before), len(after))
             row["change"] = median(after) / median(before) - 1
             row["noise"] = max(summary.noise_of(kind), sqrt(uncertainty(before) ** 2 + uncertainty(after) ** 2))
             break
     # As a factor, so that twice as much and half as much are as far from nothing.
     moved = abs(log(1 + row["change"])) > log(1 + row["noise"])
     worse = (row["change"] < 0) == higher_is_better
-    row["verdict"] = ("worse" if worse else "better") if moved else "within noise"
+    row["verdict"] = "too few runs" if runs_least < RUNS_MIN else ("worse" if worse else "better") if moved else "within noise"
     return row
 
 
@@ -104,13 +107,13 @@ def words(found):
              "| scenario | before | now | plain change | change | against | noise | verdict |",
              "| --- | --- | --- | --- | --- | --- | --- | --- |"]
     for row in found["rows"]:
-        strong = "**" if row["verdict"] != "within noise" else ""
+        strong = "**" if row["verdict"] in ("better", "worse") else ""
         lines.append(f"| {row['name']}{' ' + row['label'] if row['label'] else ''} | {table.sig(row['old'])} | {table.sig(row['new'])} | "
                      f"{row['plain']:+.1%} | {row['change']:+.1%} | {row['peer'] or 'itself'} | ±{row['noise']:.1%} | "
                      f"{strong}{row['verdict']}{strong} |")
     lines.append("")
-    count = {verdict: sum(row["verdict"] == verdict for row in found["rows"]) for verdict in ("better", "worse", "within noise")}
-    lines.append(f"{count['better']} better, {count['worse']} worse, {count['within noise']} within noise.")
+    count = {verdict: sum(row["verdict"] == verdict for row in found["rows"]) for verdict in ("better", "worse", "within noise", "too few runs")}
+    lines.append(", ".join(f"{number} {verdict}" for verdict, number in count.items()) + ".")
     lines += [f"Note: {remark}." if not remark.endswith(".") else f"Note: {remark}" for remark in found["remarks"]]
     for which, names in (("Only before", found["only_old"]), ("Only now", found["only_new"])):
         if names:

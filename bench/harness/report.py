@@ -36,10 +36,11 @@ def page(raw):
     """The whole page for the content of a raw.json."""
     charts = uplot()
     settings, machine = raw["settings"], raw["machine"]
+    unwatched = {found["name"] for found in raw["summaries"] if found["kind"] == "memory"}  # Other programs do not change memory.
     shown = {
         "machine": machine, "versions": raw["versions"], "settings": settings, "summaries": raw["summaries"],
         "servers": table.servers_of(raw["summaries"]), "units": summary.UNITS, "leads": summary.leads(raw["summaries"]),
-        "noise": [[round(run["foreign_share"], 3), round(run["steal_share"], 3)] for run in raw["runs"] if "attempts" in run],
+        "noise": [[round(run["foreign_share"], 3), round(run["steal_share"], 3)] for run in raw["runs"] if run["scenario"] not in unwatched],
         "noiseWords": table.noise_words(settings).replace("**", ""),
         "noisy": settings["noisy_runs"] > settings["runs"] * 0.1,
         "licence": charts["licence"] if charts else "",

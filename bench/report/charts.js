@@ -136,7 +136,7 @@ function rowChart(place, { rows, servers, unit, line, tip }) {
   const axisHeight = 28;
   const unitHeight = 20;
   const chart = new uPlot({
-    width: place.clientWidth, height: total + axisHeight + unitHeight + 6, padding: [6, 14, 0, narrow ? 4 : 0],
+    width: place.clientWidth, height: total + axisHeight + unitHeight + 6, padding: [6, 24, 0, narrow ? 4 : 0],
     scales: { x: { time: false, ori: 1, dir: -1, range: [-0.5, rows.length - 0.5] }, y: { ori: 0, dir: 1, distr: 3, range: [low, high] } },
     axes: [
       { scale: 'x', side: 3, size: labelWidth, splits: () => [], grid: { show: false }, ticks: { show: false } },

@@ -100,7 +100,7 @@ function sectionParts(id) {
   const summaries = report.summaries.filter((summary) => summary.group === id);
   const rows = rowsOf(summaries).filter((row) => Object.keys(row.marks).length);
   if (!rows.length && !summaries.some((summary) => summary.errors.length)) return null;
-  const words = summaries.map((summary) => summary.remark).filter(Boolean);
+  const words = [...new Set(summaries.map((summary) => summary.remark).filter(Boolean))];
   return { summaries, words, draw: (place) => rows.length && rowChart(place, { rows, servers: report.servers, unit: report.units[summaries[0].kind],
     tip: (row) => tipTable(row.label, report.servers.filter((server) => row.marks[server]).map((server) => [server, row.marks[server]])) }) };
 }
@@ -132,7 +132,7 @@ function build() {
     const card = element('div', { class: 'card' }, chart);
     if (parts.summaries) card.append(figuresTable(parts.summaries));
     const section = element('section', { id: `group-${id}` }, element('h2', {}, title), element('p', {}, words), card);
-    for (const remark of parts.words ?? []) section.append(element('p', {}, remark));
+    for (const remark of parts.words ?? []) section.append(element('p', { class: 'remark' }, remark[0].toUpperCase() + remark.slice(1) + '.'));
     place.append(section);
     charts.push([chart, parts.draw]);
   }

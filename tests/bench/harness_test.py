@@ -112,6 +112,11 @@ class Compare(unittest.TestCase):
         self.assertEqual((code, found["rows"][0]["verdict"]), (0, "within noise"))
         self.assertGreater(found["rows"][0]["noise"], 0.2)
 
+    def test_two_runs_are_too_few(self):
+        code, found, printed = self.compare(self.echo([5.0] * 5, [10.0] * 5), self.echo([9.0] * 2, [10.0] * 2))
+        self.assertEqual((code, found["rows"][0]["verdict"]), (0, "too few runs"))
+        self.assertIn("0 better, 0 worse, 0 within noise, 1 too few runs.", printed)
+
     def test_a_peer_of_another_version_is_no_yardstick(self):
         old = self.echo([5.0] * 5, [10.0] * 5)
         new = self.echo([5.0] * 5, [5.0] * 5, versions={"ringcast": "ringcast-server 1", "bun": "2.0"})
