@@ -1,10 +1,12 @@
 // npm ws with permessage-deflate, in every combination of its options, against every mode of our server; and as a server of our client.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import WebSocket, { WebSocketServer } from 'ws';
+import { key, makeAuthority, makeCertificate, pem } from './certificates.mjs';
 import { faces, startClient } from './client.mjs';
-import { startServer } from './server.mjs';
+import { freePort, startServer } from './server.mjs';
 
 const modes = ['shared', 'dedicated', 'off'];
 const clients = {
@@ -18,7 +20,7 @@ const clients = {
 };
 
 async function open(server, path, perMessageDeflate) {
-  const ws = new WebSocket(server.ws + path, { perMessageDeflate });
+  const ws = new WebSocket(server.ws + path, { perMessageDeflate, ca: server.ca });
   const arrived = [];
   const waiting = [];
   ws.on('message', (data, binary) => (waiting.length ? waiting.shift()([data, binary]) : arrived.push([data, binary])));
@@ -98,6 +100,36 @@ for (const mode of modes) {
       assert.equal((await bob.next())[0].toString(), 'Ada left');
       await bob.leave();
     });
+  });
+}
+
+for (const mode of ['shared', 'dedicated']) {
+  test(`wss with --compression ${mode}: echoes, and a room of encrypted and plain, deflating and other members`, async (t) => {
+    makeAuthority('ca');
+    makeCertificate('server');
+    const tlsPort = await freePort();
+    const server = await startServer(['--shards', '2', '--compression', mode, '--listen-tls', `127.0.0.1:${tlsPort}`,
+      '--tls-cert', pem('server'), '--tls-key', key('server')]);
+    t.after(() => server.stop());
+    const secure = { ws: `wss://localhost:${tlsPort}`, ca: readFileSync(pem('ca')) };
+    const echo = await open(secure, '/echo', { threshold: 0 });
+    assert.ok(echo.extensions.includes('permessage-deflate'));
+    for (const length of [0, 1, 64, 256, 1024, 16384, 65536, 1 << 20]) {
+      for (const message of [sentence(length, length), noise(length)]) {
+        echo.send(message);
+        assert.ok((await echo.next())[0].equals(Buffer.from(message)), `${length} bytes`);
+      }
+    }
+    await echo.leave();
+    const members = [];
+    for (const where of [secure, server]) {
+      for (const options of [{ threshold: 0 }, false, { serverMaxWindowBits: 9 }]) members.push(await open(where, '/broadcast/mixed', options));
+    }
+    for (let index = 0; index < 60; index += 1) {
+      members[index % members.length].send(sentence(100 * index, index));
+      for (const member of members) assert.equal((await member.next())[0].toString(), sentence(100 * index, index));
+    }
+    await Promise.all(members.map((member) => member.leave()));
   });
 }
 
