@@ -51,6 +51,9 @@ inline constexpr std::uint32_t receive_buffer_bytes = 16 * 1024;
 // without being copied: copying would cost more than the extra system call.
 inline constexpr std::size_t large_frame_bytes = 8 * 1024;
 inline constexpr std::size_t large_receive_bytes = 256 * 1024;
+// A coroutine that keeps a message of the hot buffer while it waits for something else takes the buffer with it, and the shard goes on with
+// another one: 4 MiB of them at most, then such messages are copied first.
+inline constexpr std::uint32_t hot_buffers_lent_max = 16;
 
 // Reading from a peer stops while this much of our output waits for it, and goes on below the lower mark.
 inline constexpr std::size_t high_watermark_bytes = 128 * 1024;

@@ -141,6 +141,15 @@ class shard final : public shard_courier {
   // Nothing happens if either has gone.
   void leave_room(connection_handle who, room_ref where) noexcept;
   [[nodiscard]] buffer_ring& buffers() { return buffers_; }
+  // A message that is being delivered may stay where it was received beyond its callback: can_lend() asks before, lend() gives that memory
+  // away, and give_back_hot() returns it if it was the hot buffer.
+  [[nodiscard]] bool can_lend(const connection& c, std::span<const std::byte> payload) const;
+  struct lent_memory {
+    block memory;
+    bool is_hot = false;
+  };
+  [[nodiscard]] lent_memory lend(connection& c, std::span<const std::byte> payload);
+  void give_back_hot(block memory);
   [[nodiscard]] bool is_stopping() const { return stopping_; }
 
   // --- for the shard's own parts ---
@@ -365,6 +374,7 @@ class shard final : public shard_courier {
   std::uint32_t handshakes_ = 0;      // in progress
   std::uint32_t handshake_steps_ = 0; // in this turn
   block hot_;         // receives large frames
+  std::uint32_t hot_lent_ = 0;
   request_head head_; // of the request that is being handled; 2 KiB, so not made anew for each
   std::unordered_map<std::uint32_t, pending_upgrade> upgrades_; // by slot
   std::unordered_map<std::uint32_t, pending_report> reports_;

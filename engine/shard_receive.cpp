@@ -10,6 +10,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <poll.h>
+#include <utility>
 
 namespace ringcast {
 
@@ -264,8 +265,8 @@ void shard::on_poll(op_tag tag, const completion& done) {
 }
 
 void shard::receive_hot(connection& c) {
-  if (hot_.bytes == nullptr) hot_ = blocks_.take(large_receive_bytes);
   for (int round = 0; round < hot_rounds_max; ++round) {
+    if (hot_.bytes == nullptr) hot_ = blocks_.take(large_receive_bytes);
     if (c.phase == connection_phase::ending || c.peer_closed) return;
     if (c.input_held) return; // release_input() comes back
     if (!c.is_client && outbox_.waiting_bytes(c) > high_watermark_bytes) {
@@ -287,6 +288,35 @@ void shard::receive_hot(connection& c) {
     if (!into_partial && static_cast<std::size_t>(count) < target.size() && !c.end_announced) return;
   }
   if (c.phase != connection_phase::ending) poll_again_.push_back(handle_of(c));
+}
+
+namespace {
+
+bool is_inside(const block& memory, std::span<const std::byte> bytes) {
+  return memory.bytes != nullptr && bytes.data() >= memory.bytes && bytes.data() + bytes.size() <= memory.bytes + memory.capacity;
+}
+
+} // namespace
+
+// Of the connection's own block only what ends with the message is lent: nothing behind it has still to be handled there.
+bool shard::can_lend(const connection& c, std::span<const std::byte> payload) const {
+  if (c.partial != nullptr && is_inside(c.partial->memory, payload)) return payload.data() + payload.size() == c.partial->memory.bytes + c.partial->size;
+  return hot_lent_ < hot_buffers_lent_max && is_inside(hot_, payload);
+}
+
+shard::lent_memory shard::lend(connection& c, std::span<const std::byte> payload) {
+  if (c.partial != nullptr && is_inside(c.partial->memory, payload)) return {.memory = std::exchange(c.partial->memory, {})};
+  RINGCAST_ASSERT(is_inside(hot_, payload));
+  ++hot_lent_;
+  return {.memory = std::exchange(hot_, {}), .is_hot = true};
+}
+
+void shard::give_back_hot(block memory) {
+  --hot_lent_;
+  if (hot_.bytes == nullptr)
+    hot_ = memory;
+  else
+    blocks_.give_back(memory);
 }
 
 // Connections whose input waited for something other than the kernel.

@@ -74,16 +74,27 @@ void websocket_session::deliver(const message_view& view) {
   current_used_ = 0;
   current_unfinished_ = false;
   const bool leasable = view.in_receive_buffer && owner_->buffers().contains(view.payload.data());
-  if (!leasable) {
+  // A large one stands in the hot buffer or in the connection's own block.
+  const bool lendable = !leasable && view.in_receive_buffer && owner_->can_lend(*connection_, view.payload);
+  if (!leasable && !lendable) {
     const waiting_message kept = copy(view);
     current_ = kept.view;
     current_memory_ = kept.memory;
   }
+  // The slot stays the connection's until the end of the turn, whatever the coroutine does to it.
+  connection& from = *connection_;
   ++references_;
   receiving_->complete_now();
   // It did not come back: the bytes stay for it beyond this turn.
-  if (leasable && has_current() && current_lease_ == nullptr && current_memory_.bytes == nullptr)
-    current_lease_ = owner_->buffers().lease(current_.payload.data());
+  if (has_current() && current_lease_ == nullptr && current_memory_.bytes == nullptr) {
+    if (leasable) {
+      current_lease_ = owner_->buffers().lease(current_.payload.data());
+    } else {
+      const shard::lent_memory lent = owner_->lend(from, view.payload);
+      current_memory_ = lent.memory;
+      current_is_hot_ = lent.is_hot;
+    }
+  }
   release();
 }
 
@@ -120,7 +131,11 @@ bool websocket_session::take_waiting(bool control_frames) noexcept {
 
 void websocket_session::drop_current() noexcept {
   if (current_lease_ != nullptr) owner_->buffers().end_lease(current_lease_);
-  if (current_memory_.bytes != nullptr) owner_->blocks().give_back(current_memory_);
+  if (current_is_hot_)
+    owner_->give_back_hot(current_memory_);
+  else if (current_memory_.bytes != nullptr)
+    owner_->blocks().give_back(current_memory_);
+  current_is_hot_ = false;
   current_lease_ = nullptr;
   current_memory_ = {};
   current_ = {};

@@ -102,6 +102,7 @@ class websocket_session {
   bool current_unfinished_ = false; // receive_into() has left a part of it
   std::byte* current_lease_ = nullptr;
   block current_memory_;
+  bool current_is_hot_ = false;     // current_memory_ is a hot buffer of the shard
   receive_operation* receiving_ = nullptr;
   waiter_queue draining_;           // senders above the high watermark
   std::vector<waiting_message> waiting_; // from waiting_begin_

@@ -5,7 +5,9 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <deque>
 #include <thread>
+#include <vector>
 
 using namespace ringcast;
 using namespace std::chrono_literals;
@@ -111,6 +113,46 @@ BOOST_AUTO_TEST_CASE(a_message_stays_valid_until_the_next_receive) {
   std::thread sending([&] { c.send_bytes(all); });
   for (const std::string& each : sent) BOOST_TEST((c.text() == each));
   sending.join();
+}
+
+// Large ones are not copied: the memory that they were received in stays with the handler, more connections at once than buffers are lent.
+BOOST_AUTO_TEST_CASE(large_messages_of_many_connections_stay_valid_meanwhile) {
+  running server{[](auto& s) {
+    s.get("/", [](request& req) -> task<void> {
+      websocket ws = co_await req.upgrade();
+      for (int held = 0; auto message = co_await ws.receive(); ++held) {
+        if (held % 3 != 2) (void)co_await sleep_for(3ms);
+        co_await ws.send(*message);
+      }
+    });
+  }};
+  constexpr std::array<std::size_t, 6> sizes{9'000, 65'536, 20, 131'000, 262'144, 700'000};
+  std::deque<wire_client> clients;
+  for (int i = 0; i < 24; ++i) {
+    clients.emplace_back(server.address());
+    (void)clients.back().upgrade("/");
+  }
+  const auto payload = [&](std::size_t client, std::size_t i) {
+    return std::string(sizes[(i + client) % sizes.size()], static_cast<char>('a' + (client * 7 + i) % 26));
+  };
+  std::thread sending([&] {
+    for (std::size_t i = 0; i < 6; ++i)
+      for (std::size_t k = 0; k < 12; ++k) clients[k].send_bytes(masked_frame(opcode::text, payload(k, i)));
+  });
+  std::thread also_sending([&] {
+    for (std::size_t k = 12; k < 24; ++k)
+      for (std::size_t i = 0; i < 6; ++i) clients[k].send_bytes(masked_frame(opcode::text, payload(k, i)));
+  });
+  std::vector<std::thread> readers;
+  std::atomic<int> wrong{0};
+  for (std::size_t k = 0; k < 24; ++k)
+    readers.emplace_back([&, k] {
+      for (std::size_t i = 0; i < 6; ++i)
+        if (clients[k].text(20'000) != payload(k, i)) ++wrong;
+    });
+  for (std::thread* each : {&sending, &also_sending}) each->join();
+  for (std::thread& each : readers) each.join();
+  BOOST_TEST(wrong == 0);
 }
 
 BOOST_AUTO_TEST_CASE(a_handler_that_does_not_read_lets_tcp_push_back_and_then_gets_everything) {
