@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <fcntl.h>
+#include <thread>
 #include <unistd.h>
 
 namespace ringcast {
@@ -140,6 +141,8 @@ void shard::drain_overflow() {
   while (port_.overflow_bytes() > mesh_overflow_bytes_max && !stopping_) {
     drain_mesh();
     port_.flush();
+    // Whoever makes room may need this core for it.
+    std::this_thread::yield();
   }
 }
 

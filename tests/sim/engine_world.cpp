@@ -53,14 +53,16 @@ void engine_world::step() {
   for (std::uint32_t i = 0; i < shard_count(); ++i)
     if (world_.chance.below(8) != 0) order.push_back(i);
   for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[world_.chance.below(i)]);
-  const as_process here(world_, process_);
-  for (const std::uint32_t index : order) {
-    place& p = places_[index];
-    if (p.done) continue;
-    world_.trace("turn of shard {}", index);
-    p.done = !p.own->turn();
-  }
+  for (const std::uint32_t index : order) turn_of(index);
   world_.advance_by(world_.chance.below(30'000));
+}
+
+void engine_world::turn_of(std::uint32_t index) {
+  const as_process here(world_, process_);
+  place& p = places_[index];
+  if (p.done) return;
+  world_.trace("turn of shard {}", index);
+  p.done = !p.own->turn();
 }
 
 void engine_world::begin_stop() {

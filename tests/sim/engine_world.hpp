@@ -33,6 +33,7 @@ public:
 
   // One turn of each shard, in an order of the seed, some left out; then everything that is due.
   void step();
+  void turn_of(std::uint32_t index);
   // As server::stop().
   void begin_stop();
   bool has_stopped() const;

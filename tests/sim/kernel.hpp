@@ -134,6 +134,8 @@ class kernel {
   random_source entropy; // of getrandom()
   fault_plan faults;
   machine host;
+  // A thread gives up its processor, because it waits for what another one does (sched_yield).
+  std::function<void()> on_yield;
   bool tracing = false;
   bool misuse_throws = false;
   bool close_in_flight_is_misuse = false; // a descriptor closed while operations on it are in flight

@@ -47,7 +47,8 @@ std::uint64_t room_checker::judge_member(const member_record& member, const std:
   std::size_t next = due; // the first place of the log that it has not heard
   bool started = false;
   std::uint64_t gaps = 0;
-  std::uint64_t told_late = 0; // messages before `due` of which it may have been told
+  // Between its seat and its being open it is sent messages that are not due; it may be told of those, too.
+  std::uint64_t told_early = 0;
   const auto skip_to = [&](std::size_t target) {
     for (; next < target; ++next) {
       if (!member.hears_itself && log[next].sender == member.id) continue;
@@ -68,7 +69,7 @@ std::uint64_t room_checker::judge_member(const member_record& member, const std:
     const std::size_t at = found->second;
     if (!started) {
       next = std::min(at, due);
-      told_late = at > due ? due : 0;
+      told_early = next;
     }
     started = true;
     if (at < next) {
@@ -81,7 +82,7 @@ std::uint64_t room_checker::judge_member(const member_record& member, const std:
   if (!member.healthy) return gaps;
   skip_to(log.size());
   // Its own messages have numbers in the room, too, also where it does not hear them.
-  if (member.wants_gaps && member.hears_itself && (member.told_lost < gaps || member.told_lost > gaps + told_late))
+  if (member.wants_gaps && member.hears_itself && (member.told_lost < gaps || member.told_lost > gaps + told_early))
     failures.push_back(fmt::format("{}: member {} was told of {} lost messages and has lost {}", name_, member.id, member.told_lost, gaps));
   return gaps;
 }

@@ -97,6 +97,7 @@ int __real_getpeername(int, sockaddr*, socklen_t*);
 int __real_shutdown(int, int);
 int __real_eventfd(unsigned, int);
 ssize_t __real_getrandom(void*, size_t, unsigned);
+int __real_sched_yield();
 int __real_clock_gettime(clockid_t, timespec*);
 time_t __real_time(time_t*);
 
@@ -282,6 +283,14 @@ ssize_t __wrap_getrandom(void* into, size_t bytes, unsigned flags) {
   if (world == nullptr) return __real_getrandom(into, bytes, flags);
   for (std::byte& b : std::span{static_cast<std::byte*>(into), bytes}) b = static_cast<std::byte>(world->entropy.next());
   return static_cast<ssize_t>(bytes);
+}
+
+int __wrap_sched_yield() {
+  kernel* const world = kernel::current();
+  if (world == nullptr) return __real_sched_yield();
+  if (!world->on_yield) world->report_misuse("a thread waits for another one, and the test has none");
+  world->on_yield();
+  return 0;
 }
 
 int __wrap_clock_gettime(clockid_t clock, timespec* now) {
