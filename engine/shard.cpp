@@ -119,6 +119,7 @@ bool shard::turn() {
   rooms_.end_turn();
   // The kernel gets its buffers back behind the sends that read from them: both are taken up by the next submit.
   buffers_.recycle();
+  cancel_receives();
   rearm_parked();
   port_.flush();
   if (!stopping_ || connections_.used() > 0 || (scheduler_.task_count() > 0 && !stop_now_)) return true;

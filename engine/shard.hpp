@@ -193,6 +193,7 @@ class shard final : public shard_courier {
   void on_poll(op_tag tag, const completion& done);
   void receive_hot(connection& c);
   void receive_again();
+  void cancel_receives();
   void rearm_parked();
   void pause_receive(connection& c);
   void resume_receive(connection& c);
@@ -369,6 +370,7 @@ class shard final : public shard_courier {
   bool stopping_ = false;
   bool stop_now_ = false;
   std::vector<connection_handle> parked_, parked_before_, finishing_, ended_, poll_again_, input_again_;
+  std::vector<op_tag> cancels_; // receives to be cancelled behind the turn's sends
   std::unique_ptr<tls_scratch> tls_memory_; // made for the first TLS connection
   std::vector<connection_handle> handshakes_waiting_;
   std::uint32_t handshakes_ = 0;      // in progress

@@ -153,6 +153,13 @@ void shard::arm_receive(connection& c) {
   parked_.push_back(handle_of(c));
 }
 
+// Behind the sends of the turn, as receives are armed: what a receive still delivers while it is cancelled must not come before the failures of
+// those sends. And before receives are armed anew, which must not be cancelled.
+void shard::cancel_receives() {
+  for (const op_tag target : cancels_) ring_->arm_cancel({operation::cancel}, target);
+  cancels_.clear();
+}
+
 void shard::rearm_parked() {
   if (parked_.empty()) return;
   if (!buffers_.has_buffers()) {
@@ -211,7 +218,7 @@ void shard::pause_receive(connection& c) {
     c.receiving = receive_mode::paused;
   } else if (c.receiving == receive_mode::multishot) {
     c.receiving = receive_mode::pausing;
-    ring_->arm_cancel({operation::cancel}, {operation::receive, c.generation, c.slot});
+    cancels_.push_back({operation::receive, c.generation, c.slot});
   }
   // A polled connection stays armed; receive_hot() looks at the watermark itself.
 }
@@ -243,7 +250,7 @@ void shard::release_input(connection& c) {
 void shard::read_large_frames_hot(connection& c) {
   if (c.receiving != receive_mode::multishot) return;
   c.receiving = receive_mode::switching;
-  ring_->arm_cancel({operation::cancel}, {operation::receive, c.generation, c.slot});
+  cancels_.push_back({operation::receive, c.generation, c.slot});
 }
 
 void shard::on_poll(op_tag tag, const completion& done) {
