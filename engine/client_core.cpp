@@ -14,6 +14,23 @@
 
 namespace ringcast {
 
+std::string_view name_of(client_error_kind kind) noexcept {
+  switch (kind) {
+  case client_error_kind::bad_options: return "bad_options";
+  case client_error_kind::name_lookup: return "name_lookup";
+  case client_error_kind::connect: return "connect";
+  case client_error_kind::timed_out: return "timed_out";
+  case client_error_kind::proxy: return "proxy";
+  case client_error_kind::certificate: return "certificate";
+  case client_error_kind::tls: return "tls";
+  case client_error_kind::refused: return "refused";
+  case client_error_kind::bad_handshake: return "bad_handshake";
+  case client_error_kind::lost: return "lost";
+  case client_error_kind::handler: return "handler";
+  }
+  return "?";
+}
+
 namespace {
 
 // Commands that wait for the shard; far above what anybody has a use for.

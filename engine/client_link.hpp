@@ -34,6 +34,9 @@ enum class client_error_kind : std::uint8_t {
   handler,       // a callback of this client threw
 };
 
+// Its name as it is written here, for logs. Any thread.
+[[nodiscard]] std::string_view name_of(client_error_kind kind) noexcept;
+
 struct client_error {
   client_error_kind kind = client_error_kind::connect;
   std::string_view text;         // one sentence; valid during the callback

@@ -166,25 +166,14 @@ std::uint32_t outbox::collect_plain(connection& c) {
     b.flying_bytes += b.flying.size;
     b.own_flying = b.flying.size;
   }
-  for (membership* seat = c.memberships; seat != nullptr; seat = seat->next) {
-    lag& l = *seat->behind;
-    const room_part& r = *seat->where;
-    l.flying = 0;
-    const std::uint64_t to = std::min(r.flushed, l.stop);
-    bool full = false;
-    for_each_piece(r, l.cursor, to, shard_.handle_of(c).value, [&](const log_piece& piece) {
-      full = full || count == backlog::pieces_max || b.flying_bytes >= backlog_send_bytes_max;
-      if (full) return;
+  const auto is_full = [&] { return count == backlog::pieces_max || b.flying_bytes >= backlog_send_bytes_max; };
+  for (membership* seat = c.memberships; seat != nullptr; seat = seat->next)
+    take_pieces(*seat->where, *seat->behind, shard_.handle_of(c).value, is_full, [&](const log_piece& piece) {
       piece.chunk->references.fetch_add(1, std::memory_order_relaxed);
       b.pinned[b.pinned_count++] = piece.chunk;
       b.pieces[count++] = {piece.bytes(), piece.size()};
       b.flying_bytes += piece.size();
-      l.flying += piece.size();
-      l.cursor = piece.position + piece.size();
     });
-    // Frames at the end that this member does not hear are behind it, too.
-    if (!full && l.cursor < to) l.cursor = to;
-  }
   return count;
 }
 

@@ -72,22 +72,13 @@ void outbox::collect_encrypted(connection& c) {
   scratch_.clear();
   std::uint64_t bytes = b.own_flying;
   if (b.queued.size > 0) scratch_.push_back({b.queued.memory.bytes, b.queued.size});
-  for (membership* seat = c.memberships; seat != nullptr; seat = seat->next) {
-    lag& l = *seat->behind;
-    const room_part& r = *seat->where;
-    l.flying = 0;
-    const std::uint64_t to = std::min(r.flushed, l.stop);
-    bool full = false;
-    for_each_piece(r, l.cursor, to, shard_.handle_of(c).value, [&](const log_piece& piece) {
-      full = full || bytes >= backlog_send_bytes_max;
-      if (full) return;
-      scratch_.push_back({piece.bytes(), piece.size()});
-      bytes += piece.size();
-      l.flying += piece.size();
-      l.cursor = piece.position + piece.size();
-    });
-    if (!full && l.cursor < to) l.cursor = to;
-  }
+  for (membership* seat = c.memberships; seat != nullptr; seat = seat->next)
+    take_pieces(
+        *seat->where, *seat->behind, shard_.handle_of(c).value, [&] { return bytes >= backlog_send_bytes_max; },
+        [&](const log_piece& piece) {
+          scratch_.push_back({piece.bytes(), piece.size()});
+          bytes += piece.size();
+        });
   write_scratch(layers, target);
   b.queued.size = 0;
   b.flying_bytes = b.flying.size;

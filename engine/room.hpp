@@ -174,6 +174,23 @@ void for_each_piece(const room_part& r, std::uint64_t from, std::uint64_t to, st
   }
 }
 
+// Hands a laggard's next pieces to take(log_piece) until is_full() says so; its cursor moves along.
+template <class Full, class Take>
+void take_pieces(const room_part& r, lag& l, std::uint64_t author, Full&& is_full, Take&& take) {
+  l.flying = 0;
+  const std::uint64_t to = std::min(r.flushed, l.stop);
+  bool full = false;
+  for_each_piece(r, l.cursor, to, author, [&](const log_piece& piece) {
+    full = full || is_full();
+    if (full) return;
+    take(piece);
+    l.flying += piece.size();
+    l.cursor = piece.position + piece.size();
+  });
+  // Frames at the end that this member does not hear are behind it, too.
+  if (!full && l.cursor < to) l.cursor = to;
+}
+
 // The position where the last frame of the window begins; `end` if the window is empty.
 [[nodiscard]] std::uint64_t last_frame_begin(const room_part& r);
 

@@ -247,7 +247,9 @@ void shard::open_websocket(connection& c) {
   if (c.endpoint->on_open) c.endpoint->on_open(websocket_ref{*this, c});
 }
 
-void shard::append_output(connection& c, std::string_view text) { std::memcpy(outbox_.extend(c, text.size()), text.data(), text.size()); }
+void shard::append_output(connection& c, std::string_view text) {
+  if (!text.empty()) std::memcpy(outbox_.extend(c, text.size()), text.data(), text.size());
+}
 
 void shard::refuse_request(connection& c, http_status status, std::string_view why) {
   c.keep_alive = false;

@@ -102,7 +102,9 @@ class reading_end {
   void check_and_keep(const assembled& made) {
     if (made.what == assembled::kind::message) {
       require(made.op == opcode::text || made.op == opcode::binary, "a message is text or binary");
-      require(made.payload.size() <= chosen_.message_bytes_max, "a message stays within the limit");
+      const std::uint64_t limit =
+          made.compressed ? compressed_bytes_max(chosen_.message_bytes_max) : chosen_.message_bytes_max;
+      require(made.payload.size() <= limit, "a message stays within the limit");
       require(!made.compressed || chosen_.rules.rsv1_allowed, "compression was negotiated");
       if (made.op == opcode::text && !made.compressed) require(is_valid_utf8(made.payload), "text is UTF-8");
     } else {

@@ -26,23 +26,6 @@ void print(const json& line) {
   std::fflush(stdout);
 }
 
-const char* name_of(client_error_kind kind) {
-  switch (kind) {
-  case client_error_kind::bad_options: return "bad_options";
-  case client_error_kind::name_lookup: return "name_lookup";
-  case client_error_kind::connect: return "connect";
-  case client_error_kind::timed_out: return "timed_out";
-  case client_error_kind::proxy: return "proxy";
-  case client_error_kind::certificate: return "certificate";
-  case client_error_kind::tls: return "tls";
-  case client_error_kind::refused: return "refused";
-  case client_error_kind::bad_handshake: return "bad_handshake";
-  case client_error_kind::lost: return "lost";
-  case client_error_kind::handler: return "handler";
-  }
-  return "?";
-}
-
 // Calls `text` and `close` for the lines of standard input, until its end.
 template <class Text, class Close>
 void obey(Text text, Close close) {
