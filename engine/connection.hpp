@@ -156,14 +156,16 @@ class connection_table {
  private:
   void grow() {
     const auto first = static_cast<std::uint32_t>(slabs_.size() * slab_connections);
-    slabs_.push_back(std::make_unique<connection[]>(slab_connections));
+    slabs_.emplace_back(slab_connections);
     for (std::uint32_t i = slab_connections; i-- > 0;) {
       slabs_.back()[i].slot = first + i;
       free_.push_back(first + i);
     }
   }
 
-  std::vector<std::unique_ptr<connection[]>> slabs_;
+  // Each is allocated once, at its full size. A vector, because new[] would keep a count in front of the array, and those 8 bytes push the slab
+  // into the allocator's next size: 16 bytes more for each connection.
+  std::vector<std::vector<connection>> slabs_;
   std::vector<std::uint32_t> free_;
   std::uint32_t used_ = 0;
 };

@@ -42,9 +42,9 @@ inline constexpr std::uint32_t linger_ms = 2'000;
 // for at most a few milliseconds of them.
 inline constexpr std::uint32_t tls_handshake_steps_per_turn_max = 8;
 
-// Provided buffers of a shard. Few and small, so that they stay in cache: 8 x 16 KiB was the best of what was measured
-// (kernel-notes/ring.md). A turn that needs more parks its receives until the turn's end.
-inline constexpr std::uint32_t receive_buffers = 8;
+// Provided buffers of a shard: half of what a core's second-level cache holds. Fewer run out when a thousand connections send at once, and
+// more are not better (kernel-notes/ring.md). A turn that needs more parks its receives until the turn's end.
+inline constexpr std::uint32_t receive_buffers = 32;
 inline constexpr std::uint32_t receive_buffer_bytes = 16 * 1024;
 
 // From this frame size on a connection is read straight into one hot buffer instead of provided buffers, and its answers are sent

@@ -91,8 +91,12 @@ bool shard::turn() {
   now_ns_ = ringcast::now_ns();
   now_ms_ = now_ns_ / 1'000'000;
 
+  const std::uint64_t messages = counters_.messages;
   const std::uint32_t completions = ring_->for_each_completion([this](const completion& done) { dispatch(done); });
-  if (completions > 0 || port_.has_work() || inbox_.has_records()) idle_.on_found();
+  if (completions > 0 || port_.has_work() || inbox_.has_records()) {
+    idle_.on_found();
+    messages_came_ = counters_.messages != messages;
+  }
   // The failures of one large flush may be more than the ring has places for; all of them belong to this turn.
   while (ring_->has_overflow()) {
     ring_->submit_and_wait({.timeout_ns = 0});
@@ -176,7 +180,8 @@ bool shard::has_work() const {
 wait_plan shard::plan_wait() {
   const std::uint32_t served = outbox_.members_served_by_last_flush();
   const bool rooms_busy = options_.coalesce_wait_us != 0 && served >= busy_turn_members;
-  if (!rooms_busy && idle_.look_again(now_ns_)) return {.timeout_ns = 0};
+  // Messages are worth the look; a handshake that is a few microseconds late is not.
+  if (!rooms_busy && messages_came_ && idle_.look_again(now_ns_)) return {.timeout_ns = 0};
   doorbell& bell = mesh_.bell(index_);
   bell.prepare_sleep();
   if (has_work()) {

@@ -365,6 +365,7 @@ class shard final : public shard_courier {
   std::uint64_t now_ms_ = 0;
   std::uint64_t now_ns_ = 0;    // when the turn began
   idle_spin idle_;
+  bool messages_came_ = false; // in the last turn that found anything
   std::uint64_t doorbell_value_ = 0;
   bool doorbell_armed_ = false;
   bool stopping_ = false;
