@@ -1,5 +1,7 @@
 #include "engine/buffer_ring.hpp"
 
+#include <cstring>
+
 namespace ringcast {
 
 buffer_ring::buffer_ring(ring& r, block_pool& blocks, std::uint32_t buffers, std::uint32_t buffer_bytes)
@@ -8,6 +10,8 @@ buffer_ring::buffer_ring(ring& r, block_pool& blocks, std::uint32_t buffers, std
   finished_.reserve(buffers);
   for (std::uint32_t id = 0; id < buffers; ++id) {
     buffers_[id].memory = blocks_.take(buffer_bytes_);
+    // Touched now, so that their page faults do not come with the first traffic.
+    std::memset(buffers_[id].memory.bytes, 0, buffer_bytes_);
     provide(static_cast<std::uint16_t>(id));
   }
 }
