@@ -116,6 +116,7 @@ SCENARIOS = (
              WIDE, {"bun": 0.8}, frozenset({"handshake"})),
     Scenario("tls-handshake", "connect, TLS 1.3 in full (P-256), upgrade, close; 64 at a time", "cpu", "tls",
              ("--pattern", "handshake", "--depth", "64", "--tls"), ("ringcast", "bun", "nginx"), needs=frozenset({"handshake", "tls"})),
+    echo(1024, 200, 1, extra=("--tls",), prefix="tls-", group="tls", needs=("echo", "tls"), goals={"bun": 0.9}),
     *(echo(size, connections, depth, extra=("--tls",), prefix="tls-", group="tls", needs=("echo", "tls"))
       for size, connections, depth in ((20, 200, 1), (20, 200, 8), (16384, 200, 1))),
     fanout(64, 1000, 1, ("ringcast", "bun", "nginx"), extra=("--tls",), prefix="tls-", group="tls", needs=("room", "tls")),
