@@ -9,9 +9,9 @@
 using namespace ringcast;
 
 int main(int argc, char** argv) {
-  client c{argc > 1 ? argv[1] : "ws://127.0.0.1:8080/echo", {.reconnect = {.max_attempts = 5}}};
   std::atomic<int> unanswered{0};
   std::atomic<bool> over{false};
+  client c{argc > 1 ? argv[1] : "ws://127.0.0.1:8080/echo", {.reconnect = {.max_attempts = 5}}}; // ends first, and no callback comes after that
   c.on_message([&](const message_view& m) {
     std::printf("%.*s\n", static_cast<int>(m.text().size()), m.text().data());
     --unanswered;
