@@ -14,6 +14,7 @@ import tempfile
 FLOORS = {"proto": 0, "engine": 1, "apps": 2}
 TOP_LEVEL = {
     "CMakeLists.txt", "engine", "proto", "apps", "bench", "tests", "tools", "kernel-notes", "README.md", "LICENSE",
+    "CONTRIBUTING.md", "CMakePresets.json",
     "build",  # what the two commands make; git ignores it
 }
 # A C library is included by one pair of files (stem.hpp and stem.cpp) of one floor; everyone else goes through them.
