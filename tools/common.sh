@@ -14,7 +14,7 @@ packages_serve=(
   clang-19 lld-19 cmake ninja-build ccache pkg-config
   liburing-dev libisal-dev libmimalloc-dev zlib1g-dev
   libfmt-dev libspdlog-dev libcli11-dev nlohmann-json3-dev
-  libboost-dev libboost-test-dev libbenchmark-dev python3 valgrind
+  libboost-dev libboost-test-dev libbenchmark-dev libicu-dev python3 valgrind
   dpkg-dev gcc make autoconf automake libtool
 )
 # What the tests need besides. Node.js is looked for by command, because a newer one from elsewhere is as good as Debian's.
