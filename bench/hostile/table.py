@@ -74,7 +74,7 @@ def line(row):
     at = lambda phase, kind, key: f"{row[phase][kind][key]:.2f}" if phase in row and kind in row[phase] else ""  # noqa: E731
     sent = row.get("attacker", {}).get("sent")
     return "| " + " | ".join((
-        row["attack"], "" if sent is None else f"{sent / MIB:.2f}", at("before", "messages", "p99_ms"), at("during", "messages", "p99_ms"),
+        row["attack"], "" if sent is None else f"{sent / MIB:.3f}", at("before", "messages", "p99_ms"), at("during", "messages", "p99_ms"),
         at("during", "messages", "worst_ms"), at("before", "tls_connects", "p99_ms"), at("during", "tls_connects", "p99_ms"),
         f"{row['server_cores']:.2f}" if "server_cores" in row else "", mib("memory_before"), mib("memory_most"), mib("memory_after"), mib("kernel_most"),
         mib("kernel_after"), "; ".join(row["trouble"]) or "holds")) + " |"
@@ -86,7 +86,9 @@ def page(raw):
     out = ["# The server under attack", "",
            f"{raw['date']}, commit {facts['commit']}, {facts['cpu']}, {facts['cores']} cores, kernel {facts['kernel']}; load of the machine at the start "
            f"{facts['load_at_start']:.1f}. 2 shards, 200 honest clients (100 echo every 100 ms, 100 in 10 rooms, a fifth of them through TLS), 10 newcomers a second of "
-           "each kind. Memory is the server's anonymous pages; the kernel's is of all TCP sockets of the machine, both ends.", "", head()]
+           "each kind. Memory is the server's anonymous pages; the kernel's is of all TCP sockets of the machine, both ends.", ""]
+    out += [raw["remark"], ""] if raw.get("remark") else []
+    out += [head()]
     out += [line(row) for row in rows]
     out += ["", "| attack | what it does |", "| --- | --- |"] + [f"| {row['attack']} | {row['what']} |" for row in rows]
     return "\n".join(out) + "\n"
