@@ -36,6 +36,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <source_location>
 #include <span>
 #include <string>
 #include <string_view>
@@ -54,16 +55,22 @@ struct client_counts {
   std::size_t queued_bytes = 0;   // in the outgoing queue now
 };
 
+// A callback, and where it was set, for the log.
+template <class Signature>
+struct placed_callback : std::function<Signature> {
+  std::source_location where{};
+};
+
 struct client_events {
-  std::function<void()> on_open;
-  std::function<void(const message_view&)> on_message;
-  std::function<void(opcode, std::span<const std::byte>)> on_control;
-  std::function<void(const client_error&)> on_error;
-  std::function<void(std::uint16_t code, std::string_view reason)> on_disconnected;
-  std::function<void(std::uint16_t code, std::string_view reason, bool was_clean)> on_close;
-  std::function<void(unsigned attempt, std::chrono::milliseconds delay)> on_reconnecting;
-  std::function<void()> on_reconnected;
-  std::function<void()> on_drain;
+  placed_callback<void()> on_open;
+  placed_callback<void(const message_view&)> on_message;
+  placed_callback<void(opcode, std::span<const std::byte>)> on_control;
+  placed_callback<void(const client_error&)> on_error;
+  placed_callback<void(std::uint16_t code, std::string_view reason)> on_disconnected;
+  placed_callback<void(std::uint16_t code, std::string_view reason, bool was_clean)> on_close;
+  placed_callback<void(unsigned attempt, std::chrono::milliseconds delay)> on_reconnecting;
+  placed_callback<void()> on_reconnected;
+  placed_callback<void()> on_drain;
 };
 
 class client {
@@ -78,21 +85,40 @@ class client {
   client(const client&) = delete;
   client& operator=(const client&) = delete;
 
-  // Before start().
-  void on_open(std::function<void()> call) { events_.on_open = std::move(call); }
-  // A view that is valid until the callback returns. A callback that throws closes the connection with 1011, behind an on_error that says
-  // what was thrown; an exception of on_error itself is only logged.
-  void on_message(std::function<void(const message_view&)> call) { events_.on_message = std::move(call); }
+  // Before start(). Where each is set is what the log says of one that throws.
+  using place = std::source_location;
+  void on_open(std::function<void()> call, place where = place::current()) {
+    events_.on_open = {std::move(call), where};
+  }
+  // A view that is valid until the callback returns. A callback that throws closes the connection with 1011, if there is one, behind an
+  // on_error that says what was thrown, and is logged with its place; an exception of on_error itself is only logged.
+  void on_message(std::function<void(const message_view&)> call, place where = place::current()) {
+    events_.on_message = {std::move(call), where};
+  }
   // A ping or a pong of the server, with its payload, which is valid until the callback returns. Pings are answered all the same.
-  void on_control(std::function<void(opcode, std::span<const std::byte>)> call) { events_.on_control = std::move(call); }
-  void on_error(std::function<void(const client_error&)> call) { events_.on_error = std::move(call); }
-  void on_disconnected(std::function<void(std::uint16_t, std::string_view)> call) { events_.on_disconnected = std::move(call); }
-  void on_close(std::function<void(std::uint16_t, std::string_view, bool)> call) { events_.on_close = std::move(call); }
-  void on_reconnecting(std::function<void(unsigned, std::chrono::milliseconds)> call) { events_.on_reconnecting = std::move(call); }
-  void on_reconnected(std::function<void()> call) { events_.on_reconnected = std::move(call); }
+  void on_control(std::function<void(opcode, std::span<const std::byte>)> call, place where = place::current()) {
+    events_.on_control = {std::move(call), where};
+  }
+  void on_error(std::function<void(const client_error&)> call, place where = place::current()) {
+    events_.on_error = {std::move(call), where};
+  }
+  void on_disconnected(std::function<void(std::uint16_t, std::string_view)> call, place where = place::current()) {
+    events_.on_disconnected = {std::move(call), where};
+  }
+  void on_close(std::function<void(std::uint16_t, std::string_view, bool)> call, place where = place::current()) {
+    events_.on_close = {std::move(call), where};
+  }
+  void on_reconnecting(std::function<void(unsigned, std::chrono::milliseconds)> call, place where = place::current()) {
+    events_.on_reconnecting = {std::move(call), where};
+  }
+  void on_reconnected(std::function<void()> call, place where = place::current()) {
+    events_.on_reconnected = {std::move(call), where};
+  }
 
   // send_*() has said "full", and now half of the queue is free again.
-  void on_drain(std::function<void()> call) { events_.on_drain = std::move(call); }
+  void on_drain(std::function<void()> call, place where = place::current()) {
+    events_.on_drain = {std::move(call), where};
+  }
 
   // Any thread from here on.
 

@@ -61,24 +61,18 @@ void client_core::emit(Call&& call) {
   if (!muted_.load(std::memory_order_seq_cst)) call();
 }
 
-// The same, and the user hears of an exception before it passes on to end the connection.
-template <class Call>
-void client_core::emit_or_tell(Call&& call) {
+// Calls one of them. Whatever it throws, the user hears of it, and the connection that there may be is closed.
+template <class Callback, class... Values>
+void client_core::tell(std::string_view what, const Callback& callback, Values&&... values) {
+  if (!callback) return;
   try {
-    emit(call);
+    emit([&] { callback(std::forward<Values>(values)...); });
   } catch (...) {
+    home_->owner().user_code().log_thrown(what, callback.where);
     tell_thrown();
-    throw;
-  }
-}
-
-// The same where there is no connection that an exception could end.
-template <class Call>
-void client_core::emit_quietly(Call&& call) {
-  try {
-    emit(call);
-  } catch (...) {
-    tell_thrown();
+    if (step_ != step::open) return;
+    shard& own = home_->owner();
+    if (connection* c = own.find(connection_)) own.close_websocket(*c, static_cast<std::uint16_t>(close_code::internal_error), "a callback failed");
   }
 }
 
@@ -90,7 +84,6 @@ void client_core::tell_thrown() {
   } catch (const std::exception& thrown) {
     why = fmt::format("a callback threw: {}", thrown.what());
   } catch (...) {}
-  if (!events_.on_error) log_error("of a client: {}", why);
   tell_error({.kind = client_error_kind::handler, .text = why});
 }
 
@@ -99,10 +92,8 @@ void client_core::tell_error(const client_error& error) {
   if (!events_.on_error) return;
   try {
     emit([&] { events_.on_error(error); });
-  } catch (const std::exception& thrown) {
-    log_error("of a client: on_error threw: {}", thrown.what());
   } catch (...) {
-    log_error("of a client: on_error threw something that is not a std::exception");
+    home_->owner().user_code().log_thrown("on_error", events_.on_error.where);
   }
 }
 
@@ -201,7 +192,7 @@ void client_core::hand_over_waiting(bool all) {
 void client_core::tell_drained() {
   if (!was_full_.load(std::memory_order_relaxed) || queued_bytes_.load(std::memory_order_relaxed) > options_.queue_bytes_max / 2) return;
   was_full_.store(false, std::memory_order_relaxed);
-  if (events_.on_drain && step_ == step::open) emit_quietly(events_.on_drain);
+  if (step_ == step::open) tell("on_drain", events_.on_drain);
 }
 
 void client_core::hold_input(bool hold) {
@@ -263,11 +254,20 @@ void client_core::begin_attempt() {
 void client_core::try_next_address() {
   cancel_timer();
   step_ = step::connecting;
-  const socket_address& to = addresses_[next_address_++];
-  const bool last = next_address_ == addresses_.size();
-  const auto timeout_ms = last ? attempt_deadline_ms_ - home_->owner().turn_ms()
-                               : static_cast<std::uint64_t>(std::max<std::chrono::milliseconds::rep>(options_.address_timeout.count(), 1));
-  connection_ = home_->owner().connect(*this, to, timeout_ms, attempt_deadline_ms_);
+  int failed = 0;
+  while (next_address_ < addresses_.size()) {
+    const socket_address& to = addresses_[next_address_++];
+    const bool last = next_address_ == addresses_.size();
+    const auto timeout_ms = last ? attempt_deadline_ms_ - home_->owner().turn_ms()
+                                 : static_cast<std::uint64_t>(std::max<std::chrono::milliseconds::rep>(options_.address_timeout.count(), 1));
+    if (const auto begun = home_->owner().connect(*this, to, timeout_ms, attempt_deadline_ms_)) {
+      connection_ = *begun;
+      return;
+    } else {
+      failed = begun.error();
+    }
+  }
+  attempt_failed({.kind = client_error_kind::connect, .text = std::strerror(failed)});
 }
 
 void client_core::on_attempt_failed(const client_error& error) {
@@ -291,7 +291,7 @@ void client_core::try_again_or_close(std::chrono::milliseconds at_least, bool ma
   step_ = step::waiting;
   set_state(client_state::reconnecting);
   arm_timer(home_->owner().turn_ms() + static_cast<std::uint64_t>(delay->count()));
-  if (events_.on_reconnecting) emit_quietly([&] { events_.on_reconnecting(backoff_.attempts(), *delay); });
+  tell("on_reconnecting", events_.on_reconnecting, backoff_.attempts(), *delay);
 }
 
 void client_core::on_timer() {
@@ -317,20 +317,19 @@ void client_core::on_open() {
   // What was sent earlier stands in front of what the callback sends.
   hand_over_waiting(false);
   if (!std::exchange(ever_open_, true)) {
-    if (events_.on_open) emit_or_tell(events_.on_open);
-    return;
+    return tell("on_open", events_.on_open);
   }
   reconnected_.fetch_add(1, std::memory_order_relaxed);
-  if (events_.on_reconnected) emit_or_tell(events_.on_reconnected);
+  tell("on_reconnected", events_.on_reconnected);
 }
 
 void client_core::on_message(const message_view& message) {
   received_.fetch_add(1, std::memory_order_relaxed);
-  if (events_.on_message) emit_or_tell([&] { events_.on_message(message); });
+  tell("on_message", events_.on_message, message);
 }
 
 void client_core::on_control(opcode op, std::span<const std::byte> payload) {
-  if (events_.on_control) emit_or_tell([&] { events_.on_control(op, payload); });
+  tell("on_control", events_.on_control, op, payload);
 }
 
 void client_core::on_link_closed(std::uint16_t code, std::string_view reason, bool clean) {
@@ -339,7 +338,7 @@ void client_core::on_link_closed(std::uint16_t code, std::string_view reason, bo
   // Our own Close frame says nothing about how it ended when none came back (RFC 6455 7.1.5).
   if (ours && !clean) code = static_cast<std::uint16_t>(close_code::abnormal);
   step_ = step::idle;
-  if (events_.on_disconnected) emit_quietly([&] { events_.on_disconnected(code, reason); });
+  tell("on_disconnected", events_.on_disconnected, code, reason);
   try_again_or_close({}, !ours && (!clean || invites_to_return(code)), code, reason, clean);
 }
 
@@ -371,10 +370,9 @@ void client_core::finish_closed(std::uint16_t code, std::string_view reason, boo
   drop_waiting();
   if (!std::exchange(reopen_, false)) {
     set_state(client_state::closed);
-    if (events_.on_close) emit_quietly([&] { events_.on_close(code, reason, clean); });
-    return;
+    return tell("on_close", events_.on_close, code, reason, clean);
   }
-  if (events_.on_close) emit_quietly([&] { events_.on_close(code, reason, clean); });
+  tell("on_close", events_.on_close, code, reason, clean);
   begin_connecting();
 }
 
@@ -391,7 +389,7 @@ void client_core::host_is_gone() {
   const std::shared_ptr<client_core> self = leave_host();
   connection_ = {};
   constexpr auto code = static_cast<std::uint16_t>(close_code::going_away);
-  if (!was_idle && events_.on_close) emit_quietly([&] { events_.on_close(code, "the client's loop has ended", false); });
+  if (!was_idle) tell("on_close", events_.on_close, code, "the client's loop has ended", false);
 }
 
 // From here on the queue takes nothing and the shard does nothing for this client. Returns what kept it alive.

@@ -115,8 +115,7 @@ class client_core final : public client_link, public list_link<in_client_host>, 
   void arm_timer(std::uint64_t at_ms);
   void cancel_timer();
   template <class Call> void emit(Call&& call);
-  template <class Call> void emit_or_tell(Call&& call);
-  template <class Call> void emit_quietly(Call&& call);
+  template <class Callback, class... Values> void tell(std::string_view what, const Callback& callback, Values&&... values);
   void tell_thrown();
   void tell_error(const client_error& error);
 

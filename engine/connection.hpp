@@ -78,15 +78,14 @@ struct connection {
   std::uint8_t operations = 0;      // given to the kernel and not yet completed
 
   bool always_gathered : 1 = false; // never served from a dense array alone: several rooms, or encrypted
-  bool answering : 1 = false;       // an HTTP answer is being prepared; what follows in the pipeline waits
+  bool answering : 1 = false;       // an HTTP answer is being prepared, or on_open is to be called; what follows waits
   bool keep_alive : 1 = true;
   bool pong_awaited : 1 = false;
   bool peer_closed : 1 = false;     // end of stream was received
   bool end_announced : 1 = false;   // a poll has told of it; it may stand behind bytes that are not yet read
   bool continue_sent : 1 = false;   // 100 Continue
   bool head_only : 1 = false;       // HEAD
-  bool leaving : 1 = false;         // on_leave is being called
-  bool handler_told : 1 = false;    // on_open was called, so on_close must be
+  bool handler_told : 1 = false;    // on_open was called or will be, so on_close must be
   bool is_client : 1 = false;       // this end is the client: it masks what it sends (RFC 6455 5.1)
   bool input_held : 1 = false;      // the endpoint takes no messages now; see shard::hold_input()
   bool encrypted : 1 = false;       // by layers->tls
@@ -94,6 +93,7 @@ struct connection {
   std::uint8_t listener = 0;
   std::uint8_t deflate_bits = 0;    // with permessage-deflate: the window that this end may refer to, 8 to 15; 0: not negotiated
   std::uint16_t close_code = 1006;  // what on_close will say
+  std::uint8_t untold = 0;          // what its user is still to be told: bits of user_event, see handlers.hpp
 
   std::uint32_t gather = no_gather; // its record in the outbox's turn
   std::uint32_t last_heard_ms = 0; // when it sent bytes, or took some that had waited

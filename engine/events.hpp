@@ -1,8 +1,10 @@
 // The event face: what a program registers for a path, and what it holds while one of its callbacks runs. No coroutine and no memory per
 // connection; the hot endpoints of ringcast-server are written with it.
 //
-// Threads: every callback runs on the shard that owns the connection, one at a time for that shard. It must not block. A callback that
-// throws closes its own connection with 1011.
+// Threads: every callback runs on the shard that owns the connection, one at a time for that shard. It must not block. It may call
+// everything, for its own connection and for others: close them, send to them, publish, leave rooms. What that leads to is told to the
+// callbacks concerned later in the same turn, and not from within the call. A callback that throws, whatever it throws, closes its own
+// connection with 1011, or has its request answered 500, and is logged with the place where its endpoint was registered.
 #pragma once
 
 #include "engine/compression.hpp"
@@ -17,6 +19,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <source_location>
 #include <span>
 #include <string>
 #include <string_view>
@@ -93,7 +96,7 @@ class upgrade_request_view {
   void take_seat(std::string_view room, bool hears_itself = true, std::string_view name = {}) {
     room_ = room, hears_itself_ = hears_itself, name_ = name;
   }
-  // What websocket_ref::user() will be.
+  // What websocket_ref::user() will be. It comes back once: with on_close(), or with on_discard() where the upgrade comes to nothing.
   void set_user(void* user) { user_ = user; }
 
  private:
@@ -107,6 +110,9 @@ class upgrade_request_view {
 
 struct websocket_endpoint {
   std::function<void(upgrade_request_view&)> on_upgrade;
+  // What on_upgrade had given to set_user() has found no WebSocket, for whatever reason: refused by on_upgrade itself or because it threw,
+  // the name was taken, the peer had gone, the server is ending. Neither on_open nor on_close will be called with it.
+  std::function<void(void* user)> on_discard{};
   std::function<void(websocket_ref)> on_open;
   std::function<void(websocket_ref, const message_view&)> on_message;
   std::function<void(websocket_ref)> on_drain;
@@ -127,6 +133,9 @@ struct websocket_endpoint {
   std::vector<std::string> subprotocols; // in order of preference
   // In place of the server's options.
   std::optional<compression_options> compression{};
+  std::source_location registered_at{}; // for the log; http_router::add() fills it in
+  // Of the library's own endpoints: their callbacks touch nothing but what is behind user(), so they are called at once (see handlers.hpp).
+  bool is_internal = false;
 };
 
 // The right to answer one request, once, now or later, on the connection's shard.

@@ -21,16 +21,19 @@ bool is_parameter(std::string_view segment) { return segment.size() > 2 && segme
 
 } // namespace
 
-void http_router::add(std::string_view method, std::string_view pattern, http_handler handler) {
+void http_router::add(std::string_view method, std::string_view pattern, http_handler handler, const std::source_location& where) {
   route r;
+  r.registered_at = where;
   r.method = method;
   for (const std::string_view segment : split_path(pattern)) r.segments.emplace_back(segment);
   r.handler = std::move(handler);
   routes_.push_back(std::move(r));
 }
 
-void http_router::add(std::string_view pattern, websocket_endpoint endpoint) {
+void http_router::add(std::string_view pattern, websocket_endpoint endpoint, const std::source_location& where) {
   route r;
+  r.registered_at = where;
+  endpoint.registered_at = where;
   r.method = "GET";
   for (const std::string_view segment : split_path(pattern)) r.segments.emplace_back(segment);
   r.endpoint = std::make_unique<websocket_endpoint>(std::move(endpoint));
@@ -63,7 +66,11 @@ route_match http_router::match(std::string_view method, std::string_view path) c
       result.parameters = std::move(parameters);
       return result;
     }
-    if (result.allowed.find(r.method) == std::string::npos) result.allowed += (result.allowed.empty() ? "" : ", ") + r.method;
+    const auto allow = [&allowed = result.allowed](std::string_view method) {
+      if (allowed.find(method) == std::string::npos) allowed.append(allowed.empty() ? "" : ", ").append(method);
+    };
+    allow(r.method);
+    if (r.method == "GET" && r.endpoint == nullptr) allow("HEAD");
   }
   return result;
 }

@@ -5,6 +5,7 @@
 #include "engine/events.hpp"
 
 #include <memory>
+#include <source_location>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,7 @@ struct route {
   std::vector<std::string> segments; // "{name}" for a parameter
   http_handler handler;              // or
   std::unique_ptr<websocket_endpoint> endpoint;
+  std::source_location registered_at;
 };
 
 struct route_match {
@@ -27,8 +29,9 @@ struct route_match {
 
 class http_router {
  public:
-  void add(std::string_view method, std::string_view pattern, http_handler handler);
-  void add(std::string_view pattern, websocket_endpoint endpoint);
+  void add(std::string_view method, std::string_view pattern, http_handler handler,
+           const std::source_location& where = std::source_location::current());
+  void add(std::string_view pattern, websocket_endpoint endpoint, const std::source_location& where = std::source_location::current());
   [[nodiscard]] route_match match(std::string_view method, std::string_view path) const;
 
  private:

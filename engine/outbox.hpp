@@ -43,6 +43,7 @@ struct backlog {
   std::array<iovec, pieces_max> pieces{};
   std::array<log_chunk*, pieces_max> pinned{}; // chunks that the send in flight reads
   std::uint32_t pinned_count = 0;
+  std::uint64_t gap_first = 0, gap_last = 0; // what it is to be told of before anything more is sent; 0: nothing
 
   [[nodiscard]] std::uint64_t own_bytes() const { return queued.size + own_flying; }
 };
@@ -85,6 +86,11 @@ class outbox {
   void on_inline_send_failed(op_tag tag, std::int32_t result);
   void on_member_send_failed(op_tag tag, std::int32_t result);
   void on_send(connection& c, std::int32_t result);
+
+  // The messages that the policy took from the connection, in one room, and of which it is told now. False: none.
+  [[nodiscard]] bool take_gap(connection& c, std::uint64_t& first, std::uint64_t& last);
+  // It has been told of them.
+  void go_on(connection& c);
 
   // The connection ends: its output is dropped. Pieces in flight stay pinned until their completion.
   void forget(connection& c);

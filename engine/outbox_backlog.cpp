@@ -1,4 +1,5 @@
 // The part of the outbox for connections that did not take all of their output at once.
+#include "engine/handlers.hpp"
 #include "engine/limits.hpp"
 #include "engine/outbox.hpp"
 #include "engine/room_table.hpp"
@@ -7,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace ringcast {
 
@@ -38,7 +40,7 @@ void outbox::append(byte_queue& queue, std::span<const std::byte> bytes) {
 backlog& outbox::start_backlog(connection& c) {
   RINGCAST_ASSERT(c.behind == nullptr);
   c.behind = new backlog;
-  for (membership* seat = c.memberships; seat != nullptr; seat = seat->next)
+  for (membership* seat = served_seats(c); seat != nullptr; seat = seat->next)
     shard_.rooms().fall_behind(c, *seat, seat->where->flushed);
   return *c.behind;
 }
@@ -117,9 +119,9 @@ void outbox::on_inline_send_failed(op_tag tag, std::int32_t result) {
 // Gives the kernel the next part of the backlog: own output first, then the rooms. Without any left the connection keeps up again.
 void outbox::pump(connection& c) {
   backlog& b = *c.behind;
-  if (b.in_flight) return;
+  if (b.in_flight || is_untold(c, user_event::gap)) return;
   // A member hears what the policy took from it before it hears what comes after the gap.
-  for (membership* seat = c.memberships; seat != nullptr; seat = seat->next) {
+  for (membership* seat = served_seats(c); seat != nullptr; seat = seat->next) {
     lag& l = *seat->behind;
     if (l.stop != lag::no_stop) {
       if (l.cursor < l.stop) continue;
@@ -127,10 +129,10 @@ void outbox::pump(connection& c) {
       l.cursor = seat->where->flushed;
     }
     if (l.gap_end == 0) continue;
-    const std::uint64_t from = l.gap_from;
-    const std::uint64_t end = l.gap_end;
-    l.gap_end = 0;
-    shard_.tell_gap(c, from, end - 1);
+    // go_on() comes back. What the policy takes from now on is another gap.
+    b.gap_first = l.gap_from;
+    b.gap_last = std::exchange(l.gap_end, 0) - 1;
+    return shard_.tell_gap(c);
   }
   std::uint32_t count = 0;
   b.flying_bytes = 0;
@@ -142,7 +144,7 @@ void outbox::pump(connection& c) {
   }
   if (count == 0) {
     // A stopped member may hear nothing of what was left before its stop; it is there now, and goes on behind the gap.
-    for (membership* seat = c.memberships; seat != nullptr; seat = seat->next)
+    for (membership* seat = served_seats(c); seat != nullptr; seat = seat->next)
       if (seat->behind->stop != lag::no_stop) return pump(c);
     dissolve(c);
     return;
@@ -156,6 +158,17 @@ void outbox::pump(connection& c) {
   ring_.arm_send({operation::send, c.generation, c.slot}, c.socket, &b.message);
 }
 
+bool outbox::take_gap(connection& c, std::uint64_t& first, std::uint64_t& last) {
+  if (c.behind == nullptr || c.behind->gap_last == 0) return false;
+  first = c.behind->gap_first;
+  last = std::exchange(c.behind->gap_last, 0);
+  return true;
+}
+
+void outbox::go_on(connection& c) {
+  if (c.behind != nullptr && c.phase != connection_phase::ending) pump(c);
+}
+
 // What the next send carries: own output, then the rooms. Returns the number of pieces.
 std::uint32_t outbox::collect_plain(connection& c) {
   backlog& b = *c.behind;
@@ -167,7 +180,7 @@ std::uint32_t outbox::collect_plain(connection& c) {
     b.own_flying = b.flying.size;
   }
   const auto is_full = [&] { return count == backlog::pieces_max || b.flying_bytes >= backlog_send_bytes_max; };
-  for (membership* seat = c.memberships; seat != nullptr; seat = seat->next)
+  for (membership* seat = served_seats(c); seat != nullptr; seat = seat->next)
     take_pieces(*seat->where, *seat->behind, shard_.handle_of(c).value, is_full, [&](const log_piece& piece) {
       piece.chunk->references.fetch_add(1, std::memory_order_relaxed);
       b.pinned[b.pinned_count++] = piece.chunk;
@@ -208,7 +221,7 @@ void outbox::on_send(connection& c, std::int32_t result) {
 void outbox::dissolve(connection& c) {
   backlog& b = *c.behind;
   if (c.phase != connection_phase::ending) {
-    for (membership* seat = c.memberships; seat != nullptr; seat = seat->next) shard_.rooms().catch_up(c, *seat);
+    for (membership* seat = served_seats(c); seat != nullptr; seat = seat->next) shard_.rooms().catch_up(c, *seat);
   }
   blocks_.give_back(b.queued.memory);
   blocks_.give_back(b.flying.memory);

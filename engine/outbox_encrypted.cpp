@@ -1,6 +1,7 @@
 // The part of the outbox for encrypted connections: all that a connection is sent in one turn shares records, and what is left of a short
 // send is ciphertext.
 #include "engine/connection_layers.hpp"
+#include "engine/handlers.hpp"
 #include "engine/limits.hpp"
 #include "engine/outbox.hpp"
 #include "engine/room_table.hpp"
@@ -72,7 +73,7 @@ void outbox::collect_encrypted(connection& c) {
   scratch_.clear();
   std::uint64_t bytes = b.own_flying;
   if (b.queued.size > 0) scratch_.push_back({b.queued.memory.bytes, b.queued.size});
-  for (membership* seat = c.memberships; seat != nullptr; seat = seat->next)
+  for (membership* seat = served_seats(c); seat != nullptr; seat = seat->next)
     take_pieces(
         *seat->where, *seat->behind, shard_.handle_of(c).value, [&] { return bytes >= backlog_send_bytes_max; },
         [&](const log_piece& piece) {

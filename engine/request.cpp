@@ -6,7 +6,6 @@
 #include "proto/percent.hpp"
 
 #include <cstring>
-#include <exception>
 
 namespace ringcast {
 
@@ -68,19 +67,13 @@ ready<websocket> request::upgrade(const upgrade_options& options) {
 
 namespace {
 
-void log_failure(const std::source_location& where, std::string_view what) {
-  log_error("the handler registered at {}:{} threw: {}", where.file_name(), where.line(), what);
-}
-
-task<void> run_handler(const request_handler& handler, std::unique_ptr<request> req, std::source_location where) {
+task<void> run_handler(shard& here, const request_handler& handler, std::unique_ptr<request> req, std::source_location where) {
   bool failed = true;
   try {
     co_await handler(*req);
     failed = false;
-  } catch (const std::exception& thrown) {
-    log_failure(where, thrown.what());
   } catch (...) {
-    log_failure(where, "something that is not a std::exception");
+    here.user_code().log_thrown("the handler", where);
   }
   if (req->is_answered()) co_return;
   if (!failed) log_error("the handler registered at {}:{} returned without an answer", where.file_name(), where.line());
@@ -92,7 +85,8 @@ task<void> run_handler(const request_handler& handler, std::unique_ptr<request> 
 http_handler run_as_coroutine(server* from, request_handler handler, std::source_location where) {
   // Shared by all copies of the route, and there as long as the routes are, which is longer than any coroutine.
   return [from, handler = std::make_shared<const request_handler>(std::move(handler)), where](const http_request& received, http_responder responder) {
-    responder.owner().coroutines().spawn(run_handler(*handler, std::make_unique<request>(from, received, responder), where), where);
+    shard& here = responder.owner();
+    here.coroutines().spawn(run_handler(here, *handler, std::make_unique<request>(from, received, responder), where), where);
   };
 }
 

@@ -35,7 +35,7 @@ send_status seat::broadcast(opcode op, std::span<const std::byte> payload) {
 }
 
 seat room::join(std::string_view id, receiver& ws, hearing hears) {
-  if (!ws.is_open()) return {};
+  if (!ws.is_open() || !ws.session_->where()->is_open_websocket()) return {};
   shard& here = ws.session_->owner();
   connection& c = *ws.session_->where();
   room_part& r = here.rooms().at(name_, here.lane_of(c));

@@ -79,14 +79,16 @@ server::~server() {
 }
 
 void server::get(std::string_view pattern, request_handler handler, std::source_location where) {
-  router_.add("GET", pattern, run_as_coroutine(this, std::move(handler), where));
+  router_.add("GET", pattern, run_as_coroutine(this, std::move(handler), where), where);
 }
 
 void server::post(std::string_view pattern, request_handler handler, std::source_location where) {
-  router_.add("POST", pattern, run_as_coroutine(this, std::move(handler), where));
+  router_.add("POST", pattern, run_as_coroutine(this, std::move(handler), where), where);
 }
 
-void server::events(std::string_view pattern, websocket_endpoint endpoint) { router_.add(pattern, std::move(endpoint)); }
+void server::events(std::string_view pattern, websocket_endpoint endpoint, std::source_location where) {
+  router_.add(pattern, std::move(endpoint), where);
+}
 
 inbox& server::inbox_of(std::uint32_t shard_index) { return *threads_[shard_index]->from_threads; }
 bool server::owns(const shard& s) const { return s.index() < threads_.size() && threads_[s.index()]->own.get() == &s; }

@@ -73,7 +73,7 @@ class server {
   void get(std::string_view pattern, request_handler handler, std::source_location where = std::source_location::current());
   void post(std::string_view pattern, request_handler handler, std::source_location where = std::source_location::current());
   // The event face: callbacks instead of a coroutine for each connection, and no memory for one that is idle.
-  void events(std::string_view pattern, websocket_endpoint endpoint);
+  void events(std::string_view pattern, websocket_endpoint endpoint, std::source_location where = std::source_location::current());
 
   // Before start(). Handlers run on every shard's thread.
   [[nodiscard]] http_router& routes() { return router_; }

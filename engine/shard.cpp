@@ -39,9 +39,16 @@ shard::shard(std::uint32_t index, const shard_options& options, mesh& between, i
     : index_(index), options_(options), mesh_(between), port_(between, index), inbox_(from_threads), router_(router), ring_(std::move(r)),
       buffers_(*ring_, blocks_, receive_buffers, receive_buffer_bytes), timers_(ringcast::now_ms()),
       home_(blocks_, *this, between.shard_count(), compressor_, options_.compression),
-      rooms_(*this, index, between.shard_count(), options.limits.send_queue_bytes_max, options.policy), outbox_(*this, *ring_, blocks_),
+      rooms_(*this, index, between.shard_count(), options.limits.send_queue_bytes_max, options.policy), outbox_(*this, *ring_, blocks_), handlers_(*this),
       now_ms_(ringcast::now_ms()), idle_(options.spin_us * 1000ULL), scheduler_(timers_, &between.bell(index)) {
   reserve_descriptor_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  scheduler_.on_exception([this](std::exception_ptr thrown, const std::source_location& where) {
+    try {
+      std::rethrow_exception(std::move(thrown));
+    } catch (...) {
+      handlers_.log_thrown("the task", where);
+    }
+  });
 }
 
 shard::~shard() {
@@ -115,7 +122,12 @@ bool shard::turn() {
   continue_handshakes();
   receive_again();
   timers_.expire(now_ms_, [this](timer_node& node) { on_timer(node); });
-  if (scheduler_.has_ready()) scheduler_.run_ready();
+  // What users have written: no list is half changed here, and what they say goes out with this turn.
+  handlers_.run();
+  if (scheduler_.has_ready()) {
+    scheduler_.run_ready();
+    handlers_.run();
+  }
   release_ended();
 
   home_.publish_spans();
@@ -126,7 +138,7 @@ bool shard::turn() {
   cancel_receives();
   rearm_parked();
   port_.flush();
-  if (!stopping_ || connections_.used() > 0 || (scheduler_.task_count() > 0 && !stop_now_)) return true;
+  if (!stopping_ || connections_.used() > 0 || handlers_.has_untold() || (scheduler_.task_count() > 0 && !stop_now_)) return true;
   ring_->submit(); // the last descriptors are closed
   return false;
 }
@@ -174,7 +186,7 @@ void shard::on_doorbell() { doorbell_armed_ = false; }
 
 bool shard::has_work() const {
   return port_.has_work() || inbox_.has_records() || !poll_again_.empty() || !handshakes_waiting_.empty() || !input_again_.empty() || !parked_.empty() || !finishing_.empty() ||
-         !ended_.empty() || home_.has_unpublished() || (clients_ != nullptr && clients_->has_ready()) || scheduler_.has_ready();
+         !ended_.empty() || handlers_.has_untold() || home_.has_unpublished() || (clients_ != nullptr && clients_->has_ready()) || scheduler_.has_ready();
 }
 
 wait_plan shard::plan_wait() {

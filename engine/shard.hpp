@@ -1,8 +1,9 @@
 // One core's worth of server: a ring, its receive buffers, its connections, its rooms, its timers. Everything in it belongs to one thread,
 // which runs the loop; other shards reach it through the mesh, every other thread through its inbox.
 //
-// A loop turn:  submit what the last turn prepared and wait -> completions -> mesh and inbox -> timers -> publish -> flush.
-// Callbacks and received messages never send: they append output, and the flush at the end of the turn sends it.
+// A loop turn:  submit what the last turn prepared and wait -> completions -> mesh and inbox -> timers -> callbacks -> publish -> flush.
+// Callbacks and received messages never send: they append output, and the flush at the end of the turn sends it. What users have written is
+// called by `handlers` alone.
 #pragma once
 
 #include "engine/admission.hpp"
@@ -12,6 +13,7 @@
 #include "engine/compressor.hpp"
 #include "engine/connection.hpp"
 #include "engine/events.hpp"
+#include "engine/handlers.hpp"
 #include "engine/http_router.hpp"
 #include "engine/idle_spin.hpp"
 #include "engine/inbox.hpp"
@@ -28,10 +30,13 @@
 
 #include <atomic>
 #include <cstdint>
+#include <expected>
 #include <functional>
 #include <memory>
+#include <source_location>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace ringcast {
@@ -109,13 +114,17 @@ class shard final : public shard_courier {
   void respond(connection& c, http_status status, std::string_view content_type, std::string_view body, std::string_view extra_headers);
   // Publishes and calls back with what became of it on every shard.
   void publish_with_report(std::string_view room_name, opcode op, std::span<const std::byte> payload,
-                           std::function<void(const broadcast_report&)> on_report);
+                           std::function<void(const broadcast_report&)> on_report,
+                           const std::source_location& where = std::source_location::current());
   // Asks the home of one room, or of all with an empty name.
-  void query_rooms(std::string_view room_name, std::function<void(const room_listing&)> on_answer);
+  void query_rooms(std::string_view room_name, std::function<void(const room_listing&)> on_answer,
+                   const std::source_location& where = std::source_location::current());
 
   // --- for clients that live on this shard ---
   // Begins to connect: the link hears how it went, once. `timeout_ms` is for this address, the deadline for the whole attempt.
-  connection_handle connect(client_link& link, const socket_address& to, std::uint64_t timeout_ms, std::uint64_t deadline_ms);
+  // Where there is not even a socket for it, that is the answer: an errno.
+  [[nodiscard]] std::expected<connection_handle, int> connect(client_link& link, const socket_address& to, std::uint64_t timeout_ms,
+                                                              std::uint64_t deadline_ms);
   // The link will not be told anything any more; an open WebSocket is closed with this code, an attempt is given up.
   void let_go(connection_handle handle, std::uint16_t code, std::string_view reason);
   void hold_input(connection_handle handle, bool hold);
@@ -165,8 +174,15 @@ class shard final : public shard_courier {
   void deliver(std::uint32_t to, shard_message kind, std::span<const std::byte> value, std::span<const std::byte> more) override;
   void on_output_failed(connection& c) { end(c, 1006, "the connection was lost"); }
   void on_output_progress(connection& c);
-  void tell_gap(connection& c, std::uint64_t first, std::uint64_t last);
+  void tell_gap(connection& c) { handlers_.note(c, user_event::gap); }
   void release_if_done(connection& c);
+  // Of handlers: what follows a callback.
+  [[nodiscard]] handlers& user_code() { return handlers_; }
+  void count_failed_handler() { ++counters_.handlers_failed; }
+  void begin_input(connection& c);
+  void fail_request(connection& c);
+  void say_close(connection& c, violation broken);
+  [[nodiscard]] std::pair<client_link*, bool> take_link(connection& c);
   [[nodiscard]] const server_limits& limits() const { return options_.limits; }
   [[nodiscard]] block_pool& blocks() { return blocks_; }
   [[nodiscard]] tls_scratch& tls_memory();
@@ -238,15 +254,7 @@ class shard final : public shard_courier {
   void on_control(connection& c, const assembled& m);
   void on_violation(connection& c, violation broken);
   void send_close(connection& c, std::uint16_t code, std::string_view reason);
-  template <class Call>
-  void call_handler(connection& c, Call&& call) {
-    try {
-      call();
-    } catch (...) {
-      on_handler_threw(c);
-    }
-  }
-  void on_handler_threw(connection& c);
+  [[nodiscard]] bool takes_output(const connection& c) const;
 
   // shard_compression.cpp
   [[nodiscard]] const compression_options& compression_of(const connection& c) const;
@@ -277,8 +285,8 @@ class shard final : public shard_courier {
   void on_response(connection& c, const response_head& head);
   void on_proxy_response(connection& c, const response_head& head);
   void fail_attempt(connection& c, const client_error& error);
-  void tell_link_closed(connection& c, std::string_view reason);
   void end_attempt(connection& c, std::string_view reason);
+  void note_failed_attempt(connection& c, const client_error& error);
   void append_masked_frame(connection& c, opcode op, std::span<const std::byte> payload);
   [[nodiscard]] const server_limits& client_limits(const connection& c) const;
   [[nodiscard]] const server_limits& limits_of(const connection& c) const { return c.is_client ? client_limits(c) : options_.limits; }
@@ -317,14 +325,20 @@ class shard final : public shard_courier {
   void on_report_part(std::uint32_t id, const broadcast_report* counts, std::uint32_t expect);
   void on_room_query(const room_query_message& query, std::string_view name);
   void on_room_answer(const room_answer_message& answer, std::string_view text);
+  template <class Answer>
+  struct question {
+    std::function<void(const Answer&)> answer;
+    connection_handle by; // whose handler asked
+    std::source_location where;
+  };
   struct pending_report {
-    std::function<void(const broadcast_report&)> on_report;
+    question<broadcast_report> asked;
     broadcast_report sum;
     std::uint32_t expected = UINT32_MAX; // not known yet
     std::uint32_t answered = 0;
   };
   struct pending_query {
-    std::function<void(const room_listing&)> on_answer;
+    question<room_listing> asked;
     room_listing sum;
     std::uint32_t waiting_for = 0;
   };
@@ -349,6 +363,7 @@ class shard final : public shard_courier {
   home_table home_;
   room_table rooms_;
   outbox outbox_;
+  handlers handlers_;
 
   std::vector<int> listeners_;
   std::vector<const tls_identity*> identities_; // by listener; null: plain

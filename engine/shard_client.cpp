@@ -40,12 +40,9 @@ client_host& shard::clients() {
   return *clients_;
 }
 
-connection_handle shard::connect(client_link& link, const socket_address& to, std::uint64_t timeout_ms, std::uint64_t deadline_ms) {
+std::expected<connection_handle, int> shard::connect(client_link& link, const socket_address& to, std::uint64_t timeout_ms, std::uint64_t deadline_ms) {
   const std::expected<int, int> socket = open_client_socket(to);
-  if (!socket) {
-    link.on_attempt_failed({.kind = client_error_kind::connect, .text = std::strerror(socket.error())});
-    return {};
-  }
+  if (!socket) return std::unexpected(socket.error());
   connection& c = connections_.take();
   c.socket = *socket;
   c.is_client = true;
@@ -177,39 +174,31 @@ void shard::on_response(connection& c, const response_head& head) {
     timers_.cancel(c.timer);
   if (accepted->deflate) begin_compression(c, *accepted->deflate);
   link.on_accepted(accepted->subprotocol);
-  // Whoever was told may have closed it again.
-  if (c.endpoint->on_open && c.is_open_websocket()) call_handler(c, [&] { c.endpoint->on_open(websocket_ref{*this, c}); });
+  c.answering = true; // until on_open has been called
+  handlers_.note(c, user_event::opened);
 }
 
-// The attempt is over before the WebSocket was open. The link is told last, because it may begin the next attempt at once.
+// The attempt is over before the WebSocket was open.
 void shard::fail_attempt(connection& c, const client_error& error) {
-  keep_ticket(c);
-  client_link* link = std::exchange(client_seats_[c.slot].link, nullptr);
+  note_failed_attempt(c, error);
   end(c, 1006, error.text);
-  if (link != nullptr) link->on_attempt_failed(error);
 }
 
 // From end(): an attempt that nobody has reported yet.
 void shard::end_attempt(connection& c, std::string_view reason) {
-  keep_ticket(c);
-  client_link* link = std::exchange(client_seats_[c.slot].link, nullptr);
-  if (link != nullptr) link->on_attempt_failed({.kind = client_error_kind::lost, .text = reason});
+  if (!is_untold(c, user_event::closed)) note_failed_attempt(c, {.kind = client_error_kind::lost, .text = reason});
 }
 
-void shard::tell_link_closed(connection& c, std::string_view reason) {
+void shard::note_failed_attempt(connection& c, const client_error& error) {
+  if (client_seats_[c.slot].link == nullptr || is_untold(c, user_event::attempt_failed)) return;
   keep_ticket(c);
+  handlers_.note_attempt_failed(c, error);
+}
+
+// The link, which is told of the end now and never again, and whether that was clean.
+std::pair<client_link*, bool> shard::take_link(connection& c) {
   client_seat& seat = client_seats_[c.slot];
-  const bool clean = seat.clean;
-  client_link* link = std::exchange(seat.link, nullptr);
-  const std::uint16_t code = c.close_code;
-  if (c.endpoint->on_close) {
-    try {
-      c.endpoint->on_close(websocket_ref{*this, c}, code, reason);
-    } catch (...) {
-      ++counters_.handlers_failed;
-    }
-  }
-  if (link != nullptr) link->on_link_closed(code, reason, clean);
+  return {std::exchange(seat.link, nullptr), seat.clean};
 }
 
 void shard::let_go(connection_handle handle, std::uint16_t code, std::string_view reason) {

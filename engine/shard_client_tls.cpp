@@ -52,13 +52,11 @@ void shard::on_client_tls_open(connection& c) {
 // Before the WebSocket is open. The connection goes on for a moment, so that the server hears of it by an alert; its link hears now.
 void shard::on_client_tls_failed(connection& c) {
   const tls_session& tls = *c.layers->tls;
-  client_link* link = std::exchange(client_seats_[c.slot].link, nullptr);
-  finish(c);
-  if (link == nullptr) return;
   const std::string why = fmt::format("TLS: {}", tls.reason());
-  link->on_attempt_failed({.kind = tls.failure() == tls_failure::certificate ? client_error_kind::certificate : client_error_kind::tls,
-                           .text = why,
-                           .is_fatal = is_fatal_failure(tls.failure())});
+  note_failed_attempt(c, {.kind = tls.failure() == tls_failure::certificate ? client_error_kind::certificate : client_error_kind::tls,
+                          .text = why,
+                          .is_fatal = is_fatal_failure(tls.failure())});
+  finish(c);
 }
 
 // For the next connection to the same server. TLS 1.3 servers send it behind the handshake, so it is taken when the connection ends.

@@ -57,8 +57,8 @@ void shard::end(connection& c, std::uint16_t code, std::string_view reason) {
     if (c.closing.state() == close_state::open) c.close_code = code;
     tell_closed(c, reason);
   }
-  if (c.is_client) end_attempt(c, reason);
-  upgrades_.erase(c.slot);
+  if (c.is_client && was != connection_phase::websocket) end_attempt(c, reason);
+  if (upgrades_.erase(c.slot) > 0) handlers_.note_discarded(*c.endpoint, c.user);
   outbox_.forget(c);
   if (c.operations > 0) {
     // A connect that is under way is not ended by a shutdown.
@@ -81,7 +81,7 @@ void shard::release_ended() {
   if (ended_.empty()) return;
   for (const connection_handle handle : ended_) {
     connection* c = find(handle);
-    if (c == nullptr || c->phase != connection_phase::ending || c->operations != 0) continue;
+    if (c == nullptr || c->phase != connection_phase::ending || c->operations != 0 || c->untold != 0) continue; // listed again
     RINGCAST_ASSERT(c->behind == nullptr && c->memberships == nullptr);
     if (c->partial != nullptr) free_partial(*c);
     if (c->layers != nullptr) {
@@ -92,38 +92,27 @@ void shard::release_ended() {
       client_seats_[c->slot] = {};
     else
       release_admission(*c);
+    handlers_.forget(*c);
     ring_->arm_close(c->socket);
     connections_.give_back(*c);
   }
   ended_.clear();
 }
 
+// A handler that wants to hear of it keeps the seats until it has; nothing is sent from them meanwhile.
 void shard::leave_rooms(connection& c) {
-  if (c.memberships == nullptr || c.leaving) return;
-  if (c.handler_told && c.endpoint->on_leave) {
-    c.leaving = true; // the handler may close the connection, which leads here again
-    try {
-      c.endpoint->on_leave(websocket_ref{*this, c});
-    } catch (...) {
-      ++counters_.handlers_failed;
-    }
-  }
+  if (c.memberships == nullptr || is_untold(c, user_event::leaving)) return;
+  if (is_untold(c, user_event::opened) || (c.handler_told && c.endpoint->on_leave)) return handlers_.note(c, user_event::leaving);
   rooms_.leave_all(c);
-  c.leaving = false;
 }
 
-// The endpoint hears of the end once, and only if it heard of the beginning.
+// The endpoint hears of the end once, and only if it hears of the beginning.
 void shard::tell_closed(connection& c, std::string_view reason) {
   if (!c.handler_told) return;
   c.handler_told = false;
-  if (c.is_client) return tell_link_closed(c, reason);
-  if (!c.endpoint->on_close) return;
-  // An exception here has nothing left to close.
-  try {
-    c.endpoint->on_close(websocket_ref{*this, c}, c.close_code, reason);
-  } catch (...) {
-    ++counters_.handlers_failed;
-  }
+  if (c.endpoint->is_internal) return c.endpoint->on_close(websocket_ref{*this, c}, c.close_code, reason);
+  keep_ticket(c);
+  handlers_.note_closed(c, reason);
 }
 
 // A part of the backlog was sent.
@@ -137,11 +126,17 @@ void shard::on_output_progress(connection& c) {
   if (c.phase == connection_phase::ending) return;
   if (c.behind != nullptr && c.behind->own_bytes() > low_watermark_bytes) return;
   resume_receive(c);
-  if (c.is_open_websocket() && c.endpoint->on_drain) c.endpoint->on_drain(websocket_ref{*this, c});
+  if (!c.is_open_websocket() || !c.endpoint->on_drain) return;
+  if (c.endpoint->is_internal)
+    c.endpoint->on_drain(websocket_ref{*this, c});
+  else
+    handlers_.note(c, user_event::drained);
 }
 
-void shard::tell_gap(connection& c, std::uint64_t first, std::uint64_t last) {
-  if (c.is_open_websocket() && c.endpoint->on_gap) call_handler(c, [&] { c.endpoint->on_gap(websocket_ref{*this, c}, first, last); });
+// on_open has been called: what has come behind the upgrade is read.
+void shard::begin_input(connection& c) {
+  c.answering = false;
+  if (c.partial != nullptr || c.peer_closed) input_again_.push_back(handle_of(c));
 }
 
 void shard::on_timer(timer_node& node) {
@@ -179,6 +174,7 @@ void shard::on_connection_timer(connection& c) {
   case connection_phase::finishing: return end(c, c.close_code, "the peer did not close");
   case connection_phase::websocket: break;
   }
+  if (is_untold(c, user_event::closing)) return; // the answer is on its way
   if (c.closing.state() != close_state::open) return end(c, c.close_code, "the closing handshake was not answered");
   const server_limits& limits = limits_of(c);
   if (c.input_held) {

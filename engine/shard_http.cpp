@@ -8,8 +8,8 @@
 #include <algorithm>
 #include <cstring>
 #include <ctime>
-#include <exception>
 #include <fmt/format.h>
+#include <utility>
 
 namespace ringcast {
 
@@ -142,14 +142,10 @@ void shard::on_request(connection& c, const request_head& head, std::span<const 
   if (changes_something(head.method) && !is_origin_allowed(head, options_.allowed_origins))
     return responder.respond_error(http_status::forbidden, "pages of this origin may not do this");
   const http_request request{head, match.parameters, body, peer_address_of(c.socket)};
-  try {
-    if (match.found->endpoint != nullptr)
-      on_upgrade(c, request, *match.found->endpoint, nullptr);
-    else
-      match.found->handler(request, responder);
-  } catch (const std::exception&) {
-    if (c.answering) responder.respond_error(http_status::internal_server_error, "the handler failed");
-  }
+  if (match.found->endpoint != nullptr)
+    on_upgrade(c, request, *match.found->endpoint, nullptr);
+  else
+    handlers_.request(c, *match.found, request, responder);
 }
 
 std::string_view shard::on_upgrade(connection& c, const http_request& request, const websocket_endpoint& endpoint, void* user) {
@@ -173,9 +169,10 @@ std::string_view shard::on_upgrade(connection& c, const http_request& request, c
   }
   upgrade_request_view decision{request};
   decision.user_ = user;
-  if (endpoint.on_upgrade) endpoint.on_upgrade(decision);
-  if (decision.refused_ != http_status::switching_protocols) {
-    responder.respond_error(decision.refused_, decision.why_);
+  const bool decided = handlers_.upgrade(c, endpoint, decision);
+  if (!decided || decision.refused_ != http_status::switching_protocols) {
+    handlers_.note_discarded(endpoint, decision.user_);
+    if (decided) responder.respond_error(decision.refused_, decision.why_);
     return {};
   }
   std::string_view subprotocol;
@@ -218,8 +215,12 @@ void shard::finish_upgrade(connection& c, bool granted) {
   auto found = upgrades_.extract(c.slot);
   RINGCAST_ASSERT(!found.empty());
   pending_upgrade& pending = found.mapped();
-  if (!granted) {
-    http_responder{*this, handle_of(c)}.respond_error(http_status::bad_request, "this name is taken in this room");
+  if (!granted || stopping_) {
+    handlers_.note_discarded(*c.endpoint, std::exchange(c.user, nullptr));
+    if (stopping_)
+      refuse_request(c, http_status::service_unavailable, "the server is going away");
+    else
+      http_responder{*this, handle_of(c)}.respond_error(http_status::bad_request, "this name is taken in this room");
   } else {
     append_output(c, pending.response);
     if (pending.deflate) begin_compression(c, *pending.deflate);
@@ -230,7 +231,6 @@ void shard::finish_upgrade(connection& c, bool granted) {
 }
 
 void shard::open_websocket(connection& c) {
-  c.answering = false;
   c.phase = connection_phase::websocket;
   c.handler_told = true;
   const std::uint32_t ping_interval_ms = ping_interval_of(c), idle_timeout_ms = idle_timeout_of(c);
@@ -243,12 +243,19 @@ void shard::open_websocket(connection& c) {
     arm_timer(c, first_ms);
   else
     timers_.cancel(c.timer);
-  if (c.partial != nullptr) input_again_.push_back(handle_of(c));
-  if (c.endpoint->on_open) c.endpoint->on_open(websocket_ref{*this, c});
+  if (c.endpoint->on_open)
+    handlers_.note(c, user_event::opened);
+  else
+    begin_input(c);
 }
 
 void shard::append_output(connection& c, std::string_view text) {
   if (!text.empty()) std::memcpy(outbox_.extend(c, text.size()), text.data(), text.size());
+}
+
+// Its handler threw. What it may have left to be answered later must not answer another request, so the connection ends behind this.
+void shard::fail_request(connection& c) {
+  if (c.phase == connection_phase::http && c.answering) refuse_request(c, http_status::internal_server_error, "the handler failed");
 }
 
 void shard::refuse_request(connection& c, http_status status, std::string_view why) {
@@ -264,6 +271,7 @@ void shard::respond(connection& c, http_status status, std::string_view content_
                                reason_phrase(status), date_line(now_ms_), content_type, body.size(), c.keep_alive ? "keep-alive" : "close",
                                extra_headers));
   if (!c.head_only) append_output(c, body);
+  c.head_only = false;
   if (c.keep_alive) {
     arm_timer(c, options_.limits.handshake_timeout_ms);
     // What came in behind this request goes on, if it was kept meanwhile.

@@ -91,8 +91,11 @@ void shard::on_message(std::uint32_t from, std::uint32_t kind, std::span<const s
     const auto answer = take<claim_answer_message>(bytes);
     rooms_.claim_answered(answer.room);
     connection* c = find({answer.connection});
-    if (c != nullptr && upgrades_.contains(c->slot)) return finish_upgrade(*c, answer.granted);
-    // It went away while it waited: the name is free again.
+    if (c != nullptr && upgrades_.contains(c->slot)) {
+      finish_upgrade(*c, answer.granted);
+      if (!stopping_) return;
+    }
+    // It went away while it waited, or this shard is going away: the name is free again.
     if (answer.granted) deliver(from, shard_message::release_name, bytes_of(name_message{answer.room, answer.connection}), bytes);
     return;
   }
@@ -174,10 +177,10 @@ void shard::drop_messages() {
 }
 
 void shard::publish_with_report(std::string_view room_name, opcode op, std::span<const std::byte> payload,
-                                std::function<void(const broadcast_report&)> on_report) {
+                                std::function<void(const broadcast_report&)> on_report, const std::source_location& where) {
   if (++next_id_ == 0) ++next_id_;
   const std::uint32_t id = next_id_;
-  reports_[id].on_report = std::move(on_report);
+  reports_[id] = {.asked = {std::move(on_report), handlers_.running(), where}};
   room_part* const known = rooms_.known(room_name);
   room_part& r = known != nullptr ? *known : rooms_.at(room_name, room_lane::plain);
   rooms_.publish(r, {.room = {r.index, r.generation}, .author = 0, .report_id = id, .op = op, .author_hears = true}, payload);
@@ -198,15 +201,16 @@ void shard::on_report_part(std::uint32_t id, const broadcast_report* counts, std
     pending.expected = expect;
   }
   if (pending.answered != pending.expected) return;
-  const auto finished = reports_.extract(found);
-  finished.mapped().on_report(finished.mapped().sum);
+  auto finished = reports_.extract(found);
+  auto& asked = finished.mapped().asked;
+  handlers_.note_answer([on_report = std::move(asked.answer), sum = finished.mapped().sum] { on_report(sum); }, asked.by, asked.where);
 }
 
-void shard::query_rooms(std::string_view room_name, std::function<void(const room_listing&)> on_answer) {
+void shard::query_rooms(std::string_view room_name, std::function<void(const room_listing&)> on_answer, const std::source_location& where) {
   if (++next_id_ == 0) ++next_id_;
   const std::uint32_t id = next_id_;
   pending_query& pending = queries_[id];
-  pending.on_answer = std::move(on_answer);
+  pending.asked = {std::move(on_answer), handlers_.running(), where};
   const room_query_message query{index_, id};
   if (!room_name.empty()) {
     pending.waiting_for = 1;
@@ -262,8 +266,9 @@ void shard::on_room_answer(const room_answer_message& answer, std::string_view t
     pending.sum.text += text;
   }
   if (!answer.last || --pending.waiting_for > 0) return;
-  const auto finished = queries_.extract(found);
-  finished.mapped().on_answer(finished.mapped().sum);
+  auto finished = queries_.extract(found);
+  auto& asked = finished.mapped().asked;
+  handlers_.note_answer([on_answer = std::move(asked.answer), sum = std::move(finished.mapped().sum)] { on_answer(sum); }, asked.by, asked.where);
 }
 
 } // namespace ringcast

@@ -335,7 +335,7 @@ void shard::receive_again() {
     connection* c = find(handle);
     if (c == nullptr || c->phase == connection_phase::ending) continue;
     resume_input(*c);
-    if (c->peer_closed && c->phase == connection_phase::websocket && !c->input_held) on_end_of_stream(*c);
+    if (c->peer_closed && c->phase == connection_phase::websocket) on_end_of_stream(*c);
     resume_receive(*c);
   }
   again.clear();
@@ -346,7 +346,7 @@ void shard::receive_again() {
 
 void shard::on_end_of_stream(connection& c) {
   c.peer_closed = true;
-  if (c.input_held) return; // what waits is handled first
+  if (c.phase == connection_phase::websocket && (c.input_held || c.answering || is_input_over(c))) return; // what waits is handled first
   if (c.encrypted) {
     if (!c.layers->arrived.empty()) return; // continue_handshakes() comes back
     if (c.is_client && client_seats_[c.slot].tls_pending) return end(c, c.close_code, "the server closed the connection in the TLS handshake");
@@ -370,10 +370,10 @@ void shard::on_end_of_stream(connection& c) {
 void shard::consume_plain(connection& c, std::span<std::byte> bytes) {
   c.last_heard_ms = static_cast<std::uint32_t>(now_ms_);
   while (!bytes.empty()) {
-    if (c.phase == connection_phase::finishing || c.phase == connection_phase::ending) return;
+    if (is_input_over(c)) return;
     if (c.partial == nullptr) {
       const consumed done = consume_once(c, bytes);
-      if (c.phase == connection_phase::finishing || c.phase == connection_phase::ending) return;
+      if (is_input_over(c)) return;
       bytes = bytes.subspan(done.bytes);
       if (!bytes.empty())
         keep_partial(c, bytes.first(std::min(bytes.size(), done.kept)), done.wanted);
@@ -399,11 +399,10 @@ void shard::consume_plain(connection& c, std::span<std::byte> bytes) {
 
 // Goes on with what was kept.
 void shard::resume_input(connection& c) {
-  while (c.partial != nullptr && c.partial->size >= c.partial->wanted && c.phase != connection_phase::finishing &&
-         c.phase != connection_phase::ending && !c.answering && !c.input_held) {
+  while (c.partial != nullptr && c.partial->size >= c.partial->wanted && !is_input_over(c) && !c.answering && !c.input_held) {
     partial_input& partial = *c.partial;
     const consumed done = consume_once(c, {partial.memory.bytes, partial.size});
-    if (c.phase == connection_phase::finishing || c.phase == connection_phase::ending) break;
+    if (is_input_over(c)) break;
     partial.size -= static_cast<std::uint32_t>(done.bytes);
     if (partial.size == 0) {
       free_partial(c);
@@ -415,7 +414,7 @@ void shard::resume_input(connection& c) {
     if (done.stopped) break;
     if (partial.wanted > partial.memory.capacity) keep_partial(c, {}, done.wanted);
   }
-  if (c.partial != nullptr && (c.phase == connection_phase::finishing || c.phase == connection_phase::ending)) free_partial(c);
+  if (c.partial != nullptr && is_input_over(c)) free_partial(c);
 }
 
 shard::consumed shard::consume_once(connection& c, std::span<std::byte> bytes) {
@@ -431,7 +430,7 @@ shard::consumed shard::consume_once(connection& c, std::span<std::byte> bytes) {
     total.stopped = done.stopped;
     total.kept = done.kept;
     bytes = bytes.subspan(done.bytes);
-    if (bytes.empty() || done.stopped || c.phase == phase) return total;
+    if (bytes.empty() || done.stopped || c.phase == phase || is_input_over(c)) return total;
     if (c.phase != connection_phase::http && c.phase != connection_phase::websocket) return total;
   }
 }

@@ -7,23 +7,8 @@
 
 #include <algorithm>
 #include <cstring>
-#include <exception>
 
 namespace ringcast {
-
-// A handler that throws loses its own connection and nothing else.
-void shard::on_handler_threw(connection& c) {
-  ++counters_.handlers_failed;
-  try {
-    throw;
-  } catch (const std::exception& thrown) {
-    log_error("a handler threw: {}", thrown.what());
-    close_websocket(c, static_cast<std::uint16_t>(close_code::internal_error), "the handler failed");
-  } catch (...) {
-    log_error("a handler threw something that is not a std::exception");
-    close_websocket(c, static_cast<std::uint16_t>(close_code::internal_error), "the handler failed");
-  }
-}
 
 // The hot loop. Reading a frame and taking it as a message are inlined here, so that neither result goes through memory.
 shard::consumed shard::consume_frames(connection& c, std::span<std::byte> bytes) {
@@ -33,6 +18,10 @@ shard::consumed shard::consume_frames(connection& c, std::span<std::byte> bytes)
                           .payload_bytes_max = deflates ? compressed_bytes_max(message_bytes_max) : message_bytes_max,
                           .rsv1_allowed = deflates};
   consumed done;
+  if (c.answering) { // on_open stands before the first message
+    done.stopped = true;
+    return done;
+  }
   while (done.bytes < bytes.size()) {
     const frame_result result = read_frame(bytes.subspan(done.bytes), rules);
     if (result.status == read_status::need_more) {
@@ -52,7 +41,7 @@ shard::consumed shard::consume_frames(connection& c, std::span<std::byte> bytes)
     else
       on_fragment_or_control(c, m);
     if (result.value.frame_bytes >= large_frame_bytes) read_large_frames_hot(c);
-    if (c.phase != connection_phase::websocket) {
+    if (c.phase != connection_phase::websocket || is_input_over(c)) {
       done.bytes = bytes.size();
       return done;
     }
@@ -80,7 +69,7 @@ inline void shard::on_message(connection& c, const assembled& m, bool in_receive
 void shard::hand_over(connection& c, const message_view& view) {
   ++counters_.messages;
   note_message(c);
-  if (c.endpoint->on_message) call_handler(c, [&] { c.endpoint->on_message(websocket_ref{*this, c}, view); });
+  handlers_.message(c, view);
 }
 
 void shard::on_fragment_or_control(connection& c, const assembled& m) {
@@ -95,8 +84,7 @@ void shard::on_fragment_or_control(connection& c, const assembled& m) {
 }
 
 void shard::on_control(connection& c, const assembled& m) {
-  if (m.op != opcode::close && c.endpoint != nullptr && c.endpoint->on_control && c.is_open_websocket())
-    call_handler(c, [&] { c.endpoint->on_control(websocket_ref{*this, c}, m.op, m.payload); });
+  if (m.op != opcode::close && c.endpoint != nullptr && c.is_open_websocket()) handlers_.control(c, m.op, m.payload);
   switch (m.op) {
   case opcode::ping:
     if (c.endpoint == nullptr || c.endpoint->answers_pings) send(c, opcode::pong, m.payload);
@@ -110,12 +98,10 @@ void shard::on_control(connection& c, const assembled& m) {
   if (c.is_client) client_seats_[c.slot].clean = true;
   if (!ours_first) {
     c.close_code = close ? close->code : static_cast<std::uint16_t>(close_code::no_status);
-    // The reason is a view of received bytes, so the handler is told now.
-    if (c.closing.on_close_received() == close_action::send_close) {
-      send_close(c, c.close_code, {});
-      (void)c.closing.on_close_written();
-    }
+    (void)c.closing.on_close_received();
     tell_closed(c, close ? close->reason : std::string_view{});
+    // The answer, and the end, stand behind what its handlers have said and still say.
+    return handlers_.note(c, user_event::closing);
   } else {
     (void)c.closing.on_close_received();
     if (c.is_client) {
@@ -131,13 +117,21 @@ void shard::on_violation(connection& c, violation broken) {
   ++counters_.violations;
   const auto code = static_cast<std::uint16_t>(close_code_of(broken));
   log_debug("a peer broke RFC 6455 {}: {}", rfc_section_of(broken), describe(broken));
-  if (c.closing.fail() == close_action::send_close) {
-    send_close(c, code, describe(broken));
-    (void)c.closing.on_close_written();
-  }
   c.close_code = code;
   leave_rooms(c);
   tell_closed(c, describe(broken));
+  handlers_.note_violation(c, broken);
+}
+
+// The peer's Close frame is answered, or the connection failed for a rule that the peer broke.
+void shard::say_close(connection& c, violation broken) {
+  if (c.phase != connection_phase::websocket) return;
+  if (broken != violation::none) {
+    if (c.closing.fail() == close_action::send_close) send_close(c, static_cast<std::uint16_t>(close_code_of(broken)), describe(broken));
+  } else if (c.closing.state() == close_state::close_received) {
+    send_close(c, c.close_code, {});
+  }
+  (void)c.closing.on_close_written();
   finish(c);
 }
 
@@ -162,8 +156,13 @@ void shard::send_close(connection& c, std::uint16_t code, std::string_view reaso
   write_frame(out, opcode::close, {payload, bytes});
 }
 
+// Also between a Close frame of the peer and our answer, which stands behind what was said in the same turn (RFC 6455 5.5.1).
+bool shard::takes_output(const connection& c) const {
+  return c.phase == connection_phase::websocket && (c.closing.may_send() || is_untold(c, user_event::closing));
+}
+
 send_result shard::send(connection& c, opcode op, std::span<const std::byte> payload) {
-  if (c.phase != connection_phase::websocket || !c.closing.may_send()) return send_result::closed;
+  if (!takes_output(c)) return send_result::closed;
   if (c.deflate_bits != 0 && !is_control(op) && payload.size() >= compression_of(c).threshold_to_one()) {
     append_compressible_frame(c, op, payload);
     return c.behind != nullptr && c.behind->own_bytes() > high_watermark_bytes ? send_result::above_watermark : send_result::queued;
@@ -182,7 +181,7 @@ send_result shard::send(connection& c, opcode op, std::span<const std::byte> pay
 send_result shard::send_in_place(connection& c, const message_view& message) {
   if (message.payload.size() < large_frame_bytes || !message.in_receive_buffer || c.is_client || c.deflate_bits != 0)
     return send(c, message.op, message.payload);
-  if (c.phase != connection_phase::websocket || !c.closing.may_send()) return send_result::closed;
+  if (!takes_output(c)) return send_result::closed;
   const std::size_t header_bytes = frame_header_bytes(message.payload.size(), false);
   std::byte* frame_begin = message.payload.data() - header_bytes;
   write_frame_header(frame_begin, message.op, message.payload.size());

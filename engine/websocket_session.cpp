@@ -37,7 +37,8 @@ websocket_endpoint websocket_session::make_endpoint(const upgrade_options& optio
                 session_of(ws).on_close(code, reason, ws.state().closing.state() != close_state::close_sent);
               },
           .subprotocols = options.subprotocols,
-          .compression = options.compression};
+          .compression = options.compression,
+          .is_internal = true};
 }
 
 // A program has a handful of sets of options, each found by comparing.

@@ -23,7 +23,10 @@ struct as_process {
 
 engine_world::engine_world(kernel& world, const engine_options& options) : world_(world), process_(++world.processes), identity_(options.identity) {
   const as_process here(world_, process_);
-  add_endpoints(routes_);
+  if (options.routes)
+    options.routes(routes_);
+  else
+    add_endpoints(routes_);
   mesh_ = std::make_unique<mesh>(options.shards, options.lane_bytes);
   for (std::uint32_t i = 0; i < options.shards; ++i) {
     place& p = places_.emplace_back();

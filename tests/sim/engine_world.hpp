@@ -7,6 +7,7 @@
 #include "engine/shard.hpp"
 #include "tests/sim/kernel.hpp"
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,6 +20,7 @@ struct engine_options {
   ring_options ring{.submission_entries = 64, .completion_entries = 256};
   std::uint32_t lane_bytes = mesh_lane_bytes;
   std::shared_ptr<const tls_identity> identity; // TLS on secure_port, too
+  std::function<void(server&)> routes;          // in place of the endpoints of ringcast-server
 };
 
 class engine_world {
