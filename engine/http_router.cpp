@@ -2,6 +2,10 @@
 
 #include "proto/percent.hpp"
 
+#include <fmt/format.h>
+#include <stdexcept>
+#include <utility>
+
 namespace ringcast {
 
 namespace {
@@ -21,23 +25,70 @@ bool is_parameter(std::string_view segment) { return segment.size() > 2 && segme
 
 } // namespace
 
-void http_router::add(std::string_view method, std::string_view pattern, http_handler handler, const std::source_location& where) {
-  route r;
-  r.registered_at = where;
-  r.method = method;
+namespace {
+
+// Why no request matches it whatever else is there; empty if some do.
+std::string_view why_unreachable(std::string_view pattern, const std::vector<std::string>& segments) {
+  if (!pattern.starts_with('/')) return "a pattern begins with /";
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    const std::string& segment = segments[i];
+    if (is_parameter(segment)) {
+      if (segment.find_first_of("{}", 1) != segment.size() - 1) return "a parameter is a whole segment: {name}";
+      for (std::size_t before = 0; before < i; ++before)
+        if (segments[before] == segment) return "two parameters have one name";
+      continue;
+    }
+    if (segment.find_first_of("{}") != std::string::npos) return "a parameter is a whole segment: {name}";
+    if (segment.find('*') != std::string::npos) return "there are no wildcards but {name}, which takes one whole segment";
+    for (const char c : segment)
+      if (c <= ' ' || c > '~' || c == '?' || c == '#') return "the path of a request has none of these characters; they are percent-encoded there";
+  }
+  return {};
+}
+
+// Whether what `later` could match goes to `earlier`, which stands before it.
+bool takes_all_of(const route& earlier, const route& later) {
+  const bool method = earlier.method == later.method || (later.method == "HEAD" && earlier.method == "GET" && earlier.endpoint == nullptr);
+  if (!method || earlier.segments.size() != later.segments.size()) return false;
+  for (std::size_t i = 0; i < later.segments.size(); ++i)
+    if (!is_parameter(earlier.segments[i]) && earlier.segments[i] != later.segments[i]) return false;
+  return true;
+}
+
+} // namespace
+
+void http_router::take(route r, std::string_view pattern) {
   for (const std::string_view segment : split_path(pattern)) r.segments.emplace_back(segment);
-  r.handler = std::move(handler);
+  std::string why{why_unreachable(pattern, r.segments)};
+  for (const route& earlier : routes_) {
+    if (!why.empty()) break;
+    if (takes_all_of(earlier, r))
+      why = fmt::format("the route of {}:{}, which was added before, takes all of its requests", earlier.registered_at.file_name(), earlier.registered_at.line());
+  }
+  if (!why.empty())
+    why = fmt::format("the route {} \"{}\" of {}:{} can never be reached: {}", r.method, pattern, r.registered_at.file_name(), r.registered_at.line(), why);
+  if (closed_)
+    throw std::logic_error(fmt::format("the route {} \"{}\" of {}:{} is added too late: routes are added before the server starts", r.method, pattern,
+                                       r.registered_at.file_name(), r.registered_at.line()));
+  if (problem_.empty()) problem_ = std::move(why);
   routes_.push_back(std::move(r));
 }
 
-void http_router::add(std::string_view pattern, websocket_endpoint endpoint, const std::source_location& where) {
+void http_router::add(std::string_view method, std::string_view pattern, http_handler handler, const std::source_location& where) {
   route r;
+  r.method = method;
   r.registered_at = where;
+  r.handler = std::move(handler);
+  take(std::move(r), pattern);
+}
+
+void http_router::add(std::string_view pattern, websocket_endpoint endpoint, const std::source_location& where) {
   endpoint.registered_at = where;
+  route r;
   r.method = "GET";
-  for (const std::string_view segment : split_path(pattern)) r.segments.emplace_back(segment);
+  r.registered_at = where;
   r.endpoint = std::make_unique<websocket_endpoint>(std::move(endpoint));
-  routes_.push_back(std::move(r));
+  take(std::move(r), pattern);
 }
 
 route_match http_router::match(std::string_view method, std::string_view path) const {

@@ -1,5 +1,6 @@
 // Which handler answers a path. Patterns are literal segments and {name} segments that match one whole segment; the first match wins.
-// Filled before the shards start and only read afterwards, by all of them.
+// Filled before the shards start and only read afterwards, by all of them. A route that no request could ever reach is an error of the program:
+// problem() says which, and server::start() fails with it.
 #pragma once
 
 #include "engine/events.hpp"
@@ -34,8 +35,17 @@ class http_router {
   void add(std::string_view pattern, websocket_endpoint endpoint, const std::source_location& where = std::source_location::current());
   [[nodiscard]] route_match match(std::string_view method, std::string_view path) const;
 
+  // What is wrong with the first route that can never be reached, with the place where it was added; empty if all can.
+  [[nodiscard]] const std::string& problem() const { return problem_; }
+  // The shards read from now on: whoever adds a route later gets a std::logic_error.
+  void close() { closed_ = true; }
+
  private:
+  void take(route r, std::string_view pattern);
+
   std::vector<route> routes_;
+  std::string problem_;
+  bool closed_ = false;
 };
 
 } // namespace ringcast

@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <vector>
 
 namespace ringcast {
@@ -75,6 +76,7 @@ send_status room::call(room_call_kind what, opcode op, std::string_view id, std:
   const std::span<const std::byte> bytes = room_call_bytes(what, op, name_, id.substr(0, member_name_bytes_max), payload);
   shard* here = shard::current();
   const bool ours = here != nullptr && server_->owns(*here);
+  if (!ours && !server_->was_started()) return send_status::not_started;
   const std::size_t bytes_max = ours ? here->record_bytes_max() : server_->inbox_of(home()).record_bytes_max();
   std::unique_ptr<std::byte[]> copied;
   room_call_large_message large{};
@@ -157,11 +159,25 @@ shard& asking_shard() {
   return *shard::current();
 }
 
-// Runs `work` on that shard. If it never gets there, `work` is destroyed and its promise is broken.
-void run_on(inbox& to, std::function<void(shard&)> work) {
-  auto boxed = std::make_unique<std::function<void(shard&)>>(std::move(work));
+// A question from any thread: `ask` runs on the home of the room and keeps the promise. If it was on its way there when the server ended, the
+// promise is broken.
+template <class Answer>
+std::future<Answer> ask_home(server& of, const std::string& room, std::function<void(shard&, std::shared_ptr<std::promise<Answer>>)> ask) {
+  auto promise = std::make_shared<std::promise<Answer>>();
+  const auto refuse = [&promise](const char* why) { promise->set_exception(std::make_exception_ptr(std::runtime_error(why))); };
+  if (!of.was_started()) {
+    refuse("the server has not been started");
+    return promise->get_future();
+  }
+  auto boxed = std::make_unique<std::function<void(shard&)>>([promise, ask = std::move(ask)](shard& there) { ask(there, promise); });
   const run_message message{boxed.get()};
-  if (to.push(static_cast<std::uint32_t>(shard_message::run), bytes_of(message)) == inbox_result::queued) (void)boxed.release();
+  switch (of.inbox_of(room_home_shard(room, of.shard_count())).push(static_cast<std::uint32_t>(shard_message::run), bytes_of(message))) {
+  case inbox_result::queued: (void)boxed.release(); break;
+  case inbox_result::full: refuse("the way to the room is full"); break;
+  case inbox_result::closed:
+  case inbox_result::too_large: refuse("the server has ended"); break;
+  }
+  return promise->get_future();
 }
 
 } // namespace
@@ -179,22 +195,15 @@ task<std::uint32_t> room::count() {
 }
 
 std::future<broadcast_report> room::broadcast_future(opcode op, std::span<const std::byte> payload) {
-  auto promise = std::make_shared<std::promise<broadcast_report>>();
-  auto future = promise->get_future();
-  run_on(server_->inbox_of(home()),
-         [promise, name = name_, op, bytes = std::vector<std::byte>{payload.begin(), payload.end()}](shard& there) {
-           there.publish_with_report(name, op, bytes, [promise](const broadcast_report& report) { promise->set_value(report); });
-         });
-  return future;
+  return ask_home<broadcast_report>(*server_, name_, [name = name_, op, bytes = std::vector<std::byte>{payload.begin(), payload.end()}](shard& there, const auto& promise) {
+    there.publish_with_report(name, op, bytes, [promise](const broadcast_report& report) { promise->set_value(report); });
+  });
 }
 
 std::future<std::uint32_t> room::count_future() {
-  auto promise = std::make_shared<std::promise<std::uint32_t>>();
-  auto future = promise->get_future();
-  run_on(server_->inbox_of(home()), [promise, name = name_](shard& there) {
+  return ask_home<std::uint32_t>(*server_, name_, [name = name_](shard& there, const auto& promise) {
     there.query_rooms(name, [promise](const room_listing& listing) { promise->set_value(listing.members); });
   });
-  return future;
 }
 
 // --- on the shards ---

@@ -65,13 +65,14 @@ class room {
   // The member of that id leaves; its connection stays open. Nothing happens if there is none.
   send_status leave(std::string_view id);
 
-  // To every member. Any thread, never waits: queued; dropped if the way to the room is full; closed if the server has stopped. What the
+  // To every member. Any thread, never waits: queued; dropped if the way to the room is full; closed if the server has stopped; not_started. What the
   // members make of it is up to the server's slow-consumer policy.
   send_status broadcast(opcode op, std::span<const std::byte> payload);
   send_status broadcast_text(std::string_view text) { return broadcast(opcode::text, std::as_bytes(std::span{text})); }
   send_status broadcast_binary(std::span<const std::byte> bytes) { return broadcast(opcode::binary, bytes); }
   send_status broadcast(std::string_view text) { return broadcast_text(text); }
-  // The same, and what became of it on every shard: for coroutines, and for other threads.
+  // The same, and what became of it on every shard: for coroutines, and for other threads. A future that nobody will answer, because the server
+  // has not been started or has ended, holds a std::runtime_error that says so.
   [[nodiscard]] task<broadcast_report> broadcast_reported(opcode op, std::span<const std::byte> payload);
   [[nodiscard]] std::future<broadcast_report> broadcast_future(opcode op, std::span<const std::byte> payload);
 

@@ -112,7 +112,10 @@ std::expected<void, start_failure> server::open_listeners(const std::vector<std:
 }
 
 std::expected<void, start_failure> server::start() {
-  RINGCAST_ASSERT(threads_.empty());
+  if (begun_.exchange(true)) return std::unexpected(start_failure{"start() was called before: a server starts once"});
+  if (stopping_.load()) return std::unexpected(start_failure{"the server was stopped before it was started"});
+  router_.close();
+  if (!router_.problem().empty()) return std::unexpected(start_failure{router_.problem()});
   raise_descriptor_limit();
   const std::vector<int> cores = usable_cores();
   shard_count_ = options_.shards != 0 ? options_.shards : static_cast<std::uint32_t>(cores.size());
@@ -189,8 +192,8 @@ std::expected<void, start_failure> server::start() {
 }
 
 void server::stop() {
+  stopping_ = true; // before start(): that will say so
   if (mesh_ == nullptr) return;
-  stopping_ = true;
   for (auto& t : threads_)
     if (t->from_threads != nullptr) (void)t->from_threads->push(static_cast<std::uint32_t>(shard_message::stop), {});
 }
@@ -211,6 +214,7 @@ bool server::is_ready() const {
 }
 
 std::expected<void, std::string> server::reload_certificates() {
+  if (!was_started()) return std::unexpected("the server has not been started");
   if (identity_ == nullptr) return std::unexpected("no port speaks TLS");
   auto loaded = tls_context::load_server(options_.tls);
   if (!loaded) return std::unexpected(loaded.error());

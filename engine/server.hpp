@@ -78,7 +78,8 @@ class server {
   // Before start(). Handlers run on every shard's thread.
   [[nodiscard]] http_router& routes() { return router_; }
 
-  // Opens the listening sockets and starts the shards; returns when they accept connections.
+  // Opens the listening sockets and starts the shards; returns when they accept connections. Once: a server that was started, or stopped,
+  // before is refused in words, and so is one with a route that can never be reached (see http_router).
   [[nodiscard]] std::expected<void, start_failure> start();
   // Any thread: connections are closed with 1001. wait() returns when all are gone, at the latest after the close timeout.
   void stop();
@@ -105,6 +106,7 @@ class server {
   // --- for the library's own parts ---
   [[nodiscard]] inbox& inbox_of(std::uint32_t shard_index);
   [[nodiscard]] bool owns(const shard& s) const;
+  [[nodiscard]] bool was_started() const { return started_.load(std::memory_order_acquire); }
 
  private:
   struct shard_thread;
@@ -119,6 +121,7 @@ class server {
   std::unique_ptr<admission> admission_;   // null without a bound on connections
   std::unique_ptr<mesh> mesh_;
   std::vector<std::unique_ptr<shard_thread>> threads_;
+  std::atomic<bool> begun_{false};   // start() was called
   std::atomic<bool> started_{false}; // all of the above is there, and stays
   std::atomic<bool> stopping_{false};
   std::atomic<std::uint32_t> running_{0};

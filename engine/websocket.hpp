@@ -49,6 +49,7 @@ enum class send_status : std::uint8_t {
   closed,    // the connection is over
   timed_out, // the deadline passed while the peer was slow; nothing was queued
   stopped,   // the stop token was used meanwhile; nothing was queued
+  not_started, // of a room: its server has not been started, so nobody can be in it
 };
 
 // A result that is there at once, for `co_await` and for plain calls alike.
