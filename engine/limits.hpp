@@ -14,8 +14,8 @@ struct server_limits {
   std::uint64_t send_queue_bytes_max = 1u << 20;
   // From accept to a complete request head, and between the requests of a kept-alive connection.
   std::uint32_t handshake_timeout_ms = 10'000;
-  // TLS handshakes in progress, of one shard; a connection above it is closed at once. Each holds about 10 KiB until it is over, and
-  // handshake_timeout_ms bounds how long that may be.
+  // TLS handshakes in progress, of one shard, from the complete ClientHello on. Each holds about 10 KiB until it is over. One more ends the
+  // oldest: a core begins some 6,500 a second, so a peer has 150 ms for its answer even then, and connections that say nothing cost nobody.
   std::uint32_t tls_handshakes_max = 1024;
   // Silence in the middle of a frame or of a fragmented message.
   std::uint32_t frame_timeout_ms = 60'000;
@@ -41,6 +41,10 @@ inline constexpr std::uint32_t linger_ms = 2'000;
 // TLS handshakes that a shard goes on with in one loop turn. A full one costs 0.1 to 0.6 ms (kernel-notes/tls.md), so open connections wait
 // for at most a few milliseconds of them.
 inline constexpr std::uint32_t tls_handshake_steps_per_turn_max = 8;
+// Of these, what answers of peers whose handshake has begun may take while others wait to begin.
+inline constexpr std::uint32_t tls_handshake_answers_per_turn_max = 4;
+// Complete ClientHellos that wait for their step: what a core begins in 0.6 s. Who comes then is closed at once, whoever it is.
+inline constexpr std::uint32_t tls_hellos_waiting_max = 4096;
 
 // Provided buffers of a shard: half of what a core's second-level cache holds. Fewer run out when a thousand connections send at once, and
 // more are not better (kernel-notes/ring.md). A turn that needs more parks its receives until the turn's end.

@@ -71,6 +71,8 @@ class outbox {
 
   // Own output that has not been handed to TCP yet.
   [[nodiscard]] std::uint64_t waiting_bytes(const connection& c) const;
+  // The same with what its TLS session has to say by itself: answers to KeyUpdates, tickets.
+  [[nodiscard]] std::uint64_t waiting_bytes_and_ciphertext(const connection& c) const;
 
   // Bytes that a connection's TLS session made by itself, in front of all its other output of this turn.
   void append_ciphertext(connection& c, std::span<const std::byte> bytes);

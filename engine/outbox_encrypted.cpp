@@ -18,6 +18,10 @@ void outbox::append_ciphertext(connection& c, std::span<const std::byte> bytes) 
   if (c.behind == nullptr) (void)record_of(c);
 }
 
+std::uint64_t outbox::waiting_bytes_and_ciphertext(const connection& c) const {
+  return waiting_bytes(c) + (c.encrypted ? c.layers->ciphertext.size() : 0);
+}
+
 // Encrypts the pieces, which stand in scratch_, into the arena. The record's segments are the ciphertext from then on: it is what a short
 // send has to go on with.
 void outbox::encrypt_record(connection& c, std::uint32_t index) {

@@ -185,8 +185,8 @@ void shard::dispatch(const completion& done) {
 void shard::on_doorbell() { doorbell_armed_ = false; }
 
 bool shard::has_work() const {
-  return port_.has_work() || inbox_.has_records() || !poll_again_.empty() || !handshakes_waiting_.empty() || !input_again_.empty() || !parked_.empty() || !finishing_.empty() ||
-         !ended_.empty() || handlers_.has_untold() || home_.has_unpublished() || (clients_ != nullptr && clients_->has_ready()) || scheduler_.has_ready();
+  return port_.has_work() || inbox_.has_records() || !poll_again_.empty() || !hellos_waiting_.empty() || !answers_waiting_.empty() ||
+         !input_again_.empty() || !parked_.empty() || !finishing_.empty() || !ended_.empty() || handlers_.has_untold() || home_.has_unpublished() || (clients_ != nullptr && clients_->has_ready()) || scheduler_.has_ready();
 }
 
 wait_plan shard::plan_wait() {

@@ -12,6 +12,7 @@
 #include "engine/compression.hpp"
 #include "engine/compressor.hpp"
 #include "engine/connection.hpp"
+#include "engine/connection_layers.hpp"
 #include "engine/events.hpp"
 #include "engine/handlers.hpp"
 #include "engine/http_router.hpp"
@@ -30,6 +31,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <expected>
 #include <functional>
 #include <memory>
@@ -64,7 +66,7 @@ struct shard_counters {
   std::uint64_t handlers_failed = 0;
   std::uint64_t receives_parked = 0;
   std::uint64_t sent_to_nobody = 0; // messages from other threads or rooms for connections that had gone
-  std::uint64_t handshakes_refused = 0; // connections closed because too many TLS handshakes were in progress
+  std::uint64_t handshakes_refused = 0; // connections closed because too many TLS handshakes were in progress, or waited to begin
   std::uint64_t tls_failures = 0;
   std::uint64_t turns_held_by_overflow = 0; // that took no input before less waited for the lanes to other shards
 };
@@ -103,6 +105,7 @@ class shard final : public shard_courier {
   [[nodiscard]] const shard_counters& counters() const { return counters_; }
   [[nodiscard]] const compression_counters& compression() { return compressor_.counters(); }
   [[nodiscard]] std::uint32_t connection_count() const { return connections_.used(); }
+  [[nodiscard]] std::uint32_t handshakes_in_progress() const { return handshakes_; }
 
   // --- for connections and their handlers ---
   [[nodiscard]] connection* find(connection_handle handle);
@@ -233,10 +236,14 @@ class shard final : public shard_courier {
   void resume_input(connection& c);
 
   // shard_tls.cpp
-  [[nodiscard]] bool begin_tls(connection& c, const tls_identity& identity);
+  void begin_tls(connection& c, const tls_identity& identity);
+  void begin_handshake(connection& c);
   void end_handshake(connection& c);
   void consume_encrypted(connection& c, std::span<std::byte> bytes);
+  void consume_handshake(connection& c, std::span<const std::byte> bytes);
+  void wait_for_handshake_step(connection& c, std::span<const std::byte> bytes);
   void continue_handshakes();
+  void continue_handshakes(std::deque<connection_handle>& waiting, std::uint32_t steps_max);
   void feed_tls(connection& c, std::span<const std::byte> bytes);
   void on_tls_failed(connection& c);
   [[nodiscard]] bool say_close_notify(connection& c);
@@ -388,8 +395,10 @@ class shard final : public shard_courier {
   std::vector<connection_handle> parked_, parked_before_, finishing_, ended_, poll_again_, input_again_;
   std::vector<op_tag> cancels_; // receives to be cancelled behind the turn's sends
   std::unique_ptr<tls_scratch> tls_memory_; // made for the first TLS connection
-  std::vector<connection_handle> handshakes_waiting_;
-  std::uint32_t handshakes_ = 0;      // in progress
+  std::deque<connection_handle> hellos_waiting_;  // for their handshake to begin
+  std::deque<connection_handle> answers_waiting_; // of handshakes that have begun; at most as many as these are
+  intrusive_list<connection_layers, handshake_order> handshakes_begun_;
+  std::uint32_t handshakes_ = 0;      // in that list
   std::uint32_t handshake_steps_ = 0; // in this turn
   block hot_;         // receives large frames
   std::uint32_t hot_lent_ = 0;

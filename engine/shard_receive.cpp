@@ -132,12 +132,7 @@ void shard::open(int socket, std::uint32_t listener, connection_source from) {
     if (sources_.size() <= c.slot) sources_.resize(c.slot + 1);
     sources_[c.slot] = from;
   }
-  if (identities_[listener] != nullptr && !begin_tls(c, *identities_[listener])) {
-    release_admission(c);
-    connections_.give_back(c);
-    close_now(socket);
-    return;
-  }
+  if (identities_[listener] != nullptr) begin_tls(c, *identities_[listener]);
   c.phase = connection_phase::http;
   c.listener = static_cast<std::uint8_t>(listener);
   c.last_heard_ms = static_cast<std::uint32_t>(now_ms_);
@@ -276,7 +271,7 @@ void shard::receive_hot(connection& c) {
     if (hot_.bytes == nullptr) hot_ = blocks_.take(large_receive_bytes);
     if (c.phase == connection_phase::ending || c.peer_closed) return;
     if (c.input_held) return; // release_input() comes back
-    if (!c.is_client && outbox_.waiting_bytes(c) > high_watermark_bytes) {
+    if (!c.is_client && outbox_.waiting_bytes_and_ciphertext(c) > high_watermark_bytes) {
       // From a backlog resume_receive() comes back; what was only gathered in this turn may be sent whole, and then nothing would.
       if (c.behind == nullptr) poll_again_.push_back(handle_of(c));
       return;
@@ -348,7 +343,7 @@ void shard::on_end_of_stream(connection& c) {
   c.peer_closed = true;
   if (c.phase == connection_phase::websocket && (c.input_held || c.answering || is_input_over(c))) return; // what waits is handled first
   if (c.encrypted) {
-    if (!c.layers->arrived.empty()) return; // continue_handshakes() comes back
+    if (c.layers->waiting) return; // continue_handshakes() comes back
     if (c.is_client && client_seats_[c.slot].tls_pending) return end(c, c.close_code, "the server closed the connection in the TLS handshake");
     if (c.layers->tls->state() == tls_state::open) {
       keep_ticket(c);

@@ -133,6 +133,7 @@ std::span<std::byte> tls_session::decrypt(tls_scratch& scratch, byte_sink out) {
   while (state_ == tls_state::open && scratch.plaintext.size() - filled >= tls_record_bytes_max) {
     const int read = wolfSSL_read(session_.get(), scratch.plaintext.data() + filled, tls_record_bytes_max);
     if (read > 0) {
+      records_without_data_ = 0;
       filled += static_cast<std::size_t>(read);
       continue;
     }
@@ -147,10 +148,17 @@ std::span<std::byte> tls_session::decrypt(tls_scratch& scratch, byte_sink out) {
   return {scratch.plaintext.data(), filled};
 }
 
+bool tls_session::gather_client_hello(std::span<const std::byte>& arrived) {
+  if (state_ != tls_state::handshaking || session_ != nullptr) return true;
+  arrived_ = arrived;
+  const hello now = gather_client_hello();
+  arrived = std::exchange(arrived_, {});
+  return now != hello::incomplete;
+}
+
 // Nothing is allocated for TLS before a whole first record is there: it tells TLS from plain HTTP and from noise, and
 // its server name decides which certificate the session is made with.
 tls_session::hello tls_session::gather_client_hello() {
-  const std::size_t had = hello_.size();
   const auto take = [this](std::size_t up_to) {
     const std::size_t wanted = up_to - std::min(up_to, hello_.size());
     const std::size_t taken = std::min(wanted, arrived_.size());
@@ -174,11 +182,11 @@ tls_session::hello tls_session::gather_client_hello() {
   }
   if (!has_header) return hello::incomplete;
   const std::size_t length = std::to_integer<std::size_t>(start[3]) << 8 | std::to_integer<std::size_t>(start[4]);
-  if (length == 0 || length > tls_record_bytes_max) {
-    fail(tls_failure::not_tls, "the first record is longer than TLS allows, or empty");
+  if (length == 0 || length > tls_client_hello_bytes_max) {
+    fail(tls_failure::not_tls, "the first record is longer than any ClientHello, or empty");
     return hello::refused;
   }
-  if (had <= record_header_bytes) hello_.reserve(std::min(record_header_bytes + length, std::size_t{2048}));
+  // What a peer announces costs nothing: memory grows with what has come.
   return take(record_header_bytes + length) ? hello::complete : hello::incomplete;
 }
 
@@ -304,9 +312,27 @@ int tls_session::receive(WOLFSSL*, char* to, int bytes, void* self) {
   }
   if (session.arrived_.empty()) return WOLFSSL_CBIO_ERR_WANT_READ;
   const std::size_t taken = std::min(session.arrived_.size(), wanted);
+  session.count_records(session.arrived_.first(taken));
+  if (session.records_without_data_ > tls_records_without_data_max) return WOLFSSL_CBIO_ERR_GENERAL;
   std::memcpy(to, session.arrived_.data(), taken);
   session.arrived_ = session.arrived_.subspan(taken);
   return static_cast<int>(taken);
+}
+
+// What a record holds is only known to the library, which tells of data and of nothing else; where records begin is said in clear text.
+void tls_session::count_records(std::span<const std::byte> ciphertext) {
+  while (!ciphertext.empty()) {
+    const std::size_t skipped = std::min<std::size_t>(record_bytes_left_, ciphertext.size());
+    record_bytes_left_ -= static_cast<std::uint32_t>(skipped);
+    ciphertext = ciphertext.subspan(skipped);
+    if (ciphertext.empty()) return;
+    record_header_[record_header_bytes_++] = ciphertext.front();
+    ciphertext = ciphertext.subspan(1);
+    if (record_header_bytes_ < record_header_.size()) continue;
+    record_header_bytes_ = 0;
+    record_bytes_left_ = std::to_integer<std::uint32_t>(record_header_[3]) << 8 | std::to_integer<std::uint32_t>(record_header_[4]);
+    ++records_without_data_;
+  }
 }
 
 int tls_session::send(WOLFSSL*, char* from, int bytes, void* self) {
@@ -335,6 +361,7 @@ void tls_session::fail(tls_failure failure, std::string reason) {
 }
 
 void tls_session::fail_with(int error, tls_failure otherwise) {
+  if (records_without_data_ > tls_records_without_data_max) return fail(tls_failure::broken_record, "too many records without data");
   tls_failure kind = is_certificate_error(error) ? tls_failure::certificate : otherwise;
   switch (fatal_alert_of_peer(error, session_.get())) {
   case peer_alert::none:

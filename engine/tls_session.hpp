@@ -24,6 +24,13 @@ namespace ringcast {
 /// The most plaintext that one record carries (RFC 8446 5.1).
 inline constexpr std::size_t tls_record_bytes_max = 16 * 1024;
 
+/// The most that the first record of a ClientHello may say. The largest that are sent, with keys for post-quantum exchanges and a ticket, have
+/// less than 3 KiB; it is the one thing that is kept of a peer of whom nothing is known.
+inline constexpr std::size_t tls_client_hello_bytes_max = 8 * 1024;
+/// Records that one peer may send one after the other without a byte of data in them: KeyUpdates (RFC 8446 4.6.3), empty ones (5.1), warnings,
+/// and what belongs to the handshake. Each costs us keys or an answer, and brings nothing.
+inline constexpr std::uint32_t tls_records_without_data_max = 64;
+
 /// Memory to work in, one per thread, lent to each call. Too large for the stack of a coroutine.
 struct tls_scratch {
   std::array<std::byte, 4 * tls_record_bytes_max> plaintext; ///< several records are handed on at once
@@ -91,6 +98,10 @@ class tls_session {
   /// A client's first flight goes to `out`. Nothing to do on a server.
   void start(byte_sink out);
 
+  /// Of a server, before feed(): takes of `arrived` what belongs to the ClientHello's first record, at the cost of a copy. True once that is
+  /// complete, or cannot be one; what is left of `arrived`, maybe nothing, is for feed(), which begins the handshake.
+  [[nodiscard]] bool gather_client_hello(std::span<const std::byte>& arrived);
+
   /// Takes what arrived, all of it, and calls `on_plaintext(std::span<std::byte>)` with what it says, never empty. The
   /// bytes lie in the scratch memory, may be changed, and are gone after the call. Answers of the protocol itself
   /// (handshake, tickets, alerts) go to `out`. `on_plaintext` may call write(), but not feed(), and must not destroy
@@ -144,6 +155,7 @@ class tls_session {
   void fail(tls_failure failure, std::string reason);
   void fail_with(int error, tls_failure otherwise);
   [[nodiscard]] bool is_tls_answer();
+  void count_records(std::span<const std::byte> ciphertext);
 
   static int receive(WOLFSSL* session, char* to, int bytes, void* self);
   static int send(WOLFSSL* session, char* from, int bytes, void* self);
@@ -159,6 +171,10 @@ class tls_session {
   std::optional<byte_sink> out_;               ///< during a call: where ciphertext goes
   byte_buffer hello_;                          ///< server: a ClientHello that is not complete, or not read yet
   std::size_t hello_read_ = 0;                 ///< of hello_, by the library
+  std::array<std::byte, 5> record_header_{};   ///< of the record that the library reads
+  std::uint8_t record_header_bytes_ = 0;       ///< how much of it was there
+  std::uint32_t record_bytes_left_ = 0;        ///< of that record's body
+  std::uint32_t records_without_data_ = 0;     ///< since the last byte of data
   std::string reason_;
   std::string server_name_;
   std::string peer_subject_;

@@ -1,7 +1,6 @@
 """A TLS 1.3 client that says after its handshake what no library would: records are made here, from the secrets of a key log."""
 import ctypes
 import ctypes.util
-import hashlib
 import hmac
 import os
 import socket
@@ -82,7 +81,7 @@ class RawTls:
     def _expand(self, label, length):
         label = b"tls13 " + label
         info = struct.pack("!HB", length, len(label)) + label + b"\0\1"
-        return hmac.new(self.secret, info, hashlib.sha256).digest()[:length]
+        return hmac.digest(self.secret, info, "sha256")[:length]
 
     def _take_keys(self):
         self.aead, self.iv, self.number = Aead(self._expand(b"key", 16)), int.from_bytes(self._expand(b"iv", 12), "big"), 0

@@ -176,6 +176,33 @@ BOOST_AUTO_TEST_CASE(a_record_that_is_longer_than_allowed) {
   BOOST_TEST(pair.server.reason() == "a record is longer than TLS allows");
 }
 
+BOOST_AUTO_TEST_CASE(a_client_hello_is_gathered_before_its_handshake_begins) {
+  tls_pair pair(server_context("localhost"), client_context());
+  const byte_buffer hello = std::move(pair.to_server);
+  const auto before = tls_library_allocations();
+  for (std::size_t at = 0; at < hello.size(); ++at) {
+    std::span<const std::byte> arrived = hello.bytes().subspan(at, 1);
+    BOOST_TEST(pair.server.gather_client_hello(arrived) == (at + 1 == hello.size()));
+    BOOST_TEST(arrived.empty());
+  }
+  BOOST_TEST(tls_library_allocations().calls == before.calls);
+  BOOST_TEST(pair.to_client.empty());
+  pair.server.feed({}, *pair.scratch, pair.to_client, [](auto) { BOOST_FAIL("plaintext"); });
+  BOOST_TEST(!pair.to_client.empty());
+  pair.settle();
+  pair.expect_open();
+}
+
+BOOST_AUTO_TEST_CASE(a_client_hello_that_announces_more_than_any_has_is_refused_at_its_header) {
+  for (const std::size_t length : {tls_client_hello_bytes_max - 1, tls_client_hello_bytes_max, tls_client_hello_bytes_max + 1}) {
+    tls_session server(server_context("localhost"));
+    const std::array header{std::byte{22}, std::byte{3}, std::byte{1}, static_cast<std::byte>(length >> 8), static_cast<std::byte>(length)};
+    std::span<const std::byte> arrived{header};
+    BOOST_TEST(server.gather_client_hello(arrived) == (length > tls_client_hello_bytes_max));
+    BOOST_TEST(server.failure() == (length > tls_client_hello_bytes_max ? tls_failure::not_tls : tls_failure::none));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(truncation_is_told_from_a_close) {
   tls_pair pair(server_context("localhost"), client_context());
   pair.settle();
