@@ -158,7 +158,8 @@ void shard::send_close(connection& c, std::uint16_t code, std::string_view reaso
 
 // Also between a Close frame of the peer and our answer, which stands behind what was said in the same turn (RFC 6455 5.5.1).
 bool shard::takes_output(const connection& c) const {
-  return c.phase == connection_phase::websocket && (c.closing.may_send() || is_untold(c, user_event::closing));
+  if (c.phase != connection_phase::websocket) return false;
+  return c.closing.may_send() || (c.closing.state() == close_state::close_received && is_untold(c, user_event::closing));
 }
 
 send_result shard::send(connection& c, opcode op, std::span<const std::byte> payload) {
