@@ -1,5 +1,6 @@
 #include "proto/handshake.hpp"
 
+#include "proto/authority.hpp"
 #include "proto/base64.hpp"
 #include "proto/http_scan.hpp"
 #include "proto/sha1.hpp"
@@ -190,7 +191,7 @@ std::string_view fault_of(const upgrade_request& request) noexcept {
   const auto all_bytes = [](std::string_view text, std::uint8_t bit) {
     return std::ranges::all_of(text, [&](char c) { return http_scan::is(c, bit); });
   };
-  if (request.host.empty() || !all_bytes(request.host, http_scan::host_byte))
+  if (const auto host = parse_authority(request.host); !host || host->host.empty())
     return "The host is not a valid host and port.";
   if (!request.target.starts_with('/') || !all_bytes(request.target, http_scan::target_byte))
     return "The target is not a percent-encoded path that starts with a slash.";

@@ -1,5 +1,7 @@
 #include "proto/http_body.hpp"
 
+#include "proto/http_scan.hpp"
+
 #include <algorithm>
 #include <cstring>
 
@@ -14,11 +16,9 @@ int hex_value(char c) noexcept {
   return -1;
 }
 
-// What RFC 9112 lets stand in a chunk extension or a trailer line: no control characters but the tab.
-bool is_line_byte(char c) noexcept {
-  const auto byte = static_cast<unsigned char>(c);
-  return c == '\t' || (byte >= 0x20 && byte != 0x7f);
-}
+using http_scan::is;
+
+bool is_space(char c) noexcept { return c == ' ' || c == '\t'; }
 
 // An ordinary chunk-size line is shorter than this: it is free of the bound on overhead.
 constexpr std::size_t free_line_bytes = 16;
@@ -42,6 +42,7 @@ chunked_result chunked_decoder::decode(std::span<std::byte> bytes) noexcept {
     return refusal;
   };
 
+  constexpr std::string_view why_extension = "A chunk extension is not a name, or a name and its value.";
   while (p != end) {
     if (state_ == state::data) {
       const auto take =
@@ -76,26 +77,85 @@ chunked_result chunked_decoder::decode(std::span<std::byte> bytes) noexcept {
         state_ = state::size;
         break;
       }
-      if (state_ == state::size_first)
+      if (state_ == state::size_first || (c != ';' && c != '\r' && !is_space(c)))
         return refuse(http_status::bad_request, "A chunk size is not a hexadecimal number.");
       [[fallthrough]];
     }
-    case state::size_space:
-      // White space before the semicolon is "bad white space", which a recipient must accept (RFC 9112 section 7.1.1).
-      if (c == ';')
-        state_ = state::extension;
-      else if (c == '\r')
-        state_ = state::size_lf;
-      else if (c == ' ' || c == '\t')
-        state_ = state::size_space;
-      else
-        return refuse(http_status::bad_request, "A chunk size is not a hexadecimal number.");
-      break;
-    case state::extension:
+    // RFC 9112 section 7.1.1. White space around the semicolon and the equals sign is "bad white space", which a
+    // recipient must accept there; everywhere else two parties could read two different sizes.
+    case state::quoted_end:
       if (c == '\r')
         state_ = state::size_lf;
-      else if (!is_line_byte(c))
-        return refuse(http_status::bad_request, "A chunk extension contains a control character.");
+      else if (c == ';')
+        state_ = state::name_first;
+      else if (is_space(c))
+        state_ = state::space_before_extension;
+      else
+        return refuse(http_status::bad_request, why_extension);
+      break;
+    case state::space_before_extension:
+      if (c == ';')
+        state_ = state::name_first;
+      else if (!is_space(c))
+        return refuse(http_status::bad_request, "White space in a chunk-size line is not followed by an extension.");
+      break;
+    case state::name_first:
+      if (is(c, http_scan::token_byte))
+        state_ = state::name;
+      else if (!is_space(c))
+        return refuse(http_status::bad_request, why_extension);
+      break;
+    case state::name:
+      if (is(c, http_scan::token_byte)) break;
+      if (c == '\r')
+        state_ = state::size_lf;
+      else if (c == ';')
+        state_ = state::name_first;
+      else if (c == '=')
+        state_ = state::value_first;
+      else if (is_space(c))
+        state_ = state::space_after_name;
+      else
+        return refuse(http_status::bad_request, why_extension);
+      break;
+    case state::space_after_name:
+      if (c == ';')
+        state_ = state::name_first;
+      else if (c == '=')
+        state_ = state::value_first;
+      else if (!is_space(c))
+        return refuse(http_status::bad_request, why_extension);
+      break;
+    case state::value_first:
+      if (c == '"')
+        state_ = state::quoted;
+      else if (is(c, http_scan::token_byte))
+        state_ = state::value;
+      else if (!is_space(c))
+        return refuse(http_status::bad_request, why_extension);
+      break;
+    case state::value:
+      if (is(c, http_scan::token_byte)) break;
+      if (c == '\r')
+        state_ = state::size_lf;
+      else if (c == ';')
+        state_ = state::name_first;
+      else if (is_space(c))
+        state_ = state::space_before_extension;
+      else
+        return refuse(http_status::bad_request, why_extension);
+      break;
+    case state::quoted:
+      if (c == '"')
+        state_ = state::quoted_end;
+      else if (c == '\\')
+        state_ = state::quoted_pair;
+      else if (!is(c, http_scan::quoted_byte))
+        return refuse(http_status::bad_request, why_extension);
+      break;
+    case state::quoted_pair:
+      if (!is(c, http_scan::value_byte)) return refuse(http_status::bad_request, why_extension);
+      state_ = state::quoted;
       break;
     case state::size_lf:
       if (c != '\n') return refuse(http_status::bad_request, "A chunk-size line does not end with CRLF.");
@@ -120,14 +180,20 @@ chunked_result chunked_decoder::decode(std::span<std::byte> bytes) noexcept {
         state_ = state::end_lf;
         break;
       }
-      if (c == ' ' || c == '\t' || c == ':')
+      if (!is(c, http_scan::token_byte))
         return refuse(http_status::bad_request, "A trailer line does not begin with a name.");
-      state_ = state::trailer;
-      [[fallthrough]];
+      state_ = state::trailer_name;
+      break;
+    case state::trailer_name:
+      if (c == ':')
+        state_ = state::trailer;
+      else if (!is(c, http_scan::token_byte))
+        return refuse(http_status::bad_request, "A trailer line has no colon after a valid name.");
+      break;
     case state::trailer:
       if (c == '\r')
         state_ = state::trailer_lf;
-      else if (!is_line_byte(c))
+      else if (!is(c, http_scan::value_byte))
         return refuse(http_status::bad_request, "A trailer contains a control character.");
       break;
     case state::trailer_lf:

@@ -13,8 +13,8 @@ namespace ringcast {
 
 struct chunked_limits {
   std::uint64_t body_bytes_max = 1 << 20; ///< of decoded content; more is refused with 413
-  std::size_t line_bytes_max = 256;       ///< of one chunk-size line with its extensions, which are skipped
-  std::size_t trailer_bytes_max = 4096;   ///< of all trailer fields together, which are skipped
+  std::size_t line_bytes_max = 256;       ///< of one chunk-size line with its extensions, which are checked and skipped
+  std::size_t trailer_bytes_max = 4096;   ///< of all trailer fields together, which are checked and skipped
   std::size_t overhead_bytes_max =
       1 << 16; ///< of all chunk-size lines together, beyond a free allowance of 16 bytes a chunk
 };
@@ -49,13 +49,21 @@ class chunked_decoder {
   enum class state : std::uint8_t {
     size_first,
     size,
-    size_space,
-    extension,
+    space_before_extension, // only white space so far: an extension must follow
+    name_first,
+    name,
+    space_after_name,
+    value_first,
+    value,
+    quoted,
+    quoted_pair,
+    quoted_end,
     size_lf,
     data,
     data_cr,
     data_lf,
     trailer_start,
+    trailer_name,
     trailer,
     trailer_lf,
     end_lf,

@@ -1,5 +1,6 @@
 #include "proto/http_head.hpp"
 
+#include "proto/authority.hpp"
 #include "proto/http_scan.hpp"
 
 #include <algorithm>
@@ -32,6 +33,7 @@ class head_parser {
   bool version(std::uint8_t& minor) noexcept;
   template <class Head> bool header_lines(Head& out) noexcept;
   template <class Head> bool framing_field(Head& out, const http_header& field) noexcept;
+  void note_codings(std::string_view list) noexcept;
   template <class Head> bool framing(Head& out) noexcept;
 
   bool finish_line(const char* cr, std::string_view why_not_there) noexcept;
@@ -54,6 +56,11 @@ class head_parser {
   bool host_seen_ = false;
   bool length_seen_ = false;
   bool coding_seen_ = false;
+  // Of all Transfer-Encoding fields together, which are one list (RFC 9110 section 5.3).
+  bool last_coding_is_chunked_ = false;
+  bool coding_before_last_is_chunked_ = false;
+  bool coding_before_last_is_unknown_ = false;
+  bool coding_is_missing_ = false; // between two commas, or beside one
   bool said_close_ = false;
   bool said_keep_alive_ = false;
 };
@@ -68,6 +75,7 @@ head_result head_parser::parse(request_head& out) noexcept {
   out.chunked = false;
   if (skip_empty_line() && worth_a_look() && request_line(out) && header_lines(out) && framing(out)) {
     out.head_bytes = static_cast<std::size_t>(p_ - begin_);
+    out.text = {out.method.data(), p_};
     result_.status = head_status::done;
   }
   if (progress_ != nullptr && result_.status != head_status::need_more) *progress_ = {};
@@ -141,9 +149,9 @@ bool head_parser::version(std::uint8_t& minor) noexcept {
   const auto digit = [](char c) { return c >= '0' && c <= '9'; };
   if (end_ - p_ < 8 || std::string_view{p_, prefix.size()} != prefix || !digit(p_[5]) || p_[6] != '.' || !digit(p_[7]))
     return wait_or_refuse(http_status::bad_request, "The HTTP version is malformed.");
-  if (p_[5] != '1' || p_[7] > '1')
-    return wait_or_refuse(http_status::http_version_not_supported, "Only HTTP/1.0 and HTTP/1.1 are spoken here.");
-  minor = static_cast<std::uint8_t>(p_[7] - '0');
+  if (p_[5] != '1') return wait_or_refuse(http_status::http_version_not_supported, "Only HTTP/1 is spoken here.");
+  // RFC 9112 section 2.3: a later minor version is read like the latest that we know.
+  minor = p_[7] == '0' ? 0 : 1;
   p_ += 8;
   return true;
 }
@@ -158,7 +166,8 @@ bool head_parser::request_target(request_head& out) noexcept {
     if (out.method == "CONNECT") {
       out.path = {};
       host_ = rest;
-      const bool valid = std::ranges::all_of(rest, [](char c) { return is(c, http_scan::host_byte); });
+      const auto to = parse_authority(rest);
+      const bool valid = to && !to->host.empty() && to->port.value_or(0) != 0;
       return valid || refuse(http_status::bad_request, "The target of CONNECT is not a host and port.");
     }
     if (rest == "*") {
@@ -176,7 +185,7 @@ bool head_parser::request_target(request_head& out) noexcept {
     const std::size_t authority_size = std::min(rest.find_first_of("/?"), rest.size());
     host_ = rest.substr(0, authority_size);
     rest.remove_prefix(authority_size);
-    if (host_.empty() || !std::ranges::all_of(host_, [](char c) { return is(c, http_scan::host_byte); }))
+    if (const auto named = parse_authority(host_); !named || named->host.empty())
       return refuse(http_status::bad_request, "The request target names no valid host.");
   }
   const std::size_t question = rest.find('?');
@@ -241,7 +250,7 @@ template <class Head> bool head_parser::framing_field(Head& out, const http_head
     host_seen_ = true;
     // RFC 9112 section 3.2.2: the host of an absolute target wins over the field.
     if (host_.empty()) host_ = field.value;
-    if (!std::ranges::all_of(field.value, [](char c) { return is(c, http_scan::host_byte); }))
+    if (!parse_authority(field.value))
       return refuse(http_status::bad_request, "Host is not a valid host and port.");
     break;
   case 10:
@@ -271,14 +280,30 @@ template <class Head> bool head_parser::framing_field(Head& out, const http_head
   }
   case 17:
     if (!equal_ignoring_case(field.name, "transfer-encoding")) break;
-    if (coding_seen_ || !equal_ignoring_case(field.value, "chunked"))
-      return refuse(http_status::not_implemented, "The only transfer coding understood here is chunked, once.");
-    coding_seen_ = true;
+    note_codings(field.value);
     break;
   default:
     break;
   }
   return true;
+}
+
+// The next codings of the list. One with a parameter is no plain "chunked" (RFC 9112 section 7.1 has none for it), and a
+// comma in a quoted parameter may cut one in two: neither can make a list acceptable that is not "chunked" alone.
+void head_parser::note_codings(std::string_view list) noexcept {
+  for (bool more = true; more;) {
+    const std::size_t comma = list.find(',');
+    const std::string_view coding = trim_whitespace(list.substr(0, comma));
+    if (coding_seen_) {
+      coding_before_last_is_chunked_ |= last_coding_is_chunked_;
+      coding_before_last_is_unknown_ |= !last_coding_is_chunked_;
+    }
+    coding_seen_ = true;
+    coding_is_missing_ |= coding.empty();
+    last_coding_is_chunked_ = equal_ignoring_case(coding, "chunked");
+    more = comma != std::string_view::npos;
+    if (more) list.remove_prefix(comma + 1);
+  }
 }
 
 // What can only be said at the end: RFC 9112 sections 3.2 (Host), 6.1 and 6.3 (one meaning of the length), 9.3
@@ -288,6 +313,12 @@ template <class Head> bool head_parser::framing(Head& out) noexcept {
     return refuse(http_status::bad_request, "Transfer-Encoding and Content-Length contradict each other.");
   if (coding_seen_ && out.minor_version == 0)
     return refuse(http_status::bad_request, "HTTP/1.0 has no Transfer-Encoding.");
+  if (coding_is_missing_ || coding_before_last_is_chunked_)
+    return refuse(http_status::bad_request, "Transfer-Encoding is not a list that names chunked once.");
+  if (coding_seen_ && !last_coding_is_chunked_)
+    return refuse(http_status::bad_request, "The last transfer coding is not chunked, so the body has no end.");
+  if (coding_before_last_is_unknown_)
+    return refuse(http_status::not_implemented, "The only transfer coding understood here is chunked.");
   if constexpr (requires { out.host; }) {
     if (!host_seen_ && out.minor_version == 1) return refuse(http_status::bad_request, "HTTP/1.1 demands a Host.");
     out.host = host_;

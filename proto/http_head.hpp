@@ -25,13 +25,14 @@ struct http_limits {
 };
 
 struct request_head : http_fields {
+  std::string_view text;   ///< the head itself: from its method to its last empty line, without one that stood before it
   std::string_view method; ///< a token, case matters ("GET")
   std::string_view target; ///< as in the request line
   std::string_view
       path; ///< of the target, still percent-encoded; starts with '/' (empty for CONNECT, "*" for OPTIONS *)
   std::string_view query;         ///< of the target, without the '?', still percent-encoded
   std::string_view host;          ///< of an absolute target, else the Host field; "name:port" as received
-  std::uint8_t minor_version = 1; ///< 0 or 1
+  std::uint8_t minor_version = 1; ///< 0 or 1; that of a later HTTP/1.x is 1, as it is to be read (RFC 9112 section 2.3)
   std::size_t head_bytes = 0; ///< how many bytes of the input the head is; the body or the next request starts there
   std::optional<std::uint64_t> content_length;
   bool chunked = false;   ///< the body is in chunks (http_body.hpp); then there is no content_length
@@ -77,8 +78,9 @@ struct head_progress {
 /// again. One empty line before the request line is skipped and counted in head_bytes (RFC 9112 section 2.2). Never
 /// reads past the end of the input. Any thread; no state but `progress`.
 ///
-/// Refusals: 400 malformed; 414 request line too long; 431 header line too long, too
-/// many headers, head too large; 501 any transfer coding but "chunked"; 505 a version other than 1.0 and 1.1.
+/// Refusals: 400 malformed, which a body whose last transfer coding is not "chunked" is, too; 414 request line too
+/// long; 431 header line too long, too many headers, head too large; 501 another transfer coding before "chunked"; 505
+/// another major version than 1.
 [[nodiscard]] head_result parse_request_head(std::span<const std::byte> input, const http_limits& limits,
                                              request_head& out, head_progress* progress = nullptr) noexcept;
 

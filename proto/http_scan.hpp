@@ -18,6 +18,7 @@ inline constexpr std::uint8_t token_byte = 1;  // tchar of RFC 9110 section 5.6.
 inline constexpr std::uint8_t value_byte = 2;  // field-vchar, space, tab, obs-text
 inline constexpr std::uint8_t target_byte = 4; // visible ASCII but '#', which only ever starts a fragment
 inline constexpr std::uint8_t host_byte = 8;   // uri-host, brackets and the port's colon (RFC 3986 section 3.2.2)
+inline constexpr std::uint8_t quoted_byte = 16; // qdtext of RFC 9110 section 5.6.4
 
 inline constexpr std::array<std::uint8_t, 256> byte_class = [] {
   std::array<std::uint8_t, 256> table{};
@@ -29,6 +30,7 @@ inline constexpr std::array<std::uint8_t, 256> byte_class = [] {
     if (alnum) table[c] |= token_byte | host_byte;
     if (c == '\t' || (c >= 0x20 && c != 0x7f)) table[c] |= value_byte;
     if (c > 0x20 && c < 0x7f && c != '#') table[c] |= target_byte;
+    if ((table[c] & value_byte) != 0 && c != '"' && c != '\\') table[c] |= quoted_byte;
   }
   mark("!#$%&'*+-.^_`|~", token_byte);
   mark("-._~%!$&'()*+,;=:[]", host_byte);

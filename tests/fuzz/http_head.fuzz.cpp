@@ -8,6 +8,7 @@
 //    out again in the plainest form, it must be read as the same head.
 // 4. What follows a head with a chunked body is decoded, whole and in pieces, with the same outcome.
 #include "proto/http_head.hpp"
+#include "proto/authority.hpp"
 #include "proto/http_body.hpp"
 
 #include <algorithm>
@@ -80,6 +81,10 @@ void check_rules(const request_head& head, const http_limits& limits) {
   require(!head.target.empty(), "there is a target");
   require(head.path.empty() ? head.method == "CONNECT" : head.path.front() == '/' || head.path == "*", "a path is one");
   require(head.minor_version == 0 || head.count("Host") == 1, "HTTP/1.1 has one Host");
+  const auto named = parse_authority(head.host);
+  require(named && named->host.size() <= head.host.size(), "a host is one, with its port");
+  require(head.text.data() == head.method.data() && head.text.ends_with("\r\n\r\n"), "a head begins with its method");
+  require(head.head_bytes - head.text.size() == 0 || head.head_bytes - head.text.size() == 2, "an empty line may precede");
   require(head.method.size() + head.target.size() + 12 <= limits.line_bytes_max, "the first line keeps its limit");
 }
 void check_rules(const response_head& head, const http_limits&) {

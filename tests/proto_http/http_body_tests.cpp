@@ -93,8 +93,33 @@ BOOST_AUTO_TEST_CASE(is_its_chunks_without_what_stands_between_them) {
   expect_content("00005\r\nhello\r\n000\r\n\r\n", "hello");
   expect_content("a\r\n0123456789\r\nD\r\n0\r\n\r\n4\r\n56789\r\n0\r\n\r\n",
                  std::string_view{"01234567890\r\n\r\n4\r\n56789"});
-  expect_content("1;note=x\r\n,\r\n1 ; a=\"b;c\"\r\n.\r\n0;last\r\n\r\n", ",.");
-  expect_content("1\r\nx\r\n0\r\nX-Trailer: y\r\nZ: \t\r\n\r\n", "x");
+  expect_content("1\r\nx\r\n0\r\nX-Trailer: y\r\nZ: \t\r\nEmpty:\r\n\r\n", "x");
+}
+
+// RFC 9112 section 7.1.1: *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )
+BOOST_AUTO_TEST_CASE(may_have_chunk_extensions_which_are_skipped) {
+  for (const std::string_view extensions :
+       {";note=x", ";last", ";a;b;c", ";a=b;c=d", " ; a=\"b;c\"", "\t;\ta\t=\tb", ";a=\"\"", ";a=\"\\\"\\\\\"",
+        ";a=\" \t!#[]~\xc3\xa9\"", ";a=\"b\" ;c", ";a ;b", ";!#$%&'*+-.^_`|~=z"}) {
+    const std::string line{extensions};
+    expect_content("1" + line + "\r\n,\r\n0" + line + "\r\n\r\n", ",");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(whose_chunk_extensions_are_malformed_is_refused) {
+  for (const std::string_view extensions :
+       {" ",        "\t",       "  ",      ";",      "; ",       ";;a",      ";a;",     ";a; ",     ";a ",
+        ";a=",      ";a= ",     ";=b",     ";a=b ",  ";a=b c",   ";a b",     ";a==b",   ";a=b=c",   ";a,b",
+        ";a=\"",    ";a=\"b",   ";a=\"b\"c", ";a=\"b\" ", ";a=\"b\\",  ";a=\"\\\x01\"", ";a=\"\x7f\"", ";\xc3\xa9", ";a=\xc3\xa9",
+        ";\"a\"",   ";a=(b)",   " a",      "=b",     ",",        ";a=\"b\x01\""})
+    expect_refused("1" + std::string{extensions} + "\r\nx\r\n", 400);
+}
+
+// RFC 9112 section 7.1.2: *( field-line CRLF )
+BOOST_AUTO_TEST_CASE(whose_trailer_is_no_field_line_is_refused) {
+  for (const std::string_view trailer : {"A", "A b", "A : b", "A\t: b", "A b: c", ": b", " A: b", "\tA: b", "A;b", "(A): b",
+                                         "A: b\r\n c", "A: b\r\nC", "\xc3\xa9: b", "A\x01: b", "A: \x01", "A: b\x7f"})
+    expect_refused("1\r\nx\r\n0\r\n" + std::string{trailer} + "\r\n\r\n", 400);
 }
 
 BOOST_AUTO_TEST_CASE(that_is_malformed_is_refused) {

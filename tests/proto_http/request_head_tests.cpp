@@ -79,9 +79,11 @@ BOOST_AUTO_TEST_CASE(that_is_not_complete_needs_more) {
   }
 }
 
-BOOST_AUTO_TEST_CASE(may_follow_one_empty_line) {
+BOOST_AUTO_TEST_CASE(may_follow_one_empty_line_which_is_no_part_of_it) {
   const std::string text = "\r\n" + get("");
   BOOST_TEST(parsed(text).head_bytes == text.size());
+  BOOST_TEST(parsed(text).text == get(""));
+  BOOST_TEST(parsed(get("")).text == get(""));
   expect_refused("two of them", "\r\n\r\n" + get(""), 400);
   expect_refused("a CR without LF", "\rGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400);
 }
@@ -239,11 +241,23 @@ BOOST_AUTO_TEST_CASE(request_line_is_method_target_version_with_one_space_each) 
   BOOST_TEST(parsed("B-R_E!W / HTTP/1.1\r\nHost: a\r\n\r\n").method == "B-R_E!W");
 }
 
-BOOST_AUTO_TEST_CASE(version_is_1_0_or_1_1) {
+// RFC 9112 section 2.3: a message of a higher minor version is processed as if it were of the highest that we know.
+BOOST_AUTO_TEST_CASE(of_a_higher_minor_version_is_read_as_HTTP_1_1) {
   BOOST_TEST(parsed("GET / HTTP/1.0\r\n\r\n").minor_version == 0);
+  for (const char minor : std::string_view{"123456789"}) {
+    const std::string line = std::string{"GET / HTTP/1."} + minor + "\r\n";
+    const auto head = parsed(line + "Host: a\r\n\r\n");
+    BOOST_TEST(head.minor_version == 1);
+    BOOST_TEST(head.keep_alive);
+    expect_refused("without Host", line + "\r\n", 400);
+    BOOST_TEST(parsed(line + "Host: a\r\nTransfer-Encoding: chunked\r\n\r\n").chunked);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(of_another_major_version_is_refused_with_505) {
   expect_refused("HTTP/2 with prior knowledge", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505);
   expect_refused("HTTP/3.0", "GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505);
-  expect_refused("HTTP/1.2", "GET / HTTP/1.2\r\nHost: a\r\n\r\n", 505);
+  expect_refused("HTTP/9.1", "GET / HTTP/9.1\r\nHost: a\r\n\r\n", 505);
   expect_refused("HTTP/0.9", "GET / HTTP/0.9\r\nHost: a\r\n\r\n", 505);
   for (const std::string_view malformed :
        {"HTTP/1", "HTTP/1.", "http/1.1", "HTTP/1.11", "HTTP/11.1", "HTTP/+1.1", "HTTP1.1", "XTTP/1.1"})
@@ -287,6 +301,27 @@ BOOST_AUTO_TEST_CASE(of_HTTP_1_1_has_exactly_one_valid_Host) {
     expect_refused(host, "GET / HTTP/1.1\r\nHost: " + std::string{host} + "\r\n\r\n", 400);
   for (const std::string_view host : {"", "a", "a.b:80", "[::1]:80", "127.0.0.1", "a_b"})
     BOOST_TEST(parsed("GET / HTTP/1.1\r\nHost: " + std::string{host} + "\r\n\r\n").host == host);
+}
+
+// RFC 9110 section 7.2: Host = uri-host [ ":" port ], in the words of RFC 3986 section 3.2.2 and 3.2.3.
+BOOST_AUTO_TEST_CASE(names_a_host_and_a_port_in_their_grammar) {
+  const auto with_host = [](std::string_view host) { return "GET / HTTP/1.1\r\nHost: " + std::string{host} + "\r\n\r\n"; };
+  for (const std::string_view host :
+       {"a:", "a:0", "a:65535", "a:00080", ":80", "[::]", "[::1]:", "[2001:DB8::8.8.8.8]:1", "[v1.x:y]", "a%20b", "%7Ea",
+        "a-b.c~d!$&'()*+,;=", "1.2.3.4.5"})
+    BOOST_TEST(parsed(with_host(host)).host == host);
+  for (const std::string_view host :
+       {"a:b:c", "a:80:80", "a::", "::1", "1:2:3:4:5:6:7:8", "a:b", "a:-1", "a:+1", "a:8 0", "a:65536", "a:99999999999999999999",
+        "[::1", "::1]", "[]", "[]:80", "[::1]x", "[::1]80", "[::1]:x", "[::1]:80:80", "[[::1]]", "a[::1]", "[a]", "[1.2.3.4]",
+        "[fe80::1%25eth0]", "[v.x]", "[v1.]", "[v1x]", "a]", "a[", "a%", "a%2", "a%2g", "%zz:80"}) {
+    expect_refused(host, with_host(host), 400);
+    expect_refused("as an absolute target", get("", "http://" + std::string{host} + "/"), 400);
+  }
+  // RFC 9110 section 4.2.1: a URI without a host is invalid. RFC 9112 section 3.2.3: so is a tunnel to no port.
+  expect_refused("no host in the target", get("", "http://:80/"), 400);
+  for (const std::string_view target : {"a", "a:", "a:0", "a:65536", ":443", "a:443:443", "[::1]", "http://a:443/"})
+    expect_refused(target, "CONNECT " + std::string{target} + " HTTP/1.1\r\nHost: a\r\n\r\n", 400);
+  BOOST_TEST(parsed("CONNECT [::1]:443 HTTP/1.1\r\nHost: a\r\n\r\n").host == "[::1]:443");
 }
 
 BOOST_AUTO_TEST_CASE(says_whether_the_connection_stays) {
@@ -344,18 +379,29 @@ BOOST_AUTO_TEST_CASE(is_refused) {
           "Transfer-Encoding: \x0b"
           "chunked\r\n",
           400},
-      row{"a coding folded away", "Transfer-Encoding:\r\n chunked\r\n", 501},
-      row{"another coding", "Transfer-Encoding: gzip\r\n", 501},
-      row{"another coding before chunked", "Transfer-Encoding: gzip, chunked\r\n", 501},
-      row{"another coding after chunked", "Transfer-Encoding: chunked, identity\r\n", 501},
-      row{"chunked twice in a list", "Transfer-Encoding: chunked, chunked\r\n", 501},
-      row{"chunked twice in two fields", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", 501},
+      row{"a coding folded away", "Transfer-Encoding:\r\n chunked\r\n", 400},
+      // RFC 9112 section 6.3: without chunked as the last one nobody knows where the body ends.
+      row{"another coding", "Transfer-Encoding: gzip\r\n", 400},
+      row{"another coding after chunked", "Transfer-Encoding: chunked, identity\r\n", 400},
       row{"chunked, then identity in another field", "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
-          501},
-      row{"an almost chunked coding", "Transfer-Encoding: xchunked\r\n", 501},
-      row{"a coding with a parameter", "Transfer-Encoding: chunked;a=b\r\n", 501},
-      row{"a quoted coding", "Transfer-Encoding: \"chunked\"\r\n", 501},
-      row{"an empty coding", "Transfer-Encoding:\r\n", 501},
+          400},
+      row{"an almost chunked coding", "Transfer-Encoding: xchunked\r\n", 400},
+      row{"a coding with a parameter", "Transfer-Encoding: chunked;a=b\r\n", 400},
+      row{"a quoted coding", "Transfer-Encoding: \"chunked\"\r\n", 400},
+      row{"chunked in the parameter of another", "Transfer-Encoding: gzip;a=\", chunked\"\r\n", 400},
+      row{"an empty coding", "Transfer-Encoding:\r\n", 400},
+      row{"an empty coding after chunked", "Transfer-Encoding: chunked,\r\n", 400},
+      row{"an empty coding before chunked", "Transfer-Encoding: ,chunked\r\n", 400},
+      row{"chunked, then an empty field", "Transfer-Encoding: chunked\r\nTransfer-Encoding:\r\n", 400},
+      // Section 6.1: chunked is applied once.
+      row{"chunked twice in a list", "Transfer-Encoding: chunked, chunked\r\n", 400},
+      row{"chunked twice in two fields", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", 400},
+      row{"chunked twice around another", "Transfer-Encoding: chunked, gzip, chunked\r\n", 400},
+      // Section 6.1: the body has an end, but its coding is not understood.
+      row{"another coding before chunked", "Transfer-Encoding: gzip, chunked\r\n", 501},
+      row{"another coding in the field before", "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", 501},
+      row{"two codings before chunked", "Transfer-Encoding: gzip, br,Chunked\r\n", 501},
+      row{"an unknown coding and a length", "Content-Length: 5\r\nTransfer-Encoding: gzip, chunked\r\n", 400},
       row{"a header after a bare LF", "X: y\nTransfer-Encoding: chunked\r\n", 400},
       row{"a header after a bare CR", "X: y\rTransfer-Encoding: chunked\r\n", 400},
       row{"a header after NUL", std::string_view{"X: y\0\r\nContent-Length: 5\r\n", 26}, 400},
