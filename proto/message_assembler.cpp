@@ -35,6 +35,21 @@ assembled message_assembler::take_any(frame next, std::uint64_t message_bytes_ma
   return append(next, message_bytes_max);
 }
 
+assembled message_assembler::take(const frame& next, std::uint64_t message_bytes_max, const unfinished_text& seen) {
+  if (seen.checked_bytes() == 0) return take(next, message_bytes_max);
+  // It is plain text, or its continuation, and fits: only of such a frame anything was checked.
+  release();
+  if (!fragments_ && next.fin) {
+    utf8_validator text = seen.text();
+    if (!text.feed(next.payload.subspan(seen.checked_bytes())) || !text.is_complete())
+      return fail(violation::text_not_utf8);
+    return {.what = assembled::kind::message, .op = next.op, .payload = next.payload};
+  }
+  if (!fragments_) fragments_ = std::make_unique<fragments>(fragments{.op = next.op, .compressed = false});
+  fragments_->text = seen.text();
+  return append(next, message_bytes_max, seen.checked_bytes());
+}
+
 assembled message_assembler::take_control(const frame& next) noexcept {
   if (next.op == opcode::close) {
     if (const auto said = parse_close(next.payload); !said) return fail(said.error());
@@ -42,14 +57,15 @@ assembled message_assembler::take_control(const frame& next) noexcept {
   return {.what = assembled::kind::control, .op = next.op, .payload = next.payload};
 }
 
-assembled message_assembler::append(const frame& next, std::uint64_t message_bytes_max) {
+assembled message_assembler::append(const frame& next, std::uint64_t message_bytes_max, std::size_t checked_bytes) {
   std::vector<std::byte>& bytes = fragments_->bytes;
   if (fragments_->compressed) message_bytes_max = compressed_bytes_max(message_bytes_max);
   if (bytes.size() + next.payload.size() > message_bytes_max) return fail(violation::message_too_big);
 
   // Checked piece by piece, so that bad text ends the connection before the rest of it is stored.
   const bool is_plain_text = fragments_->op == opcode::text && !fragments_->compressed;
-  if (is_plain_text && !fragments_->text.feed(next.payload)) return fail(violation::text_not_utf8);
+  if (is_plain_text && !fragments_->text.feed(next.payload.subspan(checked_bytes)))
+    return fail(violation::text_not_utf8);
   if (is_plain_text && next.fin && !fragments_->text.is_complete()) return fail(violation::text_not_utf8);
 
   const std::size_t wanted = bytes.size() + next.payload.size();
@@ -76,6 +92,15 @@ void message_assembler::release() noexcept {
 }
 
 bool message_assembler::is_inside_message() const noexcept { return fragments_ && !fragments_->finished; }
+
+std::uint64_t message_assembler::unfinished_bytes() const noexcept {
+  return is_inside_message() ? fragments_->bytes.size() : 0;
+}
+
+const utf8_validator* message_assembler::unfinished_plain_text() const noexcept {
+  const bool is_plain_text = is_inside_message() && fragments_->op == opcode::text && !fragments_->compressed;
+  return is_plain_text ? &fragments_->text : nullptr;
+}
 
 std::size_t message_assembler::held_bytes() const noexcept {
   return fragments_ ? sizeof(fragments) + fragments_->bytes.capacity() : 0;

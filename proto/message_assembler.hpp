@@ -4,6 +4,7 @@
 
 #include "proto/frame_reader.hpp"
 #include "proto/opcode.hpp"
+#include "proto/unfinished_text.hpp"
 #include "proto/utf8.hpp"
 #include "proto/violation.hpp"
 
@@ -50,11 +51,20 @@ class message_assembler {
   /// empty and the connection is lost.
   [[nodiscard]] assembled take(const frame& next, std::uint64_t message_bytes_max);
 
+  /// The same for a frame whose first bytes `seen` has checked while it was not whole: they are not checked again.
+  [[nodiscard]] assembled take(const frame& next, std::uint64_t message_bytes_max, const unfinished_text& seen);
+
   /// Frees the bytes of a joined message that has been handled. A message still under way is not touched.
   void release() noexcept;
 
   /// Whether fragments of an unfinished message are held.
   [[nodiscard]] bool is_inside_message() const noexcept;
+
+  /// The bytes of its fragments so far: 0 when there is none.
+  [[nodiscard]] std::uint64_t unfinished_bytes() const noexcept;
+
+  /// The state of its text behind those bytes; null unless it is an uncompressed text.
+  [[nodiscard]] const utf8_validator* unfinished_plain_text() const noexcept;
 
   /// The heap bytes held now, for accounting: 0 when idle.
   [[nodiscard]] std::size_t held_bytes() const noexcept;
@@ -64,7 +74,7 @@ class message_assembler {
 
   assembled take_any(frame next, std::uint64_t message_bytes_max);
   assembled take_control(const frame& next) noexcept;
-  assembled append(const frame& next, std::uint64_t message_bytes_max);
+  assembled append(const frame& next, std::uint64_t message_bytes_max, std::size_t checked_bytes = 0);
   assembled fail(violation broken) noexcept;
 
   std::unique_ptr<fragments> fragments_; ///< Null when idle; holds a finished message until it is released.

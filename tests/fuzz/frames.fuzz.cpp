@@ -66,6 +66,11 @@ class reading_end {
     const bytes before(input.begin(), input.end());
     const frame_result result = read_frame(input, chosen_.rules);
     if (result.status != read_status::frame) {
+      if (result.status == read_status::need_more) {
+        const violation rule = seen_.check(input, chosen_.rules, assembler_, chosen_.message_bytes_max);
+        if (rule != violation::none) fail(rule);
+        require(seen_.checked_bytes() <= input.size(), "only what has come is checked");
+      }
       require(std::ranges::equal(before, input), "only a whole frame changes the input");
       if (result.status == read_status::need_more) {
         require(result.frame_bytes_wanted == 0 || result.frame_bytes_wanted > input.size(), "more is wanted");
@@ -89,7 +94,8 @@ class reading_end {
     const auto is_ascii = [](std::byte octet) { return std::to_integer<unsigned>(octet) < 0x80; };
     require(!next.is_ascii || std::ranges::all_of(next.payload, is_ascii), "what is called ASCII is ASCII");
 
-    const assembled made = assembler_.take(next, chosen_.message_bytes_max);
+    const assembled made = assembler_.take(next, chosen_.message_bytes_max, seen_);
+    seen_ = {};
     if (made.what == assembled::kind::violation) {
       fail(made.broken);
       return false;
@@ -122,6 +128,7 @@ class reading_end {
 
   settings chosen_;
   message_assembler assembler_;
+  unfinished_text seen_;
   bytes pending_;
   bool failed_ = false;
 };

@@ -74,9 +74,14 @@ class reading_end {
       const bytes before(input.begin(), input.end());
       const frame_result result = read_frame(input, rules_);
       if (result.status == read_status::need_more) {
-        BOOST_REQUIRE_MESSAGE(std::ranges::equal(input, before), "need more has changed the input");
         BOOST_REQUIRE_MESSAGE(result.frame_bytes_wanted == 0 || result.frame_bytes_wanted > input.size(),
                               "need more wants what is there");
+        const std::size_t checked = seen_.checked_bytes();
+        if (const violation rule = seen_.check(input, rules_, assembler_, message_bytes_max_); rule != violation::none) {
+          add(broke(rule));
+        }
+        checked_bytes_ += seen_.checked_bytes() - checked;
+        BOOST_REQUIRE_MESSAGE(std::ranges::equal(input, before), "need more has changed the input");
         break;
       }
       if (result.status == read_status::violation) {
@@ -88,7 +93,8 @@ class reading_end {
       BOOST_REQUIRE(whole.payload.data() + whole.payload.size() == input.data() + whole.frame_bytes);
       const auto is_ascii = [](std::byte octet) { return std::to_integer<unsigned>(octet) < 0x80; };
       BOOST_REQUIRE(!whole.is_ascii || std::ranges::all_of(whole.payload, is_ascii));
-      const assembled made = assembler_.take(whole, message_bytes_max_);
+      const assembled made = assembler_.take(whole, message_bytes_max_, seen_);
+      seen_ = {};
       if (made.what != assembled::kind::none) {
         add({made.what, made.op, bytes(made.payload.begin(), made.payload.end()), made.compressed, made.broken});
       }
@@ -99,6 +105,8 @@ class reading_end {
 
   [[nodiscard]] const events& story() const { return story_; }
   [[nodiscard]] const bytes& pending() const { return pending_; }
+  /// Of texts, before their frames were whole.
+  [[nodiscard]] std::size_t checked_bytes() const { return checked_bytes_; }
 
  private:
   void add(event e) {
@@ -111,6 +119,8 @@ class reading_end {
   placement where_;
   guarded_memory memory_;
   message_assembler assembler_;
+  unfinished_text seen_;
+  std::size_t checked_bytes_ = 0;
   bytes pending_;
   events story_;
   bool failed_ = false;
