@@ -5,37 +5,13 @@
 #include "proto/handshake.hpp"
 #include "proto/percent.hpp"
 
-#include <cstring>
-
 namespace ringcast {
 
-// The bytes of the head are the connection's and go with this turn; what the handler may still read is copied, in one block.
 request::request(ringcast::server* from, const http_request& received, http_responder responder)
-    : server_(from), responder_(responder), peer_(received.peer),
-      bytes_(std::make_unique_for_overwrite<std::byte[]>(received.head.head_bytes + received.body.size())), head_bytes_(received.head.head_bytes),
-      parameters_(received.parameters), upgrade_wanted_(ringcast::is_websocket_upgrade(received.head)) {
-  const char* head_begin = received.head.method.data(); // a head begins with its method
-  std::memcpy(bytes_.get(), head_begin, head_bytes_);
-  if (!received.body.empty()) std::memcpy(bytes_.get() + head_bytes_, received.body.data(), received.body.size());
-  const auto here = [&](std::string_view view) {
-    return view.empty() ? view : std::string_view{reinterpret_cast<const char*>(bytes_.get()) + (view.data() - head_begin), view.size()};
-  };
-  method_ = here(received.head.method);
-  target_ = here(received.head.target);
-  query_ = here(received.head.query);
-  body_ = {bytes_.get() + head_bytes_, received.body.size()};
-  headers_.reserve(received.head.header_count);
-  for (std::size_t i = 0; i < received.head.header_count; ++i)
-    headers_.push_back({here(received.head.headers[i].name), here(received.head.headers[i].value)});
-}
+    : server_(from), responder_(responder), peer_(received.peer), copy_(received.head, received.body), parameters_(received.parameters),
+      upgrade_wanted_(ringcast::is_websocket_upgrade(received.head)) {}
 
-std::string_view request::header(std::string_view name) const noexcept {
-  for (const http_header& h : headers_)
-    if (h.name.size() == name.size() && equal_ignoring_case(h.name, name)) return h.value;
-  return {};
-}
-
-std::string request::query(std::string_view name) const { return query_value(query_, name).value_or(std::string{}); }
+std::string request::query(std::string_view name) const { return query_value(copy_.query(), name).value_or(std::string{}); }
 
 std::string_view request::path(std::string_view name) const noexcept {
   for (const auto& [key, value] : parameters_)
@@ -57,10 +33,10 @@ ready<websocket> request::upgrade(const upgrade_options& options) {
   answered_ = true;
   // Parsed again where it was copied to; it was fine the first time.
   thread_local request_head head;
-  (void)parse_request_head({bytes_.get(), head_bytes_}, http_limits{}, head);
+  (void)parse_request_head(copy_.head(), http_limits{}, head);
   auto* session = new websocket_session(here);
   const websocket_endpoint& endpoint = here.coroutine_endpoint(options);
-  const std::string_view subprotocol = here.upgrade(*c, http_request{head, parameters_, body_, peer_}, endpoint, session);
+  const std::string_view subprotocol = here.upgrade(*c, http_request{head, parameters_, copy_.body(), peer_}, endpoint, session);
   if (c->phase == connection_phase::websocket) session->attach(*c, subprotocol);
   return {websocket{session}};
 }

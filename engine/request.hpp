@@ -12,6 +12,7 @@
 #pragma once
 
 #include "engine/events.hpp"
+#include "engine/request_copy.hpp"
 #include "engine/task.hpp"
 #include "engine/websocket.hpp"
 #include "proto/http_status.hpp"
@@ -54,16 +55,16 @@ class request {
 
   // Whether the peer asks for a WebSocket. Whether it asks well is what upgrade() finds out.
   [[nodiscard]] bool is_websocket_upgrade() const noexcept { return upgrade_wanted_; }
-  [[nodiscard]] std::string_view method() const noexcept { return method_; }
-  [[nodiscard]] std::string_view target() const noexcept { return target_; } // path and query as received
+  [[nodiscard]] std::string_view method() const noexcept { return copy_.method(); }
+  [[nodiscard]] std::string_view target() const noexcept { return copy_.target(); } // path and query as received
   // The first header of that name, without regard to case; empty if there is none.
-  [[nodiscard]] std::string_view header(std::string_view name) const noexcept;
+  [[nodiscard]] std::string_view header(std::string_view name) const noexcept { return copy_.header(name); }
   // A parameter of the query, decoded; empty if there is none.
   [[nodiscard]] std::string query(std::string_view name) const;
   // What stands in the place of {name} in the route, decoded.
   [[nodiscard]] std::string_view path(std::string_view name) const noexcept;
-  [[nodiscard]] std::span<const std::byte> body() const noexcept { return body_; }
-  [[nodiscard]] std::string_view body_text() const noexcept { return {reinterpret_cast<const char*>(body_.data()), body_.size()}; }
+  [[nodiscard]] std::span<const std::byte> body() const noexcept { return copy_.body(); }
+  [[nodiscard]] std::string_view body_text() const noexcept { return {reinterpret_cast<const char*>(body().data()), body().size()}; }
   [[nodiscard]] const socket_address& peer() const noexcept { return peer_; }
   [[nodiscard]] class server& server() const noexcept { return *server_; }
 
@@ -79,11 +80,7 @@ class request {
   ringcast::server* server_;
   http_responder responder_;
   socket_address peer_;
-  std::unique_ptr<std::byte[]> bytes_; // the head as received, then the body
-  std::size_t head_bytes_;
-  std::string_view method_, target_, query_;
-  std::span<const std::byte> body_;
-  std::vector<http_header> headers_;
+  request_copy copy_;
   path_parameters parameters_;
   bool upgrade_wanted_;
   bool answered_ = false;
