@@ -19,8 +19,9 @@ struct server_limits {
   std::uint32_t tls_handshakes_max = 1024;
   // Silence in the middle of a frame or of a fragmented message.
   std::uint32_t frame_timeout_ms = 60'000;
-  // A peer that was silent this long is sent a ping; 0: never.
-  std::uint32_t ping_interval_ms = 60'000;
+  // A peer that was silent this long is sent a ping; 0: never. Well below the 60 s of silence after which proxies end a connection (nginx's
+  // proxy_read_timeout, most load balancers), so that one lost packet does not end it.
+  std::uint32_t ping_interval_ms = 25'000;
   // Silence after that ping. Also the bound for sent bytes that nobody acknowledges.
   std::uint32_t pong_timeout_ms = 30'000;
   // From our Close frame to the peer's.
