@@ -12,6 +12,7 @@ class Attack:
     run: Callable  # (Target, what prepare() returned, until) -> bytes sent, or (bytes sent, {what else was seen})
     prepare: Callable = None  # (Target) -> anything; what it opens stays open until all has been measured
     options: tuple = ()  # of the server
+    program: str = "ringcast-server"
     log_is_read: bool = True
     scales: bool = True  # a smaller crowd shows the same, in the short form
 

@@ -100,14 +100,18 @@ def announced_bodies(target, _prepared, until):
     return sent
 
 
-@attack("slow-senders", "3,000 connections send a byte a second: heads, frames, ClientHellos")
-def slow_senders(target, _prepared, until):
+def slow_frames(target):
+    return wire.many(target.port, ["/echo"] * target.count(1000))
+
+
+@attack("slow-senders", "3,000 connections send a byte a second: heads, frames, ClientHellos", prepare=slow_frames)
+def slow_senders(target, opened, until):
     head = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"a" * 4000
     hello = b"\x16\x03\x01\x10\x00\x01\x00\x0f\xfc\x03\x03" + b"h" * 4000
     count = target.count(1000)
     slow = [(wire.connect(target.port), head) for _ in range(count)]
     slow += [(wire.connect(target.tls_port), hello) for _ in range(count)]
-    slow += [(sock, wire.frame(b"f" * 4000)) for sock in wire.many(target.port, ["/echo"] * count)]
+    slow += [(sock, wire.frame(b"f" * 4000)) for sock in opened]
     sent = at = 0
     while time.monotonic() < until:
         for sock, said in slow:

@@ -76,7 +76,7 @@ def pieces(target, _prepared, until):
 
 
 def many_members(target):
-    return target.keep(wire.many(target.port, ["/broadcast/slow"] * target.count(300)))
+    return target.keep(wire.many(target.port, ["/broadcast/slow"] * target.count(300), receive_buffer=STALLED_BUFFER))
 
 
 @attack("slow-members", "300 members that do not read are sent 24 MB, and closed with 1013; they stay", prepare=many_members)

@@ -4,6 +4,8 @@ MIB = 1 << 20
 MEMORY_BACK_MAX = 10 * MIB
 WORST_MS_MAX = 50
 P99_FACTOR = 2
+# The kernel's is that of the whole machine, whose other programs talk, too.
+KERNEL_BACK_MAX = 32 * MIB
 # Below this a factor says nothing: it is the time of a wake-up.
 P99_MS_LEAST = 1.0
 # What the whole process may grow meanwhile, where only counts are gated: with a tenth of the crowd, of whom each may hold a message of 1 MB.
@@ -48,6 +50,8 @@ def trouble(row, gate):
         if grown > COUNTED_BYTES_MAX:
             found.append(f"memory grew by {grown / MIB:.0f} MB")
         return found
+    if row["kernel_after"] - row["kernel_before"] > KERNEL_BACK_MAX:
+        found.append(f"{(row['kernel_after'] - row['kernel_before']) / MIB:.0f} MB of the kernel's not given back")
     for kind, words in (("messages", "messages"), ("connects", "connects"), ("tls_connects", "TLS connects")):
         now, then = row["during"].get(kind), row["before"].get(kind)
         if not now or not then:

@@ -32,9 +32,12 @@ attack("silent-tls-2200", "2,200 TCP connections to the TLS port that say nothin
 attack("silent-tls-10000", "10,000 TCP connections to the TLS port that say nothing")(silent(10_000))
 
 
-@attack("half-handshakes", "300 connections a second send a whole ClientHello and nothing more")
-def half_handshakes(target, _prepared, until):
-    hello = tls_wire.client_hello()
+def a_client_hello(_target):
+    return tls_wire.client_hello()
+
+
+@attack("half-handshakes", "300 connections a second send a whole ClientHello and nothing more", prepare=a_client_hello)
+def half_handshakes(target, hello, until):
     sockets, sent = [], 0
     while time.monotonic() < until:
         tick = time.monotonic() + 0.1
@@ -50,9 +53,8 @@ def half_handshakes(target, _prepared, until):
     return sent
 
 
-@attack("hello-flood", "ClientHellos on new connections, as fast as they can, 2,000 at a time")
-def hello_flood(target, _prepared, until):
-    hello = tls_wire.client_hello()
+@attack("hello-flood", "ClientHellos on new connections, as fast as they can, 2,000 at a time", prepare=a_client_hello)
+def hello_flood(target, hello, until):
     sockets, sent = [], 0
     while time.monotonic() < until:
         try:
@@ -83,15 +85,19 @@ def half_hellos(target, _prepared, until):
     return sent
 
 
+def open_session(target):
+    session = tls_wire.RawTls(target.tls_port)
+    session.sock.settimeout(0.2)
+    return session
+
+
 def records(make):
-    def run(target, _prepared, until):
-        sent, sessions = 0, []
+    def run(target, sessions, until):
+        sent = 0
         while time.monotonic() < until:
             while len(sessions) < 4:
                 try:
-                    session = tls_wire.RawTls(target.tls_port)
-                    session.sock.settimeout(0.2)
-                    sessions.append(session)
+                    sessions.append(open_session(target))
                 except OSError:
                     break
             for session in list(sessions):
@@ -106,5 +112,9 @@ def records(make):
     return run
 
 
-attack("key-updates", "4 sessions send KeyUpdates that want an answer, and never read")(records(lambda session: session.key_update()))
-attack("empty-records", "4 sessions send records without data")(records(lambda session: session.record(b"")))
+def four_sessions(target):
+    return [open_session(target) for _ in range(4)]
+
+
+attack("key-updates", "4 sessions send KeyUpdates that want an answer, and never read", prepare=four_sessions)(records(lambda session: session.key_update()))
+attack("empty-records", "4 sessions send records without data", prepare=four_sessions)(records(lambda session: session.record(b"")))

@@ -12,7 +12,7 @@ SERVED = {"messages": {"p99_ms": 0.4, "worst_ms": 3.0, "lost": 0, "out_of_order"
           "connects": {"p99_ms": 0.4, "worst_ms": 3.0, "refused": 0, "served": 50},
           "tls_connects": {"p99_ms": 2.0, "worst_ms": 5.0, "refused": 0, "served": 50}}
 GOOD = {"attack": "x", "lived": True, "exit": 0, "attacker": {"sent": 1}, "before": SERVED, "during": copy.deepcopy(SERVED), "after": copy.deepcopy(SERVED),
-        "memory_before": 3 << 20, "memory_most": 8 << 20, "memory_after": 4 << 20}
+        "memory_before": 3 << 20, "memory_most": 8 << 20, "memory_after": 4 << 20, "kernel_before": 1 << 20, "kernel_after": 2 << 20}
 FAULTS = {  # what is changed, in which gates it is seen, and by which words
     "a dead server": ({"lived": False, "exit": -11}, "both", "ended with -11"),
     "a server that does not stop": ({"exit": None}, "both", "SIGTERM"),
@@ -26,6 +26,7 @@ FAULTS = {  # what is changed, in which gates it is seen, and by which words
     "members that were cut": ({"attacker": {"sent": 1, "healthy members cut": 4}}, "both", "healthy members"),
     "memory that stays": ({"memory_after": 14 << 20}, "both", "not given back"),
     "memory without bound": ({"memory_most": 200 << 20}, "counts", "memory grew"),
+    "the kernel's memory that stays": ({"kernel_after": 40 << 20}, "goals", "MB of the kernel's"),
     "a stall": ({"during.messages.worst_ms": 51.0}, "goals", "worst 51 ms"),
     "a slow p99": ({"during.messages.p99_ms": 1.5}, "goals", "p99 3.8x"),
     "slow handshakes": ({"during.tls_connects.p99_ms": 4.5}, "goals", "TLS connects: p99"),
