@@ -94,11 +94,11 @@ BOOST_AUTO_TEST_CASE(whatever_a_callback_throws_is_told_by_on_error_and_ends_its
         seen_by_other.listen_to(other);
         other.start();
         BOOST_REQUIRE(seen_by_other.wait_for("open"));
+        std::atomic<bool> thrown{false}; // once: the next connection lives
         client c{server.url(), {.reconnect = {.initial_delay = 10ms}, .queue_bytes_max = 4000}};
         seen.listen_to(c);
-        std::atomic<bool> thrown{false}; // once: the next connection lives
-        each.listen(c, seen, [&thrown, throws = throws] {
-          if (!thrown.exchange(true)) throws();
+        each.listen(c, seen, [&thrown, &what = throws] {
+          if (!thrown.exchange(true)) what();
         });
         c.start();
         BOOST_REQUIRE(seen.wait_for("open"));
@@ -119,9 +119,9 @@ BOOST_AUTO_TEST_CASE(whatever_a_callback_throws_is_told_by_on_error_and_ends_its
 BOOST_AUTO_TEST_CASE(what_on_error_throws_is_logged_and_the_attempts_go_on) {
   set_log_level(log_level::off);
   recorder seen;
+  std::atomic<int> errors{0};
   client c{"ws://127.0.0.1:1/", {.reconnect = {.max_attempts = 2, .initial_delay = 10ms}}};
   seen.listen_to(c);
-  std::atomic<int> errors{0};
   c.on_error([&](const client_error&) {
     if (++errors % 2 == 0) throw 42;
     throw std::runtime_error("no");
