@@ -106,6 +106,30 @@ BOOST_AUTO_TEST_CASE(an_ordinary_send_completes_when_all_bytes_are_taken) {
   BOOST_TEST(completions == 1u);
 }
 
+BOOST_AUTO_TEST_CASE(a_message_of_more_than_1024_pieces_answers_emsgsize_and_sends_nothing) {
+  rig r;
+  const auto pair = r.connect_pair();
+  std::vector<iovec> pieces(1025, iovec{const_cast<char*>("x"), 1});
+  msghdr header{};
+  header.msg_iov = pieces.data();
+  header.msg_iovlen = 1025;
+  r.uring->send_inline(tag(operation::inline_send), pair.server, &header);
+  r.uring->submit();
+  auto done = r.ready();
+  BOOST_TEST_REQUIRE(done.size() == 1u);
+  BOOST_TEST(done[0].result == -EMSGSIZE);
+  r.uring->arm_send(tag(operation::send), pair.server, &header);
+  done = r.all();
+  BOOST_TEST_REQUIRE(done.size() == 1u);
+  BOOST_TEST(done[0].result == -EMSGSIZE);
+  header.msg_iovlen = 1024;
+  r.uring->send_inline(tag(operation::inline_send), pair.server, &header);
+  r.uring->submit();
+  BOOST_TEST(r.ready().size() == 0u);
+  settle();
+  BOOST_TEST(drain(pair.client) == 1024u);
+}
+
 BOOST_AUTO_TEST_CASE(a_waiting_send_makes_no_progress_without_getevents) {
   rig r;
   const auto pair = r.connect_pair();

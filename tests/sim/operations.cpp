@@ -11,6 +11,8 @@ namespace ringcast::sim {
 
 namespace {
 
+constexpr std::size_t pieces_max = 1024; // UIO_MAXIOV of the kernel's headers
+
 // FNV-1a. Reading the bytes is half of the check: memory that was freed is found here by AddressSanitizer.
 std::uint64_t checksum_of(const std::vector<iovec>& pieces) {
   std::uint64_t sum = 0xCBF29CE484222325u;
@@ -98,7 +100,7 @@ void ring_state::issue(const io_uring_sqe& sqe) {
     if (!op->file) return fail(*op, -EBADF);
     ++op->file->operations_in_flight;
   }
-  if (is_send(sqe)) prepare_send(*op);
+  if (is_send(sqe) && !prepare_send(*op)) return fail(*op, -EMSGSIZE);
   if (sqe.opcode == IORING_OP_RECV && op->file->stream) {
     if (op->file->stream->receiving != nullptr)
       world_.report_misuse(fmt::format("two receives are in flight on descriptor {}", sqe.fd));
@@ -193,12 +195,14 @@ void ring_state::attempt_receive_into_buffers(pending_operation& op) {
   wait_for(op, POLLIN | POLLRDHUP);
 }
 
-void ring_state::prepare_send(pending_operation& op) {
+// False if it has more pieces than the kernel takes in one message.
+bool ring_state::prepare_send(pending_operation& op) {
   if (op.sqe.opcode == IORING_OP_SEND) {
     op.pieces.push_back({reinterpret_cast<void*>(op.sqe.addr), op.sqe.len});
   } else {
     // The kernel copies the message header and its vector at submission; what they point to must stay.
     const auto& message = *reinterpret_cast<const msghdr*>(op.sqe.addr);
+    if (message.msg_iovlen > pieces_max) return false;
     if (message.msg_name != nullptr || message.msg_control != nullptr)
       world_.report_misuse("a sendmsg with an address or control data, which is not simulated");
     op.pieces.assign(message.msg_iov, message.msg_iov + message.msg_iovlen);
@@ -210,6 +214,7 @@ void ring_state::prepare_send(pending_operation& op) {
     op.file->stream->sending = &op;
   }
   if ((op.sqe.msg_flags & MSG_DONTWAIT) == 0) op.checksum = checksum_of(op.whole);
+  return true;
 }
 
 // Two sends in flight on one socket interleave their bytes; and so does a send submitted after one that was short,

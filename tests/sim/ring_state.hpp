@@ -99,7 +99,7 @@ class ring_state {
   void start_cancel(pending_operation& op);
   void start_connect(pending_operation& op);
   void finish_later(pending_operation& op, std::uint64_t delay_ns, int result);
-  void prepare_send(pending_operation& op);
+  [[nodiscard]] bool prepare_send(pending_operation& op);
 
   void wait_for(pending_operation& op, int events);
   // The last completion of an operation.
