@@ -16,8 +16,10 @@ namespace {
 // Pieces of less than this together are copied into one span: a vectored send of small pieces costs more than the copy
 // (kernel-notes/ring.md).
 constexpr std::size_t copy_pieces_bytes_max = 8192;
-// The kernel takes at most 1,024 pieces (UIO_MAXIOV).
-constexpr std::size_t pieces_max = 512;
+// The kernel takes at most so many pieces (UIO_MAXIOV) and answers more of them with EMSGSIZE.
+constexpr std::size_t pieces_max = 1024;
+// What a connection is encrypted in one go. With more, or with more pieces than one send takes, it is served in parts.
+constexpr std::size_t encrypted_bytes_max = 4 * backlog_send_bytes_max;
 
 } // namespace
 
@@ -93,50 +95,44 @@ void outbox::flush() {
   std::vector<room_part*>& dirty = shard_.rooms().dirty();
   for (room_part* r : dirty) {
     r->flushed_before = r->flushed;
-    r->flushed = r->end;
-    for (const window_span& span : r->window)
-      if (span.position >= r->flushed_before && span.some_authors_deaf) {
-        collect_deaf_authors(*r);
-        break;
-      }
+    r->flushed = r->window.end();
+    if (r->authors_deaf) collect_deaf_authors(*r);
   }
   for (room_part* r : dirty) flush_room(*r);
   for (std::uint32_t i = 0; i < now_->records.size(); ++i) flush_record(i);
+  // Behind all inline sends, so that what these fail with is known first.
+  for (connection* c : in_parts_) pump(*c);
+  in_parts_.clear();
   shard_.rooms().flushed();
   std::swap(now_, before_);
 }
 
 // The frames of this turn that their authors do not hear; each such author of this shard is served on its own.
 void outbox::collect_deaf_authors(room_part& r) {
-  for (const window_span& span : r.window) {
-    if (span.position < r.flushed_before || !span.some_authors_deaf) continue;
-    std::uint64_t position = span.position;
-    for (std::uint32_t i = span.entry_begin; i < span.entry_end; ++i) {
-      const log_entry& entry = span.chunk->entry(i);
-      const std::uint64_t from = position;
-      position = span.position + (entry.end - span.begin);
-      if (entry.author_hears) continue;
-      connection* author = shard_.find({entry.author});
-      if (author == nullptr || author->behind != nullptr || shard_.lane_of(*author) != r.lane) continue;
-      record& rec = record_of(*author);
-      if (rec.last_deaf != none && now_->deaf[rec.last_deaf].to == from && now_->deaf[rec.last_deaf].where == &r) {
-        now_->deaf[rec.last_deaf].to = position;
-        continue;
-      }
-      const auto index = static_cast<std::uint32_t>(now_->deaf.size());
-      now_->deaf.push_back({&r, from, position, none});
-      (rec.last_deaf == none ? rec.first_deaf : now_->deaf[rec.last_deaf].next) = index;
-      rec.last_deaf = index;
+  r.window.for_each_frame(r.flushed_before, r.flushed, [&](const log_entry& entry, std::uint64_t from, std::uint64_t to) {
+    if (entry.author_hears) return;
+    connection* author = shard_.find({entry.author});
+    if (author == nullptr || author->behind != nullptr || shard_.lane_of(*author) != r.lane) return;
+    record& rec = record_of(*author);
+    if (rec.last_deaf != none && now_->deaf[rec.last_deaf].to == from && now_->deaf[rec.last_deaf].where == &r) {
+      now_->deaf[rec.last_deaf].to = to;
+      return;
     }
-  }
+    const auto index = static_cast<std::uint32_t>(now_->deaf.size());
+    now_->deaf.push_back({&r, from, to, none});
+    (rec.last_deaf == none ? rec.first_deaf : now_->deaf[rec.last_deaf].next) = index;
+    rec.last_deaf = index;
+  });
 }
 
 void outbox::flush_room(room_part& r) {
   if (r.keeping_up.empty()) return;
   members_served_ += static_cast<std::uint32_t>(r.keeping_up.size());
   scratch_.clear();
-  for_each_piece(r, r.flushed_before, r.flushed, 0, [&](const log_piece& piece) { scratch_.push_back({piece.bytes(), piece.size()}); });
+  std::uint64_t room_bytes = 0;
+  add_pieces(r, r.flushed_before, r.flushed, room_bytes);
   if (scratch_.empty()) return;
+  if (scratch_.size() > pieces_max) return serve_in_parts(r);
   if (scratch_.size() == 1) {
     const void* bytes = scratch_[0].iov_base;
     const auto count = static_cast<std::uint32_t>(scratch_[0].iov_len);
@@ -161,6 +157,14 @@ void outbox::flush_room(room_part& r) {
   }
 }
 
+void outbox::add_pieces(const room_part& r, std::uint64_t from, std::uint64_t to, std::uint64_t& bytes) {
+  r.window.for_each_piece(from, to, 0, [&](const log_piece& piece) {
+    scratch_.push_back({piece.bytes(), piece.size()});
+    bytes += piece.size();
+    return true;
+  });
+}
+
 void outbox::flush_record(std::uint32_t index) {
   const record rec = now_->records[index];
   connection* c = shard_.connections().find(rec.slot, rec.generation);
@@ -171,19 +175,21 @@ void outbox::flush_record(std::uint32_t index) {
   scratch_.clear();
   for (std::uint32_t i = rec.first_segment; i != none; i = now_->segments[i].next)
     scratch_.push_back({now_->segments[i].bytes, now_->segments[i].size});
+  std::uint64_t room_bytes = 0;
   for (const membership* seat = c->memberships; seat != nullptr; seat = seat->next) {
     const room_part& r = *seat->where;
     if (!r.dirty || seat->behind != nullptr) continue;
     std::uint64_t from = r.flushed_before;
-    const auto add = [&](const log_piece& piece) { scratch_.push_back({piece.bytes(), piece.size()}); };
     for (std::uint32_t i = rec.first_deaf; i != none; i = now_->deaf[i].next) {
       const deaf_range& range = now_->deaf[i];
       if (range.where != &r) continue;
-      if (range.from > from) for_each_piece(r, from, range.from, 0, add);
+      if (range.from > from) add_pieces(r, from, range.from, room_bytes);
       from = range.to;
     }
-    if (from < r.flushed) for_each_piece(r, from, r.flushed, 0, add);
+    if (from < r.flushed) add_pieces(r, from, r.flushed, room_bytes);
   }
+  const bool too_much = c->encrypted ? room_bytes > encrypted_bytes_max : scratch_.size() > pieces_max && room_bytes > backlog_send_bytes_max;
+  if (too_much) return serve_in_parts(*c, rec);
   if (c->encrypted) encrypt_record(*c, index);
   if (scratch_.empty()) return;
   ++counters_.sends;

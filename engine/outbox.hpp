@@ -32,7 +32,7 @@ struct byte_queue {
 };
 
 struct backlog {
-  static constexpr std::size_t pieces_max = 16;
+  static constexpr std::size_t pieces_max = 32;
 
   bool in_flight = false;
   byte_queue queued;              // own output that waits
@@ -130,10 +130,14 @@ class outbox {
   void flush_room(room_part& r);
   void flush_record(std::uint32_t index);
   void collect_deaf_authors(room_part& r);
+  void add_pieces(const room_part& r, std::uint64_t from, std::uint64_t to, std::uint64_t& bytes); // to scratch_
   void send_pieces(op_tag tag, int socket, std::span<const iovec> pieces);
   [[nodiscard]] msghdr* shared_header(std::span<const iovec> pieces);
 
   backlog& start_backlog(connection& c);
+  void serve_in_parts(room_part& r);
+  void serve_in_parts(connection& c, const record& rec);
+  void fall_behind_excused(connection& c, membership& seat);
   void fall_behind_at(connection& c, membership& seat, std::uint64_t position);
   void append(byte_queue& queue, std::span<const std::byte> bytes);
   [[nodiscard]] std::byte* grow(byte_queue& queue, std::size_t bytes);
@@ -156,6 +160,7 @@ class outbox {
   turn* now_ = &first_;     // being collected
   turn* before_ = &second_; // flushed; its failures may still be reported
   std::vector<iovec> scratch_;
+  std::vector<connection*> in_parts_; // their first part is sent at the end of the flush
   std::vector<std::span<const std::byte>> plaintext_;
   std::uint32_t members_served_ = 0;
   outbox_counters counters_;

@@ -45,6 +45,37 @@ backlog& outbox::start_backlog(connection& c) {
   return *c.behind;
 }
 
+// What a room said in this turn is more than one send can carry. The member takes it part by part, which is no fault of its own.
+void outbox::fall_behind_excused(connection& c, membership& seat) {
+  const room_part& r = *seat.where;
+  lag& l = shard_.rooms().fall_behind(c, seat, r.flushed_before);
+  l.excused = r.flushed;
+  l.excused_sequence = r.window.sequence_at(r.flushed);
+}
+
+void outbox::serve_in_parts(room_part& r) {
+  // From the end, since each of them leaves the list. Those that are gathered are looked at by themselves.
+  for (std::size_t i = r.keeping_up.size(); i-- > 0;) {
+    const keeping_up_member member = r.keeping_up[i];
+    connection& c = shard_.connections().at(member.slot);
+    if (member.gathered) {
+      record_of(c);
+      continue;
+    }
+    start_backlog(c);
+    fall_behind_excused(c, *c.memberships);
+    in_parts_.push_back(&c);
+  }
+}
+
+void outbox::serve_in_parts(connection& c, const record& rec) {
+  backlog& b = start_backlog(c);
+  for (std::uint32_t i = rec.first_segment; i != none; i = now_->segments[i].next) append(b.queued, {now_->segments[i].bytes, now_->segments[i].size});
+  for (membership* seat = c.memberships; seat != nullptr; seat = seat->next)
+    if (seat->where->dirty) fall_behind_excused(c, *seat);
+  in_parts_.push_back(&c);
+}
+
 void outbox::on_member_send_failed(op_tag tag, std::int32_t result) {
   connection& c = shard_.connections().at(tag.slot);
   if (c.phase == connection_phase::ending || c.phase == connection_phase::free) return;
@@ -65,8 +96,11 @@ void outbox::on_member_send_failed(op_tag tag, std::int32_t result) {
 // output, so that a cursor always stands between two frames.
 void outbox::fall_behind_at(connection& c, membership& seat, std::uint64_t position) {
   const room_part& r = *seat.where;
-  const std::uint64_t frame_end = frame_end_at_or_after(r, position);
-  for_each_piece(r, position, frame_end, 0, [&](const log_piece& piece) { append(c.behind->queued, {piece.bytes(), piece.size()}); });
+  const std::uint64_t frame_end = r.window.frame_end_at_or_after(position);
+  r.window.for_each_piece(position, frame_end, 0, [&](const log_piece& piece) {
+    append(c.behind->queued, {piece.bytes(), piece.size()});
+    return true;
+  });
   shard_.rooms().fall_behind(c, seat, frame_end);
 }
 
@@ -100,11 +134,11 @@ void outbox::on_inline_send_failed(op_tag tag, std::int32_t result) {
     if (r.flushed == r.flushed_before) continue;
     std::uint64_t reached = r.flushed_before;
     bool cut = false;
-    for_each_piece(r, r.flushed_before, r.flushed, shard_.handle_of(*c).value, [&](const log_piece& piece) {
-      if (cut) return;
+    r.window.for_each_piece(r.flushed_before, r.flushed, shard_.handle_of(*c).value, [&](const log_piece& piece) {
       const std::uint64_t skipped = skip(piece.size());
       reached = piece.position + skipped;
       cut = skipped < piece.size();
+      return !cut;
     });
     if (cut)
       fall_behind_at(*c, *seat, reached);
@@ -126,7 +160,9 @@ void outbox::pump(connection& c) {
     if (l.stop != lag::no_stop) {
       if (l.cursor < l.stop) continue;
       l.stop = lag::no_stop;
+      l.held.reset();
       l.cursor = seat->where->flushed;
+      l.sequence = seat->where->window.sequence_at(l.cursor);
     }
     if (l.gap_end == 0) continue;
     // go_on() comes back. What the policy takes from now on is another gap.
@@ -142,6 +178,7 @@ void outbox::pump(connection& c) {
   } else {
     count = collect_plain(c);
   }
+  for (membership* seat = c.memberships; seat != nullptr; seat = seat->next) shard_.rooms().went_on(*seat->where);
   if (count == 0) {
     // A stopped member may hear nothing of what was left before its stop; it is there now, and goes on behind the gap.
     for (membership* seat = served_seats(c); seat != nullptr; seat = seat->next)

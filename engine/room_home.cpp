@@ -12,17 +12,6 @@ std::uint32_t home_room::members() const {
   return sum;
 }
 
-home_table::~home_table() {
-  for (auto& [name, room] : rooms_) {
-    // Spans that were appended and never published have no readers.
-    for (room_log& log : room->logs) {
-      spans_.clear();
-      log.take_unpublished(spans_);
-      log.let_go(chunks_);
-    }
-  }
-}
-
 home_room* home_table::room_of(std::uint32_t shard, room_ref room) const {
   const auto& known = attached_[shard];
   if (room.index >= known.size() || known[room.index].generation != room.generation) return nullptr;
@@ -54,7 +43,6 @@ void home_table::detach(std::uint32_t shard, room_ref room) {
     return true;
   });
   if (!home->branches.empty() || home->dirty) return;
-  for (room_log& log : home->logs) log.let_go(chunks_);
   rooms_.erase(rooms_.find(home->name));
 }
 
@@ -120,17 +108,12 @@ std::uint64_t home_table::find_name(std::uint32_t shard, room_ref room, std::str
 
 // Returns how many shards were told.
 std::uint32_t home_table::publish_lane(home_room& home, room_lane lane) {
-  room_log& log = home.logs[static_cast<std::size_t>(lane)];
-  spans_.clear();
-  log.take_unpublished(spans_);
   targets_.clear();
   for (const home_room::branch& b : home.branches)
     if (b.lane == lane && b.members > 0) targets_.push_back(b);
   const auto readers = static_cast<std::uint32_t>(targets_.size());
-  // All references are taken before the first span leaves: a fast reader must not see the chunk as free.
-  if (readers > 0)
-    for (const log_span& span : spans_) span.chunk->references.fetch_add(readers, std::memory_order_relaxed);
-  log.let_go(chunks_);
+  spans_.clear();
+  home.logs[static_cast<std::size_t>(lane)].publish(readers, spans_);
   for (const home_room::branch& b : targets_) {
     for (const log_span& span : spans_) courier_.deliver(b.shard, shard_message::span, bytes_of(span_message{b.room, span}), {});
     for (const home_room::wanted_report& wanted : reports_)

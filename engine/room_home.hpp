@@ -61,7 +61,6 @@ class home_table {
  public:
   home_table(block_pool& blocks, shard_courier& courier, std::uint32_t shards, compressor& with, const compression_options& compression)
       : chunks_(blocks), courier_(courier), compressor_(with), compression_(compression), attached_(shards) {}
-  ~home_table();
 
   void attach(std::uint32_t shard, const attach_message& part, std::string_view name);
   void detach(std::uint32_t shard, room_ref room);
@@ -80,7 +79,7 @@ class home_table {
   // End of turn: what was appended goes to the shards with members; memory that every reader has left is taken back.
   void publish_spans();
   void reclaim() { chunks_.reclaim(); }
-  [[nodiscard]] std::size_t chunks_waiting() const { return chunks_.waiting(); }
+  [[nodiscard]] const chunk_store& chunks() const { return chunks_; }
   [[nodiscard]] bool has_unpublished() const { return !dirty_.empty(); }
 
   [[nodiscard]] const home_room* find(std::string_view name) const;

@@ -1,45 +1,21 @@
-// The log of a room: finished frames, one behind the other, in chunks that all shards may read up to the end that was published to them.
+// The log of a room: finished frames, one behind the other, in the chunks of a chunk_store. One writer, the room's home shard.
 //
-// One writer, the room's home shard. A chunk holds frames from its start and an entry for each of them from its end towards the middle, so
-// that a reader can find the frames' ends, their sequence numbers and their authors. What lies before a published end never changes.
-//
-// Ownership: a chunk is made and freed by its home. The home holds one reference while it may write to it or waits for readers; each
-// published span holds one, taken by the home before the span leaves and dropped by the reader, on any shard, when it is done with it.
+// As long as its readers keep up, each turn's messages begin a chunk of their own, which comes back a turn later and is still in cache. While
+// somebody is behind, the log goes on in its last chunk instead, so what that reader pins are full chunks and not one for each turn. A log
+// that nobody reads holds no chunk.
 #pragma once
 
-#include "engine/block_pool.hpp"
+#include "engine/chunk_store.hpp"
 #include "engine/compression.hpp"
 #include "engine/compressor.hpp"
 #include "proto/opcode.hpp"
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
 
 namespace ringcast {
-
-struct log_entry {
-  std::uint32_t end;            // offset in the chunk behind the frame
-  std::uint32_t author_hears;   // 0: the author is served without this frame
-  std::uint64_t author;         // a connection_handle, 0: nobody
-};
-
-struct log_chunk {
-  std::atomic<std::uint32_t> references{1};
-  std::uint32_t capacity = 0; // of the block, with this header
-  std::uint32_t data_end = 0; // writer's
-  std::uint32_t entries = 0;  // writer's
-
-  [[nodiscard]] std::byte* data() { return reinterpret_cast<std::byte*>(this + 1); }
-  [[nodiscard]] log_entry& entry(std::uint32_t index) {
-    return reinterpret_cast<log_entry*>(reinterpret_cast<std::byte*>(this) + capacity)[-1 - static_cast<std::ptrdiff_t>(index)];
-  }
-  [[nodiscard]] std::size_t room() const { return capacity - sizeof(log_chunk) - data_end - entries * sizeof(log_entry); }
-  void release() { references.fetch_sub(1, std::memory_order_release); }
-};
-static_assert(sizeof(log_chunk) == 16 && sizeof(log_entry) == 16);
 
 // A run of frames in one chunk, as it is published.
 struct log_span {
@@ -53,24 +29,8 @@ struct log_span {
   [[nodiscard]] std::uint32_t frames() const { return entry_end - entry_begin; }
 };
 
-// Where the chunks of all rooms of a home shard come from and go to.
-class chunk_store {
- public:
-  explicit chunk_store(block_pool& blocks) : blocks_(blocks) {}
-  ~chunk_store();
-
-  [[nodiscard]] log_chunk* take(std::size_t bytes_min);
-  // The writer is done with the chunk; it is freed once its readers are.
-  void retire(log_chunk* chunk);
-  // Frees what its readers have left. Cheap when nothing waits.
-  void reclaim();
-  [[nodiscard]] std::size_t waiting() const { return retired_.size(); }
-
- private:
-  void free(log_chunk* chunk);
-  block_pool& blocks_;
-  std::vector<log_chunk*> retired_;
-};
+// What so many bytes in so many frames cost the log: it is what counts against a member that has not been sent them.
+[[nodiscard]] constexpr std::uint64_t log_cost(std::uint64_t bytes, std::uint64_t frames) { return bytes + frames * sizeof(log_entry); }
 
 // A room has two logs of the same messages with the same sequence numbers: the frames of one are as they are, and those of the other are
 // deflated where that makes them smaller (RFC 7692). Each member reads one of them.
@@ -89,32 +49,54 @@ struct log_message {
 // The writing side of one lane of a room.
 class room_log {
  public:
+  // A chunk holds at least this and at most that, unless one message needs more. The larger one bounds what a reader pins besides what it
+  // still needs: the rest of the chunk that it stands in, and of the one that is being written.
+  static constexpr std::uint32_t chunk_bytes_min = 4096;
+  static constexpr std::uint32_t chunk_bytes_max = 64 * 1024;
+  // Readers that keep up, on this shard or another, leave a chunk within two turns or three. With so many out somebody is behind.
+  static constexpr std::uint32_t chunks_out_fresh = 3;
+
+  room_log() = default;
+  room_log(const room_log&) = delete;
+  room_log& operator=(const room_log&) = delete;
+  ~room_log();
+
   // Appends one unmasked server frame (RFC 6455 5.2).
   void append(chunk_store& store, const log_message& message);
-  // The same, deflated straight into the chunk; what does not get smaller is appended as it is.
+  // The same, deflated; what does not get smaller is appended as it is.
   void append_deflated(chunk_store& store, const log_message& message, compressor& with, const compression_options& options);
 
-  [[nodiscard]] bool has_unpublished() const { return !finished_.empty() || (tail_ != nullptr && tail_->data_end > published_); }
-  // The spans appended since the last call. The caller takes a reference for each reader before it lets them go.
-  void take_unpublished(std::vector<log_span>& out);
-  // After the spans of a turn were published: an idle room holds no chunk.
-  void let_go(chunk_store& store);
+  [[nodiscard]] bool has_unpublished() const { return !finished_.empty() || (writing_ && tail_->data_end > published_); }
+  // The spans appended since the last call; each comes with one reference of its chunk for each reader.
+  void publish(std::uint32_t readers, std::vector<log_span>& out);
+
+  // The bytes of all chunks that somebody reads or writes.
+  [[nodiscard]] std::uint64_t bytes_out() const { return bytes_out_; }
+  [[nodiscard]] std::uint32_t chunks_out() const { return chunks_out_; }
 
  private:
+  friend class chunk_store;
   [[nodiscard]] std::byte* make_room(chunk_store& store, std::size_t bytes);
   void write_plain(std::byte* out, const log_message& message);
   void finish(std::size_t frame_bytes, const log_message& message);
+  void begin_turn();
   void start_chunk(chunk_store& store, std::size_t bytes_min);
+  [[nodiscard]] bool fits(std::size_t bytes) const { return tail_ != nullptr && tail_->room() >= bytes + sizeof(log_entry); }
   [[nodiscard]] log_span open_span() const;
+  void forget(log_chunk* chunk); // it is about to be freed
 
-  log_chunk* tail_ = nullptr;
+  log_chunk* tail_ = nullptr;           // where the next frame goes, if that is still there; held only while writing_
+  bool writing_ = false;                // something was appended in this turn
+  bool authors_deaf_ = false;           // in the open span
   std::uint32_t published_ = 0;         // bytes of tail_
   std::uint32_t published_entries_ = 0; // entries of tail_
-  std::uint32_t chunk_bytes_ = 4096;    // grows with what a turn needs, shrinks slowly
+  std::uint32_t turn_bytes_ = 0;        // appended in this turn, with their entries
+  std::uint32_t chunk_bytes_ = chunk_bytes_min; // grows with what a turn needs, shrinks slowly
+  std::uint32_t chunks_out_ = 0;
+  std::uint64_t bytes_out_ = 0;
   std::uint64_t next_sequence_ = 1;
-  bool authors_deaf_ = false;           // in the open span
-  std::vector<log_span> finished_;      // spans of this turn in chunks before tail_
-  std::vector<log_chunk*> full_;        // the chunks of finished_, retired once published
+  std::vector<log_span> finished_;      // spans of this turn in chunks before tail_; their chunks are held
+  intrusive_list<log_chunk, chunks_of_a_log> chunks_; // all that are out, in the order of the log
 };
 
 } // namespace ringcast

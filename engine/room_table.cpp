@@ -76,7 +76,7 @@ membership& room_table::join(connection& c, room_part& r, bool hears_itself) {
     update_gathered(c);
   }
   if (c.behind != nullptr)
-    fall_behind(c, *seat, r.end);
+    fall_behind(c, *seat, r.window.end());
   else
     add_to_keeping_up(r, c, *seat);
   members_changed(r, before);
@@ -127,10 +127,7 @@ void room_table::remove_from_laggards(room_part& r, membership& seat) {
   r.laggards.pop_back();
   delete seat.behind;
   seat.behind = nullptr;
-  if (!r.settling) {
-    r.settling = true;
-    settling_.push_back(&r);
-  }
+  went_on(r);
 }
 
 lag& room_table::fall_behind(connection& c, membership& seat, std::uint64_t cursor) {
@@ -144,7 +141,14 @@ lag& room_table::fall_behind(connection& c, membership& seat, std::uint64_t curs
     r.laggards.push_back(&seat);
   }
   seat.behind->cursor = cursor;
+  seat.behind->sequence = r.window.sequence_at(cursor);
   return *seat.behind;
+}
+
+void room_table::went_on(room_part& r) {
+  if (r.settling) return;
+  r.settling = true;
+  settling_.push_back(&r);
 }
 
 void room_table::catch_up(connection& c, membership& seat) {
@@ -182,39 +186,46 @@ void room_table::apply(const span_message& message) {
     return;
   }
   ++counters_.spans_applied;
-  window_span span;
-  static_cast<log_span&>(span) = message.span;
-  span.position = r->end;
-  r->window.push_back(span);
-  r->end = span.position_end();
-  r->next_sequence = span.first_sequence + span.frames();
+  const log_span& span = message.span;
+  const std::uint64_t position = r->window.append(span);
+  r->authors_deaf |= span.some_authors_deaf != 0;
   if (!r->dirty) {
     r->dirty = true;
     dirty_.push_back(r);
   }
   broadcast_report report{.members = r->members(), .queued = static_cast<std::uint32_t>(r->keeping_up.size())};
-  if (!r->laggards.empty()) apply_policy(*r, span, report);
+  if (!r->laggards.empty()) apply_policy(*r, span, position, report);
   r->last_report = report;
 }
 
-// The member goes on at `position`, if that is further than it is; 1 if this takes messages from it, else 0.
+// The member goes on at `position`, if that is further than it is. Answers how many messages this takes from it.
 std::uint32_t room_table::skip_to(room_part& r, lag& l, std::uint64_t position) {
   if (position <= l.cursor) return 0;
-  const std::uint64_t from = sequence_at(r, l.cursor);
-  const std::uint64_t end = sequence_at(r, position);
+  const std::uint64_t from = l.sequence;
   l.cursor = position;
-  if (from == end) return 0;
-  l.lose(from, end);
-  counters_.messages_lost_to_policy += end - from;
-  return 1;
+  l.sequence = r.window.sequence_at(position);
+  if (from == l.sequence) return 0;
+  l.lose(from, l.sequence);
+  counters_.messages_lost_to_policy += l.sequence - from;
+  went_on(r);
+  return static_cast<std::uint32_t>(l.sequence - from);
 }
 
+namespace {
+
+// How far a member is behind, as its policy counts it.
+std::uint64_t cost_behind(const room_part& r, const lag& l) {
+  if (l.cursor < l.excused) return r.window.cost_behind(l.excused, l.excused_sequence);
+  return r.window.cost_behind(l.cursor, l.sequence) + l.flying;
+}
+
+} // namespace
+
 // Looks at those that are behind; those that keep up are never looked at.
-void room_table::apply_policy(room_part& r, const window_span& span, broadcast_report& report) {
+void room_table::apply_policy(room_part& r, const log_span& span, std::uint64_t position, broadcast_report& report) {
   for (membership* seat : r.laggards) {
     lag& l = *seat->behind;
-    const std::uint64_t behind = r.end - l.cursor + l.flying;
-    if (l.stop == lag::no_stop && behind <= lag_bytes_max_) {
+    if (l.stop == lag::no_stop && cost_behind(r, l) <= lag_bytes_max_) {
       ++report.queued;
       continue;
     }
@@ -224,20 +235,23 @@ void room_table::apply_policy(room_part& r, const window_span& span, broadcast_r
       to_close_.push_back(l.who);
       break;
     case slow_consumer::drop_newest:
-      if (l.stop == lag::no_stop) l.stop = span.position;
+      if (l.stop == lag::no_stop) {
+        l.stop = position;
+        l.held = std::make_unique<span_window>();
+        l.held->copy(r.window, l.cursor, position);
+        went_on(r);
+      }
       l.lose(span.first_sequence, span.first_sequence + span.frames());
       counters_.messages_lost_to_policy += span.frames();
       ++report.dropped;
       break;
-    case slow_consumer::drop_oldest: {
-      const std::uint64_t keep_from = r.end > lag_bytes_max_ ? frame_end_at_or_after(r, r.end - lag_bytes_max_) : 0;
+    case slow_consumer::drop_oldest:
       // A single message above the bound is still the newest one: it stays.
-      report.conflated += skip_to(r, l, std::min(keep_from, last_frame_begin(r)));
+      report.conflated += skip_to(r, l, std::min(r.window.begin_of_last(lag_bytes_max_), r.window.last_frame_begin()));
       ++report.queued;
       break;
-    }
     case slow_consumer::latest:
-      report.conflated += skip_to(r, l, last_frame_begin(r));
+      report.conflated += skip_to(r, l, r.window.last_frame_begin());
       ++report.queued;
       break;
     }
@@ -264,10 +278,8 @@ broadcast_report room_table::last_report(room_ref ref) {
 void room_table::flushed() {
   for (room_part* r : dirty_) {
     r->dirty = false;
-    if (!r->settling) {
-      r->settling = true;
-      settling_.push_back(r);
-    }
+    r->authors_deaf = false;
+    went_on(*r);
   }
   dirty_.clear();
 }
@@ -281,32 +293,13 @@ void room_table::settle() {
   settling_.clear();
 }
 
+// One look at each laggard and at each span that goes, however long the window is.
 void room_table::trim(room_part& r) {
+  if (r.window.empty()) return;
   std::uint64_t needed_from = r.flushed;
-  bool some_stopped = false;
-  for (const membership* seat : r.laggards) {
-    if (seat->behind->stop != lag::no_stop)
-      some_stopped = true;
-    else
-      needed_from = std::min(needed_from, seat->behind->cursor);
-  }
-  if (!some_stopped) {
-    while (!r.window.empty() && r.window.front().position_end() <= needed_from) {
-      r.window.front().chunk->release();
-      r.window.pop_front();
-    }
-    return;
-  }
-  // A stopped member needs a piece in the middle, so the window may have holes.
-  r.window.erase_if([&](const window_span& span) {
-    if (span.position_end() > needed_from) return false;
-    for (const membership* seat : r.laggards) {
-      const lag& l = *seat->behind;
-      if (l.stop != lag::no_stop && span.position < l.stop && span.position_end() > l.cursor) return false;
-    }
-    span.chunk->release();
-    return true;
-  });
+  for (const membership* seat : r.laggards)
+    if (seat->behind->held == nullptr) needed_from = std::min(needed_from, seat->behind->cursor);
+  r.window.drop_before(needed_from);
 }
 
 void room_table::members_changed(room_part& r, std::uint32_t before) {
@@ -340,7 +333,6 @@ void room_table::end_turn() {
       r->listed_empty = false;
       r = nullptr;
     } else if (!r->dirty && !r->settling && r->claims_under_way == 0) {
-      for (const window_span& span : r->window) span.chunk->release();
       r->window.clear();
       shard_.deliver(r->home_shard, shard_message::detach_room, bytes_of(room_ref{r->index, r->generation}), {});
       by_name_[static_cast<std::size_t>(r->lane)].erase(r->name);
@@ -354,8 +346,8 @@ void room_table::end_turn() {
 
 void room_table::clear() {
   for (auto& r : rooms_) {
-    for (const window_span& span : r->window) span.chunk->release();
     r->window.clear();
+    for (membership* seat : r->laggards) seat->behind->held.reset();
   }
 }
 

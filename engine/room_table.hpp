@@ -59,6 +59,8 @@ class room_table {
 
   // A member's send fell short: it becomes a laggard that goes on at `cursor`.
   lag& fall_behind(connection& c, membership& seat, std::uint64_t cursor);
+  // A laggard needs less of the room's window than before.
+  void went_on(room_part& r);
   // A laggard has been sent everything up to the last flush: it keeps up again.
   void catch_up(connection& c, membership& seat);
 
@@ -81,7 +83,7 @@ class room_table {
   void clear();
 
  private:
-  void apply_policy(room_part& r, const window_span& span, broadcast_report& report);
+  void apply_policy(room_part& r, const log_span& span, std::uint64_t position, broadcast_report& report);
   std::uint32_t skip_to(room_part& r, lag& l, std::uint64_t position);
   void remove_from_keeping_up(room_part& r, membership& seat);
   void add_to_keeping_up(room_part& r, connection& c, membership& seat);

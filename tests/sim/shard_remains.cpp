@@ -11,8 +11,8 @@ void add_shard_remains(shard& s, const std::string& name, std::vector<std::strin
   if (s.handshakes_in_progress() != 0) found.push_back(fmt::format("{} counts {} TLS handshakes", name, s.handshakes_in_progress()));
   if (s.rooms().size() != 0) found.push_back(fmt::format("{} sees {} rooms", name, s.rooms().size()));
   if (s.home().size() != 0) found.push_back(fmt::format("{} is home of {} rooms", name, s.home().size()));
-  if (s.home().chunks_waiting() != 0)
-    found.push_back(fmt::format("{} chunks of {} are still read by somebody", s.home().chunks_waiting(), name));
+  if (s.home().chunks().chunks_out() != 0)
+    found.push_back(fmt::format("{} chunks of {} are still read by somebody", s.home().chunks().chunks_out(), name));
 }
 
 void add_ring_remains(const kernel& world, std::vector<std::string>& found) {

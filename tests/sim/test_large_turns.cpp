@@ -1,0 +1,133 @@
+// A room that says more in one turn than one send can carry: the kernel takes 1,024 pieces of a message and not one more. Whoever keeps up
+// is served part by part, is sent everything in order, and no policy counts that against it.
+#include "tests/sim/engine_world.hpp"
+#include "tests/sim/payload.hpp"
+#include "tests/sim/peer.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <list>
+
+namespace ringcast::sim {
+
+namespace {
+
+constexpr std::size_t message_bytes = 65'000; // one for each chunk
+constexpr std::uint32_t messages = 1'100;
+constexpr slow_consumer policies[] = {slow_consumer::close, slow_consumer::drop_newest, slow_consumer::drop_oldest, slow_consumer::latest};
+
+struct hearer {
+  peer p;
+  std::uint32_t heard = 0, out_of_order = 0, own = 0;
+  explicit hearer(kernel& world) : p(world) {
+    p.on_message = [this](const peer_message& m) {
+      const auto what = check_payload(m.payload);
+      if (!what) {
+        ++own; // an answer that it was sent alone
+        return;
+      }
+      if (what->number != ++heard) ++out_of_order;
+    };
+  }
+};
+
+struct full_room {
+  kernel world{1, {}, {.send_bytes_min = 1u << 20, .send_bytes_max = 1u << 20, .receive_bytes_min = 1u << 20, .receive_bytes_max = 1u << 20}};
+  engine_world engine;
+  std::list<hearer> members;
+
+  explicit full_room(slow_consumer policy) : engine(world, {.each = {.policy = policy}}) {}
+  hearer& seat(const std::string& target) {
+    hearer& member = members.emplace_back(world);
+    BOOST_REQUIRE(member.p.connect(engine_world::port));
+    member.p.ask_for_websocket(target);
+    run(50);
+    BOOST_REQUIRE((member.p.now() == peer::state::open));
+    return member;
+  }
+  void run(int turns, const hearer* silent = nullptr) {
+    for (int i = 0; i < turns; ++i) {
+      for (hearer& member : members)
+        if (&member != silent) member.p.act(true);
+      engine.step();
+      world.advance_by(100'000);
+    }
+  }
+  void say(std::uint32_t number, std::size_t bytes = message_bytes) {
+    const std::string payload = make_payload({1, number}, bytes);
+    BOOST_REQUIRE(engine.at(0).home().publish_to("large", opcode::text, std::as_bytes(std::span{payload})));
+  }
+  void end() {
+    for (hearer& member : members) member.p.close();
+    run(50);
+    BOOST_TEST(engine.remains().empty());
+    engine.begin_stop();
+    for (int i = 0; i < 5000 && !engine.has_stopped(); ++i) {
+      engine.step();
+      (void)world.sleep();
+    }
+    BOOST_TEST(engine.has_stopped());
+  }
+};
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(large_turns)
+
+void judge_large_turn(slow_consumer policy) {
+  full_room room{policy};
+  room.seat("/broadcast/large");
+  room.seat("/broadcast/large");
+  hearer& talker = room.seat("/broadcast/large?self=0");
+  hearer& pinger = room.seat("/broadcast/large");
+  for (std::uint32_t i = 1; i <= messages / 2; ++i) room.say(i);
+  // It hears neither of its two, so its part has holes; the other has an answer of its own in the same turn.
+  talker.p.send_message(opcode::text, "not a numbered message");
+  pinger.p.send_ping("are you there");
+  talker.p.act(true);
+  pinger.p.act(true);
+  room.world.advance_by(200'000);
+  for (std::uint32_t i = messages / 2 + 1; i <= messages; ++i) room.say(i);
+  // Nobody is behind for being served in parts, so what comes next drops and closes nothing.
+  for (std::uint32_t i = 1; i <= 40; ++i) {
+    room.run(1);
+    room.say(messages + i, 1000);
+  }
+  for (int i = 0; i < 200; ++i) room.run(50);
+  for (hearer& member : room.members) {
+    BOOST_TEST(member.heard == messages + 40);
+    BOOST_TEST(member.out_of_order == 0u);
+    BOOST_TEST(member.own == (&member == &talker ? 0u : 1u));
+    BOOST_TEST(member.p.complaint() == "");
+    BOOST_TEST((member.p.now() == peer::state::open));
+  }
+  BOOST_TEST(pinger.p.pongs_missing() == 0u);
+  BOOST_TEST(room.engine.messages_lost_to_policy() == 0u);
+  BOOST_TEST(room.engine.at(0).rooms().counters().members_closed_slow == 0u);
+  room.end();
+}
+
+BOOST_AUTO_TEST_CASE(more_pieces_in_a_turn_than_a_send_takes_reach_every_member_in_order_under_every_policy) {
+  for (const slow_consumer policy : policies) judge_large_turn(policy);
+}
+
+// Being excused is for that turn alone.
+BOOST_AUTO_TEST_CASE(a_member_that_does_not_read_is_judged_by_what_comes_behind_the_large_turn) {
+  full_room room{slow_consumer::close};
+  room.seat("/broadcast/large");
+  hearer& silent = room.seat("/broadcast/large");
+  for (std::uint32_t i = 1; i <= messages; ++i) room.say(i);
+  room.run(100, &silent);
+  BOOST_TEST(room.engine.at(0).rooms().counters().members_closed_slow == 0u);
+  for (std::uint32_t i = 1; i <= 20; ++i) {
+    room.say(messages + i);
+    room.run(20, &silent);
+  }
+  BOOST_TEST(room.engine.at(0).rooms().counters().members_closed_slow == 1u);
+  for (int i = 0; i < 100; ++i) room.run(50, &silent);
+  BOOST_TEST(room.members.front().heard == messages + 20);
+  room.end();
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+} // namespace ringcast::sim
