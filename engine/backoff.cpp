@@ -37,19 +37,28 @@ backoff::backoff(const reconnect_policy& policy, std::uint64_t seed) noexcept : 
   reset();
 }
 
-std::optional<milliseconds> backoff::next(milliseconds at_least) noexcept {
+std::optional<milliseconds> backoff::next(milliseconds at_least, from lowest) noexcept {
   if (!policy_.enabled || attempts_ >= policy_.max_attempts) return std::nullopt;
   if (attempts_ != std::numeric_limits<unsigned>::max()) ++attempts_;
   const auto bound = static_cast<std::uint64_t>(bound_ms_);
   // Capped at every step, so that many attempts cannot overflow it.
   bound_ms_ = std::min(bound_ms_ * policy_.multiplier, at_least_zero(policy_.max_delay));
-  const std::uint64_t delay = policy_.jitter == reconnect_policy::jitter_kind::full ? even_upto(bound, random_) : bound;
+  std::uint64_t delay = bound;
+  if (policy_.jitter == reconnect_policy::jitter_kind::full) {
+    const auto initial = static_cast<std::uint64_t>(initial_ms());
+    delay = lowest == from::zero ? even_upto(bound, random_)
+                                 : initial + even_upto(static_cast<std::uint64_t>(bound_ms_) - initial, random_);
+  }
   return std::max(milliseconds(static_cast<milliseconds::rep>(delay)), at_least);
+}
+
+double backoff::initial_ms() const noexcept {
+  return std::min(at_least_zero(policy_.initial_delay), at_least_zero(policy_.max_delay));
 }
 
 void backoff::reset() noexcept {
   attempts_ = 0;
-  bound_ms_ = std::min(at_least_zero(policy_.initial_delay), at_least_zero(policy_.max_delay));
+  bound_ms_ = initial_ms();
 }
 
 } // namespace ringcast

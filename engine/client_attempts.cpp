@@ -284,9 +284,10 @@ void client_core::attempt_failed(const client_error& error) {
   try_again_or_close(error.retry_after, !error.is_fatal, static_cast<std::uint16_t>(close_code::abnormal), error.text, false);
 }
 
-void client_core::try_again_or_close(std::chrono::milliseconds at_least, bool may, std::uint16_t code, std::string_view reason, bool clean) {
+void client_core::try_again_or_close(std::chrono::milliseconds at_least, bool may, std::uint16_t code, std::string_view reason, bool clean,
+                                     backoff::from lowest) {
   std::optional<std::chrono::milliseconds> delay;
-  if (may && !home_->owner().is_stopping()) delay = backoff_.next(std::min(at_least, options_.retry_after_max));
+  if (may && !home_->owner().is_stopping()) delay = backoff_.next(std::min(at_least, options_.retry_after_max), lowest);
   if (!delay) return finish_closed(code, reason, clean);
   step_ = step::waiting;
   set_state(client_state::reconnecting);
@@ -306,7 +307,8 @@ void client_core::on_accepted(std::string_view subprotocol) {
   step_ = step::open;
   addresses_.clear();
   backed_up_ = false;
-  backoff_.reset();
+  opened_ms_ = home_->owner().turn_ms();
+  brought_message_ = false;
   const std::lock_guard lock(lock_);
   subprotocol_ = subprotocol;
   // A disconnect() that waits in the queue has already said what the state is.
@@ -325,11 +327,16 @@ void client_core::on_open() {
 
 void client_core::on_message(const message_view& message) {
   received_.fetch_add(1, std::memory_order_relaxed);
+  brought_message_ = true;
   tell("on_message", events_.on_message, message);
 }
 
 void client_core::on_control(opcode op, std::span<const std::byte> payload) {
   tell("on_control", events_.on_control, op, payload);
+}
+
+void client_core::on_ending() {
+  if (step_ == step::open) hand_over_waiting(true);
 }
 
 void client_core::on_link_closed(std::uint16_t code, std::string_view reason, bool clean) {
@@ -339,7 +346,11 @@ void client_core::on_link_closed(std::uint16_t code, std::string_view reason, bo
   if (ours && !clean) code = static_cast<std::uint16_t>(close_code::abnormal);
   step_ = step::idle;
   tell("on_disconnected", events_.on_disconnected, code, reason);
-  try_again_or_close({}, !ours && (!clean || invites_to_return(code)), code, reason, clean);
+  // A server that accepts and ends at once is no success, and one that has no room now is not served by coming back soon.
+  const bool later = clean && code == static_cast<std::uint16_t>(close_code::try_again_later);
+  const bool lived = home_->owner().turn_ms() - opened_ms_ >= static_cast<std::uint64_t>(std::max<std::chrono::milliseconds::rep>(options_.reconnect.reset_after.count(), 0));
+  if (lived || (brought_message_ && !later)) backoff_.reset();
+  try_again_or_close({}, !ours && (!clean || invites_to_return(code)), code, reason, clean, later ? backoff::from::initial_delay : backoff::from::zero);
 }
 
 void client_core::begin_disconnecting(std::uint16_t code, std::string_view reason) {

@@ -61,6 +61,7 @@ class client_core final : public client_link, public list_link<in_client_host>, 
 
   void on_attempt_failed(const client_error& error) override;
   void on_accepted(std::string_view subprotocol) override;
+  void on_ending() override;
   void on_link_closed(std::uint16_t code, std::string_view reason, bool clean) override;
 
  private:
@@ -108,7 +109,8 @@ class client_core final : public client_link, public list_link<in_client_host>, 
   void begin_attempt();
   void try_next_address();
   void attempt_failed(const client_error& error);
-  void try_again_or_close(std::chrono::milliseconds at_least, bool may, std::uint16_t code, std::string_view reason, bool clean);
+  void try_again_or_close(std::chrono::milliseconds at_least, bool may, std::uint16_t code, std::string_view reason, bool clean,
+                          backoff::from lowest = backoff::from::zero);
   void finish_closed(std::uint16_t code, std::string_view reason, bool clean);
   void detach();
   std::shared_ptr<client_core> leave_host();
@@ -150,6 +152,8 @@ class client_core final : public client_link, public list_link<in_client_host>, 
   bool reopen_ = false;    // connect() came while closing
   bool backed_up_ = false; // the connection has enough output; on_drain goes on
   backoff backoff_;
+  std::uint64_t opened_ms_ = 0;   // when the connection opened
+  bool brought_message_ = false;  // it has
   byte_buffer taken_;   // what was taken from outgoing_ last
   byte_buffer waiting_; // messages without a connection, or behind a slow one
   std::size_t waiting_begin_ = 0;

@@ -64,6 +64,8 @@ class client_link {
   virtual void on_attempt_failed(const client_error& error) = 0;
   // The WebSocket is open; its endpoint's on_open is called next. The subprotocol is valid during the call.
   virtual void on_accepted(std::string_view subprotocol) = 0;
+  // The server has said Close, or broken a rule: what is to be sent before our Close frame is sent now.
+  virtual void on_ending() = 0;
   // An open WebSocket is over; `clean` if both Close frames were exchanged.
   virtual void on_link_closed(std::uint16_t code, std::string_view reason, bool clean) = 0;
 

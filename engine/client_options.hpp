@@ -39,6 +39,9 @@ struct client_options {
   // server to compress each message by itself, so that the connection holds no window; `dedicated` leaves it to the server.
   compression_options compression;
 
+  // Whether and when a lost connection is made again (backoff.hpp): exponential backoff with jitter. It begins anew only after a connection
+  // that lived for reconnect.reset_after or brought a message, and max_attempts counts every attempt in between, those that opened, too.
+  // After a close with 1013 (try again later) the delay is at least reconnect.initial_delay, and grows.
   reconnect_policy reconnect;
   offline_policy offline = offline_policy::keep;
 

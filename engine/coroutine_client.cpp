@@ -37,7 +37,12 @@ class [[nodiscard]] event_awaiter : waiter {
 } // namespace
 
 coroutine_client::coroutine_client(std::string_view url, client_options options) : client_(url, std::move(options), host_here()) {
-  client_.on_open([this] { wake_all(connecting_); });
+  const auto on_open = [this] {
+    ++opens_;
+    wake_all(connecting_);
+  };
+  client_.on_open(on_open);
+  client_.on_reconnected(on_open);
   client_.on_message([this](const message_view& message) { keep(message.op, message.payload); });
   client_.on_control([this](opcode op, std::span<const std::byte> payload) {
     if (control_frames_wanted_) keep(op, payload);
@@ -68,14 +73,16 @@ client_end coroutine_client::end_of(wait_result how) const {
 task<std::expected<void, client_end>> coroutine_client::connect(wait_limits limits) {
   if (closed_) end_ = {};
   closed_ = false;
+  // It may open and end again before this coroutine is resumed: then it was connected.
+  const std::uint64_t opens_before = opens_;
   client_.connect();
-  while (client_.state() != client_state::open && !closed_) {
+  while (client_.state() != client_state::open && opens_ == opens_before && !closed_) {
     const wait_result how = co_await event_awaiter(connecting_, limits);
     if (how == wait_result::done) continue;
     (void)client_.disconnect();
     co_return std::unexpected(end_of(how));
   }
-  if (closed_) co_return std::unexpected(end_of(wait_result::done));
+  if (closed_ && opens_ == opens_before) co_return std::unexpected(end_of(wait_result::done));
   co_return std::expected<void, client_end>{};
 }
 
@@ -130,17 +137,15 @@ void coroutine_client::turn_over() {
 coroutine_client::receive_awaiter coroutine_client::receive(wait_limits limits) { return {*this, std::move(limits)}; }
 coroutine_client::receive_frame_awaiter coroutine_client::receive_frame(wait_limits limits) { return {*this, std::move(limits)}; }
 
-task<std::expected<received_part, client_end>> coroutine_client::receive_into(std::span<std::byte> into, wait_limits limits) {
-  if (rest_.empty()) {
-    const auto message = co_await receive(std::move(limits));
-    if (!message) co_return std::unexpected(message.error());
-    rest_ = message->payload;
-    rest_op_ = message->op;
-  }
+coroutine_client::receive_into_awaiter coroutine_client::receive_into(std::span<std::byte> into, wait_limits limits) {
+  return {*this, into, std::move(limits)};
+}
+
+received_part coroutine_client::take_part(std::span<std::byte> into) {
   const std::size_t bytes = std::min(into.size(), rest_.size());
   if (bytes > 0) std::memcpy(into.data(), rest_.data(), bytes);
   rest_ = rest_.subspan(bytes);
-  co_return received_part{.op = rest_op_, .bytes = bytes, .end_of_message = rest_.empty()};
+  return {.op = rest_op_, .bytes = bytes, .end_of_message = rest_.empty()};
 }
 
 coroutine_client::send_awaiter coroutine_client::send(opcode op, std::span<const std::byte> payload, wait_limits limits) {

@@ -48,7 +48,7 @@ class coroutine_client {
   coroutine_client(const coroutine_client&) = delete;
   coroutine_client& operator=(const coroutine_client&) = delete;
 
-  // Until the connection is open; the reconnect policy decides how many attempts that may take. A deadline or stop token gives it up.
+  // Until the connection is open, or was: what it brought before it ended is received all the same. The reconnect policy decides how many attempts that may take. A deadline or stop token gives it up.
   [[nodiscard]] task<std::expected<void, client_end>> connect(wait_limits limits = {});
 
   // The next message: a view that is valid until the next receive. A wait that was given up loses nothing. Messages that were received
@@ -57,7 +57,8 @@ class coroutine_client {
   class receive_frame_awaiter;
   [[nodiscard]] receive_awaiter receive(wait_limits limits = {});
   // The same into the caller's memory; a message that is larger comes in parts.
-  [[nodiscard]] task<std::expected<received_part, client_end>> receive_into(std::span<std::byte> into, wait_limits limits = {});
+  class receive_into_awaiter;
+  [[nodiscard]] receive_into_awaiter receive_into(std::span<std::byte> into, wait_limits limits = {});
 
   // Like receive(), and the server's pings and pongs, too; from the first call on they are kept for it. Pings are answered all the same.
   [[nodiscard]] receive_frame_awaiter receive_frame(wait_limits limits = {});
@@ -101,11 +102,13 @@ class coroutine_client {
   [[nodiscard]] opcode front_op();
   void turn_over();
   [[nodiscard]] std::expected<message_view, client_end> received(wait_result how, bool control_frames);
+  [[nodiscard]] received_part take_part(std::span<std::byte> into);
   [[nodiscard]] client_end end_of(wait_result how) const;
   static void wake_all(waiter_queue& queue);
 
   client client_;
   bool closed_ = true;
+  std::uint64_t opens_ = 0; // how often a connection has opened
   client_end end_;
   byte_buffer arrived_; // messages that nobody has received
   byte_buffer reading_; // those that receive() hands out
@@ -129,10 +132,31 @@ class [[nodiscard]] coroutine_client::receive_awaiter : waiter {
   }
   std::expected<message_view, client_end> await_resume() { return client_.received(finish(), control_frames_); }
 
- private:
+ protected:
   coroutine_client& client_;
+
+ private:
   wait_limits limits_;
   bool control_frames_;
+};
+
+class [[nodiscard]] coroutine_client::receive_into_awaiter : public receive_awaiter {
+ public:
+  receive_into_awaiter(coroutine_client& c, std::span<std::byte> into, wait_limits limits) noexcept
+      : receive_awaiter(c, std::move(limits)), into_(into) {}
+  bool await_ready() noexcept { return !client_.rest_.empty() || receive_awaiter::await_ready(); }
+  std::expected<received_part, client_end> await_resume() {
+    if (client_.rest_.empty()) {
+      const auto message = receive_awaiter::await_resume();
+      if (!message) return std::unexpected(message.error());
+      client_.rest_ = message->payload;
+      client_.rest_op_ = message->op;
+    }
+    return client_.take_part(into_);
+  }
+
+ private:
+  std::span<std::byte> into_;
 };
 
 class [[nodiscard]] coroutine_client::receive_frame_awaiter : public receive_awaiter {

@@ -202,6 +202,40 @@ BOOST_AUTO_TEST_CASE(nothing_is_allocated_for_a_message_once_warm) {
   BOOST_TEST(allocated == 0u);
 }
 
+BOOST_AUTO_TEST_CASE(no_way_to_receive_allocates_once_warm) {
+  // In one coroutine, since a task for each call would be an allocation of the test's own.
+  enum class way { receive, receive_frame, receive_into, in_parts };
+  for (const way how : {way::receive, way::receive_frame, way::receive_into, way::in_parts})
+    for (const bool with_deadline : {false, true}) {
+      std::size_t allocated = 1, received = 0;
+      loop.run([&]() -> task<void> {
+        coroutine_client c{url};
+        (void)co_await c.connect();
+        std::byte memory[64];
+        const std::span<std::byte> into = std::span{memory}.first(how == way::in_parts ? 16 : 64);
+        const auto limits = [&] { return with_deadline ? wait_limits{.deadline = 5s} : wait_limits{}; };
+        for (int i = 0; i < 2000; ++i) {
+          if (i == 1000) allocated = allocation_count();
+          (void)co_await c.send_text("hello, this is a message of forty bytes.");
+          switch (how) {
+          case way::receive: received += (co_await c.receive(limits())).value().payload.size(); break;
+          case way::receive_frame: received += (co_await c.receive_frame(limits())).value().payload.size(); break;
+          case way::receive_into:
+          case way::in_parts:
+            for (bool more = true; more;) {
+              const auto part = co_await c.receive_into(into, limits());
+              received += part.value().bytes;
+              more = !part->end_of_message;
+            }
+          }
+        }
+        allocated = allocation_count() - allocated;
+      });
+      BOOST_TEST(allocated == 0u, "way " << static_cast<int>(how) << (with_deadline ? " with a deadline" : ""));
+      BOOST_TEST(received == 2000u * 40);
+    }
+}
+
 BOOST_AUTO_TEST_CASE(a_loop_that_ends_ends_its_coroutines) {
   bool ended = false;
   {

@@ -202,6 +202,78 @@ BOOST_AUTO_TEST_CASE(retry_after_as_a_date_is_honoured_and_bounded) {
   BOOST_TEST(delay_for("86400", 1min).count() == 60'000);
 }
 
+// --- what counts as a success ---
+
+BOOST_AUTO_TEST_CASE(a_server_that_accepts_and_ends_at_once_uses_the_attempts_up) {
+  for (const bool says_close : {false, true}) {
+    recorder seen;
+    raw_server server{upgraded([&](raw_connection& peer, int) {
+      if (says_close) peer.write(frame_of(close_frame, close_payload_of(1001, "")));
+    })};
+    reconnect_policy three = at_once;
+    three.max_attempts = 3;
+    client c{server.url(), {.reconnect = three}};
+    seen.listen_to(c);
+    c.start();
+    BOOST_REQUIRE(seen.wait_for("close"));
+    const std::string ends = says_close ? "disconnected 1001" : "disconnected 1006";
+    BOOST_TEST(seen.story() == "open | " + ends + " | reconnecting 1 | reconnected | " + ends + " | reconnecting 2 | reconnected | " + ends +
+                                   " | reconnecting 3 | reconnected | " + ends + (says_close ? " | close 1001" : " | close 1006"));
+    BOOST_TEST(server.connections() == 4);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_connection_that_brought_a_message_was_a_success) {
+  recorder seen;
+  raw_server server{upgraded([](raw_connection& peer, int) { peer.write(frame_of(text_frame, "hello")); })};
+  reconnect_policy once = at_once;
+  once.max_attempts = 1;
+  client c{server.url(), {.reconnect = once}};
+  seen.listen_to(c);
+  c.start();
+  BOOST_REQUIRE(seen.wait_for("reconnecting 1", 4));
+  BOOST_TEST(seen.count("close") == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_connection_that_lived_long_enough_was_a_success) {
+  recorder seen;
+  raw_server server{upgraded([](raw_connection&, int number) {
+    if (number < 3) std::this_thread::sleep_for(100ms);
+  })};
+  reconnect_policy once = at_once;
+  once.max_attempts = 1;
+  once.reset_after = 50ms;
+  client c{server.url(), {.reconnect = once}};
+  seen.listen_to(c);
+  c.start();
+  // Three that lived, each followed by a first attempt; the fourth ends at once, and its one attempt was the one that made it.
+  BOOST_REQUIRE(seen.wait_for("close"));
+  BOOST_TEST(seen.count("reconnecting 1") == 3u);
+  BOOST_TEST(server.connections() == 4);
+}
+
+BOOST_AUTO_TEST_CASE(a_server_that_says_try_again_later_is_asked_after_the_initial_delay_at_the_earliest) {
+  recorder seen;
+  raw_server server{upgraded([](raw_connection& peer, int) {
+    peer.write(frame_of(text_frame, "no room") + frame_of(close_frame, close_payload_of(1013, "")));
+    peer.wait_for_end();
+  })};
+  client c{server.url(), {.reconnect = {.max_attempts = 4, .initial_delay = 20ms, .max_delay = 60ms}}};
+  seen.listen_to(c);
+  std::vector<std::chrono::milliseconds> delays;
+  c.on_reconnecting([&](unsigned, std::chrono::milliseconds delay) { delays.push_back(delay); });
+  c.start();
+  BOOST_REQUIRE(seen.wait_for("close"));
+  BOOST_TEST(seen.count("close 1013") == 1u);
+  BOOST_TEST(seen.count("message no room") == 5u);
+  BOOST_REQUIRE(delays.size() == 4u);
+  const int bounds[] = {40, 60, 60, 60};
+  for (std::size_t i = 0; i < delays.size(); ++i) {
+    BOOST_TEST(delays[i].count() >= 20);
+    BOOST_TEST(delays[i].count() <= bounds[i]);
+  }
+}
+
 // --- the server end disappears in every state ---
 
 BOOST_AUTO_TEST_CASE(the_name_has_no_address) {

@@ -81,6 +81,27 @@ BOOST_AUTO_TEST_CASE(waits_at_least_as_long_as_the_server_asked) {
   BOOST_TEST((*b.next() <= 20ms));
 }
 
+// RFC 6455 7.4.1 with the registry of IANA: 1013, try again later.
+BOOST_AUTO_TEST_CASE(that_was_asked_for_patience_begins_at_the_initial_delay_and_grows) {
+  milliseconds shortest{1h}, longest{0};
+  for (std::uint64_t seed = 0; seed < 500; ++seed) {
+    backoff b({.initial_delay = 100ms, .max_delay = 1s}, seed);
+    for (const milliseconds bound : {200ms, 400ms, 800ms, 1000ms, 1000ms}) {
+      const auto delay = b.next(0ms, backoff::from::initial_delay);
+      BOOST_REQUIRE(*delay >= 100ms);
+      BOOST_REQUIRE(*delay <= bound);
+      shortest = std::min(shortest, *delay);
+      longest = std::max(longest, *delay);
+    }
+  }
+  BOOST_TEST((shortest < 110ms)); // not all at once
+  BOOST_TEST((longest > 990ms));
+  backoff plain({.initial_delay = 100ms, .jitter = reconnect_policy::jitter_kind::none}, 1);
+  for (const milliseconds expected : {100ms, 200ms, 400ms}) BOOST_TEST((plain.next(0ms, backoff::from::initial_delay) == expected));
+  backoff small({.initial_delay = 5s, .max_delay = 1s}, 1);
+  BOOST_TEST((small.next(0ms, backoff::from::initial_delay) == 1s));
+}
+
 BOOST_AUTO_TEST_CASE(survives_every_number) {
   using limits = std::numeric_limits<double>;
   for (const double multiplier : {limits::infinity(), limits::max(), limits::quiet_NaN(), -1.0, 0.0, 1.0}) {
@@ -89,7 +110,7 @@ BOOST_AUTO_TEST_CASE(survives_every_number) {
         backoff b(
             {.initial_delay = delay, .max_delay = milliseconds::max(), .multiplier = multiplier, .jitter = jitter}, 1);
         for (int i = 0; i < 2000; ++i) {
-          const auto next = b.next();
+          const auto next = b.next(0ms, i % 2 == 0 ? backoff::from::zero : backoff::from::initial_delay);
           BOOST_REQUIRE(next.has_value());
           BOOST_REQUIRE(*next >= 0ms);
           BOOST_REQUIRE(*next <= 24h * 365);

@@ -3,6 +3,8 @@
 #include "tests/library/wire_client.hpp"
 #include "tests/queues/allocation_count.hpp"
 
+#include <chrono>
+#include <cstring>
 #include <string>
 
 using namespace ringcast;
@@ -14,6 +16,33 @@ constexpr int messages = 400, batch = 20;
 task<void> echo(request& req) {
   websocket ws = co_await req.upgrade();
   while (auto message = co_await ws.receive()) co_await ws.send(*message);
+}
+
+task<void> echo_with_deadline(request& req) {
+  websocket ws = co_await req.upgrade();
+  while (auto message = co_await ws.receive({.deadline = std::chrono::seconds(30)})) co_await ws.send(*message);
+}
+
+template <bool with_deadline>
+task<void> echo_frames(request& req) {
+  websocket ws = co_await req.upgrade();
+  while (auto frame = co_await ws.receive_frame(with_deadline ? wait_limits{.deadline = std::chrono::seconds(30)} : wait_limits{}))
+    if (frame->op == opcode::text) co_await ws.send_text(frame->text());
+}
+
+// Into memory for the whole message, or for a part of it.
+template <std::size_t bytes, bool with_deadline>
+task<void> echo_into(request& req) {
+  websocket ws = co_await req.upgrade();
+  std::byte memory[bytes], whole[256];
+  std::size_t there = 0;
+  while (auto part = co_await ws.receive_into(memory, with_deadline ? wait_limits{.deadline = std::chrono::seconds(30)} : wait_limits{})) {
+    std::memcpy(whole + there, memory, part->bytes);
+    there += part->bytes;
+    if (!part->end_of_message) continue;
+    co_await ws.send_text({reinterpret_cast<const char*>(whole), there});
+    there = 0;
+  }
 }
 
 task<void> publish(request& req) {
@@ -61,6 +90,24 @@ BOOST_AUTO_TEST_CASE(a_warm_message_allocates_nothing_in_either_face) {
       c.close(1000);
       while (c.text() != "<close 1000>") {}
     }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(no_way_to_receive_allocates_once_warm) {
+  running server{[](auto& s) {
+    s.get("/receive", echo);
+    s.get("/receive/deadline", echo_with_deadline);
+    s.get("/frames", echo_frames<false>);
+    s.get("/frames/deadline", echo_frames<true>);
+    s.get("/into", echo_into<64, false>);
+    s.get("/into/deadline", echo_into<64, true>);
+    s.get("/parts", echo_into<16, false>);
+    s.get("/parts/deadline", echo_into<16, true>);
+  }, {.shards = 1}};
+  for (const char* path : {"/receive", "/receive/deadline", "/frames", "/frames/deadline", "/into", "/into/deadline", "/parts", "/parts/deadline"}) {
+    wire_client c{server.address()};
+    BOOST_REQUIRE(c.upgrade(path).starts_with("HTTP/1.1 101"));
+    BOOST_TEST(allocations_of(c) == 0u, path);
   }
 }
 
