@@ -12,6 +12,7 @@
 #include "proto/http_body.hpp"
 #include "proto/http_head.hpp"
 #include "proto/message_assembler.hpp"
+#include "proto/unfinished_text.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -57,6 +58,7 @@ struct partial_input {
   std::uint32_t size = 0;
   std::uint32_t wanted = 0; // handle it when this many are there
   head_progress head;       // how far an unfinished request head has been looked at
+  unfinished_text text;     // and the text of an unfinished frame
   std::unique_ptr<chunked_body> body;
 
   // From a few that each thread keeps: a frame is cut by the end of every receive buffer, and that must not be an allocation.

@@ -123,6 +123,7 @@ bool shard::turn() {
   receive_again();
   timers_.expire(now_ms_, [this](timer_node& node) { on_timer(node); });
   // What users have written: no list is half changed here, and what they say goes out with this turn.
+  run_clients_before_their_end();
   handlers_.run();
   if (scheduler_.has_ready()) {
     scheduler_.run_ready();

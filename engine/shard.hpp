@@ -250,6 +250,15 @@ class shard final : public shard_courier {
 
   // shard_websocket.cpp: frames and messages
   [[nodiscard]] consumed consume_frames(connection& c, std::span<std::byte> bytes);
+  [[nodiscard]] frame_rules rules_of(const connection& c) const {
+    const std::uint64_t message_bytes_max = limits_of(c).message_bytes_max;
+    return {.our_role = c.is_client ? role::client : role::server,
+            .payload_bytes_max = c.deflate_bits != 0 ? compressed_bytes_max(message_bytes_max) : message_bytes_max,
+            .rsv1_allowed = c.deflate_bits != 0};
+  }
+  // False where the frame that has not come whole broke a rule.
+  bool check_unfinished_text(connection& c, std::span<const std::byte> bytes, const frame_rules& rules, std::uint64_t message_bytes_max);
+  [[nodiscard]] assembled take_unfinished(connection& c, const frame& whole, std::uint64_t message_bytes_max);
   void on_fragment_or_control(connection& c, const assembled& m);
   void hand_over(connection& c, const message_view& view);
   // For the idle timeout. A shard without one has no such times, and then this is one comparison.
@@ -280,6 +289,7 @@ class shard final : public shard_courier {
   std::string_view on_upgrade(connection& c, const http_request& request, const websocket_endpoint& endpoint, void* user);
   void finish_upgrade(connection& c, bool granted);
   void refuse_request(connection& c, http_status status, std::string_view why);
+  [[nodiscard]] bool is_refused_by_its_head(const request_head& head) const;
   void send_continue(connection& c);
   void open_websocket(connection& c);
   void append_output(connection& c, std::string_view text);
@@ -292,6 +302,7 @@ class shard final : public shard_courier {
   void on_response(connection& c, const response_head& head);
   void on_proxy_response(connection& c, const response_head& head);
   void fail_attempt(connection& c, const client_error& error);
+  void run_clients_before_their_end();
   void end_attempt(connection& c, std::string_view reason);
   void note_failed_attempt(connection& c, const client_error& error);
   void append_masked_frame(connection& c, opcode op, std::span<const std::byte> payload);

@@ -201,6 +201,13 @@ std::pair<client_link*, bool> shard::take_link(connection& c) {
   return {std::exchange(seat.link, nullptr), seat.clean};
 }
 
+// Before the turn says the Close frames of clients: what their coroutines and callbacks answer to the messages of this turn stands in front.
+void shard::run_clients_before_their_end() {
+  if (clients_ == nullptr || !handlers_.has_untold()) return;
+  if (scheduler_.has_ready()) scheduler_.run_ready();
+  clients_->run_ready();
+}
+
 void shard::let_go(connection_handle handle, std::uint16_t code, std::string_view reason) {
   connection* c = find(handle);
   if (c == nullptr) return;

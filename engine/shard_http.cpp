@@ -76,7 +76,17 @@ shard::consumed shard::consume_http(connection& c, std::span<std::byte> bytes) {
     if (result.status == head_status::bad) return refused(result.error, result.why);
     if (head_.content_length.value_or(0) > options_.limits.message_bytes_max)
       return refused(http_status::content_too_large, "the body is larger than a message may be");
-    const bool continue_wanted = !c.continue_sent && equal_ignoring_case(head_.header("Expect"), "100-continue");
+    // RFC 9110 10.1.1: only HTTP/1.1 knows it, and who has sent a part of the body does not wait. What is refused anyway is told so at once,
+    // and the body that may follow is not read.
+    const bool continue_wanted = !c.continue_sent && head_.minor_version == 1 && rest.size() == head_.head_bytes &&
+                                 (head_.chunked || head_.content_length.value_or(0) != 0) &&
+                                 equal_ignoring_case(head_.header("Expect"), "100-continue");
+    if (continue_wanted && is_refused_by_its_head(head_)) {
+      head_.keep_alive = false;
+      done.bytes = bytes.size();
+      on_request(c, head_, {});
+      return done;
+    }
     if (head_.chunked) {
       if (c.partial == nullptr) c.partial = std::make_unique<partial_input>();
       c.partial->body = std::make_unique<chunked_body>(
@@ -119,6 +129,14 @@ shard::consumed shard::consume_chunked(connection& c, std::span<std::byte> bytes
   return {.bytes = before + result.consumed};
 }
 
+// Whether on_request() would refuse it, whatever its body.
+bool shard::is_refused_by_its_head(const request_head& head) const {
+  const route_match match = router_.match(head.method, head.path);
+  if (match.bad_path || match.found == nullptr) return true;
+  if (changes_something(head.method) && !is_origin_allowed(head, options_.allowed_origins)) return true;
+  return match.found->endpoint != nullptr; // an upgrade has no body
+}
+
 void shard::send_continue(connection& c) {
   c.continue_sent = true;
   append_output(c, "HTTP/1.1 100 Continue\r\n\r\n");
@@ -153,7 +171,9 @@ std::string_view shard::on_upgrade(connection& c, const http_request& request, c
   const upgrade_check check = check_upgrade(request.head);
   if (!check.ok) {
     std::string_view extra;
-    if (check.error == http_status::upgrade_required) extra = "Sec-WebSocket-Version: 13\r\n";
+    // RFC 9110 15.5.22 and 7.8: the protocol that is required, and that this header is for the next hop only.
+    if (check.error == http_status::upgrade_required)
+      extra = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
     if (check.error == http_status::method_not_allowed) extra = "Allow: GET\r\n";
     responder.respond(check.error, "application/json", json_error(check.why), extra);
     return {};
@@ -275,7 +295,10 @@ void shard::respond(connection& c, http_status status, std::string_view content_
   if (c.keep_alive) {
     arm_timer(c, options_.limits.handshake_timeout_ms);
     // What came in behind this request goes on, if it was kept meanwhile.
-    if (c.partial != nullptr) input_again_.push_back(handle_of(c));
+    if (c.partial != nullptr)
+      input_again_.push_back(handle_of(c));
+    else if (c.peer_closed)
+      finish(c);
   } else {
     finish(c);
   }

@@ -330,7 +330,8 @@ void shard::receive_again() {
     connection* c = find(handle);
     if (c == nullptr || c->phase == connection_phase::ending) continue;
     resume_input(*c);
-    if (c->peer_closed && c->phase == connection_phase::websocket) on_end_of_stream(*c);
+    const bool has_requests = c->phase == connection_phase::http && c->answering;
+    if (c->peer_closed && (c->phase == connection_phase::websocket || c->phase == connection_phase::http) && !has_requests) on_end_of_stream(*c);
     resume_receive(*c);
   }
   again.clear();
@@ -353,10 +354,12 @@ void shard::on_end_of_stream(connection& c) {
       return end(c, c.close_code, "the connection ended without close_notify");
     }
   }
-  if (c.phase == connection_phase::http && (c.answering || outbox_.waiting_bytes(c) > 0)) {
-    // It may have shut down only its writing side and still wants the answer.
+  if (c.phase == connection_phase::http) {
+    // It may have shut down only its writing side: each request that came whole is answered, and then there is nothing left to wait for.
+    if (c.partial != nullptr && c.partial->size >= c.partial->wanted) return; // receive_again() comes back
     c.keep_alive = false;
-    return;
+    if (c.answering) return;
+    if (outbox_.waiting_bytes(c) > 0) return finish(c);
   }
   if (c.phase == connection_phase::finishing && (c.behind != nullptr || outbox_.waiting_bytes(c) > 0)) return;
   end(c, c.close_code, "the connection was closed");
@@ -394,6 +397,9 @@ void shard::consume_plain(connection& c, std::span<std::byte> bytes) {
 
 // Goes on with what was kept.
 void shard::resume_input(connection& c) {
+  if (c.partial != nullptr && c.partial->size < c.partial->wanted && c.phase == connection_phase::websocket && !is_input_over(c) && !c.answering &&
+      !c.input_held)
+    (void)check_unfinished_text(c, {c.partial->memory.bytes, c.partial->size}, rules_of(c), limits_of(c).message_bytes_max);
   while (c.partial != nullptr && c.partial->size >= c.partial->wanted && !is_input_over(c) && !c.answering && !c.input_held) {
     partial_input& partial = *c.partial;
     const consumed done = consume_once(c, {partial.memory.bytes, partial.size});

@@ -7,26 +7,26 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace ringcast {
 
 // The hot loop. Reading a frame and taking it as a message are inlined here, so that neither result goes through memory.
 shard::consumed shard::consume_frames(connection& c, std::span<std::byte> bytes) {
   const std::uint64_t message_bytes_max = limits_of(c).message_bytes_max;
-  const bool deflates = c.deflate_bits != 0;
-  const frame_rules rules{.our_role = c.is_client ? role::client : role::server,
-                          .payload_bytes_max = deflates ? compressed_bytes_max(message_bytes_max) : message_bytes_max,
-                          .rsv1_allowed = deflates};
+  const frame_rules rules = rules_of(c);
   consumed done;
   if (c.answering) { // on_open stands before the first message
     done.stopped = true;
     return done;
   }
+  bool was_unfinished = c.partial != nullptr && c.partial->text.checked_bytes() != 0;
   while (done.bytes < bytes.size()) {
     const frame_result result = read_frame(bytes.subspan(done.bytes), rules);
     if (result.status == read_status::need_more) {
-      const std::size_t rest = bytes.size() - done.bytes;
-      done.wanted = result.frame_bytes_wanted != 0 ? result.frame_bytes_wanted : rest + 1;
+      const std::span<const std::byte> rest = bytes.subspan(done.bytes);
+      done.wanted = result.frame_bytes_wanted != 0 ? result.frame_bytes_wanted : rest.size() + 1;
+      if (!check_unfinished_text(c, rest, rules, message_bytes_max)) done.bytes = bytes.size();
       break;
     }
     if (result.status == read_status::violation) {
@@ -35,7 +35,8 @@ shard::consumed shard::consume_frames(connection& c, std::span<std::byte> bytes)
       break;
     }
     done.bytes += result.value.frame_bytes;
-    const assembled m = c.assembler.take(result.value, message_bytes_max);
+    const assembled m = was_unfinished ? take_unfinished(c, result.value, message_bytes_max) : c.assembler.take(result.value, message_bytes_max);
+    was_unfinished = false;
     if (m.what == assembled::kind::message) [[likely]]
       on_message(c, m, m.payload.data() == result.value.payload.data());
     else
@@ -55,6 +56,18 @@ shard::consumed shard::consume_frames(connection& c, std::span<std::byte> bytes)
   // What was only gathered in this turn may be sent whole at its end, and then nothing would resume the receive.
   if (!c.is_client && c.behind != nullptr && outbox_.waiting_bytes(c) > high_watermark_bytes) pause_receive(c);
   return done;
+}
+
+// A text that comes slowly is judged as it comes. What was found out stands with the bytes that wait, whose first frame it is.
+bool shard::check_unfinished_text(connection& c, std::span<const std::byte> bytes, const frame_rules& rules, std::uint64_t message_bytes_max) {
+  if (c.partial == nullptr) c.partial = std::make_unique<partial_input>();
+  const violation broken = c.partial->text.check(bytes, rules, c.assembler, message_bytes_max);
+  if (broken != violation::none) on_violation(c, broken);
+  return broken == violation::none;
+}
+
+assembled shard::take_unfinished(connection& c, const frame& whole, std::uint64_t message_bytes_max) {
+  return c.assembler.take(whole, message_bytes_max, std::exchange(c.partial->text, {}));
 }
 
 inline void shard::on_message(connection& c, const assembled& m, bool in_receive_buffer) {
@@ -126,6 +139,8 @@ void shard::on_violation(connection& c, violation broken) {
 // The peer's Close frame is answered, or the connection failed for a rule that the peer broke.
 void shard::say_close(connection& c, violation broken) {
   if (c.phase != connection_phase::websocket) return;
+  if (c.is_client)
+    if (client_link* const link = client_seats_[c.slot].link; link != nullptr) link->on_ending();
   if (broken != violation::none) {
     if (c.closing.fail() == close_action::send_close) send_close(c, static_cast<std::uint16_t>(close_code_of(broken)), describe(broken));
   } else if (c.closing.state() == close_state::close_received) {

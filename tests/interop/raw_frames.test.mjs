@@ -46,6 +46,10 @@ const BROKEN = [
   ['a text that ends inside a character (8.1)', 1007, frame(TEXT, Buffer.from([0x68, 0xe2, 0x82]))],
   ['a text broken across fragments (8.1)', 1007, Buffer.concat([
     frame(TEXT, Buffer.from([0xf0, 0x9f]), { fin: false }), frame(CONTINUATION, Buffer.from([0x68, 0x68]))])],
+  ['an unfinished text that cannot be text any more (8.1)', 1007,
+    frame(TEXT, Buffer.from('\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5\xf4\x90', 'latin1'), { length: 100 })],
+  ['an unfinished continuation that cannot be text any more (8.1)', 1007, Buffer.concat([
+    frame(TEXT, Buffer.from([0x68, 0xf4]), { fin: false }), frame(CONTINUATION, Buffer.from([0x90]), { length: 70_000 })])],
   ['a message over the limit, by its header alone', 1009, frame(BINARY, '', { wide: 8, length: (1 << 20) + 1 })],
   ['a message over the limit, by its fragments', 1009, Buffer.concat([
     frame(BINARY, Buffer.alloc(1 << 20), { fin: false }), frame(CONTINUATION, 'x')])],

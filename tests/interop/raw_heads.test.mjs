@@ -38,7 +38,19 @@ const REFUSED = [
   ['a target of 100,000 bytes', 414, get(`/${'x'.repeat(100_000)}`)],
   ['a header of 100,000 bytes', 431, get('/', `X-Long: ${'x'.repeat(100_000)}\r\n`)],
   ['ten thousand headers', 431, get('/', 'X: y\r\n'.repeat(10_000))],
-  ['a transfer coding that is not chunked (RFC 9112 6.1)', 501, post('Transfer-Encoding: gzip, chunked\r\n', '0\r\n\r\n')],
+  ['a transfer coding before chunked that is not understood (RFC 9112 6.1)', 501,
+    post('Transfer-Encoding: gzip, chunked\r\n', '0\r\n\r\n')],
+  ['a last transfer coding that is not chunked (RFC 9112 6.3)', 400, post('Transfer-Encoding: gzip\r\n', '0\r\n\r\n')],
+  ['chunked before another transfer coding (RFC 9112 6.3)', 400, post('Transfer-Encoding: chunked, gzip\r\n', '0\r\n\r\n')],
+  ['chunked twice (RFC 9112 6.1)', 400, post('Transfer-Encoding: chunked, chunked\r\n', '0\r\n\r\n')],
+  ['a Host with two ports (RFC 9110 7.2)', 400, 'GET / HTTP/1.1\r\nHost: a:b:c\r\n\r\n'],
+  ['a Host with a port that is no number (RFC 9110 7.2)', 400, 'GET / HTTP/1.1\r\nHost: localhost:http\r\n\r\n'],
+  ['another major version (RFC 9110 15.6.6)', 505, 'GET / HTTP/2.0\r\nHost: localhost\r\n\r\n'],
+  ...[['a blank behind a chunk size', '5 \r\nhello'], ['an empty chunk extension', '5;\r\nhello'],
+    ['a chunk extension without a name', '5;=x\r\nhello'], ['a chunk extension that is no token', '5;a b\r\nhello'],
+    ['a quoted chunk extension without its end', '5;a="b\r\nhello'], ['a trailer without a colon', '5\r\nhello\r\n0\r\nX\r\n'],
+    ['a trailer with a blank before its colon', '5\r\nhello\r\n0\r\nX : y\r\n'],
+  ].map(([name, body]) => [`${name} (RFC 9112 7.1)`, 400, post('Transfer-Encoding: chunked\r\n', `${body}\r\n0\r\n\r\n`)]),
   ['a method nobody knows (RFC 9110 15.6.2)', 501, 'BREW / HTTP/1.1\r\nHost: localhost\r\n\r\n'],
 ];
 
@@ -56,12 +68,49 @@ for (const [name, status, bytes] of REFUSED) {
   });
 }
 
-test('a version that is not HTTP/1 is refused', async () => {
+test('a later minor version is answered as HTTP/1.1 (RFC 9112 2.3)', async () => {
   const raw = await Raw.to(server.port);
-  raw.write('GET / HTTP/3.0\r\nHost: localhost\r\n\r\n');
-  const answer = await raw.response();
-  assert.ok(answer.status === 505 || answer.status === 400, answer.line);
-  await raw.end();
+  for (let round = 0; round < 2; round += 1) {
+    raw.write('GET /health/live HTTP/1.2\r\nHost: localhost\r\n\r\n');
+    const answer = await raw.response();
+    assert.equal(answer.line, 'HTTP/1.1 200 OK');
+  }
+  raw.destroy();
+});
+
+test('100 Continue goes to who waits for it, and not to HTTP/1.0 nor to who is refused (RFC 9110 10.1.1)', async () => {
+  const expect = 'Content-Type: text/plain\r\nContent-Length: 5\r\nExpect: 100-continue\r\n';
+  const raw = await Raw.to(server.port);
+  raw.write(post(expect));
+  assert.equal((await raw.response()).status, 100);
+  raw.write('hello');
+  assert.equal((await raw.response()).status, 200);
+  raw.destroy();
+  for (const [status, head] of [[404, 'POST /nowhere HTTP/1.1'], [405, 'POST /rooms HTTP/1.1']]) {
+    const refused = await Raw.to(server.port);
+    refused.write(`${head}\r\nHost: localhost\r\n${expect}\r\n`);
+    assert.equal((await refused.response()).status, status);
+    await refused.end();
+  }
+  const old = await Raw.to(server.port);
+  old.write(`POST /rooms/heads/messages HTTP/1.0\r\n${expect}\r\n`);
+  await sleep(50);
+  assert.equal(old.bytes.length, 0);
+  old.write('hello');
+  assert.equal((await old.response()).status, 200);
+  await old.end();
+});
+
+test('who shuts down its writing side gets its answers, and then the end at once', async () => {
+  for (const requests of [get('/health/live'), get('/rooms') + get('/health/live') + get('/')]) {
+    const raw = await Raw.to(server.port);
+    const began = Date.now();
+    raw.socket.allowHalfOpen = true;
+    raw.socket.end(requests);
+    for (const _ of requests.match(/GET/g)) assert.equal((await raw.response()).status, 200);
+    await raw.end();
+    assert.ok(Date.now() - began < 5_000, 'an idle connection is kept for ten seconds, this one is not');
+  }
 });
 
 test('pipelined requests are answered in their order, on a connection that stays', async () => {
@@ -151,7 +200,10 @@ for (const [name, status, bytes] of [
     const allowed = name === 'by POST' ? [400, 405] : name === 'of no version' ? [400, 426] : [status];
     assert.ok(allowed.includes(answer.status), answer.line);
     assert.equal(typeof JSON.parse(answer.body).error, 'string');
-    if (answer.status === 426) assert.equal(answer.headers['sec-websocket-version'], '13');
+    if (answer.status === 426) {
+      assert.equal(answer.headers['sec-websocket-version'], '13');
+      assert.equal(answer.headers.upgrade, 'websocket');
+    }
     raw.destroy();
   });
 }
