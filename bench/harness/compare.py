@@ -5,10 +5,10 @@ has the same peers in the same rotations, though, and a peer of the same version
 compared, and the plain change only stands beside it. Without a common peer the plain change decides, and the row says so.
 """
 
-import json
 from math import exp, log, sqrt
 from statistics import median
 
+from harness import raw as rawfile
 from harness import summary, table
 
 RUNS_MIN = 3  # With fewer the spread cannot be known.
@@ -27,7 +27,7 @@ def uncertainty(values):
 
 
 def read(path):
-    raw = json.loads(path.read_text())
+    raw = rawfile.read(path)
     runs = {}
     for run in raw["runs"]:
         runs.setdefault(run["scenario"], []).append(run)

@@ -33,7 +33,7 @@ def uplot():
 
 
 def page(raw):
-    """The whole page for the content of a raw.json."""
+    """The whole page for the content of a raw.json.gz."""
     charts = uplot()
     settings, machine = raw["settings"], raw["machine"]
     unwatched = {found["name"] for found in raw["summaries"] if found["kind"] == "memory"}  # Other programs do not change memory.

@@ -140,7 +140,7 @@ function build() {
   const noise = document.getElementById('noise-chart');
   if (report.noise.length > 1) charts.push([noise, (where) => noiseChart(where, report.noise, 0.15)]);
   else document.getElementById('noise').hidden = true;
-  document.getElementById('footer').append(`Every figure, with each single run, is in raw.json beside this page. ${report.licence ? `Charts: ${report.licence}.` : ''}`);
+  document.getElementById('footer').append(`Every figure, with each single run, is in raw.json.gz beside this page. ${report.licence ? `Charts: ${report.licence}.` : ''}`);
 }
 
 function leadsTable() {

@@ -5,7 +5,6 @@ Usage: harness_test.py BENCH_FOLDER
 
 import contextlib
 import io
-import json
 import sys
 import tempfile
 import unittest
@@ -17,6 +16,7 @@ sys.path.insert(0, str(BENCH))
 sys.dont_write_bytecode = True
 
 from harness import compare, plan, report, summary, table  # noqa: E402
+from harness import raw as rawfile  # noqa: E402
 from harness.scenarios import SCENARIOS, Scenario  # noqa: E402
 
 ECHO = next(scenario for scenario in SCENARIOS if scenario.name == "echo-20-200")
@@ -74,9 +74,9 @@ class Summary(unittest.TestCase):
 class Compare(unittest.TestCase):
     def compare(self, old, new):
         with tempfile.TemporaryDirectory() as folder:
-            paths = [Path(folder) / name for name in ("old.json", "new.json")]
+            paths = [Path(folder) / name for name in ("old.json", "new.json.gz")]
             for path, raw in zip(paths, (old, new)):
-                path.write_text(json.dumps(raw))
+                rawfile.write(path, raw)
             with contextlib.redirect_stdout(io.StringIO()) as printed:
                 code = compare.main(*paths)
             return code, compare.compare(*paths), printed.getvalue()
@@ -149,6 +149,45 @@ class Compare(unittest.TestCase):
             path.write_text("{}")
             self.assertEqual(compare.main(path, path), 2)
         self.assertIn("cannot compare", printed.getvalue())
+
+
+class Raw(unittest.TestCase):
+    """The file of single runs."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.raw = raw_of((ECHO, runs_of(ECHO, {"ringcast": [5.0 + i / 7 for i in range(200)]})))
+
+    def test_what_was_written_is_read_packed_or_not(self):
+        for name in (rawfile.NAME, "raw.json"):
+            rawfile.write(self.folder / name, self.raw)
+            self.assertEqual(rawfile.read(self.folder / name), self.raw)
+        packed, plain = ((self.folder / name).read_bytes() for name in (rawfile.NAME, "raw.json"))
+        self.assertLess(len(packed), len(plain) / 5)
+        self.assertEqual(plain.count(b"\n  {\"scenario\""), 200)  # One line to a run.
+
+    def test_the_same_runs_give_the_same_bytes(self):
+        for name in ("a.json.gz", "b.json.gz"):
+            rawfile.write(self.folder / name, self.raw)
+        self.assertEqual((self.folder / "a.json.gz").read_bytes(), (self.folder / "b.json.gz").read_bytes())
+        self.assertEqual((self.folder / "a.json.gz").read_bytes()[4:8], bytes(4))  # No time (RFC 1952 2.3.1).
+
+    def test_half_a_file_is_named(self):
+        path = self.folder / rawfile.NAME
+        rawfile.write(path, self.raw)
+        path.write_bytes(path.read_bytes()[:-100])
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            self.assertEqual(compare.main(path, path), 2)
+        self.assertIn("cannot compare", printed.getvalue())
+
+    def test_results_that_are_kept_are_packed_and_can_be_read(self):
+        kept = sorted((BENCH / "results").rglob("raw.json*"))
+        self.assertTrue(kept)
+        for path in kept:
+            self.assertEqual(path.name, rawfile.NAME)
+            self.assertTrue(rawfile.read(path)["runs"], path)
 
 
 class Plan(unittest.TestCase):
