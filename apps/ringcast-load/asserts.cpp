@@ -5,7 +5,7 @@
 #include <charconv>
 #include <fmt/format.h>
 
-namespace ringcast {
+namespace ringcast::load {
 
 namespace {
 
@@ -106,4 +106,4 @@ bool holds(const assertion& claim, const std::map<std::string, double>& figures)
   return value == claim.limit;
 }
 
-} // namespace ringcast
+} // namespace ringcast::load

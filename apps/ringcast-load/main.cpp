@@ -1,7 +1,8 @@
 // ringcast-load: a load generator for WebSocket servers. Options in, one of the modes, a report out.
+#include "apps/load/process_usage.hpp"
+#include "apps/load/run/conductor.hpp"
 #include "apps/ringcast-load/asserts.hpp"
-#include "apps/ringcast-load/conductor.hpp"
-#include "apps/ringcast-load/process_usage.hpp"
+#include "apps/ringcast-load/options.hpp"
 #include "apps/ringcast-load/rate_search.hpp"
 #include "apps/ringcast-load/report.hpp"
 
@@ -11,7 +12,7 @@
 #include <fmt/format.h>
 #include <fstream>
 
-namespace ringcast {
+namespace ringcast::load {
 
 namespace {
 
@@ -116,10 +117,10 @@ int run(const load_options& options) {
 
 } // namespace
 
-} // namespace ringcast
+} // namespace ringcast::load
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
-  const ringcast::parse_outcome parsed = ringcast::parse_options(argc, argv);
-  return parsed.options ? ringcast::run(*parsed.options) : parsed.exit_code;
+  const ringcast::load::parse_outcome parsed = ringcast::load::parse_options(argc, argv);
+  return parsed.options ? ringcast::load::run(*parsed.options) : parsed.exit_code;
 }

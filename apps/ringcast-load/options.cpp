@@ -1,27 +1,17 @@
 #include "apps/ringcast-load/options.hpp"
 
+#include "apps/load/tag.hpp"
 #include "apps/ringcast-load/asserts.hpp"
-#include "apps/ringcast-load/tag.hpp"
 
 #include <CLI/CLI.hpp>
-#include <bit>
 #include <charconv>
 #include <cstdio>
 #include <fmt/format.h>
-#include <map>
 #include <sstream>
 
-namespace ringcast {
+namespace ringcast::load {
 
 namespace {
-
-const std::map<std::string, load_mode> modes{{"echo", load_mode::echo},
-                                             {"broadcast", load_mode::broadcast},
-                                             {"chat", load_mode::chat},
-                                             {"connect", load_mode::connect},
-                                             {"idle", load_mode::idle},
-                                             {"slow-reader", load_mode::slow_reader},
-                                             {"reconnect-storm", load_mode::reconnect_storm}};
 
 // The words of the command line that need more than CLI11 knows.
 struct raw_options {
@@ -128,12 +118,12 @@ std::string finish(const raw_options& raw, load_options& out) {
     return fmt::format("--tls-insecure, --tls-ca: '{}' does not begin with wss://", raw.url);
   if (out.tls_insecure && !out.tls_ca_file.empty())
     return "--tls-insecure, --tls-ca: only one of them; insecure accepts any certificate";
-  const auto mode = modes.find(raw.mode);
-  if (mode == modes.end()) {
+  const auto mode = mode_of(raw.mode);
+  if (!mode) {
     return fmt::format("--mode: '{}' is not one of echo, broadcast, chat, connect, idle, slow-reader, reconnect-storm",
                        raw.mode);
   }
-  out.mode = mode->second;
+  out.mode = *mode;
   out.self = !raw.no_self;
   if (auto why = read_rate(raw.rate, out); !why.empty()) return why;
   if (auto why = read_sizes(raw.size, out); !why.empty()) return why;
@@ -168,35 +158,6 @@ std::string finish(const raw_options& raw, load_options& out) {
 }
 
 } // namespace
-
-std::string_view name_of(load_mode mode) {
-  for (const auto& [name, value] : modes) {
-    if (value == mode) return name;
-  }
-  return "?";
-}
-
-bool has_messages(load_mode mode) {
-  return mode != load_mode::connect && mode != load_mode::idle && mode != load_mode::reconnect_storm;
-}
-
-unsigned load_options::window() const {
-  if (in_flight) return in_flight;
-  return is_open_loop() && mode != load_mode::echo ? 4096 : 1;
-}
-
-std::uint32_t load_options::slots() const { return std::bit_ceil(window()); }
-
-unsigned load_options::sender_count() const { return has_messages(mode) ? senders : 0; }
-
-unsigned load_options::slow_count() const {
-  if (mode != load_mode::slow_reader) return 0;
-  return std::min(std::max(1U, connections / 10), connections - senders);
-}
-
-unsigned load_options::hearer_count() const {
-  return mode == load_mode::echo ? 1 : connections - slow_count() - (self ? 0 : 1);
-}
 
 parse_outcome parse_options(int argc, char** argv) {
   load_options out;
@@ -290,4 +251,4 @@ parse_outcome parse_options(int argc, char** argv) {
   return {.options = std::move(out)};
 }
 
-} // namespace ringcast
+} // namespace ringcast::load

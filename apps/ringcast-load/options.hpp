@@ -1,79 +1,11 @@
-// What a run is to do, as the command line says it.
+// The command line of ringcast-load.
 #pragma once
 
-#include "proto/url.hpp"
+#include "apps/load/run/options.hpp"
 
-#include <cstddef>
-#include <cstdint>
 #include <optional>
-#include <string>
-#include <string_view>
-#include <sys/types.h>
-#include <vector>
 
-namespace ringcast {
-
-enum class load_mode : std::uint8_t { echo, broadcast, chat, connect, idle, slow_reader, reconnect_storm };
-
-[[nodiscard]] std::string_view name_of(load_mode mode);
-
-// Whether messages are the load, and not connections.
-[[nodiscard]] bool has_messages(load_mode mode);
-
-// --assert 'p99<5ms': a figure of the report, how it is compared, and with what (durations in nanoseconds).
-struct assertion {
-  std::string text; // as it was given
-  std::string figure;
-  std::string comparison; // < <= > >= == !=
-  double limit = 0;
-  bool limit_is_plain = false; // A count and no duration.
-};
-
-// --max-rate-under p99=5ms
-struct latency_bound {
-  double share = 0.99;
-  std::int64_t limit_ns = 0;
-  std::string text;
-};
-
-struct load_options {
-  url server;
-  std::string server_text;
-  load_mode mode = load_mode::echo;
-  unsigned connections = 100;
-  unsigned senders = 1;
-  double rate = 0; // Messages (or connections) a second over all senders; 0 is the closed loop.
-  std::size_t size_min = 64;
-  std::size_t size_max = 64;
-  double duration_s = 10;
-  double warmup_s = 1;
-  double ramp = 0; // New connections a second; 0: as fast as they open.
-  unsigned threads = 1;
-  unsigned processes = 0; // 0: as many as the descriptors need.
-  unsigned in_flight = 0; // Messages of one sender that may be on their way; 0: 1, or 4,096 for publishers with a rate.
-  bool compression = false; // Offer permessage-deflate.
-  bool tls_insecure = false;
-  std::string tls_ca_file;
-  bool self = true; // The server sends a message to its sender as well.
-  std::vector<std::string> source_addresses;
-  std::vector<std::string> subprotocols;
-  std::string json_file;
-  std::string hgrm_file;
-  std::optional<latency_bound> bound;
-  std::vector<assertion> asserts;
-  pid_t server_pid = 0;
-
-  [[nodiscard]] bool is_open_loop() const { return rate > 0; }
-  [[nodiscard]] unsigned window() const;
-  // A power of two, at least the window: how many messages of a sender are remembered.
-  [[nodiscard]] std::uint32_t slots() const;
-  // How many connections send; 0 where connections are the load.
-  [[nodiscard]] unsigned sender_count() const;
-  // How many of the last connections never read.
-  [[nodiscard]] unsigned slow_count() const;
-  // How many connections hear each message.
-  [[nodiscard]] unsigned hearer_count() const;
-};
+namespace ringcast::load {
 
 // The options, or the exit code when there is nothing to run: 0 after --help, 2 after one sentence about what is wrong.
 struct parse_outcome {
@@ -82,4 +14,4 @@ struct parse_outcome {
 };
 [[nodiscard]] parse_outcome parse_options(int argc, char** argv);
 
-} // namespace ringcast
+} // namespace ringcast::load

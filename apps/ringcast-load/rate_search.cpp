@@ -1,6 +1,6 @@
 #include "apps/ringcast-load/rate_search.hpp"
 
-namespace ringcast {
+namespace ringcast::load {
 
 namespace {
 
@@ -32,4 +32,4 @@ void search_rate(conductor& load, report& out) {
   out.found_rate = held;
 }
 
-} // namespace ringcast
+} // namespace ringcast::load

@@ -2,12 +2,12 @@
 // held and what did not, down to 5 %.
 #pragma once
 
-#include "apps/ringcast-load/conductor.hpp"
+#include "apps/load/run/conductor.hpp"
 #include "apps/ringcast-load/report.hpp"
 
-namespace ringcast {
+namespace ringcast::load {
 
 // Each step runs for --duration, from --rate or 1,000 a second on. Fills the report's steps and found_rate.
 void search_rate(conductor& load, report& out);
 
-} // namespace ringcast
+} // namespace ringcast::load

@@ -1,13 +1,13 @@
 #include "apps/ringcast-load/report.hpp"
 
-#include "apps/ringcast-load/figures.hpp"
+#include "apps/load/run/figures.hpp"
 
 #include <array>
 #include <cmath>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-namespace ringcast {
+namespace ringcast::load {
 
 namespace {
 
@@ -363,4 +363,4 @@ std::string report::hgrm() const {
                            histogram::linear);
 }
 
-} // namespace ringcast
+} // namespace ringcast::load

@@ -2,16 +2,16 @@
 // HdrHistogram's tools.
 #pragma once
 
-#include "apps/ringcast-load/options.hpp"
-#include "apps/ringcast-load/plan.hpp"
-#include "apps/ringcast-load/result.hpp"
+#include "apps/load/run/options.hpp"
+#include "apps/load/run/plan.hpp"
+#include "apps/load/run/result.hpp"
 
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::load {
 
 // One step of --max-rate-under.
 struct rate_step {
@@ -43,4 +43,4 @@ struct report {
   [[nodiscard]] std::string head() const;
 };
 
-} // namespace ringcast
+} // namespace ringcast::load

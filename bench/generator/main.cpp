@@ -10,11 +10,11 @@
 #include <map>
 #include <sys/resource.h>
 
-#include "bench/generator/handshakes.hpp"
-#include "bench/generator/idle.hpp"
-#include "bench/generator/traffic.hpp"
+#include "apps/load/slices/handshakes.hpp"
+#include "apps/load/slices/idle.hpp"
+#include "apps/load/slices/traffic.hpp"
 
-namespace ringcast::bench {
+namespace ringcast::load::slices {
 namespace {
 
 int fail(const std::string& why, bool lost) {
@@ -53,12 +53,12 @@ int run(const options& chosen) {
 }
 
 } // namespace
-} // namespace ringcast::bench
+} // namespace ringcast::load::slices
 
 int main(int argc, char** argv) {
-  using ringcast::bench::pattern;
-  using ringcast::bench::receive_mode;
-  ringcast::bench::options chosen;
+  using ringcast::load::slices::pattern;
+  using ringcast::load::slices::receive_mode;
+  ringcast::load::slices::options chosen;
   CLI::App app{"Loads a WebSocket server on 127.0.0.1 and measures what a message costs it"};
   app.add_option("--port", chosen.port, "the server's port")->required();
   app.add_option("--pattern", chosen.what, "echo, broadcast, chat, handshake or idle")
@@ -110,5 +110,5 @@ int main(int argc, char** argv) {
   ::getrlimit(RLIMIT_NOFILE, &limit);
   limit.rlim_cur = limit.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &limit);
-  return ringcast::bench::run(chosen);
+  return ringcast::load::slices::run(chosen);
 }

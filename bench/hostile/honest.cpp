@@ -9,8 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "bench/generator/clock.hpp"
-#include "bench/generator/options.hpp"
+#include "apps/load/slices/clock.hpp"
+#include "apps/load/slices/options.hpp"
 
 namespace ringcast::bench {
 namespace {

@@ -7,7 +7,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "bench/generator/clock.hpp"
+#include "apps/load/slices/clock.hpp"
 #include "bench/hostile/honest.hpp"
 #include "bench/hostile/probes.hpp"
 

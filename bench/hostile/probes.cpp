@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "bench/generator/clock.hpp"
+#include "apps/load/slices/clock.hpp"
 
 namespace ringcast::bench {
 

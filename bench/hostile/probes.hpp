@@ -7,10 +7,13 @@
 #include <string>
 #include <vector>
 
-#include "bench/generator/connect.hpp"
-#include "bench/generator/histogram.hpp"
+#include "apps/load/slices/connect.hpp"
+#include "apps/load/slices/histogram.hpp"
 
 namespace ringcast::bench {
+
+using namespace load;
+using namespace load::slices;
 
 class probes {
  public:

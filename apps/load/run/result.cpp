@@ -1,0 +1,32 @@
+#include "apps/load/run/result.hpp"
+
+#include <algorithm>
+
+namespace ringcast::load {
+
+void load_result::add(const load_result& other) {
+  totals.add(other.totals);
+  messages += other.messages;
+  deliveries += other.deliveries;
+  unsent += other.unsent;
+  other_messages += other.other_messages;
+  closed_slow += other.closed_slow;
+  opened += other.opened;
+  storms = std::max(storms, other.storms); // A storm is one for all.
+  connections += other.connections;
+  errors += other.errors;
+  storm_end_ns = std::max(storm_end_ns, other.storm_end_ns);
+  seconds = std::max(seconds, other.seconds);
+  generator_cpu_s = std::max(generator_cpu_s, other.generator_cpu_s);
+  generator_wait_s = std::max(generator_wait_s, other.generator_wait_s);
+  measured = measured && other.measured;
+  compression.add(other.compression);
+  corrected.add(other.corrected);
+  raw.add(other.raw);
+  handshakes.add(other.handshakes);
+  send_lag.add(other.send_lag);
+  storm_times.add(other.storm_times);
+  if (trouble.empty()) trouble = other.trouble;
+}
+
+} // namespace ringcast::load

@@ -1,0 +1,85 @@
+// What a run found out. Plain bytes, since workers in other processes hand it over through shared memory.
+#pragma once
+
+#include "apps/load/histogram.hpp"
+#include "apps/load/ledger.hpp"
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
+
+namespace ringcast::load {
+
+struct server_usage {
+  double user_s = 0;
+  double system_s = 0;
+  std::int64_t memory_bytes = 0;        // Private memory at the end of the measured time.
+  std::int64_t memory_bytes_before = 0; // And before the first connection.
+};
+
+// What permessage-deflate did, over the whole run.
+struct compression_counts {
+  std::uint64_t connections = 0;     // That agreed on it.
+  std::uint64_t sent_bytes = 0;      // Payloads as they are...
+  std::uint64_t sent_wire_bytes = 0; // ...and as they were sent.
+  std::uint64_t received_bytes = 0;  // The same of what came compressed.
+  std::uint64_t received_wire_bytes = 0;
+  std::uint64_t received_deflated = 0; // Messages.
+  std::uint64_t received_plain = 0;    // On connections that had agreed on it.
+
+  void add(const compression_counts& other) {
+    connections += other.connections;
+    sent_bytes += other.sent_bytes;
+    sent_wire_bytes += other.sent_wire_bytes;
+    received_bytes += other.received_bytes;
+    received_wire_bytes += other.received_wire_bytes;
+    received_deflated += other.received_deflated;
+    received_plain += other.received_plain;
+  }
+};
+
+// A sentence without an allocation; what is too long is cut.
+class short_text {
+ public:
+  short_text() = default;
+  explicit short_text(std::string_view text)
+      : size_{static_cast<std::uint32_t>(text.copy(text_.data(), text_.size()))} {}
+  [[nodiscard]] bool empty() const { return size_ == 0; }
+  [[nodiscard]] std::string_view view() const { return {text_.data(), size_}; }
+
+ private:
+  std::array<char, 500> text_{};
+  std::uint32_t size_ = 0;
+};
+
+struct load_result {
+  proof totals;               // Of the whole run, warm-up included.
+  std::uint64_t messages = 0; // Sent in the measured time.
+  std::uint64_t deliveries = 0;
+  std::uint64_t unsent = 0;         // Planned, but the senders still waited for earlier messages when time was up.
+  std::uint64_t other_messages = 0; // Came, and were not ours: a chat's "NAME joined".
+  std::uint64_t closed_slow = 0;    // Slow readers that the server closed.
+  std::uint64_t opened = 0;         // Connections opened in the measured time (connect, reconnect-storm).
+  std::uint64_t storms = 0;
+  std::uint64_t connections = 0; // Open at the end of the measured time.
+  std::uint64_t errors = 0;
+  std::int64_t storm_end_ns = 0; // When the last connection was back after the latest storm, since the epoch.
+  double seconds = 0;            // Measured, until the last message had arrived.
+  double generator_cpu_s = 0;    // Of the busiest thread.
+  double generator_wait_s = 0;   // How long the unluckiest thread was ready and had no processor.
+  bool measured = false;
+  compression_counts compression;
+  histogram corrected; // From the planned time to the receipt; empty in the closed loop.
+  histogram raw;       // From the send to the receipt.
+  histogram handshakes;
+  histogram send_lag;    // How late the generator itself was with planned messages.
+  histogram storm_times; // From the loss of all connections to the last one open again.
+  short_text trouble;    // If the run could not be done or finished.
+
+  // Adds what another worker found in the same run.
+  void add(const load_result& other);
+};
+static_assert(std::is_trivially_copyable_v<load_result>);
+
+} // namespace ringcast::load
