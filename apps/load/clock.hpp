@@ -1,5 +1,5 @@
-// One clock for planning, pacing and latency: CLOCK_MONOTONIC in nanoseconds; and what the calling thread has used and
-// waited for.
+// One clock for planning, pacing and latency: CLOCK_MONOTONIC in nanoseconds; and what the process and the calling
+// thread have used and waited for.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +17,7 @@ inline std::int64_t read(clockid_t clock) {
 } // namespace clock_detail
 
 [[nodiscard]] inline std::int64_t clock_ns() { return clock_detail::read(CLOCK_MONOTONIC); }
+[[nodiscard]] inline std::int64_t process_cpu_ns() { return clock_detail::read(CLOCK_PROCESS_CPUTIME_ID); }
 [[nodiscard]] inline std::int64_t thread_cpu_ns() { return clock_detail::read(CLOCK_THREAD_CPUTIME_ID); }
 
 // How long the calling thread was ready to run and had to wait for a processor, since it began; 0 where the kernel does

@@ -1,5 +1,6 @@
 #include "apps/ringcast-load/report.hpp"
 
+#include "apps/load/percentiles.hpp"
 #include "apps/load/run/figures.hpp"
 
 #include <array>
@@ -10,13 +11,6 @@
 namespace ringcast::load {
 
 namespace {
-
-struct quantile {
-  const char* name;
-  double share;
-};
-constexpr std::array<quantile, 5> quantiles{
-    {{"p50", .5}, {"p90", .9}, {"p99", .99}, {"p99.9", .999}, {"p99.99", .9999}}};
 
 // Above this share of a core the generator may have been what limited the run.
 constexpr double busy_share = 0.9;
@@ -49,14 +43,6 @@ std::string row(std::string_view name, const histogram& of) {
   std::string out = fmt::format("  {:<22}", name);
   for (const quantile& q : quantiles) out += fmt::format("{:>9}", duration_text(of.percentile_ns(q.share)));
   return out + fmt::format("{:>9}\n", duration_text(of.max_ns()));
-}
-
-nlohmann::ordered_json json_of(const histogram& of) {
-  nlohmann::ordered_json out;
-  for (const quantile& q : quantiles) out[q.name] = static_cast<double>(of.percentile_ns(q.share)) / 1000;
-  out["max"] = static_cast<double>(of.max_ns()) / 1000;
-  out["count"] = of.total();
-  return out;
 }
 
 void add_figures(std::map<std::string, double>& to, const std::string& prefix, const histogram& of) {

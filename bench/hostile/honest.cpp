@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "apps/load/slices/clock.hpp"
+#include "apps/load/clock.hpp"
 #include "apps/load/slices/options.hpp"
 
 namespace ringcast::bench {
@@ -56,7 +56,7 @@ std::string honest_clients::open(int epoll_fd, std::uint32_t first_tag) {
     if (!opened) return opened.error();
     for (unsigned k = 0; k < chosen.size(); ++k) clients_[chosen[k]].way = std::move((*opened)[k]);
   }
-  const std::int64_t start_ns = now_ns() + 50'000'000;
+  const std::int64_t start_ns = clock_ns() + 50'000'000;
   for (unsigned i = 0; i < count; ++i) {
     client& c = clients_[i];
     if (!c.way.through) c.way.through = std::make_unique<link>(nullptr);
@@ -104,7 +104,7 @@ void honest_clients::on_ready(std::uint32_t index) {
   if (got <= 0) return lose(c);
   c.way.through->feed({bytes.data(), static_cast<std::size_t>(got)}, [&](std::span<std::byte> plain) { c.arrived.append(plain); });
   if (c.way.through->broken()) return lose(c);
-  take_frames(index, now_ns());
+  take_frames(index, clock_ns());
   if (!c.lost && c.way.through->send(c.way.fd) == send_result::failed) lose(c);
 }
 
@@ -144,7 +144,7 @@ void honest_clients::lose(client& c) {
 }
 
 nlohmann::json honest_clients::take_figures() {
-  const std::int64_t now = now_ns();
+  const std::int64_t now = clock_ns();
   std::int64_t longest_ns = 0;
   unsigned waiting = 0;
   for (const client& c : clients_) {
@@ -159,9 +159,9 @@ nlohmann::json honest_clients::take_figures() {
       if (const std::int64_t waits_ns = now - (c.first_ns + n * c.interval_ns); waits_ns > 1'000'000'000) waits_.record(waits_ns);
   nlohmann::json out{{"sent", sent_},
                      {"deliveries", deliveries_},
-                     {"p50_ms", waits_.percentile_us(0.5) / 1000},
-                     {"p99_ms", waits_.percentile_us(0.99) / 1000},
-                     {"worst_ms", std::max(waits_.max_us() / 1000, static_cast<double>(longest_ns) / 1e6)},
+                     {"p50_ms", static_cast<double>(waits_.percentile_ns(0.5)) / 1e6},
+                     {"p99_ms", static_cast<double>(waits_.percentile_ns(0.99)) / 1e6},
+                     {"worst_ms", std::max(static_cast<double>(waits_.max_ns()) / 1e6, static_cast<double>(longest_ns) / 1e6)},
                      {"unanswered_for_1s", waiting},
                      {"out_of_order", out_of_order_},
                      {"lost", lost_}};

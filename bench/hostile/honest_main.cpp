@@ -7,7 +7,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "apps/load/slices/clock.hpp"
+#include "apps/load/clock.hpp"
 #include "bench/hostile/honest.hpp"
 #include "bench/hostile/probes.hpp"
 
@@ -42,11 +42,11 @@ int main(int argc, char** argv) {
 
   std::array<epoll_event, 256> events{};
   while (true) {
-    const std::int64_t now = now_ns();
+    const std::int64_t now = clock_ns();
     std::int64_t next = std::min(clients.send_due(now), plain.start_due(now));
     if (chosen.tls_port != 0) next = std::min(next, tls.start_due(now));
     // To the microsecond: a sleep that is rounded up to the next millisecond would be in every figure.
-    const std::int64_t wait_ns = std::clamp<std::int64_t>(next - now_ns(), 0, 1'000'000'000);
+    const std::int64_t wait_ns = std::clamp<std::int64_t>(next - clock_ns(), 0, 1'000'000'000);
     const timespec wait{.tv_sec = wait_ns / 1'000'000'000, .tv_nsec = wait_ns % 1'000'000'000};
     const int ready = ::epoll_pwait2(epoll_fd, events.data(), static_cast<int>(events.size()), &wait, nullptr);
     for (int i = 0; i < ready; ++i) {

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "apps/load/slices/clock.hpp"
+#include "apps/load/clock.hpp"
 
 namespace ringcast::bench {
 
@@ -25,7 +25,7 @@ probes::~probes() {
 void probes::open(int epoll_fd, std::uint32_t first_tag) {
   epoll_fd_ = epoll_fd;
   first_tag_ = first_tag;
-  next_ns_ = now_ns() + interval_ns_;
+  next_ns_ = clock_ns() + interval_ns_;
 }
 
 std::int64_t probes::start_due(std::int64_t now) {
@@ -94,7 +94,7 @@ void probes::advance(probe& p) {
   if (p.head.find("\r\n\r\n") == std::string::npos) return;
   if (is_upgraded(p.head)) {
     ++served_;
-    waits_.record(now_ns() - p.planned_ns);
+    waits_.record(clock_ns() - p.planned_ns);
     p.through->close_notify();
     (void)p.through->send(p.fd);
   } else {
@@ -109,7 +109,7 @@ void probes::end(probe& p) {
 }
 
 nlohmann::json probes::take_figures() {
-  const std::int64_t now = now_ns();
+  const std::int64_t now = clock_ns();
   std::int64_t longest_ns = 0;
   unsigned waiting = 0;
   for (const probe& p : probes_)
@@ -121,9 +121,9 @@ nlohmann::json probes::take_figures() {
   nlohmann::json out{{"served", served_},
                      {"refused", refused_},
                      {"waiting_for_1s", waiting},
-                     {"p50_ms", waits_.percentile_us(0.5) / 1000},
-                     {"p99_ms", waits_.percentile_us(0.99) / 1000},
-                     {"worst_ms", std::max(waits_.max_us() / 1000, static_cast<double>(longest_ns) / 1e6)}};
+                     {"p50_ms", static_cast<double>(waits_.percentile_ns(0.5)) / 1e6},
+                     {"p99_ms", static_cast<double>(waits_.percentile_ns(0.99)) / 1e6},
+                     {"worst_ms", std::max(static_cast<double>(waits_.max_ns()) / 1e6, static_cast<double>(longest_ns) / 1e6)}};
   waits_.clear();
   served_ = refused_ = 0;
   return out;

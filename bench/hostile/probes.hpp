@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "apps/load/slices/connect.hpp"
-#include "apps/load/slices/histogram.hpp"
+#include "apps/load/histogram.hpp"
 
 namespace ringcast::bench {
 

@@ -10,9 +10,10 @@
 #include <thread>
 #include <unistd.h>
 
-#include "apps/load/slices/clock.hpp"
+#include "apps/load/clock.hpp"
 #include "apps/load/slices/connect.hpp"
-#include "apps/load/slices/server_usage.hpp"
+#include "apps/load/percentiles.hpp"
+#include "apps/load/process_usage.hpp"
 
 namespace ringcast::load::slices {
 
@@ -38,7 +39,7 @@ std::expected<nlohmann::json, std::string> handshakes::slice(double warmup_s, do
 }
 
 void handshakes::run_for(double seconds) {
-  std::int64_t stop_at_ns = now_ns() + static_cast<std::int64_t>(seconds * 1e9);
+  std::int64_t stop_at_ns = clock_ns() + static_cast<std::int64_t>(seconds * 1e9);
   stopping_ = false;
   for (std::uint32_t i = 0; i < slots_.size() && trouble_.empty(); ++i) start(i);
   std::array<epoll_event, 128> events{};
@@ -46,14 +47,14 @@ void handshakes::run_for(double seconds) {
     int ready = ::epoll_wait(epoll_fd_, events.data(), static_cast<int>(events.size()), 2000);
     if (ready == 0) trouble_ = "no handshake moved on for 2 s";
     for (int i = 0; i < ready && trouble_.empty(); ++i) advance(events[i].data.u32);
-    stopping_ = now_ns() >= stop_at_ns;
+    stopping_ = clock_ns() >= stop_at_ns;
   }
 }
 
 void handshakes::start(std::uint32_t index) {
   slot& s = slots_[index];
   s.head.clear();
-  s.started_ns = now_ns();
+  s.started_ns = clock_ns();
   s.fd = start_connect(options_.port, ordinal_++);
   if (s.fd < 0) {
     trouble_ = fmt::format("cannot connect: {}", std::strerror(errno));
@@ -103,7 +104,7 @@ void handshakes::advance(std::uint32_t index) {
       trouble_ = fmt::format("no upgrade, but: {}", s.head.substr(0, s.head.find('\r')));
       return;
     }
-    latency_.record(now_ns() - s.started_ns);
+    latency_.record(clock_ns() - s.started_ns);
     ++done_;
     if (s.through) {
       s.through->close_notify();
@@ -137,7 +138,7 @@ void handshakes::gather(slot& s, std::span<std::byte> bytes) {
 }
 
 handshakes::mark handshakes::take_mark() {
-  mark m{.time_ns = now_ns(), .own_cpu_ns = own_cpu_ns(), .done = done_};
+  mark m{.time_ns = clock_ns(), .own_cpu_ns = process_cpu_ns(), .done = done_};
   // The server closes its side after our last FIN; and the clock of a process that sleeps is exact.
   std::this_thread::sleep_for(std::chrono::milliseconds{2});
   auto cpu = cpu_ns_of(options_.server_pid);
@@ -160,8 +161,7 @@ nlohmann::json handshakes::report(const mark& begin, const mark& end) const {
     out["server_cpu_us_per_message"] = cpu_ns / 1000.0 / done;
     out["server_cpu_share"] = cpu_ns / wall_ns;
   }
-  out["upgrade_us"] = {
-      {"p50", latency_.percentile_us(0.5)}, {"p99", latency_.percentile_us(0.99)}, {"max", latency_.max_us()}};
+  out["upgrade_us"] = json_of(latency_);
   return out;
 }
 

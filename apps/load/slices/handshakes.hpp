@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "apps/load/slices/histogram.hpp"
+#include "apps/load/histogram.hpp"
 #include "apps/load/slices/link.hpp"
 #include "apps/load/slices/options.hpp"
 

@@ -1,12 +1,13 @@
 #include "apps/load/slices/idle.hpp"
 
 #include <chrono>
+#include <fmt/format.h>
 #include <sys/socket.h>
 #include <thread>
 #include <unistd.h>
 
 #include "apps/load/slices/connect.hpp"
-#include "apps/load/slices/server_usage.hpp"
+#include "apps/load/process_usage.hpp"
 
 namespace ringcast::load::slices {
 namespace {
@@ -28,13 +29,15 @@ std::expected<nlohmann::json, std::string> run_idle(const options& chosen) {
   if (!first) return std::unexpected{first.error()};
   close_all(*first);
   settle();
-  auto before = memory_of(chosen.server_pid);
-  if (!before) return std::unexpected{before.error()};
+  const memory_use before = memory_of(chosen.server_pid);
+  if (before.private_bytes == 0)
+    return std::unexpected{fmt::format("cannot read the memory of pid {}", chosen.server_pid)};
   auto opened = open_connections(chosen, chosen.connections, request_of);
   if (!opened) return std::unexpected{opened.error()};
   settle();
-  auto after = memory_of(chosen.server_pid);
-  if (!after) return std::unexpected{after.error()};
+  const memory_use after = memory_of(chosen.server_pid);
+  if (after.private_bytes == 0)
+    return std::unexpected{fmt::format("cannot read the memory of pid {}", chosen.server_pid)};
 
   // Memory of a server that threw connections out would look good.
   unsigned closed = 0;
@@ -48,10 +51,10 @@ std::expected<nlohmann::json, std::string> run_idle(const options& chosen) {
   auto count = static_cast<double>(chosen.connections);
   nlohmann::json out;
   out["connections"] = chosen.connections;
-  out["private_bytes_before"] = before->private_bytes;
-  out["private_bytes_after"] = after->private_bytes;
-  out["bytes_per_connection"] = static_cast<double>(after->private_bytes - before->private_bytes) / count;
-  out["anonymous_bytes_per_connection"] = static_cast<double>(after->anonymous_bytes - before->anonymous_bytes) / count;
+  out["private_bytes_before"] = before.private_bytes;
+  out["private_bytes_after"] = after.private_bytes;
+  out["bytes_per_connection"] = static_cast<double>(after.private_bytes - before.private_bytes) / count;
+  out["anonymous_bytes_per_connection"] = static_cast<double>(after.anonymous_bytes - before.anonymous_bytes) / count;
   return out;
 }
 

@@ -11,8 +11,9 @@
 #include <thread>
 #include <unistd.h>
 
-#include "apps/load/slices/clock.hpp"
-#include "apps/load/slices/server_usage.hpp"
+#include "apps/load/clock.hpp"
+#include "apps/load/percentiles.hpp"
+#include "apps/load/process_usage.hpp"
 
 namespace ringcast::load::slices {
 namespace {
@@ -52,7 +53,7 @@ std::expected<nlohmann::json, std::string> traffic::slice(double warmup_s, doubl
   verification_ = verification::header_and_tag;
   snapshot begin = take_snapshot();
   run_from_quiet_to_quiet(seconds);
-  std::int64_t own_cpu = own_cpu_ns();
+  std::int64_t own_cpu = process_cpu_ns();
   std::this_thread::sleep_for(after_quiet);
   snapshot end = take_snapshot();
   end.time_ns = quiet_at_ns_;
@@ -65,7 +66,7 @@ std::expected<nlohmann::json, std::string> traffic::slice(double warmup_s, doubl
 
 void traffic::run_from_quiet_to_quiet(double seconds) {
   stopping_ = false;
-  plan_start_ns_ = now_ns();
+  plan_start_ns_ = clock_ns();
   planned_count_ = 0;
   std::int64_t stop_at_ns = plan_start_ns_ + static_cast<std::int64_t>(seconds * 1e9);
   if (options_.rate > 0) {
@@ -78,7 +79,7 @@ void traffic::run_from_quiet_to_quiet(double seconds) {
   std::int64_t last_progress_ns = plan_start_ns_;
   std::uint64_t last_deliveries = deliveries_;
   while (trouble_.empty()) {
-    std::int64_t now = now_ns();
+    std::int64_t now = clock_ns();
     stopping_ = now >= stop_at_ns;
     if (options_.rate > 0 && !stopping_) publish_due(now);
     flush_dirty();
@@ -92,7 +93,7 @@ void traffic::run_from_quiet_to_quiet(double seconds) {
     // The open loop never sleeps: a late wake-up would be a late send.
     turn(options_.rate > 0 && !stopping_ ? 0 : 20);
   }
-  quiet_at_ns_ = now_ns();
+  quiet_at_ns_ = clock_ns();
 }
 
 void traffic::lay_out() {
@@ -182,7 +183,7 @@ void traffic::on_ready(std::uint32_t index, std::uint32_t what) {
         fmt::format("connection {} was closed by the server: {}", index, got ? std::strerror(errno) : "end of stream"),
         true);
   }
-  if (options_.rate > 0) received_at_ns_ = now_ns();
+  if (options_.rate > 0) received_at_ns_ = clock_ns();
   if (options_.ignore_answers && at.talker != nobody) return;
   if (counting) {
     // Only layouts with one talker to a room get here, so the tag of each frame is known.
@@ -312,11 +313,12 @@ traffic::snapshot traffic::take_snapshot() {
   auto cpu = cpu_ns_of(options_.server_pid);
   if (!cpu) fail(cpu.error(), false);
   s.server_cpu_ns = cpu.value_or(0);
-  s.time_ns = now_ns();
-  s.own_cpu_ns = own_cpu_ns();
+  s.time_ns = clock_ns();
+  s.own_cpu_ns = process_cpu_ns();
   s.messages = messages_;
   s.deliveries = deliveries_;
-  s.server_ticks_ns = cpu_ticks_ns_of(options_.server_pid);
+  const cpu_ticks ticks = cpu_ticks_of(options_.server_pid);
+  s.server_ticks_ns = ticks.user_ns + ticks.system_ns;
   s.server_schedstat_ns = cpu_schedstat_ns_of(options_.server_pid);
   return s;
 }
@@ -348,11 +350,8 @@ nlohmann::json traffic::report(const snapshot& begin, const snapshot& end) const
   }
   if (options_.rate > 0) {
     out["rate"] = options_.rate;
-    out["latency_us"] = {{"p50", latency_.percentile_us(0.5)},
-                         {"p99", latency_.percentile_us(0.99)},
-                         {"p99.9", latency_.percentile_us(0.999)},
-                         {"max", latency_.max_us()}};
-    out["send_lag_us"] = {{"p99", send_lag_.percentile_us(0.99)}, {"max", send_lag_.max_us()}};
+    out["latency_us"] = json_of(latency_);
+    out["send_lag_us"] = json_of(send_lag_);
   }
   return out;
 }

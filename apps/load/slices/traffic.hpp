@@ -26,7 +26,7 @@
 #include "apps/load/slices/connect.hpp"
 #include "apps/load/slices/dialect.hpp"
 #include "apps/load/slices/frames.hpp"
-#include "apps/load/slices/histogram.hpp"
+#include "apps/load/histogram.hpp"
 #include "apps/load/slices/options.hpp"
 
 namespace ringcast::load::slices {
