@@ -30,16 +30,16 @@ void connection_set::on_input(unsigned i) {
   if (c.fd >= 0) on_read(i);
 }
 
-void connection_set::on_ciphertext(unsigned i, std::span<const std::byte> input) {
+void connection_set::on_ciphertext(unsigned i, std::span<std::byte> input) {
   connection& c = connections_[i];
-  tls_part& tls = *c.tls; // Lives until the next turn, even if the connection ends in between.
+  link& tls = *c.tls; // Lives until the next turn, even if the connection ends in between.
   const int fd = c.fd;
   const bool was_securing = c.at == stage::securing;
-  tls.session.feed(input, scratch_->tls, tls, [&](std::span<std::byte> plaintext) {
+  tls.feed(input, [&](std::span<std::byte> plaintext) {
     if (c.fd == fd && c.at != stage::securing) on_plaintext(i, plaintext);
   });
   if (c.fd != fd || c.tls.get() != &tls) return;
-  switch (tls.session.state()) {
+  switch (tls.state()) {
   case tls_state::handshaking:
     return flush(i);
   case tls_state::open:
@@ -48,7 +48,7 @@ void connection_set::on_ciphertext(unsigned i, std::span<const std::byte> input)
     return end(i, fmt::format("{} closed the connection", dialer_.where()));
   case tls_state::failed:
     flush(i); // An alert may say why.
-    return end(i, fmt::format("{} and TLS: {}", dialer_.where(), tls.session.reason()));
+    return end(i, fmt::format("{} and TLS: {}", dialer_.where(), tls.reason()));
   }
 }
 

@@ -23,11 +23,11 @@ constexpr std::size_t buffer_bytes = 256 * 1024;
 
 } // namespace
 
-connection_set::connection_set(const load_options& options, share of_run, int doorbell)
-    : options_{options}, dialer_{options}, share_{of_run}, under_way_max_{std::max(1U, under_way_max / of_run.stride)},
-      connections_((options.connections - of_run.first + of_run.stride - 1) / of_run.stride),
+connection_set::connection_set(const destination& to, const share& of_run, int doorbell)
+    : dialer_{to}, share_{of_run}, under_way_max_{std::max(1U, under_way_max / of_run.stride)},
+      connections_((of_run.connections - of_run.first + of_run.stride - 1) / of_run.stride),
       buffer_(buffer_bytes), random_{std::random_device{}()} {
-  if (options.compression || options.server.scheme == url_scheme::wss) scratch_ = std::make_unique<layers_scratch>();
+  if (to.compression) scratch_ = std::make_unique<deflate_scratch>();
   epoll_fd_ = ::epoll_create1(EPOLL_CLOEXEC);
   epoll_event event{.events = EPOLLIN, .data = {.u32 = doorbell_mark}};
   ::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, doorbell, &event);
@@ -41,7 +41,7 @@ connection_set::~connection_set() {
 }
 
 bool connection_set::open_all() {
-  if (auto ready = dialer_.prepare(options_.connections); !ready) {
+  if (auto ready = dialer_.prepare(share_.connections); !ready) {
     fail(ready.error());
     return false;
   }
@@ -52,7 +52,7 @@ bool connection_set::open_all() {
   while (open_ < size() && is_going()) {
     const std::int64_t now = clock_ns();
     // With a ramp of R a second, connection k of the run begins at k/R.
-    const double allowed = options_.ramp > 0 ? 1 + static_cast<double>(now - begun_ns) / 1e9 * options_.ramp : 1e9;
+    const double allowed = share_.ramp > 0 ? 1 + static_cast<double>(now - begun_ns) / 1e9 * share_.ramp : 1e9;
     while (begun < size() && has_opening_room() && ordinal(begun) < allowed && begin(begun)) ++begun;
     if (!trouble_.empty()) break;
     turn(has_opening_room() && begun < size() ? 1'000'000 : 50'000'000);
@@ -116,9 +116,8 @@ void connection_set::on_connected(unsigned i) {
   ::getsockopt(c.fd, SOL_SOCKET, SO_ERROR, &error, &length);
   if (error) return end(i, fmt::format("cannot connect to {}: {}", dialer_.where(), std::strerror(error)));
   if (!dialer_.tls()) return begin_upgrade(i);
-  c.tls = std::make_unique<tls_part>(dialer_.tls(), dialer_.host());
+  c.tls = std::make_unique<link>(dialer_.tls(), dialer_.host());
   c.at = stage::securing;
-  c.tls->session.start(*c.tls);
   arm(i, EPOLLIN, false);
   flush(i);
 }
@@ -129,8 +128,7 @@ void connection_set::begin_upgrade(unsigned i) {
   for (auto& word : random) word = static_cast<std::uint32_t>(random_());
   c.key = make_websocket_key(std::as_bytes(std::span{random}).first<16>());
   const std::string request = dialer_.request(ordinal(i), c.key);
-  const auto bytes = std::as_bytes(std::span{request});
-  c.out.assign(bytes.begin(), bytes.end());
+  c.out.append(std::as_bytes(std::span{request}));
   c.at = stage::upgrading;
   if (!c.tls) arm(i, EPOLLIN, false);
   flush(i);
@@ -138,52 +136,31 @@ void connection_set::begin_upgrade(unsigned i) {
 
 void connection_set::flush(unsigned i) {
   connection& c = connections_[i];
-  std::vector<std::byte>& wire = seal(c);
-  while (c.fd >= 0 && c.out_sent < wire.size()) {
-    const ssize_t sent = ::send(c.fd, wire.data() + c.out_sent, wire.size() - c.out_sent, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent < 0) {
-      // A broken connection is noticed, and said, where it is read: what the server still had to say comes first.
-      if (errno == EAGAIN && !c.waits_for_room) {
-        c.waits_for_room = true;
-        arm(i, (c.deaf ? EPOLLRDHUP : EPOLLIN) | EPOLLOUT, false);
-      }
-      return;
-    }
-    c.out_sent += static_cast<std::uint32_t>(sent);
-  }
-  wire.clear();
-  c.out_sent = 0;
-  if (c.waits_for_room && c.fd >= 0) {
-    c.waits_for_room = false;
-    arm(i, c.deaf ? EPOLLRDHUP : EPOLLIN, false);
-  }
+  if (c.fd < 0) return;
+  const send_result result = send(c);
+  // A broken connection is noticed, and said, where it is read: what the server still had to say comes first.
+  const bool blocked = result == send_result::blocked;
+  if (result == send_result::failed || blocked == c.waits_for_room) return;
+  c.waits_for_room = blocked;
+  arm(i, (c.deaf ? EPOLLRDHUP : EPOLLIN) | (blocked ? EPOLLOUT : 0U), false);
 }
 
-std::vector<std::byte>& connection_set::seal(connection& c) {
-  if (!c.tls) return c.out;
-  if (!c.out.empty() && c.tls->session.write(std::span<const std::byte>{c.out}, scratch_->tls, *c.tls)) c.out.clear();
-  return c.tls->sealed;
+send_result connection_set::send(connection& c) {
+  if (!c.tls) return c.out.send(c.fd);
+  if (!c.out.empty() && c.tls->write(c.out.buffer().bytes())) c.out.buffer().clear();
+  return c.tls->send(c.fd);
 }
 
 void connection_set::queue_deflated(unsigned i, std::span<const std::byte> message) {
   connection& c = connections_[i];
-  scratch_->deflated.clear();
-  const auto deflated = scratch_->compress.deflate_message(message, scratch_->deflated, compression_level,
+  const std::size_t wire_bytes = scratch_->compress.append(c.out.buffer(), opcode::text, message, next_masking_key(),
                                                            c.deflate->agreed.client_max_window_bits);
-  // What would not be shorter goes as it is.
-  const std::span<const std::byte> payload = deflated ? std::as_const(scratch_->deflated).bytes() : message;
-  const std::size_t at = c.out.size();
-  c.out.resize(at + frame_bytes(payload.size(), true));
-  write_masked_frame(c.out.data() + at, opcode::text, payload, next_masking_key(), true, deflated.has_value());
   compression_.sent_bytes += message.size();
-  compression_.sent_wire_bytes += payload.size();
+  compression_.sent_wire_bytes += wire_bytes;
 }
 
 void connection_set::queue_control(unsigned i, opcode op, std::span<const std::byte> payload) {
-  connection& c = connections_[i];
-  const std::size_t at = c.out.size();
-  c.out.resize(at + frame_bytes(payload.size(), true));
-  write_masked_frame(c.out.data() + at, op, payload, next_masking_key());
+  append_masked_frame(connections_[i].out.buffer(), op, payload, next_masking_key());
 }
 
 void connection_set::drop(unsigned i) {
@@ -220,7 +197,7 @@ void connection_set::end(unsigned i, const std::string& why) {
   connection& c = connections_[i];
   const stage was = c.at;
   if (was == stage::closing && c.tls) {
-    c.tls->session.close_notify(*c.tls);
+    c.tls->close_notify();
     flush(i);
   }
   drop(i);

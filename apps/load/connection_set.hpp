@@ -6,10 +6,11 @@
 // would be blind to the faults of both (kernel-notes/decisions/load-generator.md). It shares the parsers of proto/.
 #pragma once
 
+#include "apps/load/compression_counts.hpp"
 #include "apps/load/dialer.hpp"
+#include "apps/load/frame_deflater.hpp"
 #include "apps/load/histogram.hpp"
-#include "apps/load/run/result.hpp"
-#include "engine/tls_session.hpp"
+#include "apps/load/link.hpp"
 #include "proto/deflate.hpp"
 #include "proto/frame_reader.hpp"
 #include "proto/opcode.hpp"
@@ -27,18 +28,20 @@ namespace ringcast::load {
 
 class connection_set {
  public:
-  // Of all connections of a run, numbered from 0, the set has each `stride`-th from `first` on. `doorbell` is an
-  // eventfd that wakes it.
+  // Of all connections of a run, numbered from 0, the set has each `stride`-th from `first` on.
   struct share {
     unsigned first = 0;
     unsigned stride = 1;
+    unsigned connections = 1; // Of the run.
+    double ramp = 0;          // New ones a second, over the whole run; 0: as fast as they open.
   };
-  connection_set(const load_options& options, share of_run, int doorbell);
+  // `doorbell` is an eventfd that wakes it. `to` stays where it is.
+  connection_set(const destination& to, const share& of_run, int doorbell);
   virtual ~connection_set();
   connection_set(const connection_set&) = delete;
   connection_set& operator=(const connection_set&) = delete;
 
-  // Opens all of them, at most 128 at once over the whole run and no more than `ramp` a second. False: see trouble().
+  // Opens all of them, at most 128 at once over the whole run. False: see trouble().
   [[nodiscard]] bool open_all();
   // Nothing went wrong here, and nobody said halt().
   [[nodiscard]] bool is_going() const { return trouble_.empty() && !halted_; }
@@ -89,21 +92,12 @@ class connection_set {
   // The number of a connection in the whole run.
   [[nodiscard]] unsigned ordinal(unsigned i) const { return share_.first + i * share_.stride; }
 
-  const load_options& options_;
   dialer dialer_;
   histogram handshakes_;
   std::uint64_t errors_ = 0;
   compression_counts compression_;
 
  private:
-  // What a connection over TLS has besides.
-  struct tls_part {
-    tls_part(std::shared_ptr<const tls_context> context, std::string_view host) : session{std::move(context), host} {}
-    void append(std::span<const std::byte> bytes) { sealed.insert(sealed.end(), bytes.begin(), bytes.end()); }
-
-    tls_session session;
-    std::vector<std::byte> sealed; // Records to be sent.
-  };
   // What a connection has that agreed on permessage-deflate. What we send refers to no earlier message, which is always
   // allowed, so that one compressor serves all.
   struct deflate_part {
@@ -111,26 +105,22 @@ class connection_set {
     std::optional<inflate_context> inflate; // If the server keeps its context.
     bool fragments_deflated = false;
   };
-  // What is only needed with TLS or compression.
-  struct layers_scratch {
-    tls_scratch tls;
-    deflater compress{compression_level};
+  // What is only needed with compression.
+  struct deflate_scratch {
+    frame_deflater compress;
     inflater inflate;
     std::vector<std::byte> message; // Before it is compressed.
-    byte_buffer deflated;
     byte_buffer inflated;
   };
-  static constexpr unsigned compression_level = 1;
 
   struct connection {
     int fd = -1;
     stage at = stage::unused;
     bool waits_for_room = false; // EPOLLOUT is armed.
     bool deaf = false;           // stop_reading()
-    std::uint32_t out_sent = 0;  // Of `out`.
     std::int64_t begun_ns = 0;
-    std::vector<std::byte> out; // Frames; with TLS they are encrypted when they are flushed.
-    std::unique_ptr<tls_part> tls;
+    output out; // Frames; with TLS they are encrypted when they are flushed.
+    std::unique_ptr<link> tls;
     std::unique_ptr<deflate_part> deflate;
     std::vector<std::byte> rest; // Input that is not a whole frame yet.
     std::unique_ptr<std::vector<std::byte>> fragments;
@@ -142,7 +132,7 @@ class connection_set {
   void on_connected(unsigned i);
   void begin_upgrade(unsigned i);
   void on_input(unsigned i);
-  void on_ciphertext(unsigned i, std::span<const std::byte> input);
+  void on_ciphertext(unsigned i, std::span<std::byte> input);
   void on_plaintext(unsigned i, std::span<std::byte> input);
   // Takes what it can from the front of `input` and returns how much; stops when the connection has ended.
   std::size_t take_input(unsigned i, std::span<std::byte> input);
@@ -151,8 +141,8 @@ class connection_set {
   void on_data_frame(unsigned i, const frame& got);
   void on_whole_message(unsigned i, std::span<const std::byte> payload, bool deflated);
   void queue_deflated(unsigned i, std::span<const std::byte> message);
-  // Encrypts what is in `out`, if there is TLS. What is to be sent is what it returns.
-  std::vector<std::byte>& seal(connection& c);
+  // Through TLS, if there is any.
+  static send_result send(connection& c);
   void end(unsigned i, const std::string& why);
   [[nodiscard]] std::uint32_t next_masking_key();
 
@@ -161,8 +151,8 @@ class connection_set {
   int epoll_fd_ = -1;
   std::vector<connection> connections_;
   std::vector<std::byte> buffer_;
-  std::unique_ptr<layers_scratch> scratch_;
-  std::vector<std::unique_ptr<tls_part>> retired_; // A session cannot go while it hands on what it has decrypted.
+  std::unique_ptr<deflate_scratch> scratch_;
+  std::vector<std::unique_ptr<link>> retired_; // A session cannot go while it hands on what it has decrypted.
   std::mt19937 random_;
   unsigned open_ = 0;
   unsigned under_way_ = 0;
@@ -183,11 +173,11 @@ void ringcast::load::connection_set::queue_message(unsigned i, std::size_t paylo
     fill(scratch_->message.data());
     return queue_deflated(i, scratch_->message);
   }
-  const std::size_t at = c.out.size();
-  c.out.resize(at + frame_bytes(payload_bytes, true));
+  const std::size_t bytes = frame_bytes(payload_bytes, true);
+  std::byte* const frame = c.out.buffer().prepare(bytes).data();
   const std::uint32_t key = next_masking_key();
-  std::byte* const payload =
-      c.out.data() + at + write_masked_frame_header(c.out.data() + at, opcode::text, payload_bytes, key);
+  std::byte* const payload = frame + write_masked_frame_header(frame, opcode::text, payload_bytes, key);
   fill(payload);
   mask_in_place(payload, payload_bytes, key);
+  c.out.buffer().commit(bytes);
 }

@@ -35,17 +35,18 @@ std::string with_number(std::string text, unsigned ordinal) {
 
 std::expected<void, std::string> dialer::prepare(unsigned connections) {
   std::string why;
-  if (!resolve(options_.server.host, options_.server.port, false, server_, why)) {
-    return std::unexpected{fmt::format("{} has no address: {}", options_.server.host, why)};
+  if (!resolve(to_.server.host, to_.server.port, false, server_, why)) {
+    return std::unexpected{fmt::format("{} has no address: {}", to_.server.host, why)};
   }
-  std::vector<std::string> names = options_.source_addresses;
+  std::vector<std::string> names = to_.source_addresses;
   const std::uint64_t ports = ports_per_address();
   // On loopback every 127.x.y.z is ours, so more ports are one address further.
   const auto* as_ipv4 = reinterpret_cast<const sockaddr_in*>(&server_.bytes);
   if (names.empty() && server_.bytes.ss_family == AF_INET && (ntohl(as_ipv4->sin_addr.s_addr) >> 24) == 127) {
     const std::uint64_t per_address = std::max<std::uint64_t>(1, ports / 3 * 2); // Others hold ports, too.
-    for (unsigned i = 0; i <= connections / per_address + (connections > 1000 ? 7 : 0); ++i)
-      names.push_back(fmt::format("127.0.0.{}", i + 1));
+    const std::uint64_t needed = connections / per_address + 1 + (connections > 1000 ? 7 : 0);
+    for (std::uint64_t i = 1; i <= std::max<std::uint64_t>(needed, to_.source_addresses_min); ++i)
+      names.push_back(fmt::format("127.0.0.{}", i));
   }
   for (const std::string& name : names) {
     address source;
@@ -62,11 +63,11 @@ std::expected<void, std::string> dialer::prepare(unsigned connections) {
                                        connections, ports * sources_.size(), sources_.size(),
                                        sources_.size() == 1 ? "" : "es")};
   }
-  for (const std::string& name : options_.subprotocols) subprotocols_.push_back(name);
-  if (options_.server.scheme == url_scheme::wss) {
+  for (const std::string& name : to_.subprotocols) subprotocols_.push_back(name);
+  if (to_.server.scheme == url_scheme::wss) {
     auto loaded = tls_context::shared_client(
-        {.ca_file = options_.tls_ca_file,
-         .verification = options_.tls_insecure ? tls_verification::off_and_insecure : tls_verification::on});
+        {.ca_file = to_.tls_ca_file,
+         .verification = to_.tls_insecure ? tls_verification::off_and_insecure : tls_verification::on});
     if (!loaded) return std::unexpected{loaded.error()};
     tls_ = std::move(*loaded);
   }
@@ -107,9 +108,9 @@ std::expected<int, std::string> dialer::dial(unsigned ordinal) {
       const int why = errno;
       ::close(fd);
       return std::unexpected{fmt::format("cannot connect from {}: {}",
-                                         options_.source_addresses.empty()
+                                         to_.source_addresses.empty()
                                              ? "127.0.0." + std::to_string(ordinal % sources_.size() + 1)
-                                             : options_.source_addresses[ordinal % sources_.size()],
+                                             : to_.source_addresses[ordinal % sources_.size()],
                                          std::strerror(why))};
     }
   }
@@ -126,18 +127,18 @@ std::expected<int, std::string> dialer::dial(unsigned ordinal) {
 }
 
 std::string dialer::request(unsigned ordinal, const websocket_key& key) const {
-  std::string target = with_number(options_.server.target, ordinal);
+  std::string target = with_number(to_.server.target, ordinal);
   // A chat needs names; they differ unless the URL brings one.
-  if (options_.mode == load_mode::chat && target.find("name=") == std::string::npos) {
+  if (to_.names && target.find("name=") == std::string::npos) {
     target += fmt::format("{}name=load{}", target.contains('?') ? '&' : '?', ordinal);
   }
-  const std::string host = options_.server.host_field();
-  const std::string authorization = options_.server.basic_authorization();
+  const std::string host = to_.server.host_field();
+  const std::string authorization = to_.server.basic_authorization();
   const http_header header{"Authorization", authorization};
   upgrade_request wanted{
       .host = host, .target = target, .key = {key.data(), key.size()}, .subprotocols = subprotocols_};
   const extension_text extensions = write_deflate_offer(offer);
-  if (options_.compression) wanted.extensions = extensions.view();
+  if (to_.compression) wanted.extensions = extensions.view();
   if (!authorization.empty()) wanted.headers = {&header, 1};
   std::string out(upgrade_request_bytes_max(wanted), '\0');
   const auto written = write_upgrade_request(out, wanted);
@@ -153,11 +154,11 @@ std::expected<dialer::opening, std::string> dialer::check(std::span<const std::b
   if (parsed.status == head_status::bad)
     return std::unexpected{fmt::format("{} does not answer in HTTP: {}", where(), parsed.why)};
   const auto accepted =
-      check_upgrade_response(head, {key.data(), key.size()}, subprotocols_, options_.compression ? &offer : nullptr);
+      check_upgrade_response(head, {key.data(), key.size()}, subprotocols_, to_.compression ? &offer : nullptr);
   if (accepted) return opening{.head_bytes = head.head_bytes, .deflate = accepted->deflate};
   if (accepted.error().error == handshake_error::wrong_status) {
-    return std::unexpected{fmt::format("{} refuses the upgrade of {}: {} {}", where(), options_.server.target,
-                                       head.status_code, head.reason)};
+    return std::unexpected{
+        fmt::format("{} refuses the upgrade of {}: {} {}", where(), to_.server.target, head.status_code, head.reason)};
   }
   return std::unexpected{fmt::format("{} answers the upgrade wrongly: {}", where(), accepted.error().why)};
 }

@@ -2,7 +2,7 @@
 // (RFC 6455 section 4.1).
 #pragma once
 
-#include "apps/load/run/options.hpp"
+#include "apps/load/destination.hpp"
 #include "engine/tls_context.hpp"
 #include "proto/handshake.hpp"
 
@@ -18,7 +18,7 @@ namespace ringcast::load {
 
 class dialer {
  public:
-  explicit dialer(const load_options& options) : options_{options} {}
+  explicit dialer(const destination& to) : to_{to} {}
 
   // Finds the server's address, and as many source addresses as the ports of `connections` need if none were named. One
   // sentence if one of them cannot be used.
@@ -41,9 +41,9 @@ class dialer {
 
   // Null for ws://. After prepare().
   [[nodiscard]] const std::shared_ptr<const tls_context>& tls() const { return tls_; }
-  [[nodiscard]] const std::string& host() const { return options_.server.host; }
+  [[nodiscard]] const std::string& host() const { return to_.server.host; }
 
-  [[nodiscard]] std::string where() const { return options_.server.authority(); }
+  [[nodiscard]] std::string where() const { return to_.server.authority(); }
 
  private:
   struct address {
@@ -52,7 +52,7 @@ class dialer {
   };
   static bool resolve(const std::string& host, std::uint16_t port, bool numeric, address& out, std::string& why);
 
-  const load_options& options_;
+  const destination& to_;
   address server_;
   std::shared_ptr<const tls_context> tls_;
   std::vector<address> sources_;

@@ -60,7 +60,9 @@ class histogram {
     const auto exponent = static_cast<unsigned>(std::bit_width(value)) - 1 - precision_bits;
     return std::min((std::size_t{exponent} + 1) * linear + ((value >> exponent) - linear), buckets - 1);
   }
+  // The last bucket holds everything that is longer still; the largest value seen is its end.
   static std::uint64_t end_of(std::size_t bucket) {
+    if (bucket == buckets - 1) return ~std::uint64_t{0};
     if (bucket < linear) return bucket;
     const auto exponent = bucket / linear - 1;
     return ((linear + bucket % linear + 1) << exponent) - 1;

@@ -36,7 +36,7 @@ enum class arrival : std::uint8_t { in_order, after_gap, late, repeated };
 
 class ledger {
  public:
-  explicit ledger(std::size_t pairs) : expected_(pairs) {}
+  explicit ledger(std::size_t pairs = 0) : expected_(pairs) {}
 
   // The number that this pair expects next.
   [[nodiscard]] std::uint32_t expects(std::size_t pair) const { return expected_[pair]; }
@@ -44,21 +44,15 @@ class ledger {
   // Takes a number into account. in_order and after_gap and late are deliveries, repeated is none.
   arrival take(std::size_t pair, std::uint32_t number) {
     std::uint32_t& expected = expected_[pair];
-    if (number == expected) {
-      ++expected;
-      return arrival::in_order;
-    }
-    if (number > expected) {
-      auto& missing = gaps_[pair];
-      for (; expected < number && missing.size() < gap_numbers_max; ++expected) missing.insert(expected);
-      expected = number + 1;
-      return arrival::after_gap;
-    }
-    const auto gap = gaps_.find(pair);
-    return gap != gaps_.end() && gap->second.erase(number) ? arrival::late : arrival::repeated;
+    if (number != expected) [[unlikely]]
+      return take_out_of_order(pair, number);
+    expected = number + 1;
+    return arrival::in_order;
   }
 
  private:
+  arrival take_out_of_order(std::size_t pair, std::uint32_t number);
+
   static constexpr std::size_t gap_numbers_max = 100'000; // A server that loses more than that is known well enough.
   std::vector<std::uint32_t> expected_;
   std::unordered_map<std::size_t, std::unordered_set<std::uint32_t>> gaps_;

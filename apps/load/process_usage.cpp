@@ -64,9 +64,9 @@ std::int64_t cpu_schedstat_ns_of(pid_t pid) {
 }
 
 memory_use memory_of(pid_t pid) {
-  return {
-      .private_bytes = sum_of_lines(fmt::format("/proc/{}/smaps_rollup", pid), {"Private_Clean:", "Private_Dirty:"}),
-      .anonymous_bytes = sum_of_lines(fmt::format("/proc/{}/status", pid), {"RssAnon:"})};
+  return {.private_bytes =
+              sum_of_lines(fmt::format("/proc/{}/smaps_rollup", pid), {"Private_Clean:", "Private_Dirty:"}),
+          .anonymous_bytes = sum_of_lines(fmt::format("/proc/{}/status", pid), {"RssAnon:"})};
 }
 
 std::expected<process_usage, std::string> usage_of(pid_t pid) {

@@ -1,5 +1,5 @@
-// The first 20 bytes of each message, readable as text: who sent it, which of its messages it is, and when it was to be
-// sent.
+// How a message says who sent it. Where people may read it, in its first 20 bytes as text: who sent it, which of its
+// messages it is, and when it was to be sent.
 //
 //   "0007 0000a3 0001z9kc"   sender, number from 0, tenths of a microsecond since the run began; digits 0-9a-z, base 36
 //
@@ -23,6 +23,13 @@ struct message_tag {
   std::uint32_t sender = 0;
   std::uint32_t number = 0;
   std::int64_t ticks = 0;
+};
+
+// Where messages have one size and every instruction counts: the first eight bytes as two numbers, in the order of this
+// machine, since both ends are here.
+struct short_tag {
+  std::uint32_t sender = 0;
+  std::uint32_t number = 0;
 };
 
 namespace tag_detail {

@@ -71,7 +71,7 @@ std::string read_sources(const std::string& text, load_options& out) {
     if (!is_ipv4_address(first) && !is_ipv6_address(first))
       return fmt::format("--source-addresses: '{}' is not an IP address", item);
     if (dash == std::string::npos) {
-      out.source_addresses.push_back(first);
+      out.to.source_addresses.push_back(first);
       continue;
     }
     const auto dot = first.rfind('.');
@@ -81,7 +81,7 @@ std::string read_sources(const std::string& text, load_options& out) {
         !read_size(std::string_view{item}.substr(dash + 1), to) || to < from || to > 255) {
       return fmt::format("--source-addresses: '{}' is not a range like 127.0.0.1-8", item);
     }
-    for (; from <= to; ++from) out.source_addresses.push_back(fmt::format("{}.{}", first.substr(0, dot), from));
+    for (; from <= to; ++from) out.to.source_addresses.push_back(fmt::format("{}.{}", first.substr(0, dot), from));
   }
   return {};
 }
@@ -112,11 +112,11 @@ std::string in_lines(const std::string& text, std::size_t width) {
 std::string finish(const raw_options& raw, load_options& out) {
   const auto parsed = parse_url(raw.url);
   if (!parsed) return fmt::format("'{}' is not a URL to connect to: {}", raw.url, parsed.error());
-  out.server = *parsed;
+  out.to.server = *parsed;
   out.server_text = raw.url;
-  if (out.server.scheme != url_scheme::wss && (out.tls_insecure || !out.tls_ca_file.empty()))
+  if (out.to.server.scheme != url_scheme::wss && (out.to.tls_insecure || !out.to.tls_ca_file.empty()))
     return fmt::format("--tls-insecure, --tls-ca: '{}' does not begin with wss://", raw.url);
-  if (out.tls_insecure && !out.tls_ca_file.empty())
+  if (out.to.tls_insecure && !out.to.tls_ca_file.empty())
     return "--tls-insecure, --tls-ca: only one of them; insecure accepts any certificate";
   const auto mode = mode_of(raw.mode);
   if (!mode) {
@@ -124,6 +124,7 @@ std::string finish(const raw_options& raw, load_options& out) {
                        raw.mode);
   }
   out.mode = *mode;
+  out.to.names = out.mode == load_mode::chat;
   out.self = !raw.no_self;
   if (auto why = read_rate(raw.rate, out); !why.empty()) return why;
   if (auto why = read_sizes(raw.size, out); !why.empty()) return why;
@@ -215,11 +216,11 @@ parse_outcome parse_options(int argc, char** argv) {
                  "Local addresses to connect from: 127.0.0.1,127.0.0.2 or 127.0.0.1-8")
       ->type_name("LIST");
   app.add_flag("--no-self", raw.no_self, "The server does not send a message back to its sender (broadcast, chat)");
-  app.add_flag("--compression", out.compression, "Offer permessage-deflate");
-  app.add_flag("--tls-insecure", out.tls_insecure, "wss://: accept any certificate");
-  app.add_option("--tls-ca", out.tls_ca_file, "wss://: PEM file of authorities to trust, in place of the system's")
+  app.add_flag("--compression", out.to.compression, "Offer permessage-deflate");
+  app.add_flag("--tls-insecure", out.to.tls_insecure, "wss://: accept any certificate");
+  app.add_option("--tls-ca", out.to.tls_ca_file, "wss://: PEM file of authorities to trust, in place of the system's")
       ->type_name("FILE");
-  app.add_option("--subprotocol", out.subprotocols, "Subprotocol to offer; may be given several times")
+  app.add_option("--subprotocol", out.to.subprotocols, "Subprotocol to offer; may be given several times")
       ->type_name("NAME");
   app.add_option("--json", out.json_file, "Write the report as JSON")->type_name("FILE");
   app.add_option("--hgrm", out.hgrm_file, "Write the latency distribution for HdrHistogram's tools")->type_name("FILE");

@@ -81,7 +81,7 @@ std::vector<std::string> report::notes() const {
         fmt::format("{} planned messages still waited for earlier ones when time was up: this rate was not reached",
                     with_separators(static_cast<double>(result.unsent))));
   }
-  if (options.compression && result.handshakes.total() && result.compression.connections == 0)
+  if (options.to.compression && result.handshakes.total() && result.compression.connections == 0)
     out.push_back("the server did not agree on permessage-deflate: nothing was compressed");
   return out;
 }
@@ -195,7 +195,7 @@ std::string report::text() const {
       out += fmt::format("  {} other messages came, which were not ours\n",
                          with_separators(static_cast<double>(r.other_messages)));
   }
-  if (options.compression && r.compression.sent_bytes) {
+  if (options.to.compression && r.compression.sent_bytes) {
     const compression_counts& c = r.compression;
     out += fmt::format("  permessage-deflate: sent {} as {}", bytes_text(static_cast<double>(c.sent_bytes)),
                        bytes_text(static_cast<double>(c.sent_wire_bytes)));
@@ -248,8 +248,8 @@ std::string report::json() const {
                     {"processes", plan.processes},
                     {"threads", plan.workers},
                     {"ramp", options.ramp},
-                    {"compression", options.compression},
-                    {"tls", options.server.scheme == url_scheme::wss}};
+                    {"compression", options.to.compression},
+                    {"tls", options.to.server.scheme == url_scheme::wss}};
   out["complete"] = r.trouble.empty();
   if (!r.trouble.empty()) out["trouble"] = r.trouble.view();
   out["connections"] = r.connections;
@@ -261,7 +261,7 @@ std::string report::json() const {
                     {"corrupted", p.corrupted}};
     out["other_messages"] = r.other_messages;
     if (options.mode == load_mode::slow_reader) out["closed_slow"] = r.closed_slow;
-    if (options.compression) {
+    if (options.to.compression) {
       const compression_counts& c = r.compression;
       out["compression"] = {{"connections", c.connections},
                             {"sent_bytes", c.sent_bytes},

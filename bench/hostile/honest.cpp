@@ -59,7 +59,7 @@ std::string honest_clients::open(int epoll_fd, std::uint32_t first_tag) {
   const std::int64_t start_ns = clock_ns() + 50'000'000;
   for (unsigned i = 0; i < count; ++i) {
     client& c = clients_[i];
-    if (!c.way.through) c.way.through = std::make_unique<link>(nullptr);
+    if (!c.way.through) c.way.through = std::make_unique<link>(nullptr, tls_host);
     c.interval_ns = (i < options_.echoes ? options_.echo_interval_ms : options_.room_interval_ms) * 1'000'000LL;
     c.first_ns = start_ns + c.interval_ns * i / count;
     order_.push_back(i);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <stdexcept>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -16,7 +17,9 @@ constexpr std::int64_t patience_ns = 15'000'000'000;
 }
 
 probes::probes(std::uint16_t port, bool tls, unsigned interval_ms)
-    : port_{port}, tls_{tls ? unquestioning_tls() : nullptr}, interval_ns_{interval_ms * 1'000'000LL}, probes_(slots) {}
+    : to_{destination_of({.port = port, .tls = tls})}, dialer_{to_}, interval_ns_{interval_ms * 1'000'000LL}, probes_(slots) {
+  if (const auto ready = dialer_.prepare(slots); !ready) throw std::runtime_error{ready.error()};
+}
 
 probes::~probes() {
   for (probe& p : probes_) end(p);
@@ -40,12 +43,12 @@ std::int64_t probes::start_due(std::int64_t now) {
     if (free == probes_.end()) break;
     probe& p = *free;
     p.planned_ns = next_ns_;
-    p.fd = start_connect(port_, ordinal_++);
+    p.fd = dialer_.dial(ordinal_++).value_or(-1);
     if (p.fd < 0) {
       ++refused_;
       continue;
     }
-    p.through = std::make_unique<link>(tls_);
+    p.through = std::make_unique<link>(dialer_.tls(), tls_host);
     epoll_event event{.events = EPOLLOUT, .data = {.u32 = first_tag_ + static_cast<std::uint32_t>(free - probes_.begin())}};
     ::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, p.fd, &event);
   }
@@ -84,7 +87,7 @@ void probes::on_ready(std::uint32_t slot, std::uint32_t) {
 void probes::advance(probe& p) {
   if (!p.asked && p.through->ready()) {
     p.asked = true;
-    const std::string request = upgrade_request("/echo");
+    const std::string request = opening_request("/echo");
     p.through->write(std::as_bytes(std::span{request}));
   }
   if (p.through->send(p.fd) == send_result::failed) {

@@ -40,8 +40,8 @@ class probes {
   void advance(probe& p);
   void end(probe& p);
 
-  std::uint16_t port_;
-  std::shared_ptr<const tls_context> tls_;
+  destination to_;
+  dialer dialer_;
   std::int64_t interval_ns_;
   std::int64_t next_ns_ = 0;
   unsigned ordinal_ = 0;

@@ -1,7 +1,7 @@
 // What a run is to do.
 #pragma once
 
-#include "proto/url.hpp"
+#include "apps/load/destination.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -38,7 +38,7 @@ struct latency_bound {
 };
 
 struct load_options {
-  url server;
+  destination to;
   std::string server_text;
   load_mode mode = load_mode::echo;
   unsigned connections = 100;
@@ -52,12 +52,7 @@ struct load_options {
   unsigned threads = 1;
   unsigned processes = 0; // 0: as many as the descriptors need.
   unsigned in_flight = 0; // Messages of one sender that may be on their way; 0: 1, or 4,096 for publishers with a rate.
-  bool compression = false; // Offer permessage-deflate.
-  bool tls_insecure = false;
-  std::string tls_ca_file;
-  bool self = true; // The server sends a message to its sender as well.
-  std::vector<std::string> source_addresses;
-  std::vector<std::string> subprotocols;
+  bool self = true;       // The server sends a message to its sender as well.
   std::string json_file;
   std::string hgrm_file;
   std::optional<latency_bound> bound;

@@ -102,6 +102,7 @@ bool traffic::begin(const load_step& step) {
   if (!is_going()) return false;
   start_ns_ = board_.started_ns();
   stop_ns_ = start_ns_ + static_cast<std::int64_t>(step.seconds * 1e9);
+  plan_ = schedule{start_ns_, rate_};
   board_.note_arrival(index_, start_ns_);
   if (rate_ > 0) return true;
   for (std::uint32_t m = 0; m < senders_.size(); ++m) {
@@ -145,8 +146,7 @@ const histogram* traffic::live_latency() const {
 
 // Message k of the step is planned for k / rate and sent by sender k % S, whichever worker has it.
 std::int64_t traffic::planned_ns(std::uint32_t m, std::uint64_t of_its_own) const {
-  const auto k = static_cast<double>(of_its_own * all_senders_ + number_of(m));
-  return start_ns_ + static_cast<std::int64_t>(k * 1e9 / rate_);
+  return plan_.due_ns(of_its_own * all_senders_ + number_of(m));
 }
 
 std::int64_t traffic::next_planned_ns() const {

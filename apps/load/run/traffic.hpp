@@ -18,6 +18,7 @@
 
 #include "apps/load/ledger.hpp"
 #include "apps/load/run/worker.hpp"
+#include "apps/load/schedule.hpp"
 #include "apps/load/tag.hpp"
 
 #include <vector>
@@ -90,6 +91,7 @@ class traffic final : public worker {
   std::int64_t start_ns_ = 0;          // Of this step, since the epoch.
   std::int64_t stop_ns_ = 0;
   double rate_ = 0;
+  schedule plan_;
   std::uint64_t planned_ = 0; // How many of this worker's messages of this step are planned by now.
   bool stopping_ = true;
   bool measuring_ = false;

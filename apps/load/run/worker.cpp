@@ -6,8 +6,13 @@
 namespace ringcast::load {
 
 worker::worker(const load_options& options, board& shared, unsigned index)
-    : connection_set{options, {.first = index, .stride = shared.workers()}, shared.doorbell(index)}, board_{shared},
-      index_{index} {}
+    : connection_set{options.to,
+                     {.first = index,
+                      .stride = shared.workers(),
+                      .connections = options.connections,
+                      .ramp = options.ramp},
+                     shared.doorbell(index)},
+      options_{options}, board_{shared}, index_{index} {}
 
 void worker::work() {
   for (std::uint32_t number = 1;; ++number) {

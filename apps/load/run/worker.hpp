@@ -5,6 +5,7 @@
 
 #include "apps/load/connection_set.hpp"
 #include "apps/load/run/board.hpp"
+#include "apps/load/run/options.hpp"
 
 #include <memory>
 #include <utility>
@@ -34,6 +35,7 @@ class worker : public connection_set {
   // Whether another worker or the conductor has rung since this was asked last.
   [[nodiscard]] bool was_rung() { return std::exchange(rung_, false); }
 
+  const load_options& options_;
   board& board_;
   const unsigned index_;
 

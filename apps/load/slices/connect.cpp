@@ -1,14 +1,9 @@
 #include "apps/load/slices/connect.hpp"
 
-#include <algorithm>
-#include <arpa/inet.h>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <fmt/format.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -32,7 +27,7 @@ class opening {
 
   opening(const options& chosen, int fd, request wanted, const std::shared_ptr<const tls_context>& tls)
       : options_{chosen}, wanted_{std::move(wanted)}, result_{.fd = fd} {
-    if (needs_link(chosen)) result_.through = std::make_unique<link>(tls);
+    if (needs_link(chosen)) result_.through = std::make_unique<link>(tls, tls_host);
   }
 
   [[nodiscard]] int fd() const { return result_.fd; }
@@ -78,8 +73,11 @@ class opening {
 
   void ask() {
     at_ = step::upgrading;
-    const std::string request = upgrade_request(wanted_.path, options_.deflate);
-    if (result_.through) return result_.through->write(std::as_bytes(std::span{request}));
+    const std::string request = opening_request(wanted_.path, options_.deflate);
+    if (result_.through) {
+      result_.through->write(std::as_bytes(std::span{request}));
+      return;
+    }
     auto sent = ::send(fd(), request.data(), request.size(), MSG_NOSIGNAL);
     if (sent != static_cast<ssize_t>(request.size())) trouble_ = "the request could not be sent whole";
   }
@@ -99,7 +97,10 @@ class opening {
     if (options_.nats) {
       at_ = step::subscribing;
       append(std::as_bytes(std::span{head_}.subspan(end + 4)));
-      result_.through->write(masked_frame(nats_greeting(wanted_.hears)));
+      const std::string greeting = nats_greeting(wanted_.hears);
+      byte_buffer frame;
+      append_masked_frame(frame, opcode::binary, std::as_bytes(std::span{greeting}), masking_key);
+      result_.through->write(frame.bytes());
       return subscribed();
     }
     if (end + 4 != head_.size()) return fail("a frame arrived with the response head, before anything was sent");
@@ -130,29 +131,13 @@ class opening {
 
 } // namespace
 
-int start_connect(std::uint16_t port, unsigned ordinal) {
-  int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) return -1;
-  int on = 1;
-  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  // The port is chosen at connect(), when the whole four-tuple is known, so that ports are shared between destinations.
-  ::setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK + ordinal % 32);
-  bool bound = ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (bound && (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 || errno == EINPROGRESS)) {
-    return fd;
-  }
-  int why = errno;
-  ::close(fd);
-  errno = why;
-  return -1;
+destination destination_of(const options& chosen) {
+  return {.server = {.scheme = chosen.tls ? url_scheme::wss : url_scheme::ws, .host = "127.0.0.1", .port = chosen.port},
+          .source_addresses_min = 32,
+          .tls_insecure = chosen.tls};
 }
 
-std::string upgrade_request(std::string_view path, bool deflate) {
+std::string opening_request(std::string_view path, bool deflate) {
   constexpr std::string_view offer =
       "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n";
   return fmt::format("GET {} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -166,25 +151,27 @@ bool is_upgraded(std::string_view head) {
 
 std::expected<std::vector<open_connection>, std::string>
 open_connections(const options& chosen, unsigned count, const std::function<request(unsigned)>& request_of) {
+  const destination to = destination_of(chosen);
+  dialer dials{to};
+  if (auto ready = dials.prepare(count); !ready) return std::unexpected{ready.error()};
   std::vector<open_connection> opened(count);
   std::vector<std::unique_ptr<opening>> openings(count);
   std::array<epoll_event, 128> events{};
   const int epoll_fd = ::epoll_create1(EPOLL_CLOEXEC);
-  const auto tls = chosen.tls ? unquestioning_tls() : nullptr;
   unsigned started = 0;
   unsigned finished = 0;
   std::string trouble;
 
   while (finished < count && trouble.empty()) {
     while (started < count && started - finished < under_way_max) {
-      const int fd = start_connect(chosen.port, started);
-      if (fd < 0) {
-        trouble = fmt::format("cannot connect to 127.0.0.1:{}: {}", chosen.port, std::strerror(errno));
+      const auto fd = dials.dial(started);
+      if (!fd) {
+        trouble = fd.error();
         break;
       }
-      openings[started] = std::make_unique<opening>(chosen, fd, request_of(started), tls);
+      openings[started] = std::make_unique<opening>(chosen, *fd, request_of(started), dials.tls());
       epoll_event event{.events = EPOLLOUT, .data = {.u32 = started}};
-      ::epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
+      ::epoll_ctl(epoll_fd, EPOLL_CTL_ADD, *fd, &event);
       ++started;
     }
     int ready = ::epoll_wait(epoll_fd, events.data(), static_cast<int>(events.size()), patience_ms);

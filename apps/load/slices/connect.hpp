@@ -9,17 +9,21 @@
 #include <string_view>
 #include <vector>
 
-#include "apps/load/slices/link.hpp"
+#include "apps/load/dialer.hpp"
+#include "apps/load/link.hpp"
 #include "apps/load/slices/options.hpp"
 
 namespace ringcast::load::slices {
 
-// A socket whose connect has been started, non-blocking, without Nagle's delay; -1 with errno otherwise. The source
-// address moves on through 127.0.0.1 - 127.0.0.32 with `ordinal`, since one address has only 28,000 ports.
-[[nodiscard]] int start_connect(std::uint16_t port, unsigned ordinal);
+// Where the options say. The sources are 127.0.0.1 - 127.0.0.32, since one address has only 28,000 ports, and closed
+// connections keep theirs for a while.
+[[nodiscard]] destination destination_of(const options& chosen);
+
+// Whom a TLS session asks for; what it is answered is not looked at.
+inline constexpr std::string_view tls_host = "localhost";
 
 // The client's side of the opening handshake (RFC 6455 section 4.1), with a fixed key; `deflate` offers RFC 7692.
-[[nodiscard]] std::string upgrade_request(std::string_view path, bool deflate = false);
+[[nodiscard]] std::string opening_request(std::string_view path, bool deflate = false);
 
 // Whether a complete response head is 101 with the Sec-WebSocket-Accept that belongs to the fixed key.
 [[nodiscard]] bool is_upgraded(std::string_view head);

@@ -4,13 +4,11 @@
 #include <fmt/format.h>
 
 #include "apps/load/chat_message.hpp"
-#include "proto/frame_writer.hpp"
 
 namespace ringcast::load::slices {
 namespace {
 
 constexpr std::string_view nats_subject = "bench";
-constexpr std::uint32_t masking_key = 0x3D21FA37;
 
 } // namespace
 
@@ -26,12 +24,6 @@ std::string nats_publish_prefix(std::size_t payload_bytes) {
   return prefix;
 }
 
-std::vector<std::byte> masked_frame(std::string_view payload) {
-  std::vector<std::byte> frame(frame_bytes(payload.size(), true));
-  write_masked_frame(frame.data(), opcode::binary, std::as_bytes(std::span{payload}), masking_key);
-  return frame;
-}
-
 dialect::dialect(const options& chosen) : nats_{chosen.nats} {
   if (chosen.deflate) {
     const std::string text = chat_message(chosen.size, 1);
@@ -40,19 +32,14 @@ dialect::dialect(const options& chosen) : nats_{chosen.nats} {
   } else {
     for (std::size_t i = 0; i < chosen.size; ++i) payload_.push_back(static_cast<std::byte>('a' + i % 26));
   }
-  compressed_.resize(deflate_message_bound(chosen.size));
 }
 
-void dialect::compose_compressed(message_tag tag, byte_buffer& out) {
+void dialect::compose_compressed(short_tag tag, byte_buffer& out) {
   std::memcpy(payload_.data(), &tag, sizeof tag);
-  const auto length = deflater_.deflate_message(payload_, compressed_, 1);
-  const std::span<const std::byte> sent = length ? std::span<const std::byte>{compressed_}.first(*length) : payload_;
-  const std::size_t bytes = frame_bytes(sent.size(), true);
-  write_masked_frame(out.prepare(bytes).data(), opcode::binary, sent, masking_key, true, length.has_value());
-  out.commit(bytes);
+  deflater_.append(out, opcode::binary, payload_, masking_key);
 }
 
-bool dialect::read_message(const frame& got, bool whole_payload, message_tag& tag) {
+bool dialect::read_message(const frame& got, bool whole_payload, short_tag& tag) {
   if (!got.fin) return false;
   if (!got.rsv1) return payload_matches(got.payload, whole_payload, tag);
   ++compressed_frames_;
@@ -60,14 +47,14 @@ bool dialect::read_message(const frame& got, bool whole_payload, message_tag& ta
          payload_matches(inflated_.bytes(), whole_payload, tag);
 }
 
-bool dialect::payload_matches(std::span<const std::byte> payload, bool whole_payload, message_tag& tag) const {
+bool dialect::payload_matches(std::span<const std::byte> payload, bool whole_payload, short_tag& tag) const {
   if (payload.size() != payload_.size()) return false;
   std::memcpy(&tag, payload.data(), sizeof tag);
   return !whole_payload ||
          std::memcmp(payload.data() + sizeof tag, payload_.data() + sizeof tag, payload.size() - sizeof tag) == 0;
 }
 
-dialect::nats_part dialect::read_nats(std::string_view& text, bool whole_payload, message_tag& tag) const {
+dialect::nats_part dialect::read_nats(std::string_view& text, bool whole_payload, short_tag& tag) const {
   const std::size_t line = text.find("\r\n");
   if (line == std::string_view::npos) return nats_part::wrong;
   const std::string_view words = text.substr(0, line);

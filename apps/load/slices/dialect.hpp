@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "apps/load/frame_deflater.hpp"
 #include "apps/load/slices/frames.hpp"
 #include "apps/load/slices/options.hpp"
 #include "proto/byte_buffer.hpp"
@@ -22,17 +23,17 @@ namespace ringcast::load::slices {
 [[nodiscard]] std::string nats_greeting(bool hears);
 // What stands before a published payload; its length is a multiple of four, so that the mask's phase does not move.
 [[nodiscard]] std::string nats_publish_prefix(std::size_t payload_bytes);
-// One masked binary frame.
-[[nodiscard]] std::vector<std::byte> masked_frame(std::string_view payload);
+// For the frames that are not made by a frame_sender.
+inline constexpr std::uint32_t masking_key = 0x3D21FA37;
 
 class dialect {
  public:
   explicit dialect(const options& chosen);
 
   // Appends one compressed message as a frame.
-  void compose_compressed(message_tag tag, byte_buffer& out);
+  void compose_compressed(short_tag tag, byte_buffer& out);
 
-  // Takes everything from `gathered` that is complete and calls on_frame(message_tag) for each message. False: bytes
+  // Takes everything from `gathered` that is complete and calls on_frame(short_tag) for each message. False: bytes
   // that may not be here.
   template <typename OnFrame>
   [[nodiscard]] bool consume(byte_buffer& gathered, bool whole_payload, OnFrame&& on_frame) {
@@ -59,7 +60,7 @@ class dialect {
     if (is_control(got.op)) return got.op == opcode::ping || got.op == opcode::pong;
     ++frames_;
     if (!nats_) {
-      message_tag tag;
+      short_tag tag;
       if (!read_message(got, whole_payload, tag)) return false;
       on_frame(tag);
       return true;
@@ -67,7 +68,7 @@ class dialect {
     // NATS ends a frame where it likes, also in several messages, but not within one at these sizes.
     std::string_view text{reinterpret_cast<const char*>(got.payload.data()), got.payload.size()};
     while (!text.empty()) {
-      message_tag tag;
+      short_tag tag;
       const nats_part part = read_nats(text, whole_payload, tag);
       if (part == nats_part::wrong) return false;
       if (part == nats_part::message) on_frame(tag);
@@ -77,14 +78,13 @@ class dialect {
 
   enum class nats_part { message, other, wrong };
 
-  [[nodiscard]] bool read_message(const frame& got, bool whole_payload, message_tag& tag);
-  [[nodiscard]] nats_part read_nats(std::string_view& text, bool whole_payload, message_tag& tag) const;
-  [[nodiscard]] bool payload_matches(std::span<const std::byte> payload, bool whole_payload, message_tag& tag) const;
+  [[nodiscard]] bool read_message(const frame& got, bool whole_payload, short_tag& tag);
+  [[nodiscard]] nats_part read_nats(std::string_view& text, bool whole_payload, short_tag& tag) const;
+  [[nodiscard]] bool payload_matches(std::span<const std::byte> payload, bool whole_payload, short_tag& tag) const;
 
   bool nats_;
   std::vector<std::byte> payload_; // As it is sent and must arrive, but for its tag in the first eight bytes.
-  std::vector<std::byte> compressed_;
-  deflater deflater_;
+  frame_deflater deflater_;
   inflater inflater_;
   byte_buffer inflated_;
   std::uint64_t frames_ = 0;

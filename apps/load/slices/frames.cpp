@@ -91,7 +91,7 @@ send_result frame_sender::flush(int fd, std::uint32_t sender, outbox& out) {
 frame_receiver::frame_receiver(std::size_t payload_bytes, bool returned_as_sent) {
   header_bytes_ = write_header(header_.data(), payload_bytes, returned_as_sent);
   frame_bytes_ = header_bytes_ + payload_bytes;
-  prefix_bytes_ = header_bytes_ + sizeof(message_tag);
+  prefix_bytes_ = header_bytes_ + sizeof(short_tag);
   tag_xor_ = returned_as_sent ? key_over_tag() : 0;
   std::array<std::uint8_t, 8> mask{};
   std::fill_n(mask.begin(), std::min<std::size_t>(header_bytes_, mask.size()), std::uint8_t{0xff});

@@ -3,6 +3,9 @@
 // frame that was prepared once, and the receiver steps from header to header.
 #pragma once
 
+#include "apps/load/output.hpp"
+#include "apps/load/tag.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -15,12 +18,6 @@
 
 namespace ringcast::load::slices {
 
-// The first eight payload bytes: which sender of the room, and which of its messages, counted from 0.
-struct message_tag {
-  std::uint32_t sender = 0;
-  std::uint32_t sequence = 0;
-};
-
 // Where a connection's output stands: messages [first, next) are to be sent, `offset` bytes of the first have been.
 struct outbox {
   std::uint32_t first = 0;
@@ -29,8 +26,6 @@ struct outbox {
 
   [[nodiscard]] bool empty() const { return first == next; }
 };
-
-enum class send_result { done, blocked, failed };
 
 // Writes masked binary frames (RFC 6455 section 5.2). The masking key is one fixed number other than zero.
 class frame_sender {
@@ -65,7 +60,7 @@ class frame_receiver {
   // `returned_as_sent`: the bare epoll loop sends the client's own masked frames; a server sends unmasked ones.
   frame_receiver(std::size_t payload_bytes, bool returned_as_sent);
 
-  // Calls on_frame(message_tag) for each frame that is complete. False: bytes that may not be here. Headers and tags
+  // Calls on_frame(short_tag) for each frame that is complete. False: bytes that may not be here. Headers and tags
   // are looked at always; every other byte of the payloads only with whole_payload, since that is work.
   template <typename OnFrame>
   [[nodiscard]] bool consume(std::span<const std::uint8_t> bytes, inbox_position& at, bool whole_payload,
@@ -113,7 +108,7 @@ class frame_receiver {
     if ((first & first_mask_) != first_bits_) return false;
     return header_bytes_ <= 8 || std::memcmp(frame + 8, header_.data() + 8, header_bytes_ - 8) == 0;
   }
-  [[nodiscard]] message_tag tag_of(const std::uint8_t* frame) const {
+  [[nodiscard]] short_tag tag_of(const std::uint8_t* frame) const {
     std::uint64_t bits = 0;
     std::memcpy(&bits, frame + header_bytes_, sizeof bits);
     bits ^= tag_xor_;

@@ -11,14 +11,14 @@
 #include <unistd.h>
 
 #include "apps/load/clock.hpp"
-#include "apps/load/slices/connect.hpp"
 #include "apps/load/percentiles.hpp"
 #include "apps/load/process_usage.hpp"
+#include "apps/load/slices/connect.hpp"
 
 namespace ringcast::load::slices {
 
 handshakes::handshakes(const options& chosen)
-    : options_{chosen}, tls_{chosen.tls ? unquestioning_tls() : nullptr}, request_{upgrade_request(chosen.path)},
+    : options_{chosen}, to_{destination_of(chosen)}, dialer_{to_}, request_{opening_request(chosen.path)},
       slots_(chosen.depth), epoll_fd_{::epoll_create1(EPOLL_CLOEXEC)} {}
 
 handshakes::~handshakes() {
@@ -55,15 +55,16 @@ void handshakes::start(std::uint32_t index) {
   slot& s = slots_[index];
   s.head.clear();
   s.started_ns = clock_ns();
-  s.fd = start_connect(options_.port, ordinal_++);
-  if (s.fd < 0) {
-    trouble_ = fmt::format("cannot connect: {}", std::strerror(errno));
+  const auto fd = dialer_.dial(ordinal_++);
+  if (!fd) {
+    trouble_ = fd.error();
     return;
   }
+  s.fd = *fd;
   ++open_;
   // On loopback the connection stands as soon as connect() returns, so the request usually goes at once.
-  if (tls_) s.through = std::make_unique<link>(tls_);
-  s.at = !try_request(s) ? step::connecting : tls_ ? step::securing : step::awaiting_head;
+  if (dialer_.tls()) s.through = std::make_unique<link>(dialer_.tls(), tls_host);
+  s.at = !try_request(s) ? step::connecting : s.through ? step::securing : step::awaiting_head;
   epoll_event event{.events = s.at == step::connecting ? EPOLLOUT : EPOLLIN, .data = {.u32 = index}};
   ::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, s.fd, &event);
 }

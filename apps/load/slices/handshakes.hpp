@@ -12,8 +12,9 @@
 #include <string>
 #include <vector>
 
+#include "apps/load/dialer.hpp"
 #include "apps/load/histogram.hpp"
-#include "apps/load/slices/link.hpp"
+#include "apps/load/link.hpp"
 #include "apps/load/slices/options.hpp"
 
 namespace ringcast::load::slices {
@@ -26,7 +27,7 @@ class handshakes {
   handshakes& operator=(const handshakes&) = delete;
 
   // Nothing is open between slices.
-  [[nodiscard]] std::expected<void, std::string> open() { return {}; }
+  [[nodiscard]] std::expected<void, std::string> open() { return dialer_.prepare(options_.depth); }
 
   // Warms up and measures, each from the first connect to the last close.
   [[nodiscard]] std::expected<nlohmann::json, std::string> slice(double warmup_s, double seconds);
@@ -57,7 +58,8 @@ class handshakes {
   [[nodiscard]] nlohmann::json report(const mark& begin, const mark& end) const;
 
   const options& options_;
-  std::shared_ptr<const tls_context> tls_;
+  destination to_;
+  dialer dialer_;
   std::string request_;
   std::vector<slot> slots_;
   int epoll_fd_;

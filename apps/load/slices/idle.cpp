@@ -6,8 +6,8 @@
 #include <thread>
 #include <unistd.h>
 
-#include "apps/load/slices/connect.hpp"
 #include "apps/load/process_usage.hpp"
+#include "apps/load/slices/connect.hpp"
 
 namespace ringcast::load::slices {
 namespace {

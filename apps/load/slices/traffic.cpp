@@ -66,17 +66,16 @@ std::expected<nlohmann::json, std::string> traffic::slice(double warmup_s, doubl
 
 void traffic::run_from_quiet_to_quiet(double seconds) {
   stopping_ = false;
-  plan_start_ns_ = clock_ns();
+  const std::int64_t start_ns = clock_ns();
+  plan_ = schedule{start_ns, options_.rate};
   planned_count_ = 0;
-  std::int64_t stop_at_ns = plan_start_ns_ + static_cast<std::int64_t>(seconds * 1e9);
-  if (options_.rate > 0) {
-    interval_ns_ = 1e9 / options_.rate;
-  } else {
+  std::int64_t stop_at_ns = start_ns + static_cast<std::int64_t>(seconds * 1e9);
+  if (!plan_.is_open_loop()) {
     for (std::uint32_t t = 0; t < talkers_.size(); ++t) {
       for (unsigned i = 0; i < options_.depth; ++i) publish(t, 0);
     }
   }
-  std::int64_t last_progress_ns = plan_start_ns_;
+  std::int64_t last_progress_ns = start_ns;
   std::uint64_t last_deliveries = deliveries_;
   while (trouble_.empty()) {
     std::int64_t now = clock_ns();
@@ -132,12 +131,12 @@ void traffic::lay_out() {
       talkers_.back().hearers = 1;
     }
   }
-  std::uint32_t expected = 0;
+  std::uint32_t pairs = 0;
   for (seat& s : seats_) {
-    s.first_expected = expected;
-    expected += rooms_[s.room].talkers;
+    s.first_pair = pairs;
+    pairs += rooms_[s.room].talkers;
   }
-  expected_.resize(expected);
+  ledger_ = ledger{pairs};
   missing_.resize(talkers_.size() * ring_);
   if (options_.rate > 0) planned_ns_.resize(talkers_.size() * ring_);
 }
@@ -188,7 +187,7 @@ void traffic::on_ready(std::uint32_t index, std::uint32_t what) {
   if (counting) {
     // Only layouts with one talker to a room get here, so the tag of each frame is known.
     for (std::size_t k = receiver_.skip(static_cast<std::size_t>(got), at.in); k; --k) {
-      on_frame(at, {0, expected_[at.first_expected]});
+      on_frame(at, {0, ledger_.expects(at.first_pair)});
     }
   } else if (at.through) {
     on_linked(index, {buffer_.data(), static_cast<std::size_t>(got)});
@@ -201,7 +200,7 @@ void traffic::on_ready(std::uint32_t index, std::uint32_t what) {
 void traffic::on_plain(std::uint32_t index, std::span<const std::uint8_t> bytes) {
   seat& at = seats_[index];
   if (!receiver_.consume(bytes, at.in, verification_ == verification::whole_payload,
-                         [&](message_tag tag) { on_frame(at, tag); })) {
+                         [&](short_tag tag) { on_frame(at, tag); })) {
     fail(fmt::format("connection {} got a frame that nobody sent", index), true);
   }
 }
@@ -212,28 +211,27 @@ void traffic::on_linked(std::uint32_t index, std::span<std::uint8_t> bytes) {
     if (!dialect_) return on_plain(index, {reinterpret_cast<const std::uint8_t*>(plaintext.data()), plaintext.size()});
     at.through->gathered.append(plaintext);
     if (!dialect_->consume(at.through->gathered, verification_ == verification::whole_payload,
-                           [&](message_tag tag) { on_frame(at, tag); })) {
+                           [&](short_tag tag) { on_frame(at, tag); })) {
       fail(fmt::format("connection {} got a frame that nobody sent", index), true);
     }
   });
   if (at.through->broken()) fail(fmt::format("the TLS session of connection {} ended", index), true);
 }
 
-void traffic::on_frame(seat& at, message_tag tag) {
+void traffic::on_frame(seat& at, short_tag tag) {
   const room& here = rooms_[at.room];
-  if (tag.sender >= here.talkers || expected_[at.first_expected + tag.sender] != tag.sequence) {
+  if (tag.sender >= here.talkers || ledger_.take(at.first_pair + tag.sender, tag.number) != arrival::in_order) {
     return fail(
-        fmt::format("a message was lost, repeated or out of order: sender {}, number {}", tag.sender, tag.sequence),
+        fmt::format("a message was lost, repeated or out of order: sender {}, number {}", tag.sender, tag.number),
         true);
   }
   std::uint32_t index = here.first_talker + tag.sender;
   talker& from = talkers_[index];
-  if (tag.sequence - from.completed >= from.out.next - from.completed) {
-    return fail(fmt::format("message {} of sender {} arrived before it was sent", tag.sequence, tag.sender), true);
+  if (tag.number - from.completed >= from.out.next - from.completed) {
+    return fail(fmt::format("message {} of sender {} arrived before it was sent", tag.number, tag.sender), true);
   }
-  ++expected_[at.first_expected + tag.sender];
   ++deliveries_;
-  std::size_t place = std::size_t{index} * ring_ + (tag.sequence & (ring_ - 1));
+  std::size_t place = std::size_t{index} * ring_ + (tag.number & (ring_ - 1));
   if (!planned_ns_.empty()) latency_.record(received_at_ns_ - planned_ns_[place]);
   if (--missing_[place]) return;
   ++from.completed;
@@ -256,7 +254,7 @@ void traffic::publish(std::uint32_t index, std::int64_t planned_ns) {
 
 void traffic::publish_due(std::int64_t now) {
   for (;;) {
-    auto planned = plan_start_ns_ + static_cast<std::int64_t>(static_cast<double>(planned_count_) * interval_ns_);
+    const std::int64_t planned = plan_.due_ns(planned_count_);
     if (planned > now || !trouble_.empty()) return;
     publish(static_cast<std::uint32_t>(planned_count_ % talkers_.size()), planned);
     ++planned_count_;

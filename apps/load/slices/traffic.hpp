@@ -23,10 +23,12 @@
 #include <string>
 #include <vector>
 
+#include "apps/load/histogram.hpp"
+#include "apps/load/ledger.hpp"
+#include "apps/load/schedule.hpp"
 #include "apps/load/slices/connect.hpp"
 #include "apps/load/slices/dialect.hpp"
 #include "apps/load/slices/frames.hpp"
-#include "apps/load/histogram.hpp"
 #include "apps/load/slices/options.hpp"
 
 namespace ringcast::load::slices {
@@ -54,8 +56,8 @@ class traffic {
     int fd = -1;
     std::unique_ptr<link> through;
     std::uint32_t room = 0;
-    std::uint32_t talker = nobody;    // Its index in talkers_, if it talks.
-    std::uint32_t first_expected = 0; // Its part of expected_: the next sequence number of each talker of the room.
+    std::uint32_t talker = nobody; // Its index in talkers_, if it talks.
+    std::uint32_t first_pair = 0;  // Its part of the ledger: one pair with each talker of the room.
     inbox_position in;
   };
   struct talker {
@@ -88,7 +90,7 @@ class traffic {
   void on_ready(std::uint32_t index, std::uint32_t what);
   void on_plain(std::uint32_t index, std::span<const std::uint8_t> bytes);
   void on_linked(std::uint32_t index, std::span<std::uint8_t> bytes);
-  void on_frame(seat& at, message_tag tag);
+  void on_frame(seat& at, short_tag tag);
   void publish(std::uint32_t index, std::int64_t planned_ns);
   void publish_due(std::int64_t now);
   void mark_dirty(std::uint32_t index);
@@ -108,7 +110,7 @@ class traffic {
   std::vector<seat> seats_;
   std::vector<talker> talkers_;
   std::vector<room> rooms_;
-  std::vector<std::uint32_t> expected_;
+  ledger ledger_;
   std::uint32_t ring_ = 1;               // A power of two: places for outstanding messages of each talker.
   std::vector<std::uint32_t> missing_;   // For each outstanding message, receivers that do not have it yet.
   std::vector<std::int64_t> planned_ns_; // For each outstanding message, when it was to be sent.
@@ -118,9 +120,8 @@ class traffic {
   bool stopping_ = false;           // No new messages; what is outstanding is waited for.
   std::int64_t quiet_at_ns_ = 0;    // When the last outstanding message had arrived.
   std::int64_t received_at_ns_ = 0; // When the present connection's bytes were taken; read in the open loop only.
-  double interval_ns_ = 0;
   std::uint64_t planned_count_ = 0;
-  std::int64_t plan_start_ns_ = 0;
+  schedule plan_;
   std::uint64_t messages_ = 0;
   std::uint64_t completed_ = 0;
   std::uint64_t deliveries_ = 0;

@@ -1,0 +1,19 @@
+#include "apps/load/output.hpp"
+
+#include <cerrno>
+#include <sys/socket.h>
+
+namespace ringcast::load {
+
+send_result output::send(int fd) {
+  while (sent_ < bytes_.size()) {
+    const ssize_t taken = ::send(fd, bytes_.data() + sent_, bytes_.size() - sent_, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (taken < 0) return errno == EAGAIN ? send_result::blocked : send_result::failed;
+    sent_ += static_cast<std::size_t>(taken);
+  }
+  bytes_.clear();
+  sent_ = 0;
+  return send_result::done;
+}
+
+} // namespace ringcast::load
