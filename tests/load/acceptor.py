@@ -4,15 +4,16 @@ one process may have descriptors. Prints the port, then serves until its standar
     acceptor.py PROCESSES
 """
 
-import base64
-import hashlib
 import os
+import pathlib
 import resource
 import select
 import socket
 import sys
 
-GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from support.websocket_server import upgraded  # noqa: E402
 
 
 def listener(port):
@@ -20,12 +21,6 @@ def listener(port):
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     sock.bind(("127.0.0.1", port))
     return sock
-
-
-def answer(head):
-    key = next(line.split(b":", 1)[1].strip() for line in head.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key:"))
-    accept = base64.b64encode(hashlib.sha1(key + GUID).digest())
-    return b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + accept + b"\r\n\r\n"
 
 
 def echo_of(frame):
@@ -70,7 +65,7 @@ def serve(port):
             if not entry[2]:
                 if b"\r\n\r\n" in entry[1]:
                     head, entry[1] = entry[1].split(b"\r\n\r\n", 1)
-                    entry[0].send(answer(head))
+                    entry[0].send(upgraded(head))
                     entry[2] = True
                 continue
             out = b""

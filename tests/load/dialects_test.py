@@ -1,45 +1,16 @@
-"""The load generator through TLS, with compressed messages, in the protocol of NATS, and beside members that do not read: it must find
+"""bench-generator through TLS, with compressed messages, in the protocol of NATS, and beside members that do not read: it must find
 each fault there too. Usage: dialects_test.py GENERATOR BASELINE
 """
 
-import base64
-import hashlib
 import re
-import socket
 import ssl
-import struct
-import subprocess
 import tempfile
-import threading
 import unittest
 import zlib
-from pathlib import Path
 
-from generator_test import FAULT_AT, WEBSOCKET_GUID, FaultyServer, frame, generate, good
-
-
-def read_head(stream):
-    head = b""
-    while not head.endswith(b"\r\n\r\n"):
-        line = stream.readline()
-        if not line:
-            raise OSError("closed")
-        head += line
-    return head
-
-
-def accept_line(head):
-    key = next(line.split(b":")[1].strip() for line in head.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key"))
-    return b"Sec-WebSocket-Accept: " + base64.b64encode(hashlib.sha1(key + WEBSOCKET_GUID).digest()) + b"\r\n"
-
-
-def read_frame(stream):
-    first, second = stream.read(2)
-    length = second & 127
-    if length == 126:
-        (length,) = struct.unpack("!H", stream.read(2))
-    mask = stream.read(4)
-    return first, bytes(byte ^ mask[i % 4] for i, byte in enumerate(stream.read(length)))
+from generator_test import FAULT_AT, FaultyServer, generate, good
+from support.certificates import make_certificate
+from support.websocket_server import ThreadedServer, frame, read_frame, read_head, upgraded
 
 
 class TlsServer(FaultyServer):
@@ -50,49 +21,19 @@ class TlsServer(FaultyServer):
         self.context.load_cert_chain(certificate, key)
         super().__init__(fault)
 
-    def serve(self, client):
-        try:
-            secured = self.context.wrap_socket(client, server_side=True)
-        except (OSError, ssl.SSLError):
-            client.close()
-            return
-        super().serve(secured)
+    def wrapped(self, client):
+        return self.context.wrap_socket(client, server_side=True)
 
 
-class OwnServer:
-    """A listener and a thread for each connection; `serve(client, stream)` is the subclass's."""
-
+class DialectServer(ThreadedServer):
     def __init__(self, fault):
         self.fault = fault
         self.count = 0
         self.members = []
-        self.lock = threading.Lock()
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=self.guarded, args=(client,), daemon=True).start()
-
-    def guarded(self, client):
-        try:
-            self.serve(client, client.makefile("rb"))
-        except (OSError, ValueError):
-            pass
-        finally:
-            client.close()
-
-    def close(self):
-        self.listener.close()
+        super().__init__()
 
 
-class DeflateServer(OwnServer):
+class DeflateServer(DialectServer):
     """Echo that inflates, lets `fault` change the message, and deflates again, without contexts."""
 
     def __init__(self, fault, offered_only=False):
@@ -100,10 +41,8 @@ class DeflateServer(OwnServer):
         super().__init__(fault)
 
     def serve(self, client, stream):
-        head = read_head(stream)
-        extension = b"" if self.offered_only else \
-            b"Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n"
-        client.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" + accept_line(head) + extension + b"\r\n")
+        extension = b"Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+        client.sendall(upgraded(read_head(stream), *(() if self.offered_only else (extension,))))
         while True:
             first, payload = read_frame(stream)
             if first & 0x40:
@@ -118,13 +57,11 @@ class DeflateServer(OwnServer):
                 client.sendall(bytes([sent[0] | 0x40]) + sent[1:])
 
 
-class NatsServer(OwnServer):
+class NatsServer(DialectServer):
     """As much of NATS as a broadcast needs: INFO, CONNECT, SUB, PING, PUB, MSG. Two messages may share a frame."""
 
     def serve(self, client, stream):
-        head = read_head(stream)
-        client.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" + accept_line(head) + b"\r\n" +
-                       frame(b'INFO {"server_id":"test"}\r\n'))
+        client.sendall(upgraded(read_head(stream)) + frame(b'INFO {"server_id":"test"}\r\n'))
         held = b""
         while True:
             text = read_frame(stream)[1]
@@ -154,23 +91,21 @@ class AnsweringServer(FaultyServer):
     def __init__(self):
         super().__init__(good)
 
-    def serve(self, client):
+    def serve(self, client, stream):
         answered = client
 
         def tell(number, payload):
             answered.sendall(frame(b"queued messages: 1"))
             return [payload]
         self.fault = tell
-        super().serve(client)
+        super().serve(client, stream)
 
 
 class Dialects(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory()
-        cls.certificate, cls.key = Path(cls.folder.name) / "certificate.pem", Path(cls.folder.name) / "key.pem"
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-days", "2", "-nodes",
-                        "-subj", "/CN=localhost", "-keyout", cls.key, "-out", cls.certificate], check=True, capture_output=True)
+        cls.certificate, cls.key = make_certificate(cls.folder.name)
 
     @classmethod
     def tearDownClass(cls):

@@ -1,90 +1,49 @@
-"""The load generator against servers that are at fault on purpose: it must find each fault, and find none in a good server.
+"""bench-generator against servers that are at fault on purpose: it must find each fault, and find none in a good server.
 
-The server here is small and slow on purpose: threads, one frame at a time, no limits. Usage: generator_test.py GENERATOR BASELINE
+Usage: generator_test.py GENERATOR BASELINE
 """
 
-import base64
-import hashlib
 import json
-import socket
-import struct
+import pathlib
 import subprocess
 import sys
-import threading
 import time
 import unittest
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from support.ports import free_port, wait_until_listening  # noqa: E402
+from support.websocket_server import ThreadedServer, frame, read_frame, read_head, upgraded  # noqa: E402
+
 GENERATOR, BASELINE = sys.argv[1:3]
-WEBSOCKET_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 FAULT_AT = 50  # The message at which the fault happens, counted over the whole server.
 
 
-def frame(payload):
-    if len(payload) < 126:
-        return struct.pack("!BB", 0x82, len(payload)) + payload
-    return struct.pack("!BBH", 0x82, 126, len(payload)) + payload
-
-
-class FaultyServer:
-    """Echo and broadcast over threads. `fault(number, payload)` returns the payloads to deliver for a message."""
+class FaultyServer(ThreadedServer):
+    """Echo and broadcast. `fault(number, payload)` returns the payloads to deliver for a message."""
 
     def __init__(self, fault):
         self.fault = fault
         self.count = 0
         self.members = []
-        self.lock = threading.Lock()
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
+        super().__init__()
 
-    def accept(self):
+    def serve(self, client, stream):
+        head = read_head(stream)
+        path = head.split()[1].decode()
+        if path.startswith("/broadcast/") and "self=0" not in path:
+            with self.lock:
+                self.members.append(client)
+        client.sendall(upgraded(head))
         while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
-
-    def serve(self, client):
-        try:
-            stream = client.makefile("rb")
-            head = b""
-            while not head.endswith(b"\r\n\r\n"):
-                line = stream.readline()
-                if not line:
-                    return
-                head += line
-            path = head.split()[1].decode()
-            key = next(line.split(b":")[1].strip() for line in head.split(b"\r\n")
-                       if line.lower().startswith(b"sec-websocket-key"))
-            accept = base64.b64encode(hashlib.sha1(key + WEBSOCKET_GUID).digest())
-            if path.startswith("/broadcast/") and "self=0" not in path:
-                with self.lock:
-                    self.members.append(client)
-            client.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                           b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n")
-            while True:
-                first, second = stream.read(2)
-                length = second & 127
-                if length == 126:
-                    (length,) = struct.unpack("!H", stream.read(2))
-                mask = stream.read(4)
-                payload = bytes(byte ^ mask[i % 4] for i, byte in enumerate(stream.read(length)))
-                with self.lock:
-                    self.count += 1
-                    to = self.members if path.startswith("/broadcast/") else [client]
-                    deliveries = self.fault(self.count, payload)
-                    for member in to:
-                        for delivery in deliveries:
-                            member.sendall(delivery if isinstance(delivery, Raw) else frame(delivery))
-        except (OSError, ValueError):
-            pass
-        finally:
-            client.close()
-
-    def close(self):
-        self.listener.close()
+            _, payload = read_frame(stream)
+            with self.lock:
+                self.count += 1
+                to = self.members if path.startswith("/broadcast/") else [client]
+                deliveries = self.fault(self.count, payload)
+                for member in to:
+                    for delivery in deliveries:
+                        member.sendall(delivery if isinstance(delivery, Raw) else frame(delivery))
 
 
 class Raw(bytes):
@@ -168,24 +127,17 @@ class Generator(unittest.TestCase):
         self.assertGreater(report["latency_us"]["p50"], 20_000)
 
     def test_a_server_that_is_not_there(self):
-        with socket.create_server(("127.0.0.1", 0)) as unused:
-            port = unused.getsockname()[1]
-        code, report = generate(port, "--pattern", "echo")
+        code, report = generate(free_port(), "--pattern", "echo")
         self.assertEqual(code, 2)
         self.assertIn("cannot connect", report["error"])
 
 
 class Baseline(unittest.TestCase):
     def run_baseline(self, mode, *arguments):
-        with socket.create_server(("127.0.0.1", 0)) as unused:
-            port = unused.getsockname()[1]
+        port = free_port()
         server = subprocess.Popen([BASELINE, "--port", str(port), *mode])
         try:
-            for _ in range(500):
-                with socket.socket() as probe:
-                    if probe.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                time.sleep(0.01)
+            wait_until_listening(port)
             code, report = generate(port, "--raw", "--server-pid", str(server.pid), *arguments)
             self.assertEqual((code, report.get("lost")), (0, 0), report)
             self.assertGreater(report["server_cpu_us_per_message"], 0)

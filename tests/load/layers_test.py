@@ -1,27 +1,17 @@
 """ringcast-load over TLS and with permessage-deflate: the proof is as exact as without, with servers of python3-websockets, npm's ws, and ours."""
 
-import os
-import pathlib
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
-from load_test import HERE, SERVER, Run, free_port
+from load_test import HERE, SERVER, Run
+from support.certificates import make_certificate
+from support.ports import free_port, wait_until_listening
 
 NODE_MODULES = HERE.parent / "interop" / "node_modules"
-
-
-def make_certificate(folder):
-    """A certificate for localhost that signs itself, and its key."""
-    certificate, key = pathlib.Path(folder, "certificate.pem"), pathlib.Path(folder, "key.pem")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-                    "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", certificate], check=True, capture_output=True)
-    return str(certificate), str(key)
 
 
 class Layers(unittest.TestCase):
@@ -47,12 +37,8 @@ class Layers(unittest.TestCase):
                                    self.key, "--shards", "1", "--log-level", "off", *options])
         self.addCleanup(server.wait)
         self.addCleanup(server.send_signal, signal.SIGKILL)
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", secure)) == 0:
-                    return plain, secure
-            time.sleep(0.05)
-        self.fail("the server did not start")
+        wait_until_listening(secure)
+        return plain, secure
 
     def prove(self, url, *options, size="20-3000", code=0):
         run = Run(url, "--connections", 4, "--rate", 1000, "--in-flight", 64, "--duration", 1, "--warmup", 0, "--size", size, *options)

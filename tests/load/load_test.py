@@ -6,12 +6,15 @@ import pathlib
 import re
 import resource
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from support.ports import free_port, wait_until_listening  # noqa: E402
 
 LOAD = os.environ["RINGCAST_LOAD"]
 SERVER = os.environ["RINGCAST_SERVER"]
@@ -20,12 +23,6 @@ HERE = pathlib.Path(__file__).parent
 
 def setUpModule():
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)  # For the servers started here.
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Run:
@@ -139,12 +136,7 @@ class OurServer(unittest.TestCase):
         port = free_port()
         cls.server = subprocess.Popen([SERVER, "--listen", f"127.0.0.1:{port}", "--shards", "1", "--log-level", "off"])
         cls.url = f"ws://127.0.0.1:{port}"
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    return
-            time.sleep(0.05)
-        raise RuntimeError("the server did not start")
+        wait_until_listening(port)
 
     @classmethod
     def tearDownClass(cls):
