@@ -19,7 +19,8 @@ certificates = Certificates().make("server")
 
 
 def memory_of(server):
-    return next(int(line.split()[1]) * 1024 for line in open(f"/proc/{server.process.pid}/status") if line.startswith("RssAnon"))
+    with open(f"/proc/{server.process.pid}/status") as lines:
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon"))
 
 
 def ended(sock, within_s=DEADLINE_S):
