@@ -132,7 +132,7 @@ class opening {
 } // namespace
 
 destination destination_of(const options& chosen) {
-  return {.server = {.scheme = chosen.tls ? url_scheme::wss : url_scheme::ws, .host = "127.0.0.1", .port = chosen.port},
+  return {.server = {.scheme = chosen.tls ? url_scheme::wss : url_scheme::ws, .port = chosen.port, .host = "127.0.0.1"},
           .source_addresses_min = 32,
           .tls_insecure = chosen.tls};
 }
