@@ -91,6 +91,7 @@ struct connection {
   bool is_client : 1 = false;       // this end is the client: it masks what it sends (RFC 6455 5.1)
   bool input_held : 1 = false;      // the endpoint takes no messages now; see shard::hold_input()
   bool encrypted : 1 = false;       // by layers->tls
+  bool input_stopped : 1 = false;   // its input waits for a later turn; see shard::stop_input()
   bool admitted : 1 = false;        // counted by the server's admission; one that is accepted and not admitted is being refused
   std::uint8_t listener = 0;
   std::uint8_t deflate_bits = 0;    // with permessage-deflate: the window that this end may refer to, 8 to 15; 0: not negotiated

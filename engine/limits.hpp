@@ -64,6 +64,15 @@ inline constexpr std::uint32_t hot_buffers_lent_max = 16;
 inline constexpr std::size_t high_watermark_bytes = 128 * 1024;
 inline constexpr std::size_t low_watermark_bytes = 32 * 1024;
 
+// What a shard handles of its peers' input in one turn, in bytes of work (turn_budget.hpp); first what comes in, then as much again of what
+// was stopped in turns before. A byte costs about a nanosecond to inflate and as much to check and to send back, and the last message may
+// be message_bytes_max above the bound: (2 x 2 MiB + 2 x 1 MiB) x 2 ns are 12 ms that somebody else may have to wait.
+inline constexpr std::uint64_t turn_work_bytes_max = 2u << 20;
+// Of that, what one connection is delivered before others have their turn: one message of the default bound.
+inline constexpr std::uint64_t connection_turn_bytes_max = 1u << 20;
+// A request costs about a microsecond, however short it is.
+inline constexpr std::uint64_t request_work_bytes = 1024;
+
 // The largest part of a backlog that is given to the kernel in one send; the chunks it touches are pinned until it completes.
 inline constexpr std::size_t backlog_send_bytes_max = 512 * 1024;
 
@@ -71,11 +80,15 @@ inline constexpr std::size_t backlog_send_bytes_max = 512 * 1024;
 inline constexpr std::size_t room_name_bytes_max = 128;
 inline constexpr std::size_t member_name_bytes_max = 64;
 
-// Records taken from the mesh and the inbox in one turn, so that the ring is never starved.
-inline constexpr std::size_t records_per_turn_max = 4096;
+// Records taken from the mesh in one turn, and as many from the inbox, so that the ring is never starved: each costs this and what it
+// points to, with what the members of its room are to be sent (shard::record_work). 4,096 small ones, or four of 1 MiB.
+inline constexpr std::size_t record_work_bytes = 1024;
+inline constexpr std::size_t records_work_per_turn_max = 4096 * record_work_bytes;
 // Bytes of one lane of the mesh. 256 KiB hold some hundreds of published messages; what does not fit waits with its sender.
 inline constexpr std::uint32_t mesh_lane_bytes = 1u << 20;
-// What may wait for room in the lanes: some turns' worth of full receive buffers. Above it a shard takes no input.
+// What the records of one lane may point to; what would be more waits with its sender. Some messages of the default bound.
+inline constexpr std::uint64_t mesh_lane_pointed_bytes_max = 8u << 20;
+// What may wait for room in the lanes, with what it points to: some turns' worth of full receive buffers. Above it a shard takes no input.
 inline constexpr std::size_t mesh_overflow_bytes_max = 8u << 20;
 inline constexpr std::uint32_t inbox_bytes = 4u << 20;
 

@@ -1,6 +1,7 @@
 #include "engine/mesh.hpp"
 
 #include "engine/assert.hpp"
+#include "engine/limits.hpp"
 
 #include <cstring>
 
@@ -44,6 +45,17 @@ std::byte* mesh::reserve(std::uint32_t from, std::uint32_t to, std::uint32_t kin
   return lane_of(from, to).ring.reserve(kind, bytes);
 }
 
+// A record that points to more than the bound passes when nothing else is on its way.
+std::byte* mesh::reserve_pointing(std::uint32_t from, std::uint32_t to, std::uint32_t kind, std::uint32_t bytes, std::uint64_t pointed) noexcept {
+  if (pointed == 0) return reserve(from, to, kind, bytes);
+  lane& l = lane_of(from, to);
+  const std::uint64_t under_way = l.pointed_sent - l.pointed_taken.load(std::memory_order_acquire);
+  if (under_way != 0 && under_way + pointed > mesh_lane_pointed_bytes_max) return nullptr;
+  std::byte* const at = reserve(from, to, kind, bytes);
+  if (at != nullptr) l.pointed_sent += pointed;
+  return at;
+}
+
 void mesh::commit(std::uint32_t from, std::uint32_t to) noexcept {
   spsc_ring& ring = lane_of(from, to).ring;
   if (!ring.has_unpublished()) sides_[from].touched.push_back(to);
@@ -82,18 +94,18 @@ mesh_port::mesh_port(mesh& m, std::uint32_t shard) : mesh_(m), shard_(shard), ov
   RINGCAST_ASSERT(shard < m.shard_count());
 }
 
-void mesh_port::send(std::uint32_t to, std::uint32_t kind, std::span<const std::byte> a, std::span<const std::byte> b) {
+void mesh_port::send(std::uint32_t to, std::uint32_t kind, std::span<const std::byte> a, std::span<const std::byte> b, std::uint64_t pointed) {
   const std::size_t bytes = a.size() + b.size();
   RINGCAST_ASSERT(bytes <= mesh_.record_bytes_max());
   overflow& queue = overflow_[to];
   if (queue.empty()) { // otherwise this record would pass those that wait
-    if (std::byte* at = mesh_.reserve(shard_, to, kind, static_cast<std::uint32_t>(bytes))) {
+    if (std::byte* at = mesh_.reserve_pointing(shard_, to, kind, static_cast<std::uint32_t>(bytes), pointed)) {
       copy_two(at, a, b);
       mesh_.commit(shard_, to);
       return;
     }
   }
-  keep(queue, kind, a, b);
+  keep(queue, {{static_cast<std::uint32_t>(bytes), kind}, pointed}, a, b);
 }
 
 void mesh_port::flush() {
@@ -125,28 +137,25 @@ bool mesh_port::has_work() const noexcept {
   return false;
 }
 
-void mesh_port::keep(overflow& queue, std::uint32_t kind, std::span<const std::byte> a, std::span<const std::byte> b) {
-  const record_header header{static_cast<std::uint32_t>(a.size() + b.size()), kind};
+void mesh_port::keep(overflow& queue, const waiting_header& header, std::span<const std::byte> a, std::span<const std::byte> b) {
   const std::size_t needed = waiting_bytes_of(header);
   const std::size_t old_size = queue.bytes.size();
   queue.bytes.resize(old_size + needed);
   std::memcpy(queue.bytes.data() + old_size, &header, sizeof header);
   copy_two(queue.bytes.data() + old_size + sizeof header, a, b);
-  overflow_bytes_ += needed;
+  overflow_bytes_ += needed + header.pointed;
 }
 
 void mesh_port::move_on(std::uint32_t to, overflow& queue) {
   while (!queue.empty()) {
-    const std::byte* from = queue.bytes.data() + queue.begin;
-    record_header header;
-    std::memcpy(&header, from, sizeof header);
-    std::byte* at = mesh_.reserve(shard_, to, header.kind, header.bytes);
+    const waiting_header header = queue.front();
+    std::byte* at = mesh_.reserve_pointing(shard_, to, header.record.kind, header.record.bytes, header.pointed);
     if (at == nullptr) break;
-    std::memcpy(at, from + sizeof header, header.bytes);
+    std::memcpy(at, queue.bytes.data() + queue.begin + sizeof header, header.record.bytes);
     mesh_.commit(shard_, to);
     const std::size_t moved = waiting_bytes_of(header);
     queue.begin += moved;
-    overflow_bytes_ -= moved;
+    overflow_bytes_ -= moved + header.pointed;
   }
   if (queue.empty()) {
     queue.bytes.clear();

@@ -47,7 +47,8 @@ class mesh {
   // --- the thread of shard `to` ---
 
   // Calls on_record(from, kind, span<std::byte>) for records that were published before it looked at their lane, at
-  // most `records_max` over all lanes. Returns how many; a result of `records_max` means that more may wait. The lane
+  // most `records_max` over all lanes, each counted as spsc_ring::drain() does. Returns how many; a result of `records_max` or more
+  // means that more may wait. The lane
   // it begins with changes from call to call, so that a small limit starves nobody. The span is valid during its call
   // only. `on_record` must not throw; it may reserve, commit, send and flush.
   template <class OnRecord> std::size_t drain(std::uint32_t to, OnRecord&& on_record, std::size_t records_max) {
@@ -58,13 +59,19 @@ class mesh {
     for (std::uint32_t i = 0; i < shard_count_ && count < records_max; ++i) {
       if (from != to) {
         const std::size_t drained = lane_of(from, to).ring.drain(
-            [&](std::uint32_t kind, std::span<std::byte> bytes) { on_record(from, kind, bytes); }, records_max - count);
+            [&](std::uint32_t kind, std::span<std::byte> bytes) { return on_record(from, kind, bytes); }, records_max - count);
         if (drained != 0) space_was_released(from, to);
         count += drained;
       }
       if (++from == shard_count_) from = 0;
     }
     return count;
+  }
+
+  // The memory that a drained record pointed to is no longer on its way.
+  void pointed_taken(std::uint32_t from, std::uint32_t to, std::uint64_t bytes) noexcept {
+    std::atomic<std::uint64_t>& taken = lane_of(from, to).pointed_taken;
+    if (bytes != 0) taken.store(taken.load(std::memory_order_relaxed) + bytes, std::memory_order_release);
   }
 
   // Whether a record waits for `to`. Also the look between doorbell::prepare_sleep() and the wait.
@@ -78,6 +85,10 @@ class mesh {
     spsc_ring ring;
     // Set by the sender that found the lane full and wants to be rung when there is room; cleared by the receiver.
     alignas(cache_line_bytes) std::atomic<bool> sender_waits{false};
+    // Bytes of memory outside of the lane that its records pointed to: what the sender has sent less what the receiver has taken is what
+    // the lane holds of it. The first is the sender's alone.
+    std::uint64_t pointed_sent = 0;
+    std::atomic<std::uint64_t> pointed_taken{0};
   };
 
   // What belongs to one shard's thread alone.
@@ -86,6 +97,9 @@ class mesh {
     std::uint32_t first_lane = 0;       // where the last drain began
   };
 
+  // As reserve(), for a record that points to so many bytes elsewhere.
+  [[nodiscard]] std::byte* reserve_pointing(std::uint32_t from, std::uint32_t to, std::uint32_t kind, std::uint32_t bytes,
+                                            std::uint64_t pointed) noexcept;
   [[nodiscard]] lane& lane_of(std::uint32_t from, std::uint32_t to) const noexcept;
   void space_was_released(std::uint32_t from, std::uint32_t to) noexcept;
 
@@ -108,21 +122,22 @@ class mesh_port {
 
   // Puts a record with the bytes of `a` followed by those of `b` on its way. Visible to the target after flush().
   // `to` is another shard; a.size() + b.size() is at most mesh::record_bytes_max(): both are asserted.
-  void send(std::uint32_t to, std::uint32_t kind, std::span<const std::byte> a, std::span<const std::byte> b = {});
+  // `pointed` is what the record points to elsewhere, which counts as much as what it holds: mesh_lane_pointed_bytes_max of that fit into a
+  // lane. Whoever drains such records says so with mesh::pointed_taken().
+  void send(std::uint32_t to, std::uint32_t kind, std::span<const std::byte> a, std::span<const std::byte> b = {}, std::uint64_t pointed = 0);
 
   // Moves what it can of the overflow into the lanes, publishes, and rings each target at most once.
   void flush();
 
-  // Bytes that wait here, with headers, over all lanes.
+  // Bytes that wait here, with headers and what they point to, over all lanes.
   [[nodiscard]] std::size_t overflow_bytes() const noexcept { return overflow_bytes_; }
 
   // Takes what waits here out, without sending it: calls on_record(kind, span<const std::byte>) for each record. For the end.
   template <class OnRecord> void drop_overflow(OnRecord&& on_record) {
     for (overflow& queue : overflow_) {
       while (!queue.empty()) {
-        record_header header;
-        std::memcpy(&header, queue.bytes.data() + queue.begin, sizeof header);
-        on_record(header.kind, std::span<const std::byte>(queue.bytes).subspan(queue.begin + sizeof header, header.bytes));
+        const waiting_header header = queue.front();
+        on_record(header.record.kind, std::span<const std::byte>(queue.bytes).subspan(queue.begin + sizeof header, header.record.bytes));
         queue.begin += waiting_bytes_of(header);
       }
       queue = {};
@@ -135,18 +150,27 @@ class mesh_port {
   [[nodiscard]] bool has_work() const noexcept;
 
  private:
-  // The records that wait for one lane, laid out as in the ring, from `begin` to the end of `bytes`.
+  struct waiting_header {
+    record_header record;
+    std::uint64_t pointed;
+  };
+  // The records that wait for one lane, from `begin` to the end of `bytes`.
   struct overflow {
     std::vector<std::byte> bytes;
     std::size_t begin = 0;
     [[nodiscard]] bool empty() const noexcept { return begin == bytes.size(); }
+    [[nodiscard]] waiting_header front() const noexcept {
+      waiting_header header;
+      std::memcpy(&header, bytes.data() + begin, sizeof header);
+      return header;
+    }
   };
 
   // In an overflow a record begins at a multiple of eight, as it does in the ring.
-  [[nodiscard]] static constexpr std::size_t waiting_bytes_of(const record_header& header) noexcept {
-    return sizeof header + ((header.bytes + std::size_t{7}) & ~std::size_t{7});
+  [[nodiscard]] static constexpr std::size_t waiting_bytes_of(const waiting_header& header) noexcept {
+    return sizeof header + ((header.record.bytes + std::size_t{7}) & ~std::size_t{7});
   }
-  void keep(overflow& queue, std::uint32_t kind, std::span<const std::byte> a, std::span<const std::byte> b);
+  void keep(overflow& queue, const waiting_header& header, std::span<const std::byte> a, std::span<const std::byte> b);
   void move_on(std::uint32_t to, overflow& queue);
 
   mesh& mesh_;

@@ -30,14 +30,17 @@ outbox::~outbox() = default;
 outbox::record& outbox::record_of(connection& c) {
   if (c.gather != none) return now_->records[c.gather];
   c.gather = static_cast<std::uint32_t>(now_->records.size());
-  now_->records.push_back({c.slot, c.generation, none, none, none, none});
+  now_->records.push_back({c.slot, c.generation, none, none, none, none, 0});
   if (c.memberships != nullptr && !c.always_gathered) shard_.rooms().update_gathered(c);
   return now_->records.back();
 }
 
 std::byte* outbox::extend(connection& c, std::size_t bytes) {
+  produced_bytes_ += bytes;
   if (c.behind != nullptr) return grow(c.behind->queued, bytes);
-  return extend_record(record_of(c), bytes);
+  record& rec = record_of(c);
+  rec.own_bytes += bytes;
+  return extend_record(rec, bytes);
 }
 
 std::byte* outbox::extend_record(record& rec, std::size_t bytes) {
@@ -63,7 +66,9 @@ void outbox::shorten(connection& c, std::size_t bytes) {
     c.behind->queued.size -= static_cast<std::uint32_t>(bytes);
     return;
   }
-  now_->segments[now_->records[c.gather].last_segment].size -= static_cast<std::uint32_t>(bytes);
+  record& rec = now_->records[c.gather];
+  rec.own_bytes -= bytes;
+  now_->segments[rec.last_segment].size -= static_cast<std::uint32_t>(bytes);
   now_->arena.untake(bytes);
 }
 
@@ -76,18 +81,11 @@ bool outbox::send_direct(connection& c, std::span<const std::byte> bytes) {
   }
   const auto taken = static_cast<std::size_t>(std::max<std::ptrdiff_t>(sent, 0));
   counters_.bytes_direct += taken;
+  produced_bytes_ += bytes.size();
   if (taken == bytes.size()) return true;
   append(start_backlog(c).queued, bytes.subspan(taken));
   pump(c);
   return true;
-}
-
-std::uint64_t outbox::waiting_bytes(const connection& c) const {
-  if (c.behind != nullptr) return c.behind->own_bytes();
-  if (c.gather == none) return 0;
-  std::uint64_t sum = 0;
-  for (std::uint32_t i = now_->records[c.gather].first_segment; i != none; i = now_->segments[i].next) sum += now_->segments[i].size;
-  return sum;
 }
 
 void outbox::flush() {

@@ -69,10 +69,16 @@ class outbox {
   // is copied.
   [[nodiscard]] bool send_direct(connection& c, std::span<const std::byte> bytes);
 
-  // Own output that has not been handed to TCP yet.
-  [[nodiscard]] std::uint64_t waiting_bytes(const connection& c) const;
-  // The same with what its TLS session has to say by itself: answers to KeyUpdates, tickets.
-  [[nodiscard]] std::uint64_t waiting_bytes_and_ciphertext(const connection& c) const;
+  // Own output that has not been handed to TCP yet: what waits, what is in flight, what was gathered in this turn, and what the connection's
+  // TLS session has said by itself.
+  [[nodiscard]] std::uint64_t waiting_bytes(const connection& c) const {
+    std::uint64_t sum = c.behind != nullptr ? c.behind->own_bytes() : c.gather != none ? now_->records[c.gather].own_bytes : 0;
+    if (c.encrypted) [[unlikely]]
+      sum += ciphertext_bytes(c);
+    return sum;
+  }
+  // All output that connections were ever given.
+  [[nodiscard]] std::uint64_t produced_bytes() const { return produced_bytes_; }
 
   // Bytes that a connection's TLS session made by itself, in front of all its other output of this turn.
   void append_ciphertext(connection& c, std::span<const std::byte> bytes);
@@ -115,6 +121,7 @@ class outbox {
     std::uint32_t generation;
     std::uint32_t first_segment, last_segment;
     std::uint32_t first_deaf, last_deaf;
+    std::uint64_t own_bytes; // that the connection was given
   };
   struct turn {
     explicit turn(block_pool& blocks) : arena(blocks) {}
@@ -126,6 +133,7 @@ class outbox {
   static constexpr std::uint32_t none = UINT32_MAX;
 
   record& record_of(connection& c);
+  [[nodiscard]] static std::uint64_t ciphertext_bytes(const connection& c);
   [[nodiscard]] std::byte* extend_record(record& rec, std::size_t bytes);
   void flush_room(room_part& r);
   void flush_record(std::uint32_t index);
@@ -163,6 +171,7 @@ class outbox {
   std::vector<connection*> in_parts_; // their first part is sent at the end of the flush
   std::vector<std::span<const std::byte>> plaintext_;
   std::uint32_t members_served_ = 0;
+  std::uint64_t produced_bytes_ = 0;
   outbox_counters counters_;
 };
 

@@ -20,9 +20,9 @@ bool took_nothing(std::int32_t result) { return result == -EAGAIN || result == -
 } // namespace
 
 std::byte* outbox::grow(byte_queue& queue, std::size_t bytes) {
-  const std::size_t needed = queue.size + bytes;
+  const std::size_t needed = std::size_t{queue.size} + bytes;
   if (needed > queue.memory.capacity) {
-    const block larger = blocks_.take(std::max<std::size_t>(needed, queue.memory.capacity * 2u));
+    const block larger = blocks_.take(std::max<std::size_t>(needed, std::size_t{queue.memory.capacity} * 2));
     if (queue.size > 0) std::memcpy(larger.bytes, queue.memory.bytes, queue.size);
     blocks_.give_back(queue.memory);
     queue.memory = larger;

@@ -15,12 +15,11 @@ namespace ringcast {
 // Ciphertext of the protocol itself. It is sent with the turn's other output, or by the next send of a backlog.
 void outbox::append_ciphertext(connection& c, std::span<const std::byte> bytes) {
   c.layers->ciphertext.append(bytes);
+  produced_bytes_ += bytes.size();
   if (c.behind == nullptr) (void)record_of(c);
 }
 
-std::uint64_t outbox::waiting_bytes_and_ciphertext(const connection& c) const {
-  return waiting_bytes(c) + (c.encrypted ? c.layers->ciphertext.size() : 0);
-}
+std::uint64_t outbox::ciphertext_bytes(const connection& c) { return c.layers->ciphertext.size(); }
 
 // Encrypts the pieces, which stand in scratch_, into the arena. The record's segments are the ciphertext from then on: it is what a short
 // send has to go on with.

@@ -190,7 +190,7 @@ task<broadcast_report> room::broadcast_reported(opcode op, std::span<const std::
 
 task<std::uint32_t> room::count() {
   answer_awaiter<std::uint32_t> answer;
-  asking_shard().query_rooms(name_, [state = answer.target()](const room_listing& listing) { state->set(listing.members); });
+  asking_shard().query_room(name_, [state = answer.target()](const room_listing& listing) { state->set(listing.members); });
   co_return co_await answer;
 }
 
@@ -202,7 +202,7 @@ std::future<broadcast_report> room::broadcast_future(opcode op, std::span<const 
 
 std::future<std::uint32_t> room::count_future() {
   return ask_home<std::uint32_t>(*server_, name_, [name = name_](shard& there, const auto& promise) {
-    there.query_rooms(name, [promise](const room_listing& listing) { promise->set_value(listing.members); });
+    there.query_room(name, [promise](const room_listing& listing) { promise->set_value(listing.members); });
   });
 }
 

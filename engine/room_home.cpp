@@ -40,6 +40,7 @@ void home_table::detach(std::uint32_t shard, room_ref room) {
   std::erase_if(home->branches, [&](const home_room::branch& b) {
     if (b.shard != shard || b.room.index != room.index) return false;
     --home->branches_of[static_cast<std::size_t>(b.lane)];
+    if (shard == own_) home->members_here -= b.members;
     return true;
   });
   if (!home->branches.empty() || home->dirty) return;
@@ -50,7 +51,10 @@ void home_table::set_members(std::uint32_t shard, room_ref room, std::uint32_t m
   home_room* home = room_of(shard, room);
   if (home == nullptr) return;
   for (home_room::branch& b : home->branches)
-    if (b.shard == shard && b.room.index == room.index) b.members = members;
+    if (b.shard == shard && b.room.index == room.index) {
+      if (shard == own_) home->members_here += members - b.members;
+      b.members = members;
+    }
 }
 
 void home_table::publish(std::uint32_t shard, const publish_message& head, std::span<const std::byte> payload) {
@@ -61,7 +65,7 @@ void home_table::publish(std::uint32_t shard, const publish_message& head, std::
 }
 
 bool home_table::publish_to(std::string_view room, opcode op, std::span<const std::byte> payload) {
-  const auto found = rooms_.find(std::string{room});
+  const auto found = rooms_.find(room);
   if (found == rooms_.end() || found->second->members() == 0) return false;
   append(*found->second, op, payload, 0, true);
   return true;
@@ -69,8 +73,16 @@ bool home_table::publish_to(std::string_view room, opcode op, std::span<const st
 
 void home_table::append(home_room& home, opcode op, std::span<const std::byte> payload, std::uint64_t author, bool author_hears) {
   const log_message message{.op = op, .payload = payload, .author = author, .author_hears = author_hears, .sequence = home.next_sequence++};
-  if (home.is_read(room_lane::plain)) home.logs[0].append(chunks_, message);
-  if (home.is_read(room_lane::deflating)) home.logs[1].append_deflated(chunks_, message, compressor_, compression_);
+  std::uint64_t readers = home.members_here;
+  if (home.is_read(room_lane::plain)) {
+    home.logs[0].append(chunks_, message);
+    readers += 16;
+  }
+  if (home.is_read(room_lane::deflating)) {
+    home.logs[1].append_deflated(chunks_, message, compressor_, compression_);
+    readers += 16;
+  }
+  fan_out_bytes_ += payload.size() * readers;
   if (home.dirty) return;
   home.dirty = true;
   dirty_.push_back(&home);
@@ -139,7 +151,7 @@ void home_table::publish_spans() {
 }
 
 const home_room* home_table::find(std::string_view name) const {
-  const auto found = rooms_.find(std::string{name});
+  const auto found = rooms_.find(name);
   return found == rooms_.end() ? nullptr : found->second.get();
 }
 

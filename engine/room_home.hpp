@@ -11,6 +11,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -48,6 +49,7 @@ struct home_room {
   std::vector<branch> branches;
   std::unordered_map<std::string, std::uint64_t> names; // of members -> connection_handle
   std::vector<wanted_report> reports;                   // asked for in this turn
+  std::uint32_t members_here = 0;                       // on the home's own shard, which serves them
   bool dirty = false;
 
   [[nodiscard]] std::uint32_t members() const;
@@ -59,8 +61,9 @@ struct home_room {
 
 class home_table {
  public:
-  home_table(block_pool& blocks, shard_courier& courier, std::uint32_t shards, compressor& with, const compression_options& compression)
-      : chunks_(blocks), courier_(courier), compressor_(with), compression_(compression), attached_(shards) {}
+  home_table(block_pool& blocks, shard_courier& courier, std::uint32_t own, std::uint32_t shards, compressor& with,
+             const compression_options& compression)
+      : chunks_(blocks), courier_(courier), own_(own), compressor_(with), compression_(compression), attached_(shards) {}
 
   void attach(std::uint32_t shard, const attach_message& part, std::string_view name);
   void detach(std::uint32_t shard, room_ref room);
@@ -82,10 +85,29 @@ class home_table {
   [[nodiscard]] const chunk_store& chunks() const { return chunks_; }
   [[nodiscard]] bool has_unpublished() const { return !dirty_.empty(); }
 
+  // All bytes that were ever appended to logs, times the members on this shard that are sent them; writing a log counts as sixteen members.
+  [[nodiscard]] std::uint64_t fan_out_bytes() const { return fan_out_bytes_; }
+
   [[nodiscard]] const home_room* find(std::string_view name) const;
+  // Calls visit(home_room) for the rooms behind `after` that have members, in the order of their names, at most `count`. Looks at no more
+  // than some hundred rooms beyond these.
+  struct list_end {
+    std::string_view last; // the next call goes on behind this one
+    bool more;
+  };
   template <class Visit>
-  void for_each(Visit&& visit) const {
-    for (const auto& [name, room] : rooms_) visit(*room);
+  [[nodiscard]] list_end list(std::string_view after, std::size_t count, Visit&& visit) const {
+    std::size_t looks_left = count + empty_rooms_passed_max;
+    std::string_view last = after;
+    for (auto at = rooms_.upper_bound(after); at != rooms_.end(); ++at) {
+      if (looks_left-- == 0) return {last, true};
+      if (at->second->members() > 0) {
+        if (count-- == 0) return {last, true};
+        visit(*at->second);
+      }
+      last = at->first;
+    }
+    return {last, false};
   }
   [[nodiscard]] std::size_t size() const { return rooms_.size(); }
 
@@ -94,11 +116,17 @@ class home_table {
   [[nodiscard]] std::uint32_t publish_lane(home_room& home, room_lane lane);
   [[nodiscard]] home_room* room_of(std::uint32_t shard, room_ref room) const;
 
+  // A room without members is one that is about to open or to go.
+  static constexpr std::size_t empty_rooms_passed_max = 256;
+
   chunk_store chunks_;
   shard_courier& courier_;
+  std::uint32_t own_;
   compressor& compressor_;
   const compression_options& compression_;
-  std::unordered_map<std::string, std::unique_ptr<home_room>> rooms_;
+  // In the order of their names, so that a listing can be continued, and peers who choose the names cannot make a search long.
+  std::map<std::string, std::unique_ptr<home_room>, std::less<>> rooms_;
+  std::uint64_t fan_out_bytes_ = 0;
   struct attachment {
     std::uint32_t generation = 0;
     home_room* room = nullptr;

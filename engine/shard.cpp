@@ -38,7 +38,7 @@ shard::shard(std::uint32_t index, const shard_options& options, mesh& between, i
              std::unique_ptr<ring> r)
     : index_(index), options_(options), mesh_(between), port_(between, index), inbox_(from_threads), router_(router), ring_(std::move(r)),
       buffers_(*ring_, blocks_, receive_buffers, receive_buffer_bytes), timers_(ringcast::now_ms()),
-      home_(blocks_, *this, between.shard_count(), compressor_, options_.compression),
+      home_(blocks_, *this, index, between.shard_count(), compressor_, options_.compression),
       rooms_(*this, index, between.shard_count(), options.limits.send_queue_bytes_max, options.policy), outbox_(*this, *ring_, blocks_), handlers_(*this),
       now_ms_(ringcast::now_ms()), idle_(options.spin_us * 1000ULL), scheduler_(timers_, &between.bell(index)) {
   reserve_descriptor_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -98,6 +98,11 @@ bool shard::turn() {
   now_ns_ = ringcast::now_ns();
   now_ms_ = now_ns_ / 1'000'000;
 
+  budget_.begin(work_done_elsewhere(), turn_work_bytes_max);
+  // Those who are stopped from now on are continued in a later turn.
+  stopped_before_.insert(stopped_before_.end(), stopped_.begin(), stopped_.end());
+  stopped_.clear();
+
   const std::uint64_t messages = counters_.messages;
   const std::uint32_t completions = ring_->for_each_completion([this](const completion& done) { dispatch(done); });
   if (completions > 0 || port_.has_work() || inbox_.has_records()) {
@@ -117,7 +122,7 @@ bool shard::turn() {
 
   drain_overflow();
   drain_mesh();
-  inbox_.drain([this](std::uint32_t kind, std::span<const std::byte> bytes) { on_message(index_, kind, bytes); }, records_per_turn_max);
+  inbox_.drain([this](std::uint32_t kind, std::span<const std::byte> bytes) { return record_work(index_, kind, bytes); }, records_work_per_turn_max);
   if (clients_ != nullptr) clients_->run_ready();
   continue_handshakes();
   receive_again();
@@ -146,8 +151,8 @@ bool shard::turn() {
 
 void shard::drain_mesh() {
   mesh_.drain(
-      index_, [this](std::uint32_t from, std::uint32_t kind, std::span<const std::byte> bytes) { on_message(from, kind, bytes); },
-      records_per_turn_max);
+      index_, [this](std::uint32_t from, std::uint32_t kind, std::span<const std::byte> bytes) { return record_work(from, kind, bytes); },
+      records_work_per_turn_max);
 }
 
 // What did not fit into the lanes to other shards waits in our port, and above the bound nothing is taken in that would make more of it.
@@ -187,7 +192,8 @@ void shard::on_doorbell() { doorbell_armed_ = false; }
 
 bool shard::has_work() const {
   return port_.has_work() || inbox_.has_records() || !poll_again_.empty() || !hellos_waiting_.empty() || !answers_waiting_.empty() ||
-         !input_again_.empty() || !parked_.empty() || !finishing_.empty() || !ended_.empty() || handlers_.has_untold() || home_.has_unpublished() || (clients_ != nullptr && clients_->has_ready()) || scheduler_.has_ready();
+         !input_again_.empty() || !stopped_.empty() || !stopped_before_.empty() || !parked_.empty() || !finishing_.empty() || !ended_.empty() ||
+         handlers_.has_untold() || home_.has_unpublished() || (clients_ != nullptr && clients_->has_ready()) || scheduler_.has_ready();
 }
 
 wait_plan shard::plan_wait() {

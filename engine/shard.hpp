@@ -28,6 +28,7 @@
 #include "engine/timer_wheel.hpp"
 #include "engine/tls_identity.hpp"
 #include "engine/tls_session.hpp"
+#include "engine/turn_budget.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -35,6 +36,7 @@
 #include <expected>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <source_location>
 #include <string>
 #include <unordered_map>
@@ -68,6 +70,7 @@ struct shard_counters {
   std::uint64_t sent_to_nobody = 0; // messages from other threads or rooms for connections that had gone
   std::uint64_t handshakes_refused = 0; // connections closed because too many TLS handshakes were in progress, or waited to begin
   std::uint64_t tls_failures = 0;
+  std::uint64_t inputs_stopped = 0;         // connections that were continued in a later turn: their share was used up, or their peer does not read
   std::uint64_t turns_held_by_overflow = 0; // that took no input before less waited for the lanes to other shards
 };
 
@@ -76,6 +79,7 @@ struct room_listing {
   bool found = false;
   std::uint32_t members = 0;
   std::string text; // of a single room: its members' names as JSON strings; of all rooms: JSON objects; joined by commas
+  std::optional<std::string> next{}; // of all rooms: there are more, behind this one
 };
 
 class shard final : public shard_courier {
@@ -119,8 +123,12 @@ class shard final : public shard_courier {
   void publish_with_report(std::string_view room_name, opcode op, std::span<const std::byte> payload,
                            std::function<void(const broadcast_report&)> on_report,
                            const std::source_location& where = std::source_location::current());
-  // Asks the home of one room, or of all with an empty name.
-  void query_rooms(std::string_view room_name, std::function<void(const room_listing&)> on_answer,
+  // Asks the home of one room.
+  void query_room(std::string_view room_name, std::function<void(const room_listing&)> on_answer,
+                  const std::source_location& where = std::source_location::current());
+  // Lists the rooms with members that stand behind `after`, at most `rooms_max` of them: in the order of their home shards, which are asked
+  // one after the other, and of one shard in the order of their names. Empty: from the first on.
+  void query_rooms(std::string_view after, std::uint32_t rooms_max, std::function<void(const room_listing&)> on_answer,
                    const std::source_location& where = std::source_location::current());
 
   // --- for clients that live on this shard ---
@@ -217,6 +225,16 @@ class shard final : public shard_courier {
   void pause_receive(connection& c);
   void resume_receive(connection& c);
   void read_large_frames_hot(connection& c);
+  // shard_budget.cpp: how much of its input a connection may have handled now
+  [[nodiscard]] std::uint64_t work_done_elsewhere() const { return outbox_.produced_bytes() + fan_out_cost(home_.fan_out_bytes()); }
+  [[nodiscard]] bool is_output_full(const connection& c) const;
+  // `delivered_before` is what turn_budget::delivered() said when this connection's input of this turn began.
+  [[nodiscard]] bool must_stop(const connection& c, std::uint64_t delivered_before) const {
+    return budget_.delivered() - delivered_before >= connection_turn_bytes_max || budget_.is_spent(work_done_elsewhere()) || is_output_full(c);
+  }
+  void stop_input(connection& c);
+  void continue_stopped();
+  [[nodiscard]] std::size_t record_work(std::uint32_t from, std::uint32_t kind, std::span<const std::byte> bytes);
   void on_end_of_stream(connection& c);
   void consume(connection& c, std::span<std::byte> bytes) {
     if (c.encrypted) [[unlikely]]
@@ -358,7 +376,9 @@ class shard final : public shard_courier {
   struct pending_query {
     question<room_listing> asked;
     room_listing sum;
-    std::uint32_t waiting_for = 0;
+    std::uint32_t at = 0;         // of all rooms: the shard that was asked
+    std::uint32_t rooms_left = 0; // and how many more are wanted
+    bool all = false;
   };
   struct pending_upgrade {
     std::string response, room, name;
@@ -404,6 +424,8 @@ class shard final : public shard_courier {
   bool stopping_ = false;
   bool stop_now_ = false;
   std::vector<connection_handle> parked_, parked_before_, finishing_, ended_, poll_again_, input_again_;
+  turn_budget budget_;
+  std::vector<connection_handle> stopped_, stopped_before_; // in this turn, and in turns before: first come, first continued
   std::vector<op_tag> cancels_; // receives to be cancelled behind the turn's sends
   std::unique_ptr<tls_scratch> tls_memory_; // made for the first TLS connection
   std::deque<connection_handle> hellos_waiting_;  // for their handshake to begin

@@ -16,6 +16,7 @@ void shard::finish(connection& c) {
   if (c.phase == connection_phase::finishing || c.phase == connection_phase::ending) return;
   leave_rooms(c);
   c.phase = connection_phase::finishing;
+  c.input_stopped = false; // there will be no more of it
   finishing_.push_back(handle_of(c));
   arm_timer(c, options_.limits.close_timeout_ms);
 }
@@ -125,7 +126,10 @@ void shard::on_output_progress(connection& c) {
   }
   if (c.phase == connection_phase::ending) return;
   if (c.behind != nullptr && c.behind->own_bytes() > low_watermark_bytes) return;
-  resume_receive(c);
+  if (c.input_stopped)
+    stopped_.push_back(handle_of(c));
+  else
+    resume_receive(c);
   if (!c.is_open_websocket() || !c.endpoint->on_drain) return;
   if (c.endpoint->is_internal)
     c.endpoint->on_drain(websocket_ref{*this, c});
@@ -162,6 +166,11 @@ void shard::on_connection_timer(connection& c) {
   case connection_phase::ending: return;
   case connection_phase::http:
     if (c.answering) return arm_timer(c, options_.limits.handshake_timeout_ms);
+    if (c.input_stopped) {
+      // Its requests wait for it to take the answers of those before.
+      if (silent_ms < options_.limits.handshake_timeout_ms) return arm_timer(c, options_.limits.handshake_timeout_ms - silent_ms);
+      return finish(c);
+    }
     if (c.partial != nullptr)
       refuse_request(c, http_status::request_timeout, "the request took too long");
     else
@@ -183,7 +192,7 @@ void shard::on_connection_timer(connection& c) {
     note_message(c);
     return arm_timer(c, limits.frame_timeout_ms);
   }
-  const bool inside = c.partial != nullptr || c.assembler.is_inside_message();
+  const bool inside = !c.input_stopped && (c.partial != nullptr || c.assembler.is_inside_message());
   if (inside && silent_ms >= limits.frame_timeout_ms) {
     close_websocket(c, static_cast<std::uint16_t>(close_code::policy_violation), "silence in the middle of a message");
     return;

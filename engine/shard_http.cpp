@@ -45,13 +45,14 @@ bool changes_something(std::string_view method) { return method != "GET" && meth
 
 shard::consumed shard::consume_http(connection& c, std::span<std::byte> bytes) {
   consumed done;
+  const std::uint64_t delivered_before = budget_.delivered();
   const auto refused = [&](http_status status, std::string_view why) {
     refuse_request(c, status, why);
     done.bytes = bytes.size();
     return done;
   };
   while (done.bytes < bytes.size() && c.phase == connection_phase::http) {
-    if (c.answering) {
+    if (c.answering || c.input_stopped) {
       done.stopped = true;
       return done;
     }
@@ -62,6 +63,7 @@ shard::consumed shard::consume_http(connection& c, std::span<std::byte> bytes) {
       done.wanted = body.wanted;
       done.kept = body.kept;
       if (body.bytes == 0) return done;
+      if (must_stop(c, delivered_before)) stop_input(c);
       continue;
     }
     head_progress progress = c.partial != nullptr && done.bytes == 0 ? c.partial->head : head_progress{};
@@ -104,8 +106,9 @@ shard::consumed shard::consume_http(connection& c, std::span<std::byte> bytes) {
     }
     done.bytes += request_bytes;
     on_request(c, head_, rest.subspan(head_.head_bytes, request_bytes - head_.head_bytes));
+    if (must_stop(c, delivered_before)) stop_input(c);
   }
-  done.stopped = c.answering;
+  done.stopped = c.answering || c.input_stopped;
   return done;
 }
 
@@ -147,6 +150,7 @@ void shard::on_request(connection& c, const request_head& head, std::span<const 
   c.answering = true;
   c.continue_sent = false;
   c.head_only = head.method == "HEAD";
+  budget_.delivered(request_work_bytes + body.size());
   const route_match match = router_.match(head.method, head.path);
   http_responder responder{*this, handle_of(c)};
   if (match.bad_path) return responder.respond_error(http_status::bad_request, "the path has a broken percent escape");

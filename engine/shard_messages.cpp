@@ -37,7 +37,7 @@ std::string_view text_of(std::span<const std::byte> bytes) { return {reinterpret
 // To another shard through the mesh; to itself at once.
 void shard::deliver(std::uint32_t to, shard_message kind, std::span<const std::byte> value, std::span<const std::byte> more) {
   if (to != index_) {
-    port_.send(to, static_cast<std::uint32_t>(kind), value, more);
+    port_.send(to, static_cast<std::uint32_t>(kind), value, more, pointed_bytes(kind, value));
     return;
   }
   if (more.empty()) return on_message(index_, static_cast<std::uint32_t>(kind), value);
@@ -204,71 +204,6 @@ void shard::on_report_part(std::uint32_t id, const broadcast_report* counts, std
   auto finished = reports_.extract(found);
   auto& asked = finished.mapped().asked;
   handlers_.note_answer([on_report = std::move(asked.answer), sum = finished.mapped().sum] { on_report(sum); }, asked.by, asked.where);
-}
-
-void shard::query_rooms(std::string_view room_name, std::function<void(const room_listing&)> on_answer, const std::source_location& where) {
-  if (++next_id_ == 0) ++next_id_;
-  const std::uint32_t id = next_id_;
-  pending_query& pending = queries_[id];
-  pending.asked = {std::move(on_answer), handlers_.running(), where};
-  const room_query_message query{index_, id};
-  if (!room_name.empty()) {
-    pending.waiting_for = 1;
-    return deliver(rooms_.home_of(room_name), shard_message::room_query, bytes_of(query), std::as_bytes(std::span{room_name}));
-  }
-  pending.waiting_for = mesh_.shard_count();
-  for (std::uint32_t to = 0; to < mesh_.shard_count(); ++to) deliver(to, shard_message::room_query, bytes_of(query), {});
-}
-
-void shard::on_room_query(const room_query_message& query, std::string_view name) {
-  room_answer_message answer{.query_id = query.query_id, .last = true, .found = false, .members = 0};
-  std::string text;
-  if (!name.empty()) {
-    if (const home_room* room = home_.find(name)) {
-      answer.members = room->members();
-      answer.found = answer.members > 0;
-      for (const auto& [member, handle] : room->names) {
-        if (!text.empty()) text += ',';
-        append_json_string(text, member);
-        // A listing has to fit into a record between shards; beyond it the count still tells the truth.
-        if (text.size() > record_bytes_max() / 2) break;
-      }
-    }
-  } else {
-    answer.found = true;
-    const auto send_part = [&] {
-      answer.last = false;
-      deliver(query.reporter, shard_message::room_answer, bytes_of(answer), std::as_bytes(std::span{text}));
-      text.clear();
-    };
-    home_.for_each([&](const home_room& room) {
-      const std::uint32_t members = room.members();
-      if (members == 0) return;
-      if (!text.empty()) text += ',';
-      text += "{\"name\":";
-      append_json_string(text, room.name);
-      text += ",\"members\":" + std::to_string(members) + "}";
-      if (text.size() > record_bytes_max() / 2) send_part();
-    });
-    answer.last = true;
-  }
-  deliver(query.reporter, shard_message::room_answer, bytes_of(answer), std::as_bytes(std::span{text}));
-}
-
-void shard::on_room_answer(const room_answer_message& answer, std::string_view text) {
-  const auto found = queries_.find(answer.query_id);
-  if (found == queries_.end()) return;
-  pending_query& pending = found->second;
-  pending.sum.found |= answer.found;
-  pending.sum.members += answer.members;
-  if (!text.empty()) {
-    if (!pending.sum.text.empty()) pending.sum.text += ',';
-    pending.sum.text += text;
-  }
-  if (!answer.last || --pending.waiting_for > 0) return;
-  auto finished = queries_.extract(found);
-  auto& asked = finished.mapped().asked;
-  handlers_.note_answer([on_answer = std::move(asked.answer), sum = std::move(finished.mapped().sum)] { on_answer(sum); }, asked.by, asked.where);
 }
 
 } // namespace ringcast

@@ -8,10 +8,15 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 
 namespace ringcast {
 
 class shard;
+
+// How much memory outside of a record it points to: what is on its way is bounded by that, too.
+enum class shard_message : std::uint32_t;
+[[nodiscard]] std::uint64_t pointed_bytes(shard_message kind, std::span<const std::byte> record);
 
 enum class shard_message : std::uint32_t {
   attach_room,    // to the home, + name
@@ -100,16 +105,21 @@ struct claim_answer_message { // + name
   bool granted;
 };
 
-struct room_query_message {
+struct room_query_message { // + the room's name; of all rooms + the name behind which the listing goes on
   std::uint32_t reporter;
   std::uint32_t query_id;
+  std::uint32_t rooms_max; // of all rooms at most so many
+  bool all;
 };
 
 struct room_answer_message {
   std::uint32_t query_id;
   bool last; // of this shard
   bool found;
+  bool more;  // of all rooms: this shard has more of them
+  std::uint16_t name_bytes; // in front of the text stands the name of the last one that was passed
   std::uint32_t members;
+  std::uint32_t rooms; // listed in the text
 };
 
 struct deliver_message {

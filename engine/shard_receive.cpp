@@ -17,8 +17,6 @@ namespace ringcast {
 namespace {
 
 constexpr std::uint64_t accept_pause_ms = 100;
-// Rounds of reading one connection with large frames before the others have their turn.
-constexpr int hot_rounds_max = 4;
 
 // One line a second, whatever the number of shards that have to refuse.
 bool may_log_refusal(std::uint64_t now_ms) {
@@ -219,7 +217,9 @@ void shard::pause_receive(connection& c) {
 }
 
 void shard::resume_receive(connection& c) {
-  if (c.peer_closed || c.input_held) return;
+  if (c.peer_closed || c.input_held || c.input_stopped) return;
+  // A pipeline that has run ahead is worked off first; respond() leads here again.
+  if (c.answering && c.partial != nullptr && c.partial->size > low_watermark_bytes) return;
   if (c.receiving == receive_mode::paused)
     arm_receive(c);
   else if (c.receiving == receive_mode::pausing)
@@ -267,15 +267,14 @@ void shard::on_poll(op_tag tag, const completion& done) {
 }
 
 void shard::receive_hot(connection& c) {
-  for (int round = 0; round < hot_rounds_max; ++round) {
+  const std::uint64_t delivered_before = budget_.delivered();
+  std::uint64_t read = 0;
+  while (true) {
     if (hot_.bytes == nullptr) hot_ = blocks_.take(large_receive_bytes);
     if (c.phase == connection_phase::ending || c.peer_closed) return;
-    if (c.input_held) return; // release_input() comes back
-    if (!c.is_client && outbox_.waiting_bytes_and_ciphertext(c) > high_watermark_bytes) {
-      // From a backlog resume_receive() comes back; what was only gathered in this turn may be sent whole, and then nothing would.
-      if (c.behind == nullptr) poll_again_.push_back(handle_of(c));
-      return;
-    }
+    if (c.input_held || c.input_stopped) return; // release_input() or continue_stopped() comes back
+    if (c.answering && c.partial != nullptr && c.partial->size > high_watermark_bytes) return; // and so does respond()
+    if (read >= connection_turn_bytes_max || must_stop(c, delivered_before)) return stop_input(c);
     // The rest of a frame whose beginning waits goes straight behind it.
     const bool into_partial = !c.encrypted && c.partial != nullptr && c.partial->wanted > c.partial->size;
     const std::span<std::byte> target =
@@ -284,12 +283,12 @@ void shard::receive_hot(connection& c) {
     if (count == -EAGAIN || count == -EINTR) return;
     if (count == 0) return on_end_of_stream(c);
     if (count < 0) return end(c, 1006, "the connection was reset");
+    read += static_cast<std::uint64_t>(count);
     consume(c, target.first(static_cast<std::size_t>(count)));
     // A short count means that the socket is empty; what comes later makes a new completion. But a target that only had room for the
     // rest of one frame says nothing about what is behind it, and an end that was told together with the bytes is not told again.
     if (!into_partial && static_cast<std::size_t>(count) < target.size() && !c.end_announced) return;
   }
-  if (c.phase != connection_phase::ending) poll_again_.push_back(handle_of(c));
 }
 
 namespace {
@@ -300,9 +299,11 @@ bool is_inside(const block& memory, std::span<const std::byte> bytes) {
 
 } // namespace
 
-// Of the connection's own block only what ends with the message is lent: nothing behind it has still to be handled there.
+// Of the connection's own block only what ends with the message is lent: nothing behind it has still to be handled there. And only what
+// fills a part of the block that is worth it: many messages may have waited there together.
 bool shard::can_lend(const connection& c, std::span<const std::byte> payload) const {
-  if (c.partial != nullptr && is_inside(c.partial->memory, payload)) return payload.data() + payload.size() == c.partial->memory.bytes + c.partial->size;
+  if (c.partial != nullptr && is_inside(c.partial->memory, payload))
+    return payload.size() * 16 >= c.partial->memory.capacity && payload.data() + payload.size() == c.partial->memory.bytes + c.partial->size;
   return hot_lent_ < hot_buffers_lent_max && is_inside(hot_, payload);
 }
 
@@ -323,6 +324,7 @@ void shard::give_back_hot(block memory) {
 
 // Connections whose input waited for something other than the kernel.
 void shard::receive_again() {
+  continue_stopped();
   if (poll_again_.empty() && input_again_.empty()) return;
   std::vector<connection_handle> again;
   again.swap(input_again_);
@@ -342,7 +344,8 @@ void shard::receive_again() {
 
 void shard::on_end_of_stream(connection& c) {
   c.peer_closed = true;
-  if (c.phase == connection_phase::websocket && (c.input_held || c.answering || is_input_over(c))) return; // what waits is handled first
+  if (c.input_stopped) return; // what waits is handled first
+  if (c.phase == connection_phase::websocket && (c.input_held || c.answering || is_input_over(c))) return; // and so it is here
   if (c.encrypted) {
     if (c.layers->waiting) return; // continue_handshakes() comes back
     if (c.is_client && client_seats_[c.slot].tls_pending) return end(c, c.close_code, "the server closed the connection in the TLS handshake");
@@ -369,6 +372,8 @@ void shard::consume_plain(connection& c, std::span<std::byte> bytes) {
   c.last_heard_ms = static_cast<std::uint32_t>(now_ms_);
   while (!bytes.empty()) {
     if (is_input_over(c)) return;
+    if (!c.input_stopped && budget_.is_spent(work_done_elsewhere())) stop_input(c);
+    if (c.input_stopped) return keep_partial(c, bytes, c.partial != nullptr ? c.partial->wanted : 0);
     if (c.partial == nullptr) {
       const consumed done = consume_once(c, bytes);
       if (is_input_over(c)) return;
@@ -398,9 +403,10 @@ void shard::consume_plain(connection& c, std::span<std::byte> bytes) {
 // Goes on with what was kept.
 void shard::resume_input(connection& c) {
   if (c.partial != nullptr && c.partial->size < c.partial->wanted && c.phase == connection_phase::websocket && !is_input_over(c) && !c.answering &&
-      !c.input_held)
+      !c.input_held && !c.input_stopped)
     (void)check_unfinished_text(c, {c.partial->memory.bytes, c.partial->size}, rules_of(c), limits_of(c).message_bytes_max);
-  while (c.partial != nullptr && c.partial->size >= c.partial->wanted && !is_input_over(c) && !c.answering && !c.input_held) {
+  while (c.partial != nullptr && c.partial->size >= c.partial->wanted && !is_input_over(c) && !c.answering && !c.input_held &&
+         !c.input_stopped) {
     partial_input& partial = *c.partial;
     const consumed done = consume_once(c, {partial.memory.bytes, partial.size});
     if (is_input_over(c)) break;
@@ -452,7 +458,7 @@ void shard::keep_partial(connection& c, std::span<const std::byte> bytes, std::u
   if (wanted >= large_frame_bytes) read_large_frames_hot(c);
   if (c.phase == connection_phase::websocket && !c.timer.armed()) arm_timer(c, limits_of(c).frame_timeout_ms);
   // A pipeline that runs ahead of its answers waits in the socket.
-  if (c.answering && partial.size > high_watermark_bytes) pause_receive(c);
+  if ((c.answering || c.input_stopped) && partial.size > high_watermark_bytes) pause_receive(c);
 }
 
 void shard::free_partial(connection& c) {

@@ -125,7 +125,7 @@ void shard::feed_tls(connection& c, std::span<const std::byte> bytes) {
   end_handshake(c);
   if (c.phase == connection_phase::ending) return;
   // What TLS answers by itself is output, too: who does not take it is not read. on_output_progress() goes on.
-  if (!c.is_client && c.behind != nullptr && outbox_.waiting_bytes_and_ciphertext(c) > high_watermark_bytes) pause_receive(c);
+  if (is_output_full(c)) stop_input(c);
   if (tls.state() == tls_state::failed) return on_tls_failed(c);
   if (c.is_client && client_seats_[c.slot].tls_pending) on_client_tls_open(c);
   if (tls.state() == tls_state::peer_closed && !c.peer_closed) on_end_of_stream(c);

@@ -15,6 +15,7 @@ namespace ringcast {
 shard::consumed shard::consume_frames(connection& c, std::span<std::byte> bytes) {
   const std::uint64_t message_bytes_max = limits_of(c).message_bytes_max;
   const frame_rules rules = rules_of(c);
+  const std::uint64_t delivered_before = budget_.delivered();
   consumed done;
   if (c.answering) { // on_open stands before the first message
     done.stopped = true;
@@ -46,15 +47,13 @@ shard::consumed shard::consume_frames(connection& c, std::span<std::byte> bytes)
       done.bytes = bytes.size();
       return done;
     }
-    if (c.input_held) {
+    if (must_stop(c, delivered_before)) [[unlikely]]
+      stop_input(c);
+    if (c.input_held || c.input_stopped) {
       done.stopped = true;
       break;
     }
   }
-  // A peer that does not take its answers is not read any further.
-  // A client's output is no answer to its input: if both ends stopped reading because they have output, neither would ever go on.
-  // What was only gathered in this turn may be sent whole at its end, and then nothing would resume the receive.
-  if (!c.is_client && c.behind != nullptr && outbox_.waiting_bytes(c) > high_watermark_bytes) pause_receive(c);
   return done;
 }
 
@@ -81,6 +80,7 @@ inline void shard::on_message(connection& c, const assembled& m, bool in_receive
 
 void shard::hand_over(connection& c, const message_view& view) {
   ++counters_.messages;
+  budget_.delivered(view.payload.size());
   note_message(c);
   handlers_.message(c, view);
 }
@@ -159,6 +159,8 @@ void shard::close_websocket(connection& c, std::uint16_t code, std::string_view 
   c.close_code = code;
   // A client is told when the server has answered.
   if (!c.is_client) tell_closed(c, reason);
+  // Its Close frame may stand behind what was put aside; nothing of that is answered any more.
+  if (c.input_stopped) stopped_.push_back(handle_of(c));
   if (c.receiving == receive_mode::paused || c.receiving == receive_mode::pausing) resume_receive(c);
   arm_timer(c, limits_of(c).close_timeout_ms);
 }

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <type_traits>
 
 namespace ringcast {
 
@@ -86,17 +87,21 @@ class spsc_ring {
   [[nodiscard]] bool has_records() const noexcept;
 
   // Calls on_record(kind, span) for records that were published before the call began, at most `records_max` of them,
-  // then releases their space. Returns how many. The span is valid only during its call. `on_record` must not throw
-  // and must not drain this ring; it may do everything else.
+  // then releases their space. Returns how many. Where on_record returns a number, the record counts as that many. The span is
+  // valid only during its call. `on_record` must not throw and must not drain this ring; it may do everything else.
   template <class OnRecord> std::size_t drain(OnRecord&& on_record, std::size_t records_max) {
     const std::uint64_t end = published_.value.load(std::memory_order_acquire);
     reader_.published_seen = end;
     std::size_t count = 0;
     record_view record;
     while (count < records_max && front_before(end, record)) {
-      on_record(record.kind, record.bytes);
+      if constexpr (std::is_void_v<decltype(on_record(record.kind, record.bytes))>) {
+        on_record(record.kind, record.bytes);
+        ++count;
+      } else {
+        count += on_record(record.kind, record.bytes);
+      }
       pop();
-      ++count;
     }
     release();
     return count;

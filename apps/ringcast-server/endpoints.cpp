@@ -4,6 +4,7 @@
 #include "engine/shard.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <fmt/format.h>
 
@@ -91,16 +92,33 @@ void publish(const http_request& request, http_responder responder) {
   });
 }
 
-void list_rooms(const http_request&, http_responder responder) {
-  responder.owner().query_rooms({}, [responder](const room_listing& listing) mutable {
-    responder.respond_json(http_status::ok, "{\"rooms\":[" + listing.text + "]}");
+// A page of it: a server may have more rooms than anybody wants to wait for.
+constexpr std::uint32_t rooms_listed_max = 1000;
+
+void list_rooms(const http_request& request, http_responder responder) {
+  std::uint32_t limit = rooms_listed_max;
+  if (const auto wanted = request.query("limit")) {
+    const auto [end, error] = std::from_chars(wanted->data(), wanted->data() + wanted->size(), limit);
+    if (error != std::errc{} || end != wanted->data() + wanted->size() || limit == 0 || limit > rooms_listed_max)
+      return responder.respond_error(http_status::bad_request, "limit is a number from 1 to 1000");
+  }
+  const auto after = request.query("after");
+  if (after)
+    if (const auto why = why_not_a_room(*after); !why.empty()) return responder.respond_error(http_status::bad_request, fmt::format("after: {}", why));
+  responder.owner().query_rooms(after.value_or(""), limit, [responder](const room_listing& listing) mutable {
+    std::string json = "{\"rooms\":[" + listing.text + "],\"next\":";
+    if (listing.next)
+      append_json_string(json, *listing.next);
+    else
+      json += "null";
+    responder.respond_json(http_status::ok, json + "}");
   });
 }
 
 void list_room(const http_request& request, http_responder responder) {
   const std::string room{request.parameter("room")};
   if (const auto why = why_not_a_room(room); !why.empty()) return responder.respond_error(http_status::bad_request, why);
-  responder.owner().query_rooms(room, [responder, room](const room_listing& listing) mutable {
+  responder.owner().query_room(room, [responder, room](const room_listing& listing) mutable {
     if (!listing.found) return responder.respond_error(http_status::not_found, "nobody is in this room");
     std::string json = "{\"name\":";
     append_json_string(json, room);

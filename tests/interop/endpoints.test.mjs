@@ -216,6 +216,32 @@ test('GET /rooms and GET /rooms/{room} name rooms and members', async () => {
   await Promise.all([ada.close(), bob.close()]);
 });
 
+test('GET /rooms has pages that name every room once and are continued where they ended', async () => {
+  const names = Array.from({ length: 25 }, (_, i) => `page ${String(i).padStart(2, '0')} ä"\\`);
+  const members = await Promise.all(names.map((name) => open(`/broadcast/${encodeURIComponent(name)}`)));
+  for (const limit of [1, 7, 24, 25, 26, 1000]) {
+    const seen = [];
+    let next = null;
+    do {
+      const page = await json(`/rooms?limit=${limit}${next === null ? '' : `&after=${encodeURIComponent(next)}`}`);
+      assert.equal(page.status, 200);
+      assert.ok(page.body.rooms.length <= limit);
+      assert.ok(page.body.next === null || page.body.rooms.length === limit, JSON.stringify(page.body));
+      seen.push(...page.body.rooms.map((room) => room.name));
+      next = page.body.next;
+      assert.ok(seen.length < 1000);
+    } while (next !== null);
+    assert.equal(new Set(seen).size, seen.length);
+    assert.deepEqual(seen.filter((name) => name.startsWith('page ')).sort(), names);
+  }
+  for (const bad of ['limit=0', 'limit=1001', 'limit=-1', 'limit=ten', 'limit=', 'limit=1x', 'after=', `after=${'a'.repeat(129)}`, 'after=%ff', 'after=%00']) {
+    const answer = await json(`/rooms?${bad}`);
+    assert.equal(answer.status, 400, bad);
+    assert.ok(answer.body.error.length > 10, bad);
+  }
+  await Promise.all(members.map((member) => member.close()));
+});
+
 test('health answers 200', async () => {
   for (const path of ['/health/live', '/health/ready']) assert.equal((await fetch(server.http + path)).status, 200);
 });

@@ -149,7 +149,7 @@ const std::vector<throwing_case>& throwing_cases() {
        asked, "500", "the callback of a question"},
       {"the callback of a question",
        [](server& s, const thrower& t) {
-         s.routes().add("GET", "/throws", [t](const http_request&, http_responder r) { r.owner().query_rooms({}, [t](const room_listing&) { t(); }); });
+         s.routes().add("GET", "/throws", [t](const http_request&, http_responder r) { r.owner().query_rooms({}, 10, [t](const room_listing&) { t(); }); });
        },
        asked, "500", "the callback of a question"},
       {"a coroutine before the upgrade",

@@ -1,5 +1,6 @@
 // The mesh between shards: order, batching of wake-ups, overflow, and threads that sleep and must be woken.
 #include "allocation_count.hpp"
+#include "engine/limits.hpp"
 #include "engine/mesh.hpp"
 #include "eventfd_writes.hpp"
 #include "random_seed.hpp"
@@ -144,6 +145,45 @@ BOOST_AUTO_TEST_CASE(a_sender_that_sleeps_with_an_overflow_is_rung_when_there_is
                     1, [](std::uint32_t, std::uint32_t, std::span<std::byte>) {}, 1) == 1u);
   BOOST_TEST(wait_for(m.bell(0), 0));
   BOOST_TEST(port.has_work());
+}
+
+// A record of a few bytes may point to a megabyte: it counts as that, in the lane and behind it.
+BOOST_AUTO_TEST_CASE(what_records_point_to_counts_as_much_as_what_they_hold) {
+  mesh m(2, 1u << 16);
+  mesh_port port(m, 0);
+  constexpr std::uint64_t pointed = 1u << 20;
+  constexpr std::uint64_t fit = mesh_lane_pointed_bytes_max / pointed;
+  const auto take = [&](std::size_t most) {
+    return m.drain(
+        1,
+        [&](std::uint32_t from, std::uint32_t, std::span<std::byte>) {
+          m.pointed_taken(from, 1, pointed);
+          return std::size_t{1};
+        },
+        most);
+  };
+  for (std::uint64_t i = 0; i < fit; ++i) port.send(1, 1, bytes_of(i), {}, pointed);
+  port.flush();
+  BOOST_TEST(port.overflow_bytes() == 0u);
+  for (std::uint64_t i = 0; i < 3; ++i) port.send(1, 1, bytes_of(i), {}, pointed);
+  port.flush();
+  BOOST_TEST(port.overflow_bytes() >= 3 * pointed);
+  BOOST_TEST(port.overflow_bytes() < 3 * pointed + 256);
+  // The receiver rings when it has made room, as it does for the bytes of the lane itself.
+  m.bell(0).prepare_sleep();
+  BOOST_REQUIRE(!port.has_work());
+  BOOST_TEST(take(2) == 2u);
+  BOOST_TEST(wait_for(m.bell(0), 0));
+  port.flush();
+  BOOST_TEST(port.overflow_bytes() >= pointed);
+  BOOST_TEST(port.overflow_bytes() < pointed + 256);
+  BOOST_TEST(take(100) == fit);
+  port.flush();
+  BOOST_TEST(port.overflow_bytes() == 0u);
+  BOOST_TEST(take(100) == 1u);
+  // One that is larger than the bound passes alone.
+  port.send(1, 1, bytes_of(pointed), {}, 2 * mesh_lane_pointed_bytes_max);
+  BOOST_TEST(port.overflow_bytes() == 0u);
 }
 
 BOOST_AUTO_TEST_CASE(no_allocation_per_record_nor_per_overflow_once_warm) {

@@ -150,11 +150,17 @@ private:
       });
       break;
     case 6:
-      here.query_rooms(draw_.below(2) == 0 ? std::string{} : room_name(), [this](const room_listing&) {
+    {
+      const auto on_answer = [this](const room_listing&) {
         ++answers;
         if (draw_.below(8) == 0) throw 42;
-      });
+      };
+      if (draw_.below(2) == 0)
+        here.query_rooms({}, 10, on_answer);
+      else
+        here.query_room(room_name(), on_answer);
       break;
+    }
     case 7:
       if (other != nullptr && other->phase == connection_phase::websocket) {
         here.hold_input(*other);
