@@ -14,6 +14,11 @@ namespace {
 
 // In front of a copied message, so that its answer can be framed in place like that of a received one.
 constexpr std::size_t header_room = 16;
+// A message up to this size is copied before a coroutine gets it. The coroutine may keep it as long as it likes, and a lease would keep the
+// whole receive buffer with it, at most sixteen times what is leased; to copy as little as this costs less than to ask whether it will.
+constexpr std::size_t copied_bytes_max = receive_buffer_bytes / 16 - header_room;
+// Receive buffers that coroutines keep while they wait for something else: 4 MiB, as of hot buffers. Then larger messages are copied, too.
+constexpr std::size_t leased_blocks_max = 4 * 1024 * 1024 / receive_buffer_bytes;
 
 websocket_session& session_of(websocket_ref ws) { return *static_cast<websocket_session*>(ws.user()); }
 
@@ -74,9 +79,10 @@ void websocket_session::deliver(const message_view& view) {
   current_ = view;
   current_used_ = 0;
   current_unfinished_ = false;
-  const bool leasable = view.in_receive_buffer && owner_->buffers().contains(view.payload.data());
+  const bool large = view.in_receive_buffer && view.payload.size() > copied_bytes_max;
+  const bool leasable = large && owner_->buffers().contains(view.payload.data()) && owner_->buffers().leased_blocks() < leased_blocks_max;
   // A large one stands in the hot buffer or in the connection's own block.
-  const bool lendable = !leasable && view.in_receive_buffer && owner_->can_lend(*connection_, view.payload);
+  const bool lendable = large && !leasable && owner_->can_lend(*connection_, view.payload);
   if (!leasable && !lendable) {
     const waiting_message kept = copy(view);
     current_ = kept.view;
