@@ -65,6 +65,8 @@ class chunk_store {
 
   // Room for so many bytes of frames and entries. The caller holds the one reference.
   [[nodiscard]] log_chunk* take(std::size_t bytes_min);
+  // Sees to it that the pool has a block for the next take() of at most so many bytes, or throws std::bad_alloc.
+  void prepare(std::size_t bytes_min) { blocks_.give_back(blocks_.take(bytes_min + sizeof(log_chunk))); }
   // Frees what its readers have left; one load when there is nothing.
   void reclaim() {
     if (back_.load(std::memory_order_relaxed) != nullptr) free_all();

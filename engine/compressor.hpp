@@ -57,7 +57,11 @@ class compressor {
     if (inflated_.capacity() > inflated_bytes_kept) inflated_.release();
   }
 
+  // A shard that rests keeps no message's memory.
+  void trim() { inflated_.release(); }
+
   [[nodiscard]] compression_counters& counters() { return counters_; }
+  [[nodiscard]] const compression_counters& counters() const { return counters_; }
 
  private:
   std::optional<std::size_t> counted(std::size_t before, std::optional<std::size_t> after) {

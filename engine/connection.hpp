@@ -59,6 +59,7 @@ struct partial_input {
   std::uint32_t wanted = 0; // handle it when this many are there
   head_progress head;       // how far an unfinished request head has been looked at
   unfinished_text text;     // and the text of an unfinished frame
+  message_progress progress; // how far it had come when the connection's timer looked last
   std::unique_ptr<chunked_body> body;
 
   // From a few that each thread keeps: a frame is cut by the end of every receive buffer, and that must not be an allocation.

@@ -6,6 +6,7 @@
 #include "engine/tls_session.hpp"
 #include "proto/byte_buffer.hpp"
 #include "proto/deflate.hpp"
+#include "proto/held_bytes.hpp"
 
 #include <memory>
 #include <optional>
@@ -30,6 +31,12 @@ struct connection_layers : list_link<handshake_order> {
   std::unique_ptr<deflate_context> deflates;
   std::unique_ptr<inflate_context> inflates;
   std::uint32_t deflates_bytes = 0; // what the first of them holds
+
+  held_share held; // without the contexts, which the compressor counts
+  // After any of the above has grown or gone.
+  void count_held() noexcept {
+    held.set(sizeof(connection_layers) + ciphertext.capacity() + arrived.capacity() + (tls ? tls_session_bytes + tls->record_bytes_held() : 0));
+  }
 };
 
 } // namespace ringcast

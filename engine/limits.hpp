@@ -17,7 +17,8 @@ struct server_limits {
   // TLS handshakes in progress, of one shard, from the complete ClientHello on. Each holds about 10 KiB until it is over. One more ends the
   // oldest: a core begins some 6,500 a second, so a peer has 150 ms for its answer even then, and connections that say nothing cost nobody.
   std::uint32_t tls_handshakes_max = 1024;
-  // Silence in the middle of a frame or of a fragmented message.
+  // Silence in the middle of a frame or of a fragmented message; also the time over which a frame, or a request's body, must have made the
+  // progress that progress_bytes_per_s_min asks for.
   std::uint32_t frame_timeout_ms = 60'000;
   // A peer that was silent this long is sent a ping; 0: never. Well below the 60 s of silence after which proxies end a connection (nginx's
   // proxy_read_timeout, most load balancers), so that one lost packet does not end it.
@@ -34,6 +35,35 @@ struct server_limits {
 // Connections above server_options::max_connections or max_connections_per_ip that a shard answers with 503 rather than closing at once:
 // each lives for linger_ms at most and is worth an explanation, a flood of them is not.
 inline constexpr std::uint32_t refusals_answered_max = 64;
+
+// What a shard may hold for its peers if nobody has said: a server gives each the machine's share (engine/memory_bound.hpp).
+inline constexpr std::uint64_t shard_memory_bytes_default = 4ULL << 30;
+// Where a shard is above its bound, debtors are ended until it is this part below it: not one in each turn.
+inline constexpr std::uint64_t memory_headroom_divisor = 16;
+
+// An unfinished frame or body has memory for what has come, at least this much and at most four times that (a block is a power of two, so
+// eight times where the end is in sight). Most frames that are cut by the end of a receive buffer fit into the first block.
+inline constexpr std::size_t partial_bytes_min = 4 * 1024;
+inline constexpr std::size_t partial_growth = 4;
+
+// A frame or a body under way brings at least this on average over frame_timeout_ms (a request's over handshake_timeout_ms), else it ends
+// with 1008 or 408: it holds memory that its peer pays nothing for. A telephone modem of 1995 does three times as much. Between the fragments of a
+// message a program may think, so a message without a cut frame is asked only from large_frame_bytes on.
+inline constexpr std::uint32_t progress_bytes_per_s_min = 1024;
+// The last answers of a connection that ends may take longer than linger_ms to reach their peer as long as it takes this much: 4 MiB, what a
+// kernel's send buffer holds by default, are gone after two minutes.
+inline constexpr std::uint32_t drain_bytes_per_s_min = 32 * 1024;
+
+// How often a shard that holds more than it needs looks what of it can be given back.
+inline constexpr std::uint32_t trim_interval_ms = 1'000;
+// Not worth a timer: what a shard's pool may keep for ever.
+inline constexpr std::size_t pool_bytes_at_rest = 256 * 1024;
+// A shard that found something to do in fewer turns than this in such an interval is quiet enough to pay for a walk of the allocator.
+inline constexpr std::uint32_t quiet_turns_max = 1'000;
+
+// What the kernel holds for a peer that does not read, beyond what is under way to it (TCP_NOTSENT_LOWAT, kernel-notes/memory.md): as much
+// as own output may wait. A send that finds more than this unsent is short, and the rest waits where --send-queue-bytes sees it.
+inline constexpr int kernel_unsent_bytes_max = 128 * 1024;
 
 // After the last bytes have been handed to TCP: how long a peer may take to close its side. Closing at once could reset the connection
 // and destroy our Close frame on its way (RFC 6455 7.1.1, RFC 9112 9.6).

@@ -29,8 +29,8 @@ outbox::~outbox() = default;
 
 outbox::record& outbox::record_of(connection& c) {
   if (c.gather != none) return now_->records[c.gather];
-  c.gather = static_cast<std::uint32_t>(now_->records.size());
   now_->records.push_back({c.slot, c.generation, none, none, none, none, 0});
+  c.gather = static_cast<std::uint32_t>(now_->records.size() - 1);
   if (c.memberships != nullptr && !c.always_gathered) shard_.rooms().update_gathered(c);
   return now_->records.back();
 }
@@ -97,7 +97,14 @@ void outbox::flush() {
     if (r->authors_deaf) collect_deaf_authors(*r);
   }
   for (room_part* r : dirty) flush_room(*r);
-  for (std::uint32_t i = 0; i < now_->records.size(); ++i) flush_record(i);
+  for (std::uint32_t i = 0; i < now_->records.size(); ++i) {
+    try {
+      flush_record(i);
+    } catch (const std::bad_alloc&) {
+      // Nothing of it was given to the kernel.
+      if (connection* c = shard_.connections().find(now_->records[i].slot, now_->records[i].generation)) shard_.on_output_refused(*c);
+    }
+  }
   // Behind all inline sends, so that what these fail with is known first.
   for (connection* c : in_parts_) pump(*c);
   in_parts_.clear();
@@ -231,6 +238,19 @@ void outbox::settle() {
   before_->records.clear();
   before_->segments.clear();
   before_->deaf.clear();
+}
+
+void outbox::trim() {
+  constexpr std::size_t kept_max = 4096;
+  for (turn* t : {now_, before_}) {
+    if (!t->records.empty() || !t->segments.empty() || !t->deaf.empty()) continue;
+    t->arena.release();
+    if (t->records.capacity() > kept_max) t->records = {};
+    if (t->segments.capacity() > kept_max) t->segments = {};
+    if (t->deaf.capacity() > kept_max) t->deaf = {};
+  }
+  if (scratch_.capacity() > kept_max) scratch_ = {};
+  if (plaintext_.capacity() > kept_max) plaintext_ = {};
 }
 
 void outbox::forget(connection& c) {

@@ -15,6 +15,7 @@
 #include "engine/ring.hpp"
 #include "engine/room.hpp"
 #include "engine/turn_arena.hpp"
+#include "proto/held_bytes.hpp"
 
 #include <array>
 #include <cstdint>
@@ -44,7 +45,9 @@ struct backlog {
   std::array<log_chunk*, pieces_max> pinned{}; // chunks that the send in flight reads
   std::uint32_t pinned_count = 0;
   std::uint64_t gap_first = 0, gap_last = 0; // what it is to be told of before anything more is sent; 0: nothing
+  held_share held{sizeof(backlog)};
 
+  [[nodiscard]] std::size_t held_bytes() const { return sizeof(backlog) + queued.memory.capacity + flying.memory.capacity; }
   [[nodiscard]] std::uint64_t own_bytes() const { return queued.size + own_flying; }
 };
 
@@ -99,6 +102,8 @@ class outbox {
   [[nodiscard]] bool take_gap(connection& c, std::uint64_t& first, std::uint64_t& last);
   // It has been told of them.
   void go_on(connection& c);
+  // A shard that rests lets go of what a large turn has made the lists and the arenas grow to. Between settle() and the next output.
+  void trim();
 
   // The connection ends: its output is dropped. Pieces in flight stay pinned until their completion.
   void forget(connection& c);
@@ -142,6 +147,9 @@ class outbox {
   void send_pieces(op_tag tag, int socket, std::span<const iovec> pieces);
   [[nodiscard]] msghdr* shared_header(std::span<const iovec> pieces);
 
+  // Where there is no memory for what a connection is to be sent later, it ends.
+  template <class Work>
+  void queue_or_end(connection& c, Work&& work);
   backlog& start_backlog(connection& c);
   void serve_in_parts(room_part& r);
   void serve_in_parts(connection& c, const record& rec);
@@ -156,6 +164,7 @@ class outbox {
   // outbox_encrypted.cpp
   void encrypt_record(connection& c, std::uint32_t index);
   void write_scratch(connection_layers& layers, byte_sink target);
+  void on_plain_send_short(connection& c, const record& rec, std::uint64_t sent);
   void on_encrypted_send_short(connection& c, const record& rec, std::uint64_t sent);
   void collect_encrypted(connection& c);
 

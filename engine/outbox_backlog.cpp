@@ -36,6 +36,15 @@ void outbox::append(byte_queue& queue, std::span<const std::byte> bytes) {
   if (!bytes.empty()) std::memcpy(grow(queue, bytes.size()), bytes.data(), bytes.size());
 }
 
+template <class Work>
+void outbox::queue_or_end(connection& c, Work&& work) {
+  try {
+    work();
+  } catch (const std::bad_alloc&) {
+    shard_.on_output_refused(c);
+  }
+}
+
 // From here on the connection's output queues, and it is a laggard in each of its rooms.
 backlog& outbox::start_backlog(connection& c) {
   RINGCAST_ASSERT(c.behind == nullptr);
@@ -87,9 +96,11 @@ void outbox::on_member_send_failed(op_tag tag, std::int32_t result) {
   // Nothing of this connection was handled since the flush: it sits where it sat, and has written nothing.
   RINGCAST_ASSERT(c.memberships != nullptr && c.gather == none);
   membership& seat = *c.memberships;
-  start_backlog(c);
-  fall_behind_at(c, seat, seat.where->flushed_before + static_cast<std::uint32_t>(std::max(result, 0)));
-  pump(c);
+  queue_or_end(c, [&] {
+    start_backlog(c);
+    fall_behind_at(c, seat, seat.where->flushed_before + static_cast<std::uint32_t>(std::max(result, 0)));
+    pump(c);
+  });
 }
 
 // The member has been sent everything before `position`. If that is within a frame, the frame's rest is copied in front of all other
@@ -114,40 +125,51 @@ void outbox::on_inline_send_failed(op_tag tag, std::int32_t result) {
   }
   ++counters_.sends_short;
   RINGCAST_ASSERT(c->gather == none);
-  if (c->encrypted) return on_encrypted_send_short(*c, rec, static_cast<std::uint32_t>(std::max(result, 0)));
-  backlog& b = start_backlog(*c);
+  const std::uint64_t taken = static_cast<std::uint32_t>(std::max(result, 0));
+  queue_or_end(*c, [&] {
+    if (c->encrypted)
+      on_encrypted_send_short(*c, rec, taken);
+    else
+      on_plain_send_short(*c, rec, taken);
+  });
+}
+
+void outbox::on_plain_send_short(connection& c, const record& rec, std::uint64_t sent) {
+  backlog& b = start_backlog(c);
   // Walks over what was to be sent, in the order of flush_record.
-  std::uint64_t sent = static_cast<std::uint32_t>(std::max(result, 0));
   const auto skip = [&sent](std::uint64_t bytes) {
     const std::uint64_t skipped = std::min(sent, bytes);
     sent -= skipped;
     return skipped;
   };
-  byte_queue own; // what the connection wrote itself; it goes behind the rest of a frame that was cut
+  struct kept_queue : byte_queue {
+    block_pool& blocks;
+    explicit kept_queue(block_pool& b) : blocks(b) {}
+    ~kept_queue() { blocks.give_back(memory); }
+  } own{blocks_}; // what the connection wrote itself; it goes behind the rest of a frame that was cut
   for (std::uint32_t i = rec.first_segment; i != none; i = before_->segments[i].next) {
     const segment& s = before_->segments[i];
     const std::uint64_t skipped = skip(s.size);
     append(own, {s.bytes + skipped, s.size - skipped});
   }
-  for (membership* seat = c->memberships; seat != nullptr; seat = seat->next) {
+  for (membership* seat = c.memberships; seat != nullptr; seat = seat->next) {
     const room_part& r = *seat->where;
     if (r.flushed == r.flushed_before) continue;
     std::uint64_t reached = r.flushed_before;
     bool cut = false;
-    r.window.for_each_piece(r.flushed_before, r.flushed, shard_.handle_of(*c).value, [&](const log_piece& piece) {
+    r.window.for_each_piece(r.flushed_before, r.flushed, shard_.handle_of(c).value, [&](const log_piece& piece) {
       const std::uint64_t skipped = skip(piece.size());
       reached = piece.position + skipped;
       cut = skipped < piece.size();
       return !cut;
     });
     if (cut)
-      fall_behind_at(*c, *seat, reached);
+      fall_behind_at(c, *seat, reached);
     else
-      shard_.rooms().fall_behind(*c, *seat, r.flushed);
+      shard_.rooms().fall_behind(c, *seat, r.flushed);
   }
   if (own.size > 0) append(b.queued, {own.memory.bytes, own.size});
-  blocks_.give_back(own.memory);
-  pump(*c);
+  pump(c);
 }
 
 // Gives the kernel the next part of the backlog: own output first, then the rooms. Without any left the connection keeps up again.
@@ -250,7 +272,7 @@ void outbox::on_send(connection& c, std::int32_t result) {
     shard_.on_output_failed(c);
     return;
   }
-  pump(c);
+  queue_or_end(c, [&] { pump(c); });
   shard_.on_output_progress(c);
 }
 

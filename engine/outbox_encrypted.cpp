@@ -16,6 +16,7 @@ namespace ringcast {
 void outbox::append_ciphertext(connection& c, std::span<const std::byte> bytes) {
   c.layers->ciphertext.append(bytes);
   produced_bytes_ += bytes.size();
+  c.layers->count_held();
   if (c.behind == nullptr) (void)record_of(c);
 }
 
@@ -35,6 +36,7 @@ void outbox::encrypt_record(connection& c, std::uint32_t index) {
   if (!layers.ciphertext.empty()) {
     target.append(layers.ciphertext.bytes());
     layers.ciphertext.release();
+    layers.count_held();
   }
   write_scratch(layers, target);
   scratch_.clear();
@@ -58,6 +60,7 @@ void outbox::on_encrypted_send_short(connection& c, const record& rec, std::uint
     sent -= skipped;
     c.layers->ciphertext.append({s.bytes + skipped, s.size - skipped});
   }
+  c.layers->count_held();
   pump(c);
 }
 
@@ -73,6 +76,7 @@ void outbox::collect_encrypted(connection& c) {
   b.own_flying = static_cast<std::uint32_t>(layers.ciphertext.size()) + b.queued.size;
   target.append(layers.ciphertext.bytes());
   layers.ciphertext.release();
+  layers.count_held();
   scratch_.clear();
   std::uint64_t bytes = b.own_flying;
   if (b.queued.size > 0) scratch_.push_back({b.queued.memory.bytes, b.queued.size});

@@ -72,6 +72,9 @@ bool home_table::publish_to(std::string_view room, opcode op, std::span<const st
 }
 
 void home_table::append(home_room& home, opcode op, std::span<const std::byte> payload, std::uint64_t author, bool author_hears) {
+  // Both logs get room before either gets the message: where there is no memory neither has it, and its number is given to the next.
+  if (home.is_read(room_lane::plain)) home.logs[0].prepare(chunks_, payload.size());
+  if (home.is_read(room_lane::deflating)) home.logs[1].prepare_deflated(chunks_, payload.size(), compression_);
   const log_message message{.op = op, .payload = payload, .author = author, .author_hears = author_hears, .sequence = home.next_sequence++};
   std::uint64_t readers = home.members_here;
   if (home.is_read(room_lane::plain)) {

@@ -72,6 +72,18 @@ void room_log::write_plain(std::byte* out, const log_message& message) {
   finish(write_frame(out, message.op, message.payload), message);
 }
 
+void room_log::prepare(chunk_store& store, std::size_t payload_bytes) {
+  const std::size_t bytes = frame_bytes(payload_bytes, false);
+  if (writing_ && fits(bytes)) return;
+  if (finished_.size() == finished_.capacity()) finished_.reserve(2 * finished_.size() + 4);
+  store.prepare(std::max<std::size_t>(bytes + sizeof(log_entry), std::min(chunk_bytes_ * 4, chunk_bytes_max)));
+}
+
+void room_log::prepare_deflated(chunk_store& store, std::size_t payload_bytes, const compression_options& options) {
+  prepare(store, payload_bytes);
+  if (payload_bytes >= options.threshold_to_room()) (void)store.scratch(frame_header_bytes(payload_bytes, false) + deflate_message_bound(payload_bytes));
+}
+
 void room_log::append(chunk_store& store, const log_message& message) {
   write_plain(make_room(store, frame_bytes(message.payload.size(), false)), message);
 }

@@ -61,6 +61,9 @@ class room_log {
   room_log& operator=(const room_log&) = delete;
   ~room_log();
 
+  // Sees to it that appending a message of so many bytes needs nothing from the allocator: throws std::bad_alloc before anything has changed.
+  void prepare(chunk_store& store, std::size_t payload_bytes);
+  void prepare_deflated(chunk_store& store, std::size_t payload_bytes, const compression_options& options);
   // Appends one unmasked server frame (RFC 6455 5.2).
   void append(chunk_store& store, const log_message& message);
   // The same, deflated; what does not get smaller is appended as it is.

@@ -3,6 +3,7 @@
 #include "engine/admission.hpp"
 #include "engine/inbox.hpp"
 #include "engine/log.hpp"
+#include "engine/memory_bound.hpp"
 #include "engine/mesh.hpp"
 #include "engine/origin.hpp"
 #include "engine/shard.hpp"
@@ -159,6 +160,7 @@ std::expected<void, start_failure> server::start() {
                                     .allowed_origins = options_.allowed_origins,
                                     .policy = options_.policy,
                                     .coalesce_wait_us = options_.coalesce_wait_us,
+                                    .memory_bytes = (options_.memory_bytes != 0 ? options_.memory_bytes : default_memory_bytes()) / shard_count_,
                                     .spin_us = options_.spin_us,
                                     .compression = options_.compression};
         t.own = std::make_unique<shard>(i, options, *mesh_, *t.from_threads, router_, std::move(*opened));

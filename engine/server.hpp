@@ -53,6 +53,10 @@ struct server_options {
   compression_options compression; // of every WebSocket endpoint that says nothing else
   // How long a shard that usually finds more to do within this time looks for it before it sleeps: a wake-up costs more. 0: it sleeps at once.
   std::uint32_t spin_us = 10;
+  // What the shards together may hold for their peers: messages that have come in part, bodies, output and room messages that slow peers have not
+  // taken, compression contexts, TLS. Each shard has an equal share, and where it is used up ends those that hold the most with 1013 or 503 and says
+  // so in the log. 0: half of the machine's memory, or of the control group's.
+  std::uint64_t memory_bytes = 0;
   std::uint32_t backlog = 4096; // of each listening socket; the kernel caps it at net.core.somaxconn
 };
 

@@ -107,6 +107,7 @@ bool shard::turn() {
   const std::uint32_t completions = ring_->for_each_completion([this](const completion& done) { dispatch(done); });
   if (completions > 0 || port_.has_work() || inbox_.has_records()) {
     idle_.on_found();
+    ++busy_turns_;
     messages_came_ = counters_.messages != messages;
   }
   // The failures of one large flush may be more than the ring has places for; all of them belong to this turn.
@@ -127,6 +128,7 @@ bool shard::turn() {
   continue_handshakes();
   receive_again();
   timers_.expire(now_ms_, [this](timer_node& node) { on_timer(node); });
+  bound_memory();
   // What users have written: no list is half changed here, and what they say goes out with this turn.
   run_clients_before_their_end();
   handlers_.run();
@@ -256,7 +258,7 @@ void shard::begin_stop() {
 // Nobody is waited for any longer. What the kernel still holds is waited for: its operations read and write memory of this shard.
 void shard::end_all() {
   stop_now_ = true;
-  connections_.for_each([this](connection& c) { end(c, 1006, "the server stopped"); });
+  connections_.for_each([this](connection& c) { give_up(c, 1006, "the server stopped"); });
 }
 
 } // namespace ringcast

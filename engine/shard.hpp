@@ -46,6 +46,7 @@
 namespace ringcast {
 
 class client_host;
+class websocket_session;
 struct coroutine_route;
 struct upgrade_options;
 
@@ -55,6 +56,7 @@ struct shard_options {
   std::vector<std::string> allowed_origins;
   slow_consumer policy = slow_consumer::close;
   std::uint32_t coalesce_wait_us = 0; // the longest wait for more under load; 0: never
+  std::uint64_t memory_bytes = shard_memory_bytes_default; // what may be held for peers; above it the largest debtors are ended
   std::uint32_t spin_us = 0;          // how long a shard that was busy looks for more before it sleeps; 0: not at all
   compression_options compression;
 };
@@ -71,6 +73,9 @@ struct shard_counters {
   std::uint64_t handshakes_refused = 0; // connections closed because too many TLS handshakes were in progress, or waited to begin
   std::uint64_t tls_failures = 0;
   std::uint64_t inputs_stopped = 0;         // connections that were continued in a later turn: their share was used up, or their peer does not read
+  std::uint64_t resets = 0;             // connections that had not taken what was sent to them when their grace ended
+  std::uint64_t ended_for_memory = 0;   // with 1013 or 503, because the shard held more than its bound and they the most of it
+  std::uint64_t allocations_failed = 0; // each has ended a connection, or dropped a message of one
   std::uint64_t turns_held_by_overflow = 0; // that took no input before less waited for the lanes to other shards
 };
 
@@ -184,6 +189,10 @@ class shard final : public shard_courier {
   [[nodiscard]] std::size_t overflow_bytes() const { return port_.overflow_bytes(); }
   void deliver(std::uint32_t to, shard_message kind, std::span<const std::byte> value, std::span<const std::byte> more) override;
   void on_output_failed(connection& c) { end(c, 1006, "the connection was lost"); }
+  void on_output_refused(connection& c) {
+    ++counters_.allocations_failed;
+    give_up(c, 1013, "the server has no memory");
+  }
   void on_output_progress(connection& c);
   void tell_gap(connection& c) { handlers_.note(c, user_event::gap); }
   void release_if_done(connection& c);
@@ -196,6 +205,9 @@ class shard final : public shard_courier {
   [[nodiscard]] std::pair<client_link*, bool> take_link(connection& c);
   [[nodiscard]] const server_limits& limits() const { return options_.limits; }
   [[nodiscard]] block_pool& blocks() { return blocks_; }
+  // What this shard holds for its peers now (shard_memory.cpp).
+  [[nodiscard]] std::uint64_t memory_held() const;
+  void on_memory_refused(connection& c) noexcept;
   [[nodiscard]] tls_scratch& tls_memory();
 
  private:
@@ -250,6 +262,7 @@ class shard final : public shard_courier {
   };
   [[nodiscard]] consumed consume_once(connection& c, std::span<std::byte> bytes);
   void keep_partial(connection& c, std::span<const std::byte> bytes, std::uint64_t wanted);
+  void make_partial_room(partial_input& partial, std::size_t more);
   void free_partial(connection& c);
   void resume_input(connection& c);
 
@@ -347,15 +360,46 @@ class shard final : public shard_courier {
   void release_ended();
   void end_all();
   void end(connection& c, std::uint16_t code, std::string_view reason);
+  void give_up(connection& c, std::uint16_t code, std::string_view reason);
+  [[nodiscard]] bool is_draining(connection& c);
+  [[nodiscard]] static bool is_inside_body(const connection& c);
+  [[nodiscard]] static message_progress* progress_of(connection& c);
+  [[nodiscard]] bool makes_progress(const connection& c, message_progress& before, std::uint64_t arrived, std::uint32_t over_ms);
   void leave_rooms(connection& c);
   void tell_closed(connection& c, std::string_view reason);
   void on_timer(timer_node& node);
   void on_connection_timer(connection& c);
   void arm_timer(connection& c, std::uint64_t in_ms) { timers_.arm(c.timer, now_ms_ + in_ms); }
+  // Something begins that is looked at after this time, at the latest.
+  void look_within(connection& c, std::uint64_t in_ms) {
+    if (!c.timer.armed() || c.timer.deadline_ms > now_ms_ + in_ms) arm_timer(c, in_ms);
+  }
+
+  // shard_memory.cpp: what is held for peers, and its bound
+  void bound_memory() {
+    if (memory_held() > options_.memory_bytes) [[unlikely]]
+      end_debtors();
+    if (!trim_timer_.armed() && (purge_owed_ || blocks_.kept_bytes() > pool_bytes_at_rest)) timers_.arm(trim_timer_, now_ms_ + trim_interval_ms);
+  }
+  void end_debtors();
+  void end_debtor(connection& c, std::string_view why);
+  [[nodiscard]] std::uint64_t debt_of(const connection& c);
+  [[nodiscard]] websocket_session* session_of(const connection& c);
+  void on_trim();
+  // Runs what takes memory of a size that this peer decides. Where there is none, the connection ends.
+  template <class Work>
+  void spend_memory(connection& c, Work&& work) {
+    try {
+      work();
+    } catch (const std::bad_alloc&) {
+      on_memory_refused(c);
+    }
+  }
 
   // shard_messages.cpp: what other shards and threads say
   void on_message(std::uint32_t from, std::uint32_t kind, std::span<const std::byte> bytes);
   void on_room_call(std::uint32_t from, const room_call_message& call, std::span<const std::byte> bytes);
+  void publish_at_home(std::uint32_t from, const publish_message& head, std::span<const std::byte> payload);
   void drop_messages();
   void deliver_to(connection_handle to, opcode op, std::span<const std::byte> payload);
   void on_report_part(std::uint32_t id, const broadcast_report* counts, std::uint32_t expect);
@@ -433,6 +477,13 @@ class shard final : public shard_courier {
   intrusive_list<connection_layers, handshake_order> handshakes_begun_;
   std::uint32_t handshakes_ = 0;      // in that list
   std::uint32_t handshake_steps_ = 0; // in this turn
+  timer_node trim_timer_{timer_trim};
+  bool purge_owed_ = false;          // memory went to the allocator that it may still keep from the kernel
+  std::uint32_t busy_turns_ = 0;     // that found something to do, since the last look
+  std::uint64_t hot_used_ms_ = 0;
+  std::uint64_t debtors_next_ms_ = 0; // when a search that found nobody is tried again
+  std::uint64_t debtors_said_ms_ = 0;
+  std::unordered_map<std::uint32_t, std::uint64_t> draining_; // by slot: what the peer had still to take when its timer looked last
   block hot_;         // receives large frames
   std::uint32_t hot_lent_ = 0;
   request_head head_; // of the request that is being handled; 2 KiB, so not made anew for each
@@ -446,7 +497,7 @@ class shard final : public shard_courier {
   std::vector<std::unique_ptr<coroutine_route>> coroutine_endpoints_; // one for each set of options that was used
   scheduler scheduler_; // last: the frames it destroys may use all of the above
 
-  enum timer_kind : std::uint8_t { timer_connection, timer_accept, timer_stop, timer_client };
+  enum timer_kind : std::uint8_t { timer_connection, timer_accept, timer_stop, timer_client, timer_trim };
 };
 
 } // namespace ringcast

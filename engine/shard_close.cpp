@@ -9,6 +9,7 @@
 #include "engine/socket.hpp"
 
 #include <cstddef>
+#include <utility>
 
 namespace ringcast {
 
@@ -38,7 +39,8 @@ void shard::shut_down_finished() {
       finishing_.push_back(handle);
       continue;
     }
-    if (c->peer_closed) {
+    // What TCP has still to deliver to a peer that has closed only its own side is waited for, with the bound of on_connection_timer().
+    if (c->peer_closed && unsent_bytes(c->socket) == 0) {
       end(*c, c->close_code, {});
       continue;
     }
@@ -73,6 +75,54 @@ void shard::end(connection& c, std::uint16_t code, std::string_view reason) {
   release_if_done(c);
 }
 
+// The grace has ended: what the peer has not taken by now would stay in the kernel for minutes, in no limit's sight, so it is dropped and the
+// connection reset. One that has taken everything is closed as usual.
+void shard::give_up(connection& c, std::uint16_t code, std::string_view reason) {
+  if (c.behind != nullptr || unsent_bytes(c.socket) > 0) {
+    ++counters_.resets;
+    reset_when_closed(c.socket);
+  }
+  end(c, code, reason);
+}
+
+// The last answers of a connection that ends are still being taken, not too slowly.
+bool shard::is_draining(connection& c) {
+  if (c.is_client || c.endpoint != nullptr) return false; // a WebSocket has had the close timeout
+  const std::uint64_t left = unsent_bytes(c.socket) + outbox_.waiting_bytes(c);
+  if (left == 0) return false;
+  const auto [before, is_first] = draining_.try_emplace(c.slot, left);
+  if (is_first) return true;
+  if (left + std::uint64_t{drain_bytes_per_s_min} * linger_ms / 1000 > before->second) return false;
+  before->second = left;
+  return true;
+}
+
+// Whether a request's head is there and its body is on its way.
+bool shard::is_inside_body(const connection& c) {
+  return c.partial != nullptr && (c.partial->body != nullptr || c.partial->wanted > c.partial->size + 1);
+}
+
+// Where the progress of the message under way is noted: with its fragments, which outlive the frames, or with the frame that is cut. Null where
+// none is demanded.
+message_progress* shard::progress_of(connection& c) {
+  if (c.partial == nullptr && c.assembler.arrived_bytes() < large_frame_bytes) return nullptr;
+  if (message_progress* of_message = c.assembler.progress()) return of_message;
+  return c.partial != nullptr ? &c.partial->progress : nullptr;
+}
+
+// Looked at by the connection's timer. A peer that we do not read, because it does not take its answers, is not asked.
+bool shard::makes_progress(const connection& c, message_progress& before, std::uint64_t arrived, std::uint32_t over_ms) {
+  const auto now = static_cast<std::uint32_t>(now_ms_ | 1); // 0 says that nobody has looked
+  const bool is_read = c.receiving != receive_mode::paused && c.receiving != receive_mode::pausing;
+  if (before.at_ms != 0 && is_read) {
+    const std::uint32_t passed_ms = now - before.at_ms;
+    if (passed_ms < over_ms) return true;
+    if ((arrived - before.bytes) * 1000 < std::uint64_t{progress_bytes_per_s_min} * passed_ms) return false;
+  }
+  before = {.bytes = arrived, .at_ms = now};
+  return true;
+}
+
 void shard::release_if_done(connection& c) {
   if (c.phase == connection_phase::ending && c.operations == 0) ended_.push_back(handle_of(c));
 }
@@ -95,8 +145,10 @@ void shard::release_ended() {
       release_admission(*c);
     handlers_.forget(*c);
     ring_->arm_close(c->socket);
+    if (!draining_.empty()) draining_.erase(c->slot);
     connections_.give_back(*c);
   }
+  purge_owed_ = true;
   ended_.clear();
 }
 
@@ -148,6 +200,7 @@ void shard::on_timer(timer_node& node) {
   switch (static_cast<timer_kind>(node.kind)) {
   case timer_accept: accept_failing_ = false; return;
   case timer_stop: return end_all();
+  case timer_trim: return on_trim();
   case timer_client: return clients_->on_timer(node);
   case timer_connection: break;
   }
@@ -171,6 +224,11 @@ void shard::on_connection_timer(connection& c) {
       if (silent_ms < options_.limits.handshake_timeout_ms) return arm_timer(c, options_.limits.handshake_timeout_ms - silent_ms);
       return finish(c);
     }
+    if (is_inside_body(c)) {
+      const std::uint64_t before = std::exchange(c.partial->progress.bytes, c.partial->size);
+      if ((c.partial->size - before) * 1000 >= std::uint64_t{progress_bytes_per_s_min} * options_.limits.handshake_timeout_ms)
+        return arm_timer(c, options_.limits.handshake_timeout_ms);
+    }
     if (c.partial != nullptr)
       refuse_request(c, http_status::request_timeout, "the request took too long");
     else
@@ -180,16 +238,19 @@ void shard::on_connection_timer(connection& c) {
   case connection_phase::upgrading:
     return fail_attempt(c, {.kind = client_error_kind::timed_out,
                             .text = client_seats_[c.slot].tls_pending ? "the TLS handshake was not finished in time" : "the server did not answer in time"});
-  case connection_phase::finishing: return end(c, c.close_code, "the peer did not close");
+  case connection_phase::finishing:
+    if (is_draining(c)) return arm_timer(c, linger_ms);
+    return give_up(c, c.close_code, "the peer did not close");
   case connection_phase::websocket: break;
   }
   if (is_untold(c, user_event::closing)) return; // the answer is on its way
-  if (c.closing.state() != close_state::open) return end(c, c.close_code, "the closing handshake was not answered");
+  if (c.closing.state() != close_state::open) return give_up(c, c.close_code, "the closing handshake was not answered");
   const server_limits& limits = limits_of(c);
   if (c.input_held) {
     // Its silence is ours: what it says is not read now.
     c.last_heard_ms = static_cast<std::uint32_t>(now_ms_);
     note_message(c);
+    if (message_progress* progress = progress_of(c)) progress->at_ms = 0;
     return arm_timer(c, limits.frame_timeout_ms);
   }
   const bool inside = !c.input_stopped && (c.partial != nullptr || c.assembler.is_inside_message());
@@ -198,6 +259,15 @@ void shard::on_connection_timer(connection& c) {
     return;
   }
   std::uint64_t next = inside ? limits.frame_timeout_ms - silent_ms : UINT64_MAX;
+  if (message_progress* progress = inside ? progress_of(c) : nullptr) {
+    const std::uint64_t arrived = c.assembler.arrived_bytes() + (c.partial != nullptr ? c.partial->size : 0);
+    if (!makes_progress(c, *progress, arrived, limits.frame_timeout_ms)) {
+      close_websocket(c, static_cast<std::uint16_t>(close_code::policy_violation), "a message comes too slowly");
+      return;
+    }
+    const std::uint32_t looked_ms = static_cast<std::uint32_t>(now_ms_) - progress->at_ms;
+    next = std::min<std::uint64_t>(next, looked_ms < limits.frame_timeout_ms ? limits.frame_timeout_ms - looked_ms : 1);
+  }
   if (const std::uint32_t idle_timeout_ms = idle_timeout_of(c); idle_timeout_ms != 0) {
     // A message that is still arriving is judged by the frame timeout.
     const std::uint32_t idle_ms = inside ? 0 : static_cast<std::uint32_t>(now_ms_) - last_message_ms_[c.slot];
@@ -208,7 +278,7 @@ void shard::on_connection_timer(connection& c) {
   const std::uint32_t ping_interval_ms = ping_interval_of(c);
   const std::uint32_t pong_timeout_ms = c.endpoint != nullptr ? c.endpoint->pong_timeout_ms.value_or(limits.pong_timeout_ms) : limits.pong_timeout_ms;
   if (ping_interval_ms != 0) {
-    if (c.pong_awaited && silent_ms >= ping_interval_ms + pong_timeout_ms) return end(c, 1006, "the peer is silent");
+    if (c.pong_awaited && silent_ms >= ping_interval_ms + pong_timeout_ms) return give_up(c, 1006, "the peer is silent");
     if (silent_ms < ping_interval_ms) {
       c.pong_awaited = false;
       next = std::min<std::uint64_t>(next, ping_interval_ms - silent_ms);

@@ -48,6 +48,21 @@ void shard::deliver(std::uint32_t to, shard_message kind, std::span<const std::b
   on_message(index_, static_cast<std::uint32_t>(kind), joined);
 }
 
+// A message for which its room's home has no memory reaches nobody, and its author is ended as if it had been here. If it is here, the exception
+// finds it further up.
+void shard::publish_at_home(std::uint32_t from, const publish_message& head, std::span<const std::byte> payload) {
+  if (from == index_) return home_.publish(from, head, payload);
+  try {
+    home_.publish(from, head, payload);
+  } catch (const std::bad_alloc&) {
+    ++counters_.allocations_failed;
+    if (head.author == 0) return;
+    static constexpr std::string_view why = "the server has no memory";
+    deliver(from, shard_message::close, bytes_of(deliver_message{.connection = head.author, .op = opcode::close, .close_code = static_cast<std::uint16_t>(close_code::try_again_later)}),
+            std::as_bytes(std::span{why}));
+  }
+}
+
 void shard::on_message(std::uint32_t from, std::uint32_t kind, std::span<const std::byte> bytes) {
   switch (static_cast<shard_message>(kind)) {
   case shard_message::attach_room: {
@@ -61,13 +76,12 @@ void shard::on_message(std::uint32_t from, std::uint32_t kind, std::span<const s
   }
   case shard_message::publish: {
     const auto head = take<publish_message>(bytes);
-    return home_.publish(from, head, bytes);
+    return publish_at_home(from, head, bytes);
   }
   case shard_message::publish_large: {
     const auto large = take<publish_large_message>(bytes);
-    home_.publish(from, large.head, {large.payload, large.bytes});
-    delete[] large.payload;
-    return;
+    const std::unique_ptr<std::byte[]> payload{large.payload};
+    return publish_at_home(from, large.head, {large.payload, large.bytes});
   }
   case shard_message::span: return rooms_.apply(take<span_message>(bytes));
   case shard_message::report_request: {
@@ -117,9 +131,8 @@ void shard::on_message(std::uint32_t from, std::uint32_t kind, std::span<const s
   }
   case shard_message::deliver_large: {
     const auto large = take<deliver_large_message>(bytes);
-    deliver_to({large.head.connection}, large.head.op, {large.payload, large.bytes});
-    delete[] large.payload;
-    return;
+    const std::unique_ptr<std::byte[]> payload{large.payload};
+    return deliver_to({large.head.connection}, large.head.op, {large.payload, large.bytes});
   }
   case shard_message::close: {
     const auto message = take<deliver_message>(bytes);
@@ -136,9 +149,8 @@ void shard::on_message(std::uint32_t from, std::uint32_t kind, std::span<const s
   }
   case shard_message::room_call_large: {
     const auto large = take<room_call_large_message>(bytes);
-    on_message(from, static_cast<std::uint32_t>(shard_message::room_call), {large.record, large.bytes});
-    delete[] large.record;
-    return;
+    const std::unique_ptr<std::byte[]> record{large.record};
+    return on_message(from, static_cast<std::uint32_t>(shard_message::room_call), {large.record, large.bytes});
   }
   case shard_message::leave_room: {
     const connection_handle who{take<std::uint64_t>(bytes)};
@@ -165,7 +177,7 @@ void shard::deliver_to(connection_handle to, opcode op, std::span<const std::byt
   }
   if (c->behind != nullptr && c->behind->own_bytes() > options_.limits.send_queue_bytes_max)
     return close_websocket(*c, static_cast<std::uint16_t>(close_code::try_again_later), "too slow: more is waiting than the server keeps");
-  send(*c, op, payload);
+  spend_memory(*c, [&] { send(*c, op, payload); });
 }
 
 // The shard has ended: what was still on its way to it goes, and what waits here for the lanes to others. The mesh may hold both large

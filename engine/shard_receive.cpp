@@ -181,7 +181,7 @@ void shard::on_receive(op_tag tag, const completion& done) {
   }
   if (c->phase != connection_phase::ending) {
     if (done.result > 0)
-      consume(*c, bytes);
+      spend_memory(*c, [&] { consume(*c, bytes); });
     else if (done.result == 0)
       on_end_of_stream(*c);
     else if (done.result != -ENOBUFS && done.result != -ECANCELED && done.result != -EINTR && done.result != -EAGAIN)
@@ -257,7 +257,7 @@ void shard::on_poll(op_tag tag, const completion& done) {
     return;
   }
   if (done.result < 0 || (done.result & (POLLRDHUP | POLLHUP | POLLERR)) != 0) c->end_announced = true;
-  receive_hot(*c);
+  spend_memory(*c, [&] { receive_hot(*c); });
   if (!done.more && c->phase != connection_phase::ending && !c->peer_closed) {
     ++c->operations;
     ring_->arm_poll_receive(tag, c->socket);
@@ -270,6 +270,7 @@ void shard::receive_hot(connection& c) {
   const std::uint64_t delivered_before = budget_.delivered();
   std::uint64_t read = 0;
   while (true) {
+    hot_used_ms_ = now_ms_;
     if (hot_.bytes == nullptr) hot_ = blocks_.take(large_receive_bytes);
     if (c.phase == connection_phase::ending || c.peer_closed) return;
     if (c.input_held || c.input_stopped) return; // release_input() or continue_stopped() comes back
@@ -277,8 +278,10 @@ void shard::receive_hot(connection& c) {
     if (read >= connection_turn_bytes_max || must_stop(c, delivered_before)) return stop_input(c);
     // The rest of a frame whose beginning waits goes straight behind it.
     const bool into_partial = !c.encrypted && c.partial != nullptr && c.partial->wanted > c.partial->size;
+    if (into_partial) make_partial_room(*c.partial, 1);
     const std::span<std::byte> target =
-        into_partial ? std::span{c.partial->memory.bytes + c.partial->size, c.partial->wanted - c.partial->size} : std::span{hot_.bytes, large_receive_bytes};
+        into_partial ? std::span{c.partial->memory.bytes + c.partial->size, std::min(c.partial->wanted, c.partial->memory.capacity) - c.partial->size}
+                     : std::span{hot_.bytes, large_receive_bytes};
     const std::ptrdiff_t count = receive_now(c.socket, target);
     if (count == -EAGAIN || count == -EINTR) return;
     if (count == 0) return on_end_of_stream(c);
@@ -331,7 +334,8 @@ void shard::receive_again() {
   for (const connection_handle handle : again) {
     connection* c = find(handle);
     if (c == nullptr || c->phase == connection_phase::ending) continue;
-    resume_input(*c);
+    spend_memory(*c, [&] { resume_input(*c); });
+    if (c->phase == connection_phase::ending) continue;
     const bool has_requests = c->phase == connection_phase::http && c->answering;
     if (c->peer_closed && (c->phase == connection_phase::websocket || c->phase == connection_phase::http) && !has_requests) on_end_of_stream(*c);
     resume_receive(*c);
@@ -339,7 +343,7 @@ void shard::receive_again() {
   again.clear();
   again.swap(poll_again_);
   for (const connection_handle handle : again)
-    if (connection* c = find(handle); c != nullptr && c->phase != connection_phase::ending) receive_hot(*c);
+    if (connection* c = find(handle); c != nullptr && c->phase != connection_phase::ending) spend_memory(*c, [&] { receive_hot(*c); });
 }
 
 void shard::on_end_of_stream(connection& c) {
@@ -364,8 +368,8 @@ void shard::on_end_of_stream(connection& c) {
     if (c.answering) return;
     if (outbox_.waiting_bytes(c) > 0) return finish(c);
   }
-  if (c.phase == connection_phase::finishing && (c.behind != nullptr || outbox_.waiting_bytes(c) > 0)) return;
-  end(c, c.close_code, "the connection was closed");
+  if (c.phase == connection_phase::finishing && (c.behind != nullptr || outbox_.waiting_bytes(c) > 0 || unsent_bytes(c.socket) > 0)) return;
+  give_up(c, c.close_code, "the connection was closed");
 }
 
 void shard::consume_plain(connection& c, std::span<std::byte> bytes) {
@@ -415,7 +419,10 @@ void shard::resume_input(connection& c) {
       free_partial(c);
       return;
     }
-    if (done.bytes > 0) std::memmove(partial.memory.bytes, partial.memory.bytes + done.bytes, partial.size);
+    if (done.bytes > 0) {
+      std::memmove(partial.memory.bytes, partial.memory.bytes + done.bytes, partial.size);
+      partial.progress = {}; // what is left is another frame
+    }
     partial.size = static_cast<std::uint32_t>(std::min<std::size_t>(partial.size, done.kept));
     partial.wanted = static_cast<std::uint32_t>(done.wanted);
     if (done.stopped) break;
@@ -443,22 +450,33 @@ shard::consumed shard::consume_once(connection& c, std::span<std::byte> bytes) {
 }
 
 void shard::keep_partial(connection& c, std::span<const std::byte> bytes, std::uint64_t wanted) {
-  if (c.partial == nullptr) c.partial = std::make_unique<partial_input>();
-  partial_input& partial = *c.partial;
-  const std::size_t needed = std::max<std::size_t>(partial.size + bytes.size(), wanted);
-  if (needed > partial.memory.capacity) {
-    const block larger = blocks_.take(needed);
-    if (partial.size > 0) std::memcpy(larger.bytes, partial.memory.bytes, partial.size);
-    blocks_.give_back(partial.memory);
-    partial.memory = larger;
+  if (c.partial == nullptr) {
+    c.partial = std::make_unique<partial_input>();
+    c.partial->progress.at_ms = static_cast<std::uint32_t>(now_ms_ | 1);
   }
+  partial_input& partial = *c.partial;
+  partial.wanted = static_cast<std::uint32_t>(wanted);
+  make_partial_room(partial, bytes.size());
   if (!bytes.empty()) std::memcpy(partial.memory.bytes + partial.size, bytes.data(), bytes.size());
   partial.size += static_cast<std::uint32_t>(bytes.size());
-  partial.wanted = static_cast<std::uint32_t>(wanted);
   if (wanted >= large_frame_bytes) read_large_frames_hot(c);
-  if (c.phase == connection_phase::websocket && !c.timer.armed()) arm_timer(c, limits_of(c).frame_timeout_ms);
+  if (c.phase == connection_phase::websocket) look_within(c, limits_of(c).frame_timeout_ms);
   // A pipeline that runs ahead of its answers waits in the socket.
   if ((c.answering || c.input_stopped) && partial.size > high_watermark_bytes) pause_receive(c);
+}
+
+// Memory is taken as bytes arrive: what a header announces decides only where the growth ends. Each step holds a few times what has come, so
+// that all steps together copy less than half of the message.
+void shard::make_partial_room(partial_input& partial, std::size_t more) {
+  const std::size_t needed = partial.size + more;
+  if (needed <= partial.memory.capacity) return;
+  const std::size_t step = std::max(partial_bytes_min, partial_growth * partial.size);
+  // A header's bytes above a power of two must not make one more copy of the whole.
+  const std::size_t in_sight = partial.wanted <= step + frame_header_bytes_max ? partial.wanted : step;
+  const block larger = blocks_.take(std::max(needed, std::min<std::size_t>(in_sight, partial.wanted)));
+  if (partial.size > 0) std::memcpy(larger.bytes, partial.memory.bytes, partial.size);
+  blocks_.give_back(partial.memory);
+  partial.memory = larger;
 }
 
 void shard::free_partial(connection& c) {

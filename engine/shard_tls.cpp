@@ -21,6 +21,7 @@ void shard::begin_tls(connection& c, const tls_identity& identity) {
   c.layers->whose = handle_of(c);
   c.layers->tls.emplace(identity.now());
   c.layers->handshaking = true;
+  c.layers->count_held();
   c.encrypted = true;
   c.always_gathered = true;
 }
@@ -82,6 +83,7 @@ void shard::wait_for_handshake_step(connection& c, std::span<const std::byte> by
     layers.waiting = true;
   }
   layers.arrived.append(bytes);
+  layers.count_held();
   pause_receive(c);
 }
 
@@ -108,7 +110,8 @@ void shard::continue_handshakes(std::deque<connection_handle>& waiting, std::uin
     }
     ++handshake_steps_;
     const byte_buffer arrived = std::move(c->layers->arrived);
-    feed_tls(*c, arrived.bytes());
+    c->layers->count_held();
+    spend_memory(*c, [&] { feed_tls(*c, arrived.bytes()); });
     if (c->phase == connection_phase::ending) continue;
     resume_receive(*c);
     // Its end of stream may have come while it waited.
@@ -121,6 +124,7 @@ void shard::feed_tls(connection& c, std::span<const std::byte> bytes) {
   tls_session& tls = *layers.tls;
   ciphertext_target target{outbox_, c};
   tls.feed(bytes, tls_memory(), target, [&](std::span<std::byte> plaintext) { consume_plain(c, plaintext); });
+  layers.count_held();
   if (tls.state() == tls_state::handshaking) return;
   end_handshake(c);
   if (c.phase == connection_phase::ending) return;

@@ -88,7 +88,7 @@ void shard::hand_over(connection& c, const message_view& view) {
 void shard::on_fragment_or_control(connection& c, const assembled& m) {
   switch (m.what) {
   case assembled::kind::none:
-    if (!c.timer.armed()) arm_timer(c, limits_of(c).frame_timeout_ms);
+    look_within(c, limits_of(c).frame_timeout_ms);
     return;
   case assembled::kind::control: return on_control(c, m);
   case assembled::kind::violation: return on_violation(c, m.broken);

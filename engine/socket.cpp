@@ -1,5 +1,7 @@
 #include "engine/socket.hpp"
 
+#include "engine/limits.hpp"
+
 #include <arpa/inet.h>
 #include <cerrno>
 #include <charconv>
@@ -7,6 +9,7 @@
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 namespace ringcast {
@@ -98,6 +101,9 @@ std::expected<int, std::string> listen_on(const socket_address& address, int bac
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   setsockopt(listener, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
   setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  // What is accepted inherits this, too.
+  const int unsent_max = kernel_unsent_bytes_max;
+  setsockopt(listener, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_max, sizeof unsent_max);
   if (address.storage.ss_family == AF_INET6) setsockopt(listener, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   if (bind(listener, reinterpret_cast<const sockaddr*>(&address.storage), address.bytes) < 0 ||
       listen(listener, backlog) < 0) {
@@ -156,6 +162,16 @@ std::ptrdiff_t send_now(int socket, std::span<const std::byte> bytes) {
 
 void shut_down_writing(int socket) { shutdown(socket, SHUT_WR); }
 void shut_down(int socket) { shutdown(socket, SHUT_RDWR); }
+
+std::size_t unsent_bytes(int socket) {
+  int bytes = 0;
+  return ioctl(socket, TIOCOUTQ, &bytes) == 0 && bytes > 0 ? static_cast<std::size_t>(bytes) : 0; // SIOCOUTQ, tcp(7)
+}
+
+void reset_when_closed(int socket) {
+  const linger at_once{.l_onoff = 1, .l_linger = 0};
+  setsockopt(socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
 
 void set_user_timeout(int socket, unsigned milliseconds) {
   setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof milliseconds);

@@ -44,6 +44,10 @@ std::ptrdiff_t receive_now(int socket, std::span<std::byte> into);
 std::ptrdiff_t send_now(int socket, std::span<const std::byte> bytes);
 void shut_down_writing(int socket);
 void shut_down(int socket);
+// Bytes that were handed to TCP and that the peer has not acknowledged.
+[[nodiscard]] std::size_t unsent_bytes(int socket);
+// Closing the socket from now on drops what it has not sent and resets the connection.
+void reset_when_closed(int socket);
 // Bounds how long sent bytes may stay without an acknowledgement (TCP_USER_TIMEOUT), which finds a dead peer even when
 // data is queued.
 void set_user_timeout(int socket, unsigned milliseconds);

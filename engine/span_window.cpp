@@ -28,6 +28,7 @@ std::uint64_t span_window::append(const log_span& published) {
       last.entry_end = published.entry_end;
       last.some_authors_deaf |= published.some_authors_deaf;
       published.chunk->release(); // the last span holds it already
+      count_held();
       return position;
     }
   }
@@ -35,6 +36,7 @@ std::uint64_t span_window::append(const log_span& published) {
   static_cast<log_span&>(span) = published;
   span.position = position;
   spans_.push_back(span);
+  count_held();
   return position;
 }
 
@@ -44,6 +46,7 @@ void span_window::drop_before(std::uint64_t position) {
     spans_[first_].chunk->release();
     ++first_;
   }
+  count_held();
   // What was dropped is moved over only when it is at least half, so that a long window costs a constant time a span.
   if (first_ == 0 || first_ * 2 < spans_.size()) return;
   constexpr std::size_t kept_max = 1024; // what a slow member made it grow to is given back
@@ -56,6 +59,7 @@ void span_window::clear() {
   for (std::size_t i = first_; i < spans_.size(); ++i) spans_[i].chunk->release();
   spans_.clear();
   first_ = 0;
+  count_held();
 }
 
 void span_window::copy(const span_window& from, std::uint64_t begin, std::uint64_t end) {
@@ -71,6 +75,7 @@ void span_window::copy(const span_window& from, std::uint64_t begin, std::uint64
   }
   end_ = end;
   next_sequence_ = empty() ? from.sequence_at(end) : spans_.back().sequence_end();
+  count_held();
 }
 
 std::uint64_t span_window::sequence_at(std::uint64_t position) const {

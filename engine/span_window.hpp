@@ -6,6 +6,7 @@
 #pragma once
 
 #include "engine/room_log.hpp"
+#include "proto/held_bytes.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -76,6 +77,15 @@ class span_window {
   template <class Visit>
   void for_each_frame(std::uint64_t from, std::uint64_t to, Visit&& visit) const;
 
+  // The bytes of the log that it keeps.
+  [[nodiscard]] std::size_t bytes() const { return held_.bytes(); }
+  // The chunks that are kept for a reader which goes on at the position.
+  [[nodiscard]] std::uint64_t chunk_bytes_behind(std::uint64_t position) const {
+    std::uint64_t sum = 0;
+    for (const window_span* span = span_behind(position); span != spans_end(); ++span) sum += span->chunk->capacity;
+    return sum;
+  }
+
   // Every span that was ever walked over: what a turn costs must not depend on how many there are.
   [[nodiscard]] std::uint64_t spans_visited() const { return visited_; }
 
@@ -87,7 +97,10 @@ class span_window {
   }
   [[nodiscard]] const window_span* spans_end() const { return spans_.data() + spans_.size(); }
 
+  void count_held() { held_.set(empty() ? 0 : static_cast<std::size_t>(end_ - spans_[first_].position)); }
+
   std::vector<window_span> spans_; // from first_
+  held_share held_;
   std::size_t first_ = 0;
   std::uint64_t end_ = 0;
   std::uint64_t next_sequence_ = 1;

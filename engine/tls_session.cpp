@@ -134,6 +134,7 @@ std::span<std::byte> tls_session::decrypt(tls_scratch& scratch, byte_sink out) {
     const int read = wolfSSL_read(session_.get(), scratch.plaintext.data() + filled, tls_record_bytes_max);
     if (read > 0) {
       records_without_data_ = 0;
+      inside_record_ = false;
       filled += static_cast<std::size_t>(read);
       continue;
     }
@@ -316,6 +317,7 @@ int tls_session::receive(WOLFSSL*, char* to, int bytes, void* self) {
   if (session.records_without_data_ > tls_records_without_data_max) return WOLFSSL_CBIO_ERR_GENERAL;
   std::memcpy(to, session.arrived_.data(), taken);
   session.arrived_ = session.arrived_.subspan(taken);
+  session.inside_record_ = true;
   return static_cast<int>(taken);
 }
 

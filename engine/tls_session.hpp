@@ -81,6 +81,9 @@ struct tls_agreement {
   bool resumed = false;
 };
 
+/// What an open session holds while nothing is under way (kernel-notes/tls.md), rounded up.
+inline constexpr std::size_t tls_session_bytes = 5 * 1024;
+
 /// Owned by its connection, on its shard's thread; neither copied nor moved. A server's session costs one small object
 /// until a whole ClientHello has arrived. Once the handshake is over the library holds about what kernel-notes/tls.md
 /// says, and no buffers while nothing is under way.
@@ -136,6 +139,8 @@ class tls_session {
   /// Why it failed, in a sentence's second half, such as "the certificate has expired".
   [[nodiscard]] std::string_view reason() const noexcept { return reason_; }
   [[nodiscard]] bool close_notify_sent() const noexcept { return close_notify_sent_; }
+  /// What is held for a record of which only a part has come: the library takes a whole record's room with its first byte.
+  [[nodiscard]] std::size_t record_bytes_held() const noexcept { return inside_record_ ? tls_record_bytes_max + hello_.capacity() : hello_.capacity(); }
 
   /// The views live as long as the session.
   [[nodiscard]] tls_agreement agreement() const;
@@ -181,6 +186,7 @@ class tls_session {
   tls_state state_ = tls_state::handshaking;
   tls_failure failure_ = tls_failure::none;
   bool close_notify_sent_ = false;
+  bool inside_record_ = false; ///< bytes were taken since the last whole record
   bool answer_seen_ = true; ///< false on a client until the server's first byte was that of a TLS record
 };
 

@@ -64,8 +64,19 @@ void websocket_session::attach(connection& c, std::string_view subprotocol) {
 void websocket_session::release() noexcept {
   if (--references_ > 0) return;
   drop_current();
-  for (std::size_t i = waiting_begin_; i < waiting_.size(); ++i) owner_->blocks().give_back(waiting_[i].memory);
+  drop_waiting();
   delete this;
+}
+
+void websocket_session::drop_waiting() noexcept {
+  for (; waiting_begin_ < waiting_.size(); ++waiting_begin_) owner_->blocks().give_back(waiting_[waiting_begin_].memory);
+  waiting_bytes_ = 0;
+}
+
+std::size_t websocket_session::held_bytes() const {
+  std::size_t sum = current_memory_.capacity + (current_lease_ != nullptr ? receive_buffer_bytes : 0);
+  for (std::size_t i = waiting_begin_; i < waiting_.size(); ++i) sum += waiting_[i].memory.capacity;
+  return sum;
 }
 
 // --- receiving ---

@@ -66,6 +66,11 @@ class websocket_session {
   void close(std::uint16_t code, std::string_view reason);
   [[nodiscard]] std::shared_ptr<sender_state> shared_state();
 
+  // Memory that its connection's peer has made it hold: what waits, and the message that the coroutine has.
+  [[nodiscard]] std::size_t held_bytes() const;
+  // What waits is lost. For a connection that ends because of what it holds.
+  void drop_waiting() noexcept;
+
   [[nodiscard]] std::uint64_t waiting_bytes() const;
   [[nodiscard]] bool above_watermark() const { return connection_ != nullptr && waiting_bytes() > high_watermark_bytes; }
   send_status send(const message_view& what);

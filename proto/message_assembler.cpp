@@ -1,6 +1,7 @@
 #include "proto/message_assembler.hpp"
 
 #include "proto/close_handshake.hpp"
+#include "proto/held_bytes.hpp"
 
 #include <algorithm>
 #include <vector>
@@ -13,6 +14,10 @@ struct message_assembler::fragments {
   bool finished = false; ///< The message was passed out; its bytes stay until the next take() or release().
   utf8_validator text;
   std::vector<std::byte> bytes;
+  message_progress progress;
+  held_share held{sizeof(fragments)};
+
+  fragments(opcode op_of_message, bool is_compressed) : op(op_of_message), compressed(is_compressed) {}
 };
 
 message_assembler::message_assembler() noexcept = default;
@@ -31,7 +36,7 @@ assembled message_assembler::take_any(frame next, std::uint64_t message_bytes_ma
   const std::uint64_t bytes_max = next.rsv1 ? compressed_bytes_max(message_bytes_max) : message_bytes_max;
   if (next.payload.size() > bytes_max) return fail(violation::message_too_big);
   if (next.fin) return take(next, bytes_max); // Nothing is held any more, so this ends in the inline path.
-  fragments_ = std::make_unique<fragments>(fragments{.op = next.op, .compressed = next.rsv1});
+  fragments_ = std::make_unique<fragments>(next.op, next.rsv1);
   return append(next, message_bytes_max);
 }
 
@@ -73,6 +78,7 @@ assembled message_assembler::append(const frame& next, std::uint64_t message_byt
     // Doubling keeps the copies few, and the limit keeps the doubling from holding more than may ever be used.
     bytes.reserve(static_cast<std::size_t>(
         std::max<std::uint64_t>(wanted, std::min<std::uint64_t>(2 * bytes.capacity(), message_bytes_max))));
+    fragments_->held.set(held_bytes());
   }
   bytes.insert(bytes.end(), next.payload.begin(), next.payload.end());
   if (!next.fin) return {};
@@ -101,6 +107,9 @@ const utf8_validator* message_assembler::unfinished_plain_text() const noexcept 
   const bool is_plain_text = is_inside_message() && fragments_->op == opcode::text && !fragments_->compressed;
   return is_plain_text ? &fragments_->text : nullptr;
 }
+std::size_t message_assembler::arrived_bytes() const noexcept { return fragments_ ? fragments_->bytes.size() : 0; }
+
+message_progress* message_assembler::progress() noexcept { return is_inside_message() ? &fragments_->progress : nullptr; }
 
 std::size_t message_assembler::held_bytes() const noexcept {
   return fragments_ ? sizeof(fragments) + fragments_->bytes.capacity() : 0;

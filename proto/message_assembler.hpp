@@ -29,6 +29,12 @@ struct assembled {
   violation broken = violation::none;
 };
 
+/// How far a message under way had come when somebody looked last: the note of whoever demands that it makes progress.
+struct message_progress {
+  std::uint64_t bytes = 0;
+  std::uint32_t at_ms = 0; ///< 0: nobody has looked
+};
+
 /// How long the payload of a compressed message may be when the message may have `message_bytes_max` bytes: what does
 /// not shrink grows by the headers of stored blocks, at most a twentieth (zlib with its smallest memory).
 [[nodiscard]] constexpr std::uint64_t compressed_bytes_max(std::uint64_t message_bytes_max) noexcept {
@@ -65,6 +71,10 @@ class message_assembler {
 
   /// The state of its text behind those bytes; null unless it is an uncompressed text.
   [[nodiscard]] const utf8_validator* unfinished_plain_text() const noexcept;
+  /// The bytes of the fragments that have come, 0 when idle.
+  [[nodiscard]] std::size_t arrived_bytes() const noexcept;
+  /// Of the message that is_inside_message() tells of; null without one.
+  [[nodiscard]] message_progress* progress() noexcept;
 
   /// The heap bytes held now, for accounting: 0 when idle.
   [[nodiscard]] std::size_t held_bytes() const noexcept;

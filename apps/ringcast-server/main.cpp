@@ -39,6 +39,10 @@ int parse(int argc, char** argv, settings& out) {
   app.add_option("--send-queue-bytes", out.server.limits.send_queue_bytes_max, "How far a member of a room may be behind")
       ->check(CLI::Range(std::uint64_t{1024}, std::uint64_t{1} << 30))
       ->capture_default_str();
+  app.add_option("--memory-bytes", out.server.memory_bytes,
+                 "What all shards together may hold for their peers; above it those that hold the most are ended with 1013 or 503")
+      ->check(CLI::Range(std::uint64_t{1} << 20, std::uint64_t{1} << 50))
+      ->default_str("half of the machine's memory");
   app.add_option("--max-connections", out.server.max_connections,
                  "Connections of the whole server, 503 beyond; 0: no bound")
       ->check(CLI::Range(0u, connections_most))

@@ -109,6 +109,7 @@ test('--ping-interval-s and --pong-timeout-s: a peer that answers no ping is cut
 test('a value that means nothing ends with one sentence and exit code 2', () => {
   for (const options of [
     ['--max-connections', '-1'], ['--max-connections', 'many'], ['--max-connections', '1073741825'], ['--max-connections-per-ip', '1.5'],
+    ['--memory-bytes', '1048575'], ['--memory-bytes', '-1'], ['--memory-bytes', 'half'], ['--memory-bytes', '1125899906842625'], ['--memory-bytes'],
     ['--allowed-origin', 'example.org'], ['--allowed-origin', 'https://example.org/'], ['--allowed-origin', 'https://*.example.org'],
     ['--ping-interval-s', '86401'], ['--ping-interval-s', 'x'], ['--pong-timeout-s', '0'], ['--idle-timeout-s', '-5'], ['--idle-timeout-s'],
   ]) {

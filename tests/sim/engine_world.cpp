@@ -65,7 +65,9 @@ void engine_world::turn_of(std::uint32_t index) {
   place& p = places_[index];
   if (p.done) return;
   world_.trace("turn of shard {}", index);
+  ++running.turns;
   p.done = !p.own->turn();
+  --running.turns;
 }
 
 void engine_world::begin_stop() {

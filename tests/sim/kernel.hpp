@@ -55,6 +55,17 @@ class remote {
   endpoint_handle end_;
 };
 
+// What runs now: the engine's own code, or on its behalf what stands for the kernel. For tests that let the engine's allocations fail.
+struct running_now {
+  int turns = 0;
+  int calls = 0;
+};
+inline thread_local running_now running;
+struct call_scope {
+  call_scope() { ++running.calls; }
+  ~call_scope() { --running.calls; }
+};
+
 class kernel {
  public:
   explicit kernel(std::uint64_t seed, const fault_plan& faults = {}, const machine& host = {});

@@ -50,6 +50,7 @@ void io_uring_queue_exit(io_uring* ring) { world().close(ring->ring_fd); }
 
 int io_uring_enter2(unsigned descriptor, unsigned submit_count, unsigned wait_count, unsigned flags, sigset_t* argument,
                     std::size_t argument_bytes) {
+  const ringcast::sim::call_scope here;
   const auto file = world().find(static_cast<int>(descriptor));
   if (!file || !file->ring) return -EBADF;
   return file->ring->enter(submit_count, wait_count, flags, argument, argument_bytes);

@@ -73,7 +73,7 @@ void endpoint::close() {
   if (orphaned) return;
   orphaned = true;
   if (dead) return;
-  if (!incoming.empty()) return reset(); // As Linux does: unread bytes turn the FIN into a RST.
+  if (!incoming.empty() || resets_when_closed) return reset(); // As Linux does: unread bytes turn the FIN into a RST.
   write_shut = true;
   transmit();
 }

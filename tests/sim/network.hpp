@@ -49,6 +49,7 @@ struct endpoint {
   bool dead = false;         // reset: nothing moves any more
   bool orphaned = false;     // nobody has it open
   bool transmitting = false; // a delivery is under way
+  bool resets_when_closed = false; // SO_LINGER with no time
   bool immune = false;       // resets and short sends spare it
   std::size_t cut_after = SIZE_MAX; // the connection is cut when so many bytes of this side were delivered
   bool cut_is_fin = false;   // the other side is told FIN and not RST

@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -38,6 +39,7 @@ template <class Result> Result told(Result result) {
 
 file_reference file_of(int descriptor) {
   kernel& world = *kernel::current();
+  const ringcast::sim::call_scope here;
   world.run_due();
   return world.find(descriptor);
 }
@@ -80,6 +82,7 @@ extern "C" {
 
 // NOLINTBEGIN(bugprone-reserved-identifier): the names are those that the linker's --wrap makes.
 int __real_close(int);
+int __real_ioctl(int, unsigned long, ...);
 ssize_t __real_recv(int, void*, size_t, int);
 ssize_t __real_send(int, const void*, size_t, int);
 ssize_t __real_sendmsg(int, const msghdr*, int);
@@ -154,8 +157,22 @@ int __wrap_setsockopt(int descriptor, int level, int name, const void* value, so
   const auto file = file_of(descriptor);
   if (!file) return told(-EBADF);
   if (level == SOL_SOCKET && name == SO_REUSEPORT) file->reuse_port = *static_cast<const int*>(value) != 0;
+  if (level == SOL_SOCKET && name == SO_LINGER && file->stream) {
+    const linger& how = *static_cast<const linger*>(value);
+    file->stream->resets_when_closed = how.l_onoff != 0 && how.l_linger == 0;
+  }
   if (level == SOL_SOCKET && name == SO_SNDBUF && file->stream)
     file->stream->send_limit = static_cast<std::size_t>(*static_cast<const int*>(value));
+  return 0;
+}
+
+// Of all requests the engine makes only this one (tcp(7), SIOCOUTQ).
+int __wrap_ioctl(int descriptor, unsigned long request, int* value) {
+  if (!is_ours(descriptor)) return __real_ioctl(descriptor, request, value);
+  const auto file = file_of(descriptor);
+  if (!file) return told(-EBADF);
+  if (request != TIOCOUTQ || !file->stream) return told(-ENOTTY);
+  *value = static_cast<int>(file->stream->outgoing.size());
   return 0;
 }
 
@@ -190,6 +207,7 @@ ssize_t __wrap_recv(int descriptor, void* into, size_t bytes, int flags) {
   const auto file = file_of(descriptor);
   if (!file) return told<ssize_t>(-EBADF);
   if (!file->stream) return told<ssize_t>(-ENOTCONN);
+  const ringcast::sim::call_scope here;
   if (file->stream->receiving != nullptr) kernel::current()->report_misuse("a recv() while a receive is in flight");
   return told<ssize_t>(until_done(*file, flags, [&] {
     return file->stream->receive({static_cast<std::byte*>(into), bytes});
@@ -203,6 +221,7 @@ ssize_t __wrap_send(int descriptor, const void* from, size_t bytes, int flags) {
   if (!file->stream) return told<ssize_t>(-ENOTCONN);
   if ((flags & MSG_NOSIGNAL) == 0)
     kernel::current()->report_misuse("a send() without MSG_NOSIGNAL may end the process");
+  const ringcast::sim::call_scope here;
   ring_state::check_send_order(*kernel::current(), *file->stream, nullptr);
   return told<ssize_t>(until_done(*file, flags, [&] {
     return file->stream->send({static_cast<const std::byte*>(from), bytes});
