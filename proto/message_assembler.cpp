@@ -50,7 +50,7 @@ assembled message_assembler::take(const frame& next, std::uint64_t message_bytes
       return fail(violation::text_not_utf8);
     return {.what = assembled::kind::message, .op = next.op, .payload = next.payload};
   }
-  if (!fragments_) fragments_ = std::make_unique<fragments>(fragments{.op = next.op, .compressed = false});
+  if (!fragments_) fragments_ = std::make_unique<fragments>(next.op, false);
   fragments_->text = seen.text();
   return append(next, message_bytes_max, seen.checked_bytes());
 }
