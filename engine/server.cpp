@@ -166,13 +166,13 @@ std::expected<void, start_failure> server::start() {
         t.own = std::make_unique<shard>(i, options, *mesh_, *t.from_threads, router_, std::move(*opened));
         for (const auto& listener : t.listeners) t.own->add_listener(listener.socket, listener.encrypted ? identity_.get() : nullptr);
         t.listeners.clear();
+        t.accepting = true; // before start() returns: the server is ready then
       } else {
         t.failure = opened.error();
       }
       started->arrive_and_wait();
       if (t.own != nullptr) {
-        do t.accepting.store(t.own->is_accepting() && !stopping_.load(std::memory_order_relaxed), std::memory_order_relaxed);
-        while (t.own->turn());
+        while (t.own->turn()) t.accepting.store(t.own->is_accepting(), std::memory_order_relaxed);
       }
       t.from_threads->close();
       if (running_.fetch_sub(1) == 1) {
@@ -212,7 +212,7 @@ void server::wait() {
 }
 
 bool server::is_ready() const {
-  return started_.load(std::memory_order_acquire) && std::ranges::all_of(threads_, [](const auto& t) { return t->accepting.load(std::memory_order_relaxed); });
+  return started_.load(std::memory_order_acquire) && !stopping_.load(std::memory_order_relaxed) && std::ranges::all_of(threads_, [](const auto& t) { return t->accepting.load(std::memory_order_relaxed); });
 }
 
 std::expected<void, std::string> server::reload_certificates() {
