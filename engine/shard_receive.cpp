@@ -349,7 +349,10 @@ void shard::receive_again() {
 void shard::on_end_of_stream(connection& c) {
   c.peer_closed = true;
   if (c.input_stopped) return; // what waits is handled first
-  if (c.phase == connection_phase::websocket && (c.input_held || c.answering || is_input_over(c))) return; // and so it is here
+  if (c.phase == connection_phase::websocket) {
+    if (c.input_held || c.answering || is_input_over(c)) return; // and so it is here
+    if (c.partial != nullptr && c.partial->size >= c.partial->wanted) return; // on_open has just been called: receive_again() comes back
+  }
   if (c.encrypted) {
     if (c.layers->waiting) return; // continue_handshakes() comes back
     if (c.is_client && client_seats_[c.slot].tls_pending) return end(c, c.close_code, "the server closed the connection in the TLS handshake");
