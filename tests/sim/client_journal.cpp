@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace ringcast::sim {
 
@@ -87,7 +88,7 @@ void client_journal::judge(const client_event& e) {
       return fail("on_open is for the first time and on_reconnected for the others", e);
     if (e.at_ns < not_before_ns_) fail("it came before the delay was over", e);
     ever_open_ = true;
-    attempts_ = 0;
+    opened_ns_ = e.at_ns;
     heard_since_open = 0;
     now_ = phase::open;
     return;
@@ -101,14 +102,17 @@ void client_journal::judge(const client_event& e) {
     return;
   case kind::disconnected:
     if (now_ != phase::open) return fail("nothing was open", e);
+    judge_success(e);
     now_ = phase::lost;
     return;
   case kind::reconnecting: {
     if (now_ != phase::failed && now_ != phase::lost) return fail("nothing was lost", e);
+    if (std::exchange(perhaps_success_, false) && e.attempt == 1) attempts_ = 0;
     if (e.attempt != ++attempts_) fail(fmt::format("it is number {}", attempts_), e);
     const double grown = static_cast<double>(policy_.initial_delay.count()) *
                          std::pow(policy_.multiplier, static_cast<double>(attempts_ - 1));
-    const double bound = std::min(grown, static_cast<double>(policy_.max_delay.count()));
+    // After 1013 the delay lies between the first bound and the next one.
+    const double bound = std::min(std::exchange(told_later_, false) ? grown * policy_.multiplier : grown, static_cast<double>(policy_.max_delay.count()));
     if (static_cast<double>(e.delay.count()) > bound)
       fail(fmt::format("its delay is {} ms and its bound {}", e.delay.count(), bound), e);
     // The clock of a turn is read at its begin, in milliseconds.
@@ -122,6 +126,16 @@ void client_journal::judge(const client_event& e) {
     now_ = phase::closed;
     return;
   }
+}
+
+// Only a connection that lived or brought a message begins a new row of attempts; see reconnect_policy::reset_after.
+void client_journal::judge_success(const client_event& e) {
+  const std::uint64_t lived_ns = e.at_ns - opened_ns_;
+  const auto enough_ns = static_cast<std::uint64_t>(std::max<std::int64_t>(policy_.reset_after.count(), 0)) * 1'000'000;
+  told_later_ = e.code == static_cast<std::uint16_t>(close_code::try_again_later);
+  // The client counts in milliseconds; and a connection that was told 1013 is a success of its messages only if it was lost in between.
+  perhaps_success_ = lived_ns + 1'000'000 >= enough_ns || heard_since_open > 0;
+  if (lived_ns >= enough_ns + 1'000'000 || (heard_since_open > 0 && !told_later_)) attempts_ = 0;
 }
 
 void client_journal::fail(std::string_view why, const client_event& e) {

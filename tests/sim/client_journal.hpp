@@ -60,6 +60,7 @@ class client_journal {
 
   void note(client_event e, std::string_view text = {});
   void judge(const client_event& e);
+  void judge_success(const client_event& e);
   void fail(std::string_view why, const client_event& e);
 
   kernel& world_;
@@ -68,6 +69,9 @@ class client_journal {
   bool started_ = false, ever_open_ = false, told_to_end_ = false, stopped_ = false, inside_ = false;
   unsigned connects_ = 0; // calls that have perhaps not been acted upon yet
   unsigned attempts_ = 0;
+  std::uint64_t opened_ns_ = 0;
+  bool perhaps_success_ = false; // the last connection, within what the journal cannot see
+  bool told_later_ = false;      // 1013
   std::uint64_t not_before_ns_ = 0; // the next attempt
 };
 
