@@ -1,6 +1,7 @@
 #include "tests/sim/client_world.hpp"
 
 #include "engine/client_host.hpp"
+#include "tests/sim/ring_state.hpp"
 #include "tests/sim/shard_remains.hpp"
 
 #include <stdexcept>
@@ -27,6 +28,7 @@ void client_world::turn() {
   world_.deliver_answers();
   world_.trace("turn of the clients");
   done_ = !own_->turn();
+  if (done_) world_.entered_last->retire();
 }
 
 void client_world::begin_stop() { (void)from_threads_.push(static_cast<std::uint32_t>(shard_message::stop), {}); }

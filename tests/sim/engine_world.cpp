@@ -2,6 +2,7 @@
 
 #include "apps/ringcast-server/endpoints.hpp"
 #include "engine/socket.hpp"
+#include "tests/sim/ring_state.hpp"
 #include "tests/sim/shard_remains.hpp"
 
 #include <algorithm>
@@ -68,6 +69,7 @@ void engine_world::turn_of(std::uint32_t index) {
   ++running.turns;
   p.done = !p.own->turn();
   --running.turns;
+  if (p.done) world_.entered_last->retire();
 }
 
 void engine_world::begin_stop() {

@@ -77,7 +77,7 @@ std::uint64_t kernel::delivery_delay_ns() {
 bool kernel::sleep(std::uint64_t most_ns) {
   if (!answers_.empty()) return false;
   for (const ring_state* ring : rings())
-    if (!ring->would_sleep() || ring->has_task_work() || ring->has_completions()) return false;
+    if (!ring->is_retired() && (!ring->would_sleep() || ring->has_task_work() || ring->has_completions())) return false;
   const auto next = next_event_ns();
   if (next && *next - now_ns_ <= most_ns) {
     advance_to(*next);

@@ -117,6 +117,7 @@ class kernel {
   void cut_off(int dead_process);
   int process = 0;
   int processes = 0; // numbers given
+  ring_state* entered_last = nullptr; // the ring of the turn that was the last
   int accept(listener& from, int flags); // a descriptor or a negated errno
   std::ptrdiff_t send(open_file& file, std::span<const std::byte> bytes);
   // A result, or nothing if none ever comes.

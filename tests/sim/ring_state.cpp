@@ -77,6 +77,7 @@ int ring_state::enter(unsigned submit_count, unsigned wait_count, unsigned flags
         "a ring with IORING_SETUP_SINGLE_ISSUER is entered by another thread than the one that made it");
   if ((flags & ~(IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG)) != 0)
     world_.report_misuse(fmt::format("io_uring_enter with flags {:#x}, which are not simulated", flags));
+  world_.entered_last = this;
   waits_until_ns_ = UINT64_MAX;
   would_sleep_ = false;
   world_.run_due();

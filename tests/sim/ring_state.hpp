@@ -71,6 +71,9 @@ class ring_state {
     wakes_ = true;
     would_sleep_ = false;
   }
+  // Its shard has had its last turn: nobody sleeps in it, and nobody has to.
+  void retire() { retired_ = true; }
+  bool is_retired() const { return retired_; }
   bool has_task_work() const { return !task_work_.empty(); }
   void add_leaks(std::vector<std::string>& into);
   std::size_t operations_in_flight(unsigned opcode) const;
@@ -132,6 +135,7 @@ class ring_state {
   std::uint64_t waits_until_ns_ = UINT64_MAX;
   bool would_sleep_ = false;
   bool wakes_ = false;
+  bool retired_ = false;
 };
 
 } // namespace ringcast::sim
