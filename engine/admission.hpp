@@ -5,6 +5,7 @@
 // has none.
 #pragma once
 
+#include "engine/keyed_hash.hpp"
 #include "engine/socket.hpp"
 
 #include <array>
@@ -47,10 +48,10 @@ class admission {
   // Shards rarely want the same part at the same time.
   struct alignas(64) part {
     mutable std::mutex mutex;
-    std::unordered_map<connection_source, std::uint32_t> connections;
+    std::unordered_map<connection_source, std::uint32_t, peer_hash> connections;
   };
   [[nodiscard]] part& part_of(connection_source from) noexcept {
-    return parts_[(from ^ from >> 32 ^ from >> 8) % parts_.size()];
+    return parts_[(peer_hash{}(from) >> 32) % parts_.size()];
   }
   [[nodiscard]] bool count_one() noexcept;
 

@@ -1,5 +1,6 @@
 #include "engine/events.hpp"
 
+#include "engine/names.hpp"
 #include "engine/shard.hpp"
 #include "proto/percent.hpp"
 
@@ -27,6 +28,14 @@ const std::string* websocket_ref::name_in_room() const {
 connection_handle websocket_ref::handle() const { return shard_->handle_of(*connection_); }
 socket_address websocket_ref::peer() const { return peer_address_of(connection_->socket); }
 void*& websocket_ref::user() { return connection_->user; }
+
+void upgrade_request_view::take_seat(std::string_view room, bool hears_itself, std::string_view name) {
+  auto valid = check_room_name(room);
+  if (valid && !name.empty()) valid = check_member_name(name);
+  if (!valid) return refuse(http_status::bad_request, valid.error());
+  seat_wanted_ = true;
+  room_ = room, hears_itself_ = hears_itself, name_ = name;
+}
 
 std::string_view http_request::parameter(std::string_view name) const {
   for (const auto& [key, value] : parameters)

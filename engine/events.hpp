@@ -92,10 +92,10 @@ class upgrade_request_view {
   [[nodiscard]] const http_request& request() const { return request_; }
 
   void refuse(http_status status, std::string_view why) { refused_ = status, why_ = why; }
-  // The connection takes a seat in this room when it opens. With a name the seat is only granted if nobody in the room has that name.
-  void take_seat(std::string_view room, bool hears_itself = true, std::string_view name = {}) {
-    room_ = room, hears_itself_ = hears_itself, name_ = name;
-  }
+  // The connection takes a seat in this room when it opens. With a name the seat is only granted if nobody in the room has that name. A name
+  // that cannot be one (names.hpp) refuses the upgrade with 400 and says why. When on_open is called, the room's home knows of the
+  // seat: whatever anybody publishes from then on is heard.
+  void take_seat(std::string_view room, bool hears_itself = true, std::string_view name = {});
   // What websocket_ref::user() will be. It comes back once: with on_close(), or with on_discard() where the upgrade comes to nothing.
   void set_user(void* user) { user_ = user; }
 
@@ -106,6 +106,7 @@ class upgrade_request_view {
   std::string why_, room_, name_;
   void* user_ = nullptr;
   bool hears_itself_ = true;
+  bool seat_wanted_ = false;
 };
 
 struct websocket_endpoint {

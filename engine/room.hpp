@@ -95,10 +95,13 @@ struct room_part {
   bool settling = false;           // listed for the settling of the last flush
   bool member_count_changed = false;
   bool listed_empty = false;
-  std::uint32_t claims_under_way = 0; // names asked for at the home; until it answers the room stays attached
+  std::uint32_t reserved = 0;         // seats of those who wait for the home; it counts them as members already
+  std::uint32_t first_seats = 0;      // how often this part had a seat behind having none
+  bool known_at_home = false;         // the home has answered since then: whatever is published comes here, too
   broadcast_report last_report;       // of the span applied last
 
   [[nodiscard]] std::uint32_t members() const { return static_cast<std::uint32_t>(keeping_up.size() + laggards.size()); }
+  [[nodiscard]] std::uint32_t seats() const { return members() + reserved; }
 };
 
 // Hands a laggard's next pieces to take(log_piece) until is_full() says so; its cursor moves along.

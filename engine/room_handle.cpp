@@ -20,6 +20,7 @@ seat& seat::operator=(seat&& other) noexcept {
     owner_ = std::exchange(other.owner_, nullptr);
     who_ = other.who_;
     where_ = other.where_;
+    why_not_ = other.why_not_;
   }
   return *this;
 }
@@ -33,21 +34,6 @@ send_status seat::broadcast(opcode op, std::span<const std::byte> payload) {
   room_part* r = owner_ == nullptr ? nullptr : owner_->rooms().find(where_);
   if (c == nullptr || r == nullptr) return send_status::closed;
   return owner_->publish(*c, *r, op, payload) == send_result::closed ? send_status::closed : send_status::queued;
-}
-
-seat room::join(std::string_view id, receiver& ws, hearing hears) {
-  if (!ws.is_open() || !ws.session_->where()->is_open_websocket()) return {};
-  shard& here = ws.session_->owner();
-  connection& c = *ws.session_->where();
-  room_part& r = here.rooms().at(name_, here.lane_of(c));
-  membership& taken = here.rooms().join(c, r, hears == hearing::everyone);
-  const room_ref ref{r.index, r.generation};
-  if (!id.empty() && taken.name == nullptr) {
-    taken.name = std::make_unique<std::string>(id.substr(0, member_name_bytes_max));
-    here.deliver(r.home_shard, shard_message::bind_name, bytes_of(name_message{ref, here.handle_of(c).value}),
-                 std::as_bytes(std::span{*taken.name}));
-  }
-  return {here, here.handle_of(c), ref};
 }
 
 // --- to the home of the room ---
@@ -73,7 +59,8 @@ std::span<const std::byte> room_call_bytes(room_call_kind what, opcode op, std::
 } // namespace
 
 send_status room::call(room_call_kind what, opcode op, std::string_view id, std::span<const std::byte> payload) {
-  const std::span<const std::byte> bytes = room_call_bytes(what, op, name_, id.substr(0, member_name_bytes_max), payload);
+  if (!valid_) return send_status::invalid_name;
+  const std::span<const std::byte> bytes = room_call_bytes(what, op, name_, id, payload);
   shard* here = shard::current();
   const bool ours = here != nullptr && server_->owns(*here);
   if (!ours && !server_->was_started()) return send_status::not_started;
@@ -104,9 +91,13 @@ send_status room::call(room_call_kind what, opcode op, std::string_view id, std:
   return send_status::closed;
 }
 
-send_status room::leave(std::string_view id) { return call(room_call_kind::leave, opcode::text, id, {}); }
+send_status room::leave(std::string_view id) {
+  if (!check_member_name(id)) return send_status::invalid_name;
+  return call(room_call_kind::leave, opcode::text, id, {});
+}
 
 send_status room::broadcast(opcode op, std::span<const std::byte> payload) {
+  if (!valid_) return send_status::invalid_name;
   shard* here = shard::current();
   if (here != nullptr && server_->owns(*here))
     if (room_part* known = here->rooms().known(name_)) {
@@ -117,6 +108,7 @@ send_status room::broadcast(opcode op, std::span<const std::byte> payload) {
 }
 
 send_status room::send_to(std::string_view id, opcode op, std::span<const std::byte> payload) {
+  if (!check_member_name(id)) return send_status::invalid_name;
   return call(room_call_kind::send_to, op, id, payload);
 }
 
@@ -159,6 +151,13 @@ shard& asking_shard() {
   return *shard::current();
 }
 
+template <class Answer>
+std::future<Answer> at_once(Answer answer) {
+  std::promise<Answer> promise;
+  promise.set_value(std::move(answer));
+  return promise.get_future();
+}
+
 // A question from any thread: `ask` runs on the home of the room and keeps the promise. If it was on its way there when the server ended, the
 // promise is broken.
 template <class Answer>
@@ -182,25 +181,77 @@ std::future<Answer> ask_home(server& of, const std::string& room, std::function<
 
 } // namespace
 
+// --- joining ---
+
+namespace {
+
+// A claim of a seat that ends with the coroutine that made it, wherever that ends.
+class seat_claim {
+ public:
+  seat_claim(shard& here, room_part& r, connection_handle who, std::string_view name)
+      : here_(here), room_{r.index, r.generation}, id_(here.claim_seat(r, who, name, [state = answer_.target()] { state->set(true); })) {}
+  seat_claim(const seat_claim&) = delete;
+  seat_claim& operator=(const seat_claim&) = delete;
+  ~seat_claim() { here_.end_claim(id_, room_); }
+  // False if the wait was ended instead.
+  [[nodiscard]] answer_awaiter<bool>& answer() { return answer_; }
+
+ private:
+  answer_awaiter<bool> answer_;
+  shard& here_;
+  room_ref room_;
+  std::uint32_t id_;
+};
+
+} // namespace
+
+task<seat> room::join(std::string_view id, receiver& ws, hearing hears) {
+  if (!valid_) co_return seat{valid_.error()};
+  if (const auto valid = check_member_name(id); !id.empty() && !valid) co_return seat{valid.error()};
+  static constexpr std::string_view over = "the connection is over";
+  const auto is_open = [&ws] { return ws.is_open() && ws.session_->where()->is_open_websocket(); };
+  if (!is_open()) co_return seat{over};
+  shard& here = ws.session_->owner();
+  const connection_handle who = ws.handle();
+  room_part& r = here.rooms().at(name_, here.lane_of(*ws.session_->where()));
+  const room_ref ref{r.index, r.generation};
+  // Who sits here already has a name or takes this one.
+  if (const membership* before = room_table::seat_of(*ws.session_->where(), r); before != nullptr && before->name != nullptr) id = {};
+  seat_claim claim{here, r, who, id};
+  const bool known = co_await claim.answer();
+  if (!known || !is_open()) {
+    if (known && !id.empty())
+      here.deliver(r.home_shard, shard_message::release_name, bytes_of(name_message{ref, who.value}), std::as_bytes(std::span{id}));
+    co_return seat{known ? over : std::string_view{"the server is going away"}};
+  }
+  membership& taken = here.rooms().join(*ws.session_->where(), r, hears == hearing::everyone);
+  if (!id.empty() && taken.name == nullptr) taken.name = std::make_unique<std::string>(id);
+  co_return seat{here, who, ref};
+}
+
 task<broadcast_report> room::broadcast_reported(opcode op, std::span<const std::byte> payload) {
+  if (!valid_) co_return broadcast_report{};
   answer_awaiter<broadcast_report> answer;
   asking_shard().publish_with_report(name_, op, payload, [state = answer.target()](const broadcast_report& report) { state->set(report); });
   co_return co_await answer;
 }
 
 task<std::uint32_t> room::count() {
+  if (!valid_) co_return 0;
   answer_awaiter<std::uint32_t> answer;
   asking_shard().query_room(name_, [state = answer.target()](const room_listing& listing) { state->set(listing.members); });
   co_return co_await answer;
 }
 
 std::future<broadcast_report> room::broadcast_future(opcode op, std::span<const std::byte> payload) {
+  if (!valid_) return at_once(broadcast_report{});
   return ask_home<broadcast_report>(*server_, name_, [name = name_, op, bytes = std::vector<std::byte>{payload.begin(), payload.end()}](shard& there, const auto& promise) {
     there.publish_with_report(name, op, bytes, [promise](const broadcast_report& report) { promise->set_value(report); });
   });
 }
 
 std::future<std::uint32_t> room::count_future() {
+  if (!valid_) return at_once(std::uint32_t{0});
   return ask_home<std::uint32_t>(*server_, name_, [name = name_](shard& there, const auto& promise) {
     there.query_room(name, [promise](const room_listing& listing) { promise->set_value(listing.members); });
   });

@@ -2,15 +2,19 @@
 // (except join(), which is for the coroutine of the connection); it must not outlive its server.
 //
 //   room lobby = req.server().room(req.path("room"));
-//   seat here = lobby.join(req.query("name"), ws);
+//   seat here = co_await lobby.join(req.query("name"), ws);
 //   while (auto message = co_await ws.receive()) lobby.broadcast_text(message->text());
 //
 // Order: all members of a room see the same messages in the same order, on every shard. Messages of one thread stand in it in the order in
-// which they were sent. A member sees what is published behind its join.
+// which they were sent. A member sees what anybody publishes, on whichever thread, when its join() has been awaited.
+//
+// Names: of a room 1 to 128 bytes, of a member 1 to 64, UTF-8 without control characters (names.hpp). A room whose name is none is empty for
+// ever: what is sent there is answered with send_status::invalid_name, nobody can join, and its count is 0; valid() says why.
 #pragma once
 
 #include "engine/connection_handle.hpp"
 #include "engine/limits.hpp"
+#include "engine/names.hpp"
 #include "engine/room.hpp"
 #include "engine/shard_messages.hpp"
 #include "engine/task.hpp"
@@ -18,6 +22,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <functional>
 #include <future>
 #include <span>
@@ -35,12 +40,15 @@ class seat {
  public:
   seat() noexcept = default;
   seat(shard& owner, connection_handle who, room_ref where) noexcept : owner_(&owner), who_(who), where_(where) {}
-  seat(seat&& other) noexcept : owner_(std::exchange(other.owner_, nullptr)), who_(other.who_), where_(other.where_) {}
+  explicit seat(std::string_view why_not) noexcept : why_not_(why_not) {}
+  seat(seat&& other) noexcept
+      : owner_(std::exchange(other.owner_, nullptr)), who_(other.who_), where_(other.where_), why_not_(other.why_not_) {}
   seat& operator=(seat&& other) noexcept;
   ~seat() { leave(); }
 
-  // False after leave(), or if the connection was over when it joined.
+  // False after leave(), or if there was no seat to be had; why_not() says why in words.
   [[nodiscard]] explicit operator bool() const noexcept { return owner_ != nullptr; }
+  [[nodiscard]] std::string_view why_not() const noexcept { return why_not_; }
   void leave() noexcept;
   // Publishes with this connection as the author: it does not hear itself if it joined so.
   send_status broadcast(opcode op, std::span<const std::byte> payload);
@@ -50,18 +58,22 @@ class seat {
   shard* owner_ = nullptr;
   connection_handle who_;
   room_ref where_{};
+  std::string_view why_not_; // of the program's own sentences
 };
 
 enum class hearing : std::uint8_t { everyone, others }; // whether a member hears what its own seat broadcasts
 
 class room {
  public:
-  room(server& of, std::string_view name) : server_(&of), name_(name.substr(0, room_name_bytes_max)) {}
+  room(server& of, std::string_view name) : server_(&of), name_(name), valid_(check_room_name(name)) {}
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  // Whether this can be the name of a room, else why not, in words.
+  [[nodiscard]] const std::expected<void, std::string_view>& valid() const noexcept { return valid_; }
 
-  // The connection takes a seat. Under `id` it can be reached by send_to(); who joins later under the same id takes it over.
-  [[nodiscard]] seat join(std::string_view id, receiver& ws, hearing hears = hearing::everyone);
+  // The connection takes a seat: co_await it. When it is there, the room's home knows of it, so nothing that is published from then on is
+  // missed. With an `id` the member can be reached by send_to(); who joins later under the same id takes it over.
+  [[nodiscard]] task<seat> join(std::string_view id, receiver& ws, hearing hears = hearing::everyone);
   // The member of that id leaves; its connection stays open. Nothing happens if there is none.
   send_status leave(std::string_view id);
 
@@ -90,6 +102,7 @@ class room {
 
   server* server_;
   std::string name_;
+  std::expected<void, std::string_view> valid_;
 };
 
 } // namespace ringcast

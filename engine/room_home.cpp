@@ -94,30 +94,28 @@ void home_table::append(home_room& home, opcode op, std::span<const std::byte> p
 connection_handle home_table::member(std::string_view room, std::string_view name) const {
   const home_room* home = find(room);
   if (home == nullptr) return {};
-  const auto found = home->names.find(std::string{name});
+  const auto found = home->names.find(name);
   return found == home->names.end() ? connection_handle{} : connection_handle{found->second};
 }
 
-void home_table::bind_name(std::uint32_t shard, room_ref room, std::string_view name, std::uint64_t connection) {
-  if (home_room* home = room_of(shard, room)) home->names.insert_or_assign(std::string{name}, connection);
-}
-
-bool home_table::claim_name(std::uint32_t shard, room_ref room, std::string_view name, std::uint64_t connection) {
+bool home_table::claim_name(std::uint32_t shard, room_ref room, std::string_view name, std::uint64_t connection, bool takes_over) {
   home_room* home = room_of(shard, room);
-  return home != nullptr && home->names.try_emplace(std::string{name}, connection).second;
+  if (home == nullptr || name.empty()) return home != nullptr;
+  if (takes_over) home->names.insert_or_assign(std::string{name}, connection);
+  return takes_over || home->names.try_emplace(std::string{name}, connection).second;
 }
 
 void home_table::release_name(std::uint32_t shard, room_ref room, std::string_view name, std::uint64_t connection) {
   home_room* home = room_of(shard, room);
   if (home == nullptr) return;
-  const auto found = home->names.find(std::string{name});
+  const auto found = home->names.find(name);
   if (found != home->names.end() && found->second == connection) home->names.erase(found);
 }
 
 std::uint64_t home_table::find_name(std::uint32_t shard, room_ref room, std::string_view name) const {
   const home_room* home = room_of(shard, room);
   if (home == nullptr) return 0;
-  const auto found = home->names.find(std::string{name});
+  const auto found = home->names.find(name);
   return found == home->names.end() ? 0 : found->second;
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "engine/connection_handle.hpp"
+#include "engine/keyed_hash.hpp"
 #include "engine/room_log.hpp"
 #include "engine/shard_messages.hpp"
 
@@ -47,7 +48,7 @@ struct home_room {
   std::array<std::uint32_t, room_lanes> branches_of{};
   std::uint64_t next_sequence = 1;
   std::vector<branch> branches;
-  std::unordered_map<std::string, std::uint64_t> names; // of members -> connection_handle
+  std::unordered_map<std::string, std::uint64_t, peer_hash, std::equal_to<>> names; // of members -> connection_handle
   std::vector<wanted_report> reports;                   // asked for in this turn
   std::uint32_t members_here = 0;                       // on the home's own shard, which serves them
   bool dirty = false;
@@ -70,9 +71,8 @@ class home_table {
   void set_members(std::uint32_t shard, room_ref room, std::uint32_t members);
   void publish(std::uint32_t shard, const publish_message& head, std::span<const std::byte> payload);
 
-  [[nodiscard]] bool claim_name(std::uint32_t shard, room_ref room, std::string_view name, std::uint64_t connection);
-  // The name leads to this connection from now on, whoever had it before.
-  void bind_name(std::uint32_t shard, room_ref room, std::string_view name, std::uint64_t connection);
+  // Whether the connection may take its seat. Without a name it may; with one only if nobody has that, or it takes it over.
+  [[nodiscard]] bool claim_name(std::uint32_t shard, room_ref room, std::string_view name, std::uint64_t connection, bool takes_over);
   // For those who know only the name of the room. False if it has no members.
   [[nodiscard]] bool publish_to(std::string_view room, opcode op, std::span<const std::byte> payload);
   [[nodiscard]] connection_handle member(std::string_view room, std::string_view name) const;

@@ -15,10 +15,7 @@ room_table::~room_table() { clear(); }
 std::uint32_t room_table::home_of(std::string_view name) const { return room_home_shard(name, shards_); }
 
 std::uint32_t room_home_shard(std::string_view name, std::uint32_t shards) {
-  // FNV-1a: the same on every shard, and names are short.
-  std::uint64_t hash = 14695981039346656037ull;
-  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ull;
-  return static_cast<std::uint32_t>((hash ^ hash >> 32) % shards);
+  return static_cast<std::uint32_t>(keyed_hash(name) % shards);
 }
 
 room_part& room_table::at(std::string_view name, room_lane lane) {
@@ -66,7 +63,7 @@ membership& room_table::join(connection& c, room_part& r, bool hears_itself) {
   auto* seat = new membership;
   seat->where = &r;
   seat->hears_itself = hears_itself;
-  const std::uint32_t before = r.members();
+  const std::uint32_t before = r.seats();
   seat->next = c.memberships;
   c.memberships = seat;
   // A second room makes every send of this connection a gathered one.
@@ -88,7 +85,7 @@ void room_table::leave(connection& c, room_part& r) {
   while (*link != nullptr && (*link)->where != &r) link = &(*link)->next;
   membership* seat = *link;
   if (seat == nullptr) return;
-  const std::uint32_t before = r.members();
+  const std::uint32_t before = r.seats();
   if (seat->behind != nullptr)
     remove_from_laggards(r, *seat);
   else
@@ -264,10 +261,23 @@ void room_table::apply_policy(room_part& r, const log_span& span, std::uint64_t 
   to_close_.clear();
 }
 
-void room_table::claim_answered(room_ref ref) {
+void room_table::reserve(room_part& r) {
+  const std::uint32_t before = r.seats();
+  ++r.reserved;
+  members_changed(r, before);
+}
+
+void room_table::end_reservation(room_ref ref) {
   room_part* r = find(ref);
-  RINGCAST_ASSERT(r != nullptr && r->claims_under_way > 0);
-  --r->claims_under_way;
+  RINGCAST_ASSERT(r != nullptr && r->reserved > 0);
+  const std::uint32_t before = r->seats();
+  --r->reserved;
+  members_changed(*r, before);
+}
+
+void room_table::home_answered(room_ref ref, std::uint32_t first_seats) {
+  room_part* r = find(ref);
+  if (r != nullptr && r->seats() > 0 && r->first_seats == first_seats) r->known_at_home = true;
 }
 
 broadcast_report room_table::last_report(room_ref ref) {
@@ -303,11 +313,13 @@ void room_table::trim(room_part& r) {
 }
 
 void room_table::members_changed(room_part& r, std::uint32_t before) {
-  const std::uint32_t now = r.members();
+  const std::uint32_t now = r.seats();
   if (now == 0 && !r.listed_empty) {
     r.listed_empty = true;
     empty_.push_back(&r);
   }
+  if (before == 0) ++r.first_seats;
+  if (before == 0 || now == 0) r.known_at_home = now > 0 && r.home_shard == index_;
   // The home must know of the first member before anything that this member publishes arrives there. Other changes wait for the end of
   // the turn, so that a thousand joins are one message.
   if (before == 0 || now == 0 || r.home_shard == index_) {
@@ -319,7 +331,7 @@ void room_table::members_changed(room_part& r, std::uint32_t before) {
 }
 
 void room_table::send_member_count(room_part& r) {
-  shard_.deliver(r.home_shard, shard_message::member_count, bytes_of(member_count_message{{r.index, r.generation}, r.members()}), {});
+  shard_.deliver(r.home_shard, shard_message::member_count, bytes_of(member_count_message{{r.index, r.generation}, r.seats()}), {});
 }
 
 void room_table::end_turn() {
@@ -329,10 +341,10 @@ void room_table::end_turn() {
   }
   counts_changed_.clear();
   for (room_part*& r : empty_) {
-    if (r->members() > 0) {
+    if (r->seats() > 0) {
       r->listed_empty = false;
       r = nullptr;
-    } else if (!r->dirty && !r->settling && r->claims_under_way == 0) {
+    } else if (!r->dirty && !r->settling) {
       r->window.clear();
       shard_.deliver(r->home_shard, shard_message::detach_room, bytes_of(room_ref{r->index, r->generation}), {});
       by_name_[static_cast<std::size_t>(r->lane)].erase(r->name);

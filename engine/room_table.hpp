@@ -3,6 +3,7 @@
 // A room is attached to its home shard when it is first named here and detached when nobody here needs it any more.
 #pragma once
 
+#include "engine/keyed_hash.hpp"
 #include "engine/room.hpp"
 #include "engine/room_home.hpp"
 
@@ -18,7 +19,7 @@ namespace ringcast {
 
 class shard;
 
-// The shard that is the home of a room: by the hash of its name, the same on every thread.
+// The shard that is the home of a room: by the hash of its name, the same on every thread of the process, and nobody outside can tell which.
 [[nodiscard]] std::uint32_t room_home_shard(std::string_view name, std::uint32_t shards);
 
 struct room_counters {
@@ -42,6 +43,12 @@ class room_table {
   [[nodiscard]] room_part* find(room_ref ref);
   [[nodiscard]] std::uint32_t home_of(std::string_view name) const;
 
+  // A seat for somebody who waits for the home to know of it: see shard::claim_seat(). As long as it is kept the room stays.
+  void reserve(room_part& r);
+  void end_reservation(room_ref ref);
+  // The home has answered a claim that was made when this part had had so many first seats.
+  void home_answered(room_ref ref, std::uint32_t first_seats);
+
   // The connection takes a seat and hears what is published from now on. A connection sits in a room at most once. The part is that of the
   // connection's lane.
   membership& join(connection& c, room_part& r, bool hears_itself);
@@ -55,7 +62,6 @@ class room_table {
   // From the home.
   void apply(const span_message& message);
   [[nodiscard]] broadcast_report last_report(room_ref ref);
-  void claim_answered(room_ref ref);
 
   // A member's send fell short: it becomes a laggard that goes on at `cursor`.
   lag& fall_behind(connection& c, membership& seat, std::uint64_t cursor);
@@ -97,7 +103,7 @@ class room_table {
   std::uint32_t shards_;
   std::uint64_t lag_bytes_max_;
   slow_consumer policy_;
-  std::array<std::unordered_map<std::string_view, room_part*>, room_lanes> by_name_; // by lane; views of room_part::name
+  std::array<std::unordered_map<std::string_view, room_part*, peer_hash>, room_lanes> by_name_; // by lane; views of room_part::name
   std::vector<std::unique_ptr<room_part>> rooms_;            // by index; a free place keeps its room object for its generation
   std::vector<std::uint32_t> free_;
   std::vector<room_part*> dirty_, settling_, counts_changed_, empty_;

@@ -118,6 +118,10 @@ class shard final : public shard_courier {
   // one after the other, and of one shard in the order of their names. Empty: from the first on.
   void query_rooms(std::string_view after, std::uint32_t rooms_max, std::function<void(const room_listing&)> on_answer,
                    const std::source_location& where = std::source_location::current());
+  // Reserves a seat of the room for a connection, with a name if it is not empty, and calls back when the home knows of it, perhaps at once:
+  // whatever is published from then on comes here. Ends with end_claim(), whether there was an answer or not.
+  [[nodiscard]] std::uint32_t claim_seat(room_part& r, connection_handle who, std::string_view name, std::function<void()> on_answer);
+  void end_claim(std::uint32_t id, room_ref room);
 
   // --- for clients that live on this shard ---
   // Begins to connect: the link hears how it went, once. `timeout_ms` is for this address, the deadline for the whole attempt.
@@ -386,6 +390,8 @@ class shard final : public shard_courier {
   void drop_messages();
   void deliver_to(connection_handle to, opcode op, std::span<const std::byte> payload);
   void on_report_part(std::uint32_t id, const broadcast_report* counts, std::uint32_t expect);
+  void on_claim_answer(std::uint32_t from, const claim_answer_message& answer, std::span<const std::byte> name);
+  [[nodiscard]] std::uint32_t new_id();
   void on_room_query(const room_query_message& query, std::string_view name);
   void on_room_answer(const room_answer_message& answer, std::string_view text);
   template <class Answer>
@@ -473,6 +479,7 @@ class shard final : public shard_courier {
   std::unordered_map<std::uint32_t, pending_upgrade> upgrades_; // by slot
   std::unordered_map<std::uint32_t, pending_report> reports_;
   std::unordered_map<std::uint32_t, pending_query> queries_;
+  std::unordered_map<std::uint32_t, std::function<void()>> claims_; // of coroutines that join
   std::uint32_t next_id_ = 0;
   std::vector<client_seat> client_seats_; // by slot, as far as there are clients
   std::unique_ptr<client_host> clients_;   // made when the first client comes

@@ -210,27 +210,23 @@ std::string_view shard::on_upgrade(connection& c, const http_request& request, c
   char response[1024];
   const std::size_t bytes = write_accept_response(response, check.key, subprotocol, deflate ? deflate->response_value() : std::string_view{});
   RINGCAST_ASSERT(bytes > 0);
-  const bool waits_for_name = !decision.room_.empty() && !decision.name_.empty();
-  if (deflate && !waits_for_name) begin_compression(c, deflate->params);
-  if (decision.room_.empty()) {
+  if (!decision.seat_wanted_) {
+    if (deflate) begin_compression(c, deflate->params);
     append_output(c, {response, bytes});
     open_websocket(c);
     return subprotocol;
   }
-  if (!waits_for_name) {
-    append_output(c, {response, bytes});
-    room_part& r = rooms_.at(decision.room_, lane_of(c));
-    rooms_.join(c, r, decision.hears_itself_);
-    open_websocket(c);
-    return subprotocol;
-  }
-  // The name is granted by the room's home, which may be another shard; until it answers, the request is under way.
+  // The name is granted by the room's home, which may be another shard, and it must know that somebody sits here; until it answers, the
+  // request is under way.
   room_part& r = rooms_.at(decision.room_, lane_of(deflate ? deflate->params.server_max_window_bits : 0));
+  rooms_.reserve(r);
   upgrades_.insert_or_assign(c.slot, pending_upgrade{{response, bytes}, decision.room_, decision.name_, decision.hears_itself_,
                                                      deflate ? std::optional{deflate->params} : std::nullopt});
-  ++r.claims_under_way;
-  deliver(r.home_shard, shard_message::claim_name, bytes_of(name_message{{r.index, r.generation}, handle_of(c).value}),
-          std::as_bytes(std::span{decision.name_}));
+  const claim_message claim{{r.index, r.generation}, handle_of(c).value, 0, r.first_seats, false};
+  if (decision.name_.empty() && r.known_at_home)
+    on_claim_answer(index_, {claim, true}, {});
+  else
+    deliver(r.home_shard, shard_message::claim_seat, bytes_of(claim), std::as_bytes(std::span{decision.name_}));
   return subprotocol;
 }
 
@@ -249,7 +245,8 @@ void shard::finish_upgrade(connection& c, bool granted) {
     append_output(c, pending.response);
     if (pending.deflate) begin_compression(c, *pending.deflate);
     room_part& r = rooms_.at(pending.room, lane_of(c));
-    rooms_.join(c, r, pending.hears_itself).name = std::make_unique<std::string>(std::move(pending.name));
+    membership& seat = rooms_.join(c, r, pending.hears_itself);
+    if (!pending.name.empty()) seat.name = std::make_unique<std::string>(std::move(pending.name));
     open_websocket(c);
   }
 }

@@ -6,8 +6,7 @@
 namespace ringcast {
 
 void shard::query_room(std::string_view room_name, std::function<void(const room_listing&)> on_answer, const std::source_location& where) {
-  if (++next_id_ == 0) ++next_id_;
-  const std::uint32_t id = next_id_;
+  const std::uint32_t id = new_id();
   queries_[id].asked = {std::move(on_answer), handlers_.running(), where};
   const room_query_message query{.reporter = index_, .query_id = id, .rooms_max = 0, .all = false};
   deliver(rooms_.home_of(room_name), shard_message::room_query, bytes_of(query), std::as_bytes(std::span{room_name}));
@@ -16,8 +15,7 @@ void shard::query_room(std::string_view room_name, std::function<void(const room
 // The rooms of a shard are sorted there, and a name says which shard is its home: so each page costs its own length, wherever it begins,
 // and no shard ever walks over all of them.
 void shard::query_rooms(std::string_view after, std::uint32_t rooms_max, std::function<void(const room_listing&)> on_answer, const std::source_location& where) {
-  if (++next_id_ == 0) ++next_id_;
-  const std::uint32_t id = next_id_;
+  const std::uint32_t id = new_id();
   pending_query& pending = queries_[id];
   pending.asked = {std::move(on_answer), handlers_.running(), where};
   pending.all = true;

@@ -96,22 +96,14 @@ void shard::on_message(std::uint32_t from, std::uint32_t kind, std::span<const s
     const auto report = take<report_message>(bytes);
     return on_report_part(report.report_id, &report.counts, 0);
   }
-  case shard_message::claim_name: {
-    const auto claim = take<name_message>(bytes);
-    const bool granted = home_.claim_name(from, claim.room, text_of(bytes), claim.connection);
-    return deliver(from, shard_message::claim_answer, bytes_of(claim_answer_message{claim.room, claim.connection, granted}), bytes);
+  case shard_message::claim_seat: {
+    const auto claim = take<claim_message>(bytes);
+    const bool granted = home_.claim_name(from, claim.room, text_of(bytes), claim.connection, claim.takes_over);
+    return deliver(from, shard_message::claim_answer, bytes_of(claim_answer_message{claim, granted}), bytes);
   }
   case shard_message::claim_answer: {
     const auto answer = take<claim_answer_message>(bytes);
-    rooms_.claim_answered(answer.room);
-    connection* c = find({answer.connection});
-    if (c != nullptr && upgrades_.contains(c->slot)) {
-      finish_upgrade(*c, answer.granted);
-      if (!stopping_) return;
-    }
-    // It went away while it waited, or this shard is going away: the name is free again.
-    if (answer.granted) deliver(from, shard_message::release_name, bytes_of(name_message{answer.room, answer.connection}), bytes);
-    return;
+    return on_claim_answer(from, answer, bytes);
   }
   case shard_message::release_name: {
     const auto release = take<name_message>(bytes);
@@ -138,10 +130,6 @@ void shard::on_message(std::uint32_t from, std::uint32_t kind, std::span<const s
     const auto message = take<deliver_message>(bytes);
     if (connection* c = find({message.connection})) close_websocket(*c, message.close_code, text_of(bytes));
     return;
-  }
-  case shard_message::bind_name: {
-    const auto bind = take<name_message>(bytes);
-    return home_.bind_name(from, bind.room, text_of(bytes), bind.connection);
   }
   case shard_message::room_call: {
     const auto call = take<room_call_message>(bytes);
@@ -190,8 +178,7 @@ void shard::drop_messages() {
 
 void shard::publish_with_report(std::string_view room_name, opcode op, std::span<const std::byte> payload,
                                 std::function<void(const broadcast_report&)> on_report, const std::source_location& where) {
-  if (++next_id_ == 0) ++next_id_;
-  const std::uint32_t id = next_id_;
+  const std::uint32_t id = new_id();
   reports_[id] = {.asked = {std::move(on_report), handlers_.running(), where}};
   room_part* const known = rooms_.known(room_name);
   room_part& r = known != nullptr ? *known : rooms_.at(room_name, room_lane::plain);

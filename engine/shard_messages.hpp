@@ -28,12 +28,11 @@ enum class shard_message : std::uint32_t {
   report_request, // from the home, behind the span that it asks about
   report_expect,  // from the home to the shard that wants the report: how many answers will come
   report,         // to the shard that wants it
-  claim_name,     // to the home, + name
+  claim_seat,     // to the home, + name if there is one
   claim_answer,   // from the home
   release_name,   // to the home, + name
-  room_query,     // to a home, + name, or without one for all its rooms
+  room_query,     // to a home, + name: of the room, or of the one behind which a listing goes on
   room_answer,    // from a home, + text
-  bind_name,      // to the home, + name: it names this connection from now on
   room_call,      // to the home, + the room's name, a member's, and a payload
   room_call_large, // the same; all of it is in memory that the home frees
   leave_room,     // to the shard of a connection, + the room's name
@@ -99,9 +98,16 @@ struct name_message {
   std::uint64_t connection;
 };
 
-struct claim_answer_message { // + name
+struct claim_message { // + name
   room_ref room;
   std::uint64_t connection;
+  std::uint32_t asker;       // who waits for the answer; 0: the upgrade of the connection
+  std::uint32_t first_seats; // room_part::first_seats
+  bool takes_over;           // the name, from whoever has it
+};
+
+struct claim_answer_message { // + name
+  claim_message claim;
   bool granted;
 };
 

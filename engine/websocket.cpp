@@ -22,6 +22,7 @@ bool receive_operation::await_ready() noexcept {
   // What receive_into() has not given out yet of a message is continued, by it or by receive().
   if (session_->has_current() && session_->current_unfinished_) return true;
   session_->drop_current();
+  if (control_frames_ && session_->has_gap()) return true;
   if (session_->take_waiting(control_frames_) || !session_->is_open()) return true;
   return is_over(limits_, at_stop::waits_on);
 }
@@ -35,6 +36,7 @@ std::expected<void, close_info> receive_operation::finish_receive() noexcept {
   const wait_result result = finish();
   if (session_ == nullptr) return std::unexpected(close_info{});
   session_->receiving_ = nullptr;
+  if (control_frames_ && session_->has_gap()) return {};
   if (session_->has_current() || session_->take_waiting(control_frames_)) return {};
   if (!session_->is_open()) return std::unexpected(session_->end_info());
   return std::unexpected(close_info{.why = result == wait_result::timed_out ? websocket_end::timed_out : websocket_end::stopped});
@@ -53,6 +55,8 @@ std::expected<message, close_info> receive_awaiter::await_resume() noexcept {
 
 std::expected<received_frame, close_info> receive_frame_awaiter::await_resume() noexcept {
   if (const auto there = finish_receive(); !there) return std::unexpected(there.error());
+  // A message that came together with the gap waits for the next call.
+  if (const auto gap = session_->next_gap()) return received_frame{.gap = gap};
   const received_frame frame{session_->current_.op, session_->current_.payload.subspan(session_->current_used_)};
   session_->current_unfinished_ = false;
   return frame;
@@ -79,6 +83,8 @@ receiver& receiver::operator=(receiver&& other) noexcept {
 receiver::~receiver() {
   if (session_ != nullptr) session_->abandon();
 }
+
+std::optional<message_gap> receiver::next_gap() noexcept { return session_ == nullptr ? std::nullopt : session_->next_gap(); }
 
 bool receiver::is_open() const noexcept { return session_ != nullptr && session_->is_open(); }
 

@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -50,6 +51,13 @@ enum class send_status : std::uint8_t {
   timed_out, // the deadline passed while the peer was slow; nothing was queued
   stopped,   // the stop token was used meanwhile; nothing was queued
   not_started, // of a room: its server has not been started, so nobody can be in it
+  invalid_name, // the name of the room or of the member cannot be one (names.hpp); nothing was done
+};
+
+// Messages of a room that its slow-consumer policy took from a connection: sequence numbers, first and last included.
+struct message_gap {
+  std::uint64_t first = 0, last = 0;
+  friend bool operator==(const message_gap&, const message_gap&) = default;
 };
 
 // A result that is there at once, for `co_await` and for plain calls alike.
@@ -68,10 +76,13 @@ struct received_part {
   bool end_of_message = true; // false: the next receive continues this message
 };
 
-// A frame for receive_frame(): whole messages, however many fragments they came in, and the control frames between them.
+// A frame for receive_frame(): whole messages, however many fragments they came in, the control frames between them, and the gaps of what the
+// connection itself is sent.
 struct received_frame {
   opcode op = opcode::text;
   std::span<std::byte> payload; // of a close frame: two bytes of code, then the reason
+  // Given: this is no frame of the peer, and empty. A room took these messages from the connection, which is too slow for them.
+  std::optional<message_gap> gap{};
 
   [[nodiscard]] std::string_view text() const { return {reinterpret_cast<const char*>(payload.data()), payload.size()}; }
 };
@@ -157,8 +168,13 @@ class receiver {
     return {session_, into, std::move(limits)};
   }
   // Like receive(), and control frames, too; from the first call on they are kept for it. Pings are answered all the same, unless
-  // upgrade_options::answer_pings is false.
+  // upgrade_options::answer_pings is false. Gaps come in front of everything that waits.
   [[nodiscard]] receive_frame_awaiter receive_frame(wait_limits limits = {}) noexcept { return {session_, std::move(limits), true}; }
+
+  // The oldest gap that this connection has not been told of, by this or by receive_frame(); for those who call receive(). What a handler
+  // lost is exactly the gaps that it is told one after the other. At most gaps_kept_max of them wait; the last of these then grows.
+  static constexpr std::size_t gaps_kept_max = 256;
+  [[nodiscard]] std::optional<message_gap> next_gap() noexcept;
 
   [[nodiscard]] bool is_open() const noexcept;
   // Sends a Close frame; later receives end with this code. Nothing happens if the connection is over.

@@ -37,6 +37,7 @@ websocket_endpoint websocket_session::make_endpoint(const upgrade_options& optio
           .pong_timeout_ms = milliseconds(options.pong_timeout),
           .idle_timeout_ms = milliseconds(options.idle_timeout),
           .allowed_origins = options.allowed_origins,
+          .on_gap = [](websocket_ref ws, std::uint64_t first, std::uint64_t last) { session_of(ws).on_gap({first, last}); },
           .on_close =
               [](websocket_ref ws, std::uint16_t code, std::string_view reason) {
                 session_of(ws).on_close(code, reason, ws.state().closing.state() != close_state::close_sent);
@@ -179,6 +180,21 @@ void websocket_session::on_close(std::uint16_t code, std::string_view reason, bo
   if (receiving_ != nullptr && receiving_->is_waiting()) receiving_->complete(wait_result::done);
   on_drain();
   release();
+}
+
+void websocket_session::on_gap(const message_gap& lost) {
+  if (gaps_.size() - gaps_told_ >= receiver::gaps_kept_max)
+    gaps_.back().last = lost.last;
+  else
+    gaps_.push_back(lost);
+  if (receiving_ != nullptr && receiving_->is_waiting() && receiving_->control_frames_) receiving_->complete(wait_result::done);
+}
+
+std::optional<message_gap> websocket_session::next_gap() noexcept {
+  if (!has_gap()) return std::nullopt;
+  const message_gap oldest = gaps_[gaps_told_++];
+  if (!has_gap()) gaps_.clear(), gaps_told_ = 0;
+  return oldest;
 }
 
 // --- sending ---

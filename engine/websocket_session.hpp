@@ -53,6 +53,7 @@ class websocket_session {
   void on_message(const message_view& view);
   void on_control(opcode op, std::span<const std::byte> payload);
   void on_drain() noexcept;
+  void on_gap(const message_gap& lost);
   void on_close(std::uint16_t code, std::string_view reason, bool by_peer);
 
   // --- from websocket and receiver ---
@@ -74,6 +75,8 @@ class websocket_session {
   [[nodiscard]] std::uint64_t waiting_bytes() const;
   [[nodiscard]] bool above_watermark() const { return connection_ != nullptr && waiting_bytes() > high_watermark_bytes; }
   send_status send(const message_view& what);
+  [[nodiscard]] bool has_gap() const noexcept { return gaps_told_ < gaps_.size(); }
+  [[nodiscard]] std::optional<message_gap> next_gap() noexcept;
 
  private:
   friend class receive_operation;
@@ -113,6 +116,8 @@ class websocket_session {
   std::vector<waiting_message> waiting_; // from waiting_begin_
   std::size_t waiting_begin_ = 0;
   std::size_t waiting_bytes_ = 0;
+  std::vector<message_gap> gaps_;   // from gaps_told_
+  std::size_t gaps_told_ = 0;
   std::uint64_t sent_turn_ = 0;     // the turn in which
   std::uint64_t sent_bytes_ = 0;    // these were appended
   std::string close_reason_;

@@ -10,7 +10,7 @@ using namespace ringcast;
 static task<void> hear_and_say(request& req) {
   websocket ws = co_await req.upgrade();
   room all = req.server().room("all");
-  seat here = all.join({}, ws);
+  seat here = co_await all.join({}, ws);
   while (auto message = co_await ws.receive()) all.broadcast(message->op, message->payload); // one dead member disturbs nobody
 }
 

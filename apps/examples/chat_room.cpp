@@ -11,7 +11,7 @@ static task<void> chat(request& req) {
   websocket ws = co_await req.upgrade();
   room lobby = req.server().room(req.path("room"));
   {
-    seat here = lobby.join(name, ws); // leaves by itself
+    seat here = co_await lobby.join(name, ws); // leaves by itself
     lobby.broadcast(name + " joined");
     while (auto message = co_await ws.receive()) {
       const std::string_view text = message->text();

@@ -1,6 +1,7 @@
 #include "apps/ringcast-server/endpoints.hpp"
 
 #include "apps/page/page.hpp"
+#include "engine/names.hpp"
 #include "engine/shard.hpp"
 
 #include <algorithm>
@@ -12,27 +13,6 @@ namespace ringcast {
 
 namespace {
 
-bool has_control_characters(std::string_view text) {
-  return std::ranges::any_of(text, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
-}
-
-// An empty view if the name is fine, else why it is not.
-std::string_view why_not_a_room(std::string_view name) {
-  if (name.empty()) return "the room has no name";
-  if (name.size() > room_name_bytes_max) return "the room's name is longer than 128 bytes";
-  if (has_control_characters(name)) return "the room's name has control characters";
-  if (!is_valid_utf8(std::as_bytes(std::span{name}))) return "the room's name is not UTF-8";
-  return {};
-}
-
-std::string_view why_not_a_member(std::string_view name) {
-  if (name.empty()) return "a name is needed: ?name=NAME";
-  if (name.size() > member_name_bytes_max) return "the name is longer than 64 bytes";
-  if (has_control_characters(name)) return "the name has control characters";
-  if (!is_valid_utf8(std::as_bytes(std::span{name}))) return "the name is not UTF-8";
-  return {};
-}
-
 websocket_endpoint echo() {
   return {.on_message = [](websocket_ref ws, const message_view& message) { ws.send(message); }};
 }
@@ -43,9 +23,7 @@ char wants_gaps;
 websocket_endpoint broadcast() {
   return {.on_upgrade =
               [](upgrade_request_view& upgrade) {
-                const std::string_view room = upgrade.request().parameter("room");
-                if (const auto why = why_not_a_room(room); !why.empty()) return upgrade.refuse(http_status::bad_request, why);
-                upgrade.take_seat(room, upgrade.request().query("self") != "0");
+                upgrade.take_seat(upgrade.request().parameter("room"), upgrade.request().query("self") != "0");
                 if (upgrade.request().query("gaps") == "1") upgrade.set_user(&wants_gaps);
               },
           .on_message = [](websocket_ref ws, const message_view& message) { ws.publish(message.op, message.payload); },
@@ -65,11 +43,9 @@ void say(websocket_ref ws, std::string_view name, std::string_view between, std:
 websocket_endpoint chat() {
   return {.on_upgrade =
               [](upgrade_request_view& upgrade) {
-                const std::string_view room = upgrade.request().parameter("room");
-                if (const auto why = why_not_a_room(room); !why.empty()) return upgrade.refuse(http_status::bad_request, why);
                 const std::string name = upgrade.request().query("name").value_or("");
-                if (const auto why = why_not_a_member(name); !why.empty()) return upgrade.refuse(http_status::bad_request, why);
-                upgrade.take_seat(room, true, name);
+                if (name.empty()) return upgrade.refuse(http_status::bad_request, "a name is needed: ?name=NAME");
+                upgrade.take_seat(upgrade.request().parameter("room"), true, name);
               },
           .on_open = [](websocket_ref ws) { say(ws, *ws.name_in_room(), " joined", {}); },
           .on_message =
@@ -82,7 +58,7 @@ websocket_endpoint chat() {
 
 void publish(const http_request& request, http_responder responder) {
   const std::string_view room = request.parameter("room");
-  if (const auto why = why_not_a_room(room); !why.empty()) return responder.respond_error(http_status::bad_request, why);
+  if (const auto valid = check_room_name(room); !valid) return responder.respond_error(http_status::bad_request, valid.error());
   const std::string_view type = request.head.header("Content-Type");
   const bool text = type.starts_with("text/") || type.starts_with("application/json");
   if (text && !is_valid_utf8(request.body)) return responder.respond_error(http_status::bad_request, "the body is not UTF-8");
@@ -104,7 +80,7 @@ void list_rooms(const http_request& request, http_responder responder) {
   }
   const auto after = request.query("after");
   if (after)
-    if (const auto why = why_not_a_room(*after); !why.empty()) return responder.respond_error(http_status::bad_request, fmt::format("after: {}", why));
+    if (const auto valid = check_room_name(*after); !valid) return responder.respond_error(http_status::bad_request, fmt::format("after: {}", valid.error()));
   responder.owner().query_rooms(after.value_or(""), limit, [responder](const room_listing& listing) mutable {
     std::string json = "{\"rooms\":[" + listing.text + "],\"next\":";
     if (listing.next)
@@ -117,7 +93,7 @@ void list_rooms(const http_request& request, http_responder responder) {
 
 void list_room(const http_request& request, http_responder responder) {
   const std::string room{request.parameter("room")};
-  if (const auto why = why_not_a_room(room); !why.empty()) return responder.respond_error(http_status::bad_request, why);
+  if (const auto valid = check_room_name(room); !valid) return responder.respond_error(http_status::bad_request, valid.error());
   responder.owner().query_room(room, [responder, room](const room_listing& listing) mutable {
     if (!listing.found) return responder.respond_error(http_status::not_found, "nobody is in this room");
     std::string json = "{\"name\":";

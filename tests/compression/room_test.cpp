@@ -30,7 +30,7 @@ void rooms(server& s) {
     seat here;
     while (auto message = co_await ws.receive()) {
       if (message->text() == "join")
-        here = all.join(req.query("name"), ws);
+        here = co_await all.join(req.query("name"), ws);
       else if (message->text() == "leave")
         here.leave();
       else if (!message->text().starts_with("echo"))

@@ -48,7 +48,7 @@ task<void> echo_into(request& req) {
 task<void> publish(request& req) {
   websocket ws = co_await req.upgrade();
   room all = req.server().room("all");
-  seat here = all.join({}, ws);
+  seat here = co_await all.join({}, ws);
   while (auto message = co_await ws.receive()) all.broadcast(message->op, message->payload);
 }
 

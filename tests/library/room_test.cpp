@@ -17,7 +17,7 @@ task<void> chat(request& req) {
   websocket ws = co_await req.upgrade();
   room lobby = req.server().room(req.path("room"));
   {
-    seat here = lobby.join(name, ws);
+    seat here = co_await lobby.join(name, ws);
     lobby.broadcast(name + " joined");
     while (auto message = co_await ws.receive()) lobby.broadcast(name + ": " + std::string{message->text()});
   }
@@ -97,7 +97,7 @@ BOOST_AUTO_TEST_CASE(a_large_message_and_reports_from_a_coroutine) {
     s.get("/", [](request& req) -> task<void> {
       websocket ws = co_await req.upgrade();
       room lobby = req.server().room("large");
-      seat here = lobby.join("a", ws, hearing::others);
+      seat here = co_await lobby.join("a", ws, hearing::others);
       while (auto message = co_await ws.receive()) {
         const auto report = co_await lobby.broadcast_reported(message->op, message->payload);
         const auto count = co_await lobby.count();

@@ -13,7 +13,7 @@ static task<void> echo(request& req) {
   if (!req.is_websocket_upgrade()) co_return req.respond(status::bad_request, "this endpoint speaks WebSocket");
   websocket ws = co_await req.upgrade({.idle_timeout = 10s});
   room all = req.server().room("all");
-  seat here = all.join("echo", ws);
+  seat here = co_await all.join("echo", ws);
   while (auto message = co_await ws.receive()) co_await ws.send(*message);
 }
 
