@@ -105,9 +105,7 @@ void outbox::flush() {
       if (connection* c = shard_.connections().find(now_->records[i].slot, now_->records[i].generation)) shard_.on_output_refused(*c);
     }
   }
-  // Behind all inline sends, so that what these fail with is known first.
-  for (connection* c : in_parts_) pump(*c);
-  in_parts_.clear();
+  go_on_with_backlogs();
   shard_.rooms().flushed();
   std::swap(now_, before_);
 }

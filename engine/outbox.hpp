@@ -157,6 +157,7 @@ class outbox {
   void fall_behind_at(connection& c, membership& seat, std::uint64_t position);
   void append(byte_queue& queue, std::span<const std::byte> bytes);
   [[nodiscard]] std::byte* grow(byte_queue& queue, std::size_t bytes);
+  void go_on_with_backlogs();
   void pump(connection& c);
   [[nodiscard]] std::uint32_t collect_plain(connection& c);
   void unpin(backlog& b);
@@ -177,7 +178,7 @@ class outbox {
   turn* now_ = &first_;     // being collected
   turn* before_ = &second_; // flushed; its failures may still be reported
   std::vector<iovec> scratch_;
-  std::vector<connection*> in_parts_; // their first part is sent at the end of the flush
+  std::vector<connection*> going_on_; // their backlogs go on at the end of the flush
   std::vector<std::span<const std::byte>> plaintext_;
   std::uint32_t members_served_ = 0;
   std::uint64_t produced_bytes_ = 0;

@@ -73,7 +73,7 @@ void outbox::serve_in_parts(room_part& r) {
     }
     start_backlog(c);
     fall_behind_excused(c, *c.memberships);
-    in_parts_.push_back(&c);
+    going_on_.push_back(&c);
   }
 }
 
@@ -82,7 +82,7 @@ void outbox::serve_in_parts(connection& c, const record& rec) {
   for (std::uint32_t i = rec.first_segment; i != none; i = now_->segments[i].next) append(b.queued, {now_->segments[i].bytes, now_->segments[i].size});
   for (membership* seat = c.memberships; seat != nullptr; seat = seat->next)
     if (seat->where->dirty) fall_behind_excused(c, *seat);
-  in_parts_.push_back(&c);
+  going_on_.push_back(&c);
 }
 
 void outbox::on_member_send_failed(op_tag tag, std::int32_t result) {
@@ -204,7 +204,7 @@ void outbox::pump(connection& c) {
   if (count == 0) {
     // A stopped member may hear nothing of what was left before its stop; it is there now, and goes on behind the gap.
     for (membership* seat = served_seats(c); seat != nullptr; seat = seat->next)
-      if (seat->behind->stop != lag::no_stop) return pump(c);
+      if (seat->behind->stop != lag::no_stop && seat->behind->cursor >= seat->behind->stop) return pump(c);
     dissolve(c);
     return;
   }
@@ -225,7 +225,18 @@ bool outbox::take_gap(connection& c, std::uint64_t& first, std::uint64_t& last) 
 }
 
 void outbox::go_on(connection& c) {
-  if (c.behind != nullptr && c.phase != connection_phase::ending) pump(c);
+  if (c.behind != nullptr) going_on_.push_back(&c);
+}
+
+// At the end of the flush: where a member's gap or stop lies is only then a position that the others have been sent, too. And behind all inline
+// sends, so that what these fail with is known first. The slots are not given to others before the next turn.
+void outbox::go_on_with_backlogs() {
+  for (connection* c : going_on_) {
+    if (c->behind == nullptr || c->phase == connection_phase::ending) continue;
+    pump(*c);
+    if (c->behind == nullptr && c->phase == connection_phase::finishing) shard_.on_output_progress(*c);
+  }
+  going_on_.clear();
 }
 
 // What the next send carries: own output, then the rooms. Returns the number of pieces.
