@@ -1,8 +1,8 @@
 #include "engine/scheduler.hpp"
 
 #include "engine/assert.hpp"
+#include "engine/log.hpp"
 
-#include <spdlog/spdlog.h>
 #include <utility>
 
 namespace ringcast {
@@ -14,10 +14,9 @@ void log_exception(std::exception_ptr exception, const std::source_location& whe
   try {
     std::rethrow_exception(std::move(exception));
   } catch (const std::exception& e) {
-    spdlog::error("the task spawned at {}:{} ended with an exception: {}", where.file_name(), where.line(), e.what());
+    log_error("the task spawned at {}:{} ended with an exception: {}", where.file_name(), where.line(), e.what());
   } catch (...) {
-    spdlog::error("the task spawned at {}:{} ended with an exception that is no std::exception", where.file_name(),
-                  where.line());
+    log_error("the task spawned at {}:{} ended with an exception that is no std::exception", where.file_name(), where.line());
   }
 }
 
@@ -35,8 +34,7 @@ void scheduler::destroy_tasks() noexcept {
   stopping_ = true;
 #ifndef NDEBUG
   for_each_task([](const std::source_location& where) {
-    spdlog::warn("a task outlives its shard: spawned at {}:{} in {}", where.file_name(), where.line(),
-                 where.function_name());
+    log_warning("a task outlives its shard: spawned at {}:{} in {}", where.file_name(), where.line(), where.function_name());
   });
 #endif
   // Destroying a frame runs the user's destructors, which may spawn, and may let go of locks and make others ready:

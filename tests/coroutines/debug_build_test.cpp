@@ -1,5 +1,6 @@
 // A task that outlives its server is a bug of the program, and a debug build names it. This program has the scheduler
 // as such a build has it.
+#include "engine/log.hpp"
 #include "engine/ringcast.hpp"
 #include "tests/library/wire_client.hpp"
 
@@ -7,9 +8,6 @@
 #include <chrono>
 #include <memory>
 #include <source_location>
-#include <spdlog/sinks/ostream_sink.h>
-#include <spdlog/spdlog.h>
-#include <sstream>
 #include <string>
 
 using namespace ringcast;
@@ -34,9 +32,8 @@ task<void> sleeps(bool& gone) {
 } // namespace
 
 BOOST_AUTO_TEST_CASE(a_task_that_outlives_its_server_is_named_with_the_place_where_it_was_spawned) {
-  std::ostringstream log;
-  spdlog::set_default_logger(
-      std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(log)));
+  std::string log; // tasks are named when all threads have ended
+  set_log_taker([&log](log_level, std::string_view line) { log += std::string{line} + "\n"; });
   bool gone = false, well_behaved_gone = false;
   std::uint_least32_t line = 0;
   semaphore never_free{0};
@@ -57,9 +54,9 @@ BOOST_AUTO_TEST_CASE(a_task_that_outlives_its_server_is_named_with_the_place_whe
   }
   BOOST_TEST(gone);
   BOOST_TEST(well_behaved_gone);
-  spdlog::default_logger()->flush();
-  BOOST_TEST(log.str().find("a task outlives its shard: spawned at ") != std::string::npos);
-  BOOST_TEST(log.str().find("debug_build_test.cpp:" + std::to_string(line) + " ") != std::string::npos, log.str());
+  set_log_taker({});
+  BOOST_TEST(log.find("a task outlives its shard: spawned at ") != std::string::npos);
+  BOOST_TEST(log.find("debug_build_test.cpp:" + std::to_string(line) + " ") != std::string::npos, log);
   // The one that ends by itself is not named.
-  BOOST_TEST(log.str().find("a task outlives") == log.str().rfind("a task outlives"), log.str());
+  BOOST_TEST(log.find("a task outlives") == log.rfind("a task outlives"), log);
 }

@@ -1,5 +1,6 @@
 // The scheduler: fairness, exceptions with their place, what happens to tasks that outlive their shard.
 #include "allocation_count.hpp"
+#include "engine/log.hpp"
 #include "engine/mutex.hpp"
 #include "engine/scheduler.hpp"
 #include "engine/sleep.hpp"
@@ -7,9 +8,6 @@
 
 #include <boost/test/unit_test.hpp>
 #include <memory>
-#include <spdlog/sinks/ostream_sink.h>
-#include <spdlog/spdlog.h>
-#include <sstream>
 #include <stdexcept>
 #include <string>
 
@@ -22,19 +20,17 @@ namespace {
 // What the program logs while this exists.
 class captured_log {
  public:
-  captured_log() : before_(spdlog::default_logger()) {
-    auto sink = std::make_shared<spdlog::sinks::ostream_sink_mt>(text_);
-    spdlog::set_default_logger(std::make_shared<spdlog::logger>("test", sink));
+  captured_log() {
+    set_log_taker([this](log_level level, std::string_view line) {
+      text_ += level == log_level::error ? "error: " : "";
+      text_ += std::string{line} + "\n";
+    });
   }
-  ~captured_log() { spdlog::set_default_logger(before_); }
-  std::string text() {
-    spdlog::default_logger()->flush();
-    return text_.str();
-  }
+  ~captured_log() { set_log_taker({}); }
+  [[nodiscard]] const std::string& text() const { return text_; }
 
  private:
-  std::ostringstream text_;
-  std::shared_ptr<spdlog::logger> before_;
+  std::string text_;
 };
 
 task<void> sleeper(strings& log) {
