@@ -1,11 +1,22 @@
 #include "engine/buffer_ring.hpp"
 
 #include <cstring>
+#include <stdexcept>
 
 namespace ringcast {
 
+namespace {
+
+io_uring_buf_ring* registered(ring& r, std::uint16_t group, std::uint32_t buffers) {
+  const auto made = r.register_buffer_group(group, buffers, true);
+  if (!made) throw std::runtime_error(made.error());
+  return *made;
+}
+
+} // namespace
+
 buffer_ring::buffer_ring(ring& r, block_pool& blocks, std::uint32_t buffers, std::uint32_t buffer_bytes)
-    : blocks_(blocks), kernel_ring_(r.register_buffer_group(group, buffers, true)), mask_(buffers - 1), buffer_bytes_(buffer_bytes),
+    : blocks_(blocks), kernel_ring_(registered(r, group, buffers)), mask_(buffers - 1), buffer_bytes_(buffer_bytes),
       incremental_(r.features().incremental_buffers), buffers_(buffers) {
   finished_.reserve(buffers);
   for (std::uint32_t id = 0; id < buffers; ++id) {

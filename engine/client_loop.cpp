@@ -17,7 +17,7 @@
 namespace ringcast {
 
 namespace {
-constexpr std::uint32_t loop_inbox_bytes = 4096; // it is only told to stop
+constexpr std::uint32_t loop_inbox_bytes = 4096; // it is told little: clients have a queue of their own (client_host)
 } // namespace
 
 // A shard without listeners and without a neighbour.
@@ -41,14 +41,17 @@ client_loop::client_loop(const client_loop_options& options) : parts_(std::make_
   pthread_sigmask(SIG_BLOCK, &all, &before);
   p.thread = std::thread([&p, options, started] {
     pthread_setname_np(pthread_self(), "client-loop");
-    auto opened = ring::open({.submission_entries = options.submission_entries});
-    if (opened) {
+    try {
+      if (const auto usable = ring::try_out(); !usable) throw std::runtime_error(usable.error());
+      auto opened = ring::open({.submission_entries = options.submission_entries});
+      if (!opened) throw std::runtime_error(opened.error());
       shard_options own;
       own.limits.close_timeout_ms = options.close_timeout_ms;
       p.own = std::make_unique<shard>(0, own, p.alone, p.from_threads, p.no_routes, std::move(*opened));
       p.host = &p.own->clients();
-    } else {
-      p.failure = opened.error();
+    } catch (const std::exception& failed) {
+      p.own.reset();
+      p.failure = failed.what();
     }
     started->count_down();
     if (p.own == nullptr) return;
@@ -65,7 +68,7 @@ client_loop::client_loop(const client_loop_options& options) : parts_(std::make_
 }
 
 client_loop::~client_loop() {
-  (void)parts_->from_threads.push(static_cast<std::uint32_t>(shard_message::stop), {});
+  parts_->alone.bell(0).ask_to_stop();
   if (parts_->thread.joinable()) parts_->thread.join();
 }
 

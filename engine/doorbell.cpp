@@ -27,6 +27,11 @@ void doorbell::ring() noexcept {
   RINGCAST_ASSERT(failed == 0 || errno == EINTR || errno == EAGAIN);
 }
 
+void doorbell::ask_to_stop() noexcept {
+  stop_asked_.store(true, std::memory_order_release);
+  ring();
+}
+
 void doorbell::prepare_sleep() noexcept {
   asleep_.store(true, std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_seq_cst); // between `asleep` and the look into the queues

@@ -1,4 +1,5 @@
-// What wakes a shard that sleeps: an eventfd, and a flag that says whether anybody needs to write to it.
+// What wakes a shard that sleeps: an eventfd, and a flag that says whether anybody needs to write to it. Beside them stands the one thing
+// that must reach a shard even if every queue to it is full: that it is to stop.
 //
 // A wake-up costs the sender about a microsecond, looking at a flag a few nanoseconds, and a busy shard looks into its
 // queues anyway. So the flag is set only while the shard waits in the kernel, and whoever clears it writes to the
@@ -36,6 +37,13 @@ class doorbell {
   // Any thread, after it has published something to this shard. Writes to the eventfd only if the shard sleeps.
   void ring() noexcept;
 
+  // Any thread, any number of times: the shard is to stop, and is woken if it sleeps. A flag and not a record, so no full queue keeps it
+  // from the shard, and whatever the shard waits for, it can look for it there.
+  void ask_to_stop() noexcept;
+
+  // The shard: whether it was asked. It stays true.
+  [[nodiscard]] bool stop_asked() const noexcept { return stop_asked_.load(std::memory_order_acquire); }
+
   // The shard: from here until awake() every ring() wakes it. The queues must be looked at again after this call and
   // before the wait. The fence in it orders that look.
   void prepare_sleep() noexcept;
@@ -52,6 +60,7 @@ class doorbell {
 
  private:
   int fd_;
+  std::atomic<bool> stop_asked_{false}; // written once, so it shares its line with what only the shard reads
   // Alone on its line: every sender reads it at every flush, and only falling asleep and waking write it.
   alignas(cache_line_bytes) std::atomic<bool> asleep_{false};
 };

@@ -20,7 +20,7 @@ namespace ringcast {
 enum class inbox_result : std::uint8_t {
   queued,    // the shard will see it, unless it stops first
   full,      // nothing was queued; later it may fit
-  closed,    // the shard has stopped; nothing will ever be queued again
+  closed,    // the shard stops or has stopped; nothing of this kind will ever be queued again
   too_large, // above record_bytes_max(); it will never fit
 };
 
@@ -35,7 +35,11 @@ class inbox {
   // Records of one thread arrive in order.
   [[nodiscard]] inbox_result push(std::uint32_t kind, std::span<const std::byte> a, std::span<const std::byte> b = {});
 
-  // The shard, when it stops: every later push is refused. Records queued before can still be drained.
+  // The shard, when it begins to stop: from now on only records of this kind are taken. What was queued before is still drained, so that
+  // "queued" was no lie.
+  void take_only(std::uint32_t kind);
+
+  // The shard, when it has ended: every later push is refused. Records queued before can still be drained.
   void close();
 
   // The shard: as spsc_ring::drain().
@@ -50,7 +54,9 @@ class inbox {
   doorbell& bell_;
   spsc_ring ring_;
   std::mutex senders_;  // makes the many senders the one writer that ring_ allows
-  bool closed_ = false; // guarded by senders_
+  bool closed_ = false; // guarded by senders_, as the next two
+  bool takes_only_one_kind_ = false;
+  std::uint32_t kind_taken_ = 0;
 };
 
 } // namespace ringcast

@@ -25,7 +25,7 @@ struct server_limits {
   std::uint32_t ping_interval_ms = 25'000;
   // Silence after that ping. Also the bound for sent bytes that nobody acknowledges.
   std::uint32_t pong_timeout_ms = 30'000;
-  // From our Close frame to the peer's.
+  // From our Close frame to the peer's. Also how long a stop may take as a whole: what waits to be sent, our Close frames, and their answers.
   std::uint32_t close_timeout_ms = 5'000;
   // A peer that sent no message (text or binary, whole) this long is closed with 1001; 0: never. Pings and pongs do not
   // count, so this ends connections that live and are of no use; ping_interval_ms finds those that are dead.

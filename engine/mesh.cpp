@@ -22,7 +22,8 @@ void copy_two(std::byte* to, std::span<const std::byte> a, std::span<const std::
 mesh::mesh(std::uint32_t shard_count, std::uint32_t lane_bytes)
     : shard_count_(shard_count),
       lanes_(std::make_unique<std::unique_ptr<lane>[]>(std::size_t{shard_count} * shard_count)),
-      sides_(std::make_unique<shard_side[]>(shard_count)), bells_(std::make_unique<doorbell[]>(shard_count)) {
+      sides_(std::make_unique<shard_side[]>(shard_count)), bells_(std::make_unique<doorbell[]>(shard_count)),
+      ended_(std::make_unique<std::atomic<bool>[]>(shard_count)) {
   RINGCAST_ASSERT(shard_count >= 1);
   for (std::uint32_t from = 0; from < shard_count; ++from) {
     sides_[from].touched.reserve(shard_count);
@@ -68,6 +69,12 @@ void mesh::flush(std::uint32_t from) noexcept {
   for (const std::uint32_t to : touched) lane_of(from, to).ring.publish();
   for (const std::uint32_t to : touched) bells_[to].ring();
   touched.clear();
+}
+
+void mesh::set_ended(std::uint32_t shard) noexcept {
+  ended_[shard].store(true, std::memory_order_release);
+  for (std::uint32_t other = 0; other < shard_count_; ++other)
+    if (other != shard) bells_[other].ring();
 }
 
 bool mesh::has_records(std::uint32_t to) const noexcept {
@@ -134,6 +141,13 @@ bool mesh_port::has_work() const noexcept {
     // The receiver takes the question back when it makes room. Overflow that no flush has seen yet never asked.
     if (!overflow_[to].empty() && !mesh_.lane_of(shard_, to).sender_waits.load(std::memory_order_relaxed)) return true;
   }
+  return false;
+}
+
+bool mesh_port::waits_for_the_living() const noexcept {
+  if (overflow_bytes_ == 0) return false;
+  for (std::uint32_t to = 0; to < mesh_.shard_count(); ++to)
+    if (!overflow_[to].empty() && !mesh_.has_ended(to)) return true;
   return false;
 }
 

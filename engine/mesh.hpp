@@ -46,6 +46,11 @@ class mesh {
 
   // --- the thread of shard `to` ---
 
+  // This shard drains no more: what others send it from now on stays where it is. They are rung, since one may wait for room in a lane.
+  void set_ended(std::uint32_t shard) noexcept;
+  // Any shard.
+  [[nodiscard]] bool has_ended(std::uint32_t shard) const noexcept { return ended_[shard].load(std::memory_order_acquire); }
+
   // Calls on_record(from, kind, span<std::byte>) for records that were published before it looked at their lane, at
   // most `records_max` over all lanes, each counted as spsc_ring::drain() does. Returns how many; a result of `records_max` or more
   // means that more may wait. The lane
@@ -108,6 +113,7 @@ class mesh {
   std::unique_ptr<std::unique_ptr<lane>[]> lanes_; // [from * shard_count + to], empty on the diagonal
   std::unique_ptr<shard_side[]> sides_;
   std::unique_ptr<doorbell[]> bells_;
+  std::unique_ptr<std::atomic<bool>[]> ended_;
 };
 
 // One shard's sending side, for its thread only. send() never fails: what a full lane does not take waits here, in
@@ -131,6 +137,9 @@ class mesh_port {
 
   // Bytes that wait here, with headers and what they point to, over all lanes.
   [[nodiscard]] std::size_t overflow_bytes() const noexcept { return overflow_bytes_; }
+
+  // Whether something waits here for a shard that still drains. What waits for one that has ended waits for drop_overflow().
+  [[nodiscard]] bool waits_for_the_living() const noexcept;
 
   // Takes what waits here out, without sending it: calls on_record(kind, span<const std::byte>) for each record. For the end.
   template <class OnRecord> void drop_overflow(OnRecord&& on_record) {

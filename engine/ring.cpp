@@ -1,6 +1,7 @@
 #include "engine/ring.hpp"
 
 #include "engine/assert.hpp"
+#include "engine/log.hpp"
 
 #include <bit>
 #include <cerrno>
@@ -9,6 +10,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 namespace ringcast {
 
@@ -53,12 +55,44 @@ std::string why_refused(int error) {
   case ENOMEM:
     return "io_uring could not be set up for want of locked memory; raise the limit with: ulimit -l unlimited "
            "(LimitMEMLOCK= in systemd)";
+  case EMFILE:
+  case ENFILE:
+    return "io_uring could not be set up for want of file descriptors; raise the limit with: ulimit -n 65536 (LimitNOFILE= in systemd)";
   default:
     return fmt::format("io_uring could not be set up: {}", std::strerror(error));
   }
 }
 
+// Setting up was allowed, so the kernel has io_uring: what refuses the rest is a filter, or a resource is exhausted.
+std::string why_refused_later(const char* call, int error) {
+  if (error == EPERM || error == ENOSYS || error == EACCES)
+    return fmt::format("{} is refused ({}) although io_uring_setup is allowed, which is what a seccomp profile does; allow io_uring_setup, "
+                       "io_uring_enter and io_uring_register in it (Docker: --security-opt seccomp=FILE)",
+                       call, std::strerror(error));
+  return fmt::format("{} failed: {}", call, std::strerror(error));
+}
+
+// In the middle of the work, by what is no mistake of this program: a filter that was put on later, or memory for completions that the
+// kernel did not get (EBADR: some are lost, so nobody knows what is still in flight). Nothing can be done without the ring.
+[[noreturn]] void give_up(int error) {
+  log_error("{}; the process ends", why_refused_later("io_uring_enter", error));
+  (void)flush_log(std::chrono::milliseconds{200});
+  ::_exit(3);
+}
+
 } // namespace
+
+std::expected<void, std::string> ring::try_out() {
+  const auto opened = open({.submission_entries = 8, .completion_entries = 16});
+  if (!opened) return std::unexpected(opened.error());
+  ring& r = **opened;
+  if (const auto group = r.register_buffer_group(0, 2, false); !group) return std::unexpected(group.error());
+  const getevents_argument argument{};
+  const int entered = io_uring_enter2(static_cast<unsigned>(r.ring_.ring_fd), 0, 0, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
+                                      reinterpret_cast<sigset_t*>(const_cast<getevents_argument*>(&argument)), sizeof argument);
+  if (entered < 0 && entered != -EINTR && entered != -ETIME) return std::unexpected(why_refused_later("io_uring_enter", -entered));
+  return {};
+}
 
 std::expected<std::unique_ptr<ring>, std::string> ring::open(const ring_options& options) {
   std::unique_ptr<ring> opened{new ring};
@@ -182,7 +216,10 @@ void ring::enter(unsigned wait_for, const wait_plan* plan) {
   }
   // Nothing was submitted with these; the caller's loop tries again. EAGAIN and EBUSY mean that the kernel wants
   // completions to be taken or memory to come back; ETIME and EINTR end a wait.
-  RINGCAST_ASSERT(taken == -EINTR || taken == -ETIME || taken == -EAGAIN || taken == -EBUSY);
+  if (taken != -EINTR && taken != -ETIME && taken != -EAGAIN && taken != -EBUSY) {
+    RINGCAST_ASSERT(taken != -EBADF && taken != -EFAULT && taken != -EINVAL);
+    give_up(-taken);
+  }
   // The kernel's own head tells what was taken before a wait that ended early.
   const unsigned head = __atomic_load_n(ring_.sq.khead, __ATOMIC_ACQUIRE);
   submitted_ += head - sq_submitted_;
@@ -199,11 +236,11 @@ io_uring_sqe* ring::next_sqe(op_tag tag) {
   return sqe;
 }
 
-io_uring_buf_ring* ring::register_buffer_group(std::uint16_t group, std::uint32_t entries, bool incremental) {
+std::expected<io_uring_buf_ring*, std::string> ring::register_buffer_group(std::uint16_t group, std::uint32_t entries, bool incremental) {
   RINGCAST_ASSERT(std::has_single_bit(entries) && buffer_group_memory_ == nullptr);
   buffer_group_bytes_ = entries * sizeof(io_uring_buf);
   void* memory = mmap(nullptr, buffer_group_bytes_, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
-  RINGCAST_ASSERT(memory != MAP_FAILED);
+  if (memory == MAP_FAILED) return std::unexpected(fmt::format("no memory for the buffers of io_uring: {}", std::strerror(errno)));
   buffer_group_memory_ = memory;
   io_uring_buf_reg registration{};
   registration.ring_addr = reinterpret_cast<std::uint64_t>(memory);
@@ -219,7 +256,7 @@ io_uring_buf_ring* ring::register_buffer_group(std::uint16_t group, std::uint32_
   } else {
     features_.incremental_buffers = incremental && result >= 0;
   }
-  RINGCAST_ASSERT(result >= 0);
+  if (result < 0) return std::unexpected(why_refused_later("io_uring_register", -result));
   auto* buffers = static_cast<io_uring_buf_ring*>(memory);
   buffers->tail = 0;
   return buffers;

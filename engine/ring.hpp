@@ -48,6 +48,9 @@ struct wait_plan {
 
 class ring {
  public:
+  // Tries each system call of io_uring once, on a small ring. Fails with a sentence that says what is refused here and what to do about it:
+  // a seccomp profile may allow one of the three and not another.
+  [[nodiscard]] static std::expected<void, std::string> try_out();
   // Fails with a sentence that says why io_uring cannot be used here and what to do about it.
   static std::expected<std::unique_ptr<ring>, std::string> open(const ring_options& options);
   ~ring();
@@ -86,8 +89,8 @@ class ring {
   bool has_overflow() const { return (__atomic_load_n(ring_.sq.kflags, __ATOMIC_ACQUIRE) & IORING_SQ_CQ_OVERFLOW) != 0; }
 
   // Registers `entries` (a power of two) provided buffers; the returned ring of descriptors lives as long as this
-  // object.
-  io_uring_buf_ring* register_buffer_group(std::uint16_t group, std::uint32_t entries, bool incremental);
+  // object. Fails with a sentence.
+  [[nodiscard]] std::expected<io_uring_buf_ring*, std::string> register_buffer_group(std::uint16_t group, std::uint32_t entries, bool incremental);
 
   // Counters for metrics and tests.
   std::uint64_t enter_calls() const { return enter_calls_; }

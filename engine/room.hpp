@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,14 @@ struct broadcast_report {
   std::uint32_t queued = 0;    // members that will be sent the message, unless they leave
   std::uint32_t conflated = 0; // older messages that members will not be sent because newer ones took their place, added up over members
   std::uint32_t dropped = 0;   // members that will not be sent this message: it is lost to them, or they were closed because of it
+};
+
+// The answers to room_query, joined.
+struct room_listing {
+  bool found = false;
+  std::uint32_t members = 0;
+  std::string text; // of a single room: its members' names as JSON strings; of all rooms: JSON objects; joined by commas
+  std::optional<std::string> next{}; // of all rooms: there are more, behind this one
 };
 
 // What is known of a member only while it is behind. It belongs to the membership.

@@ -78,6 +78,7 @@ send_status room::call(room_call_kind what, opcode op, std::string_view id, std:
     record = bytes_of(large);
   }
   if (ours) {
+    if (!here->takes_publications()) return send_status::closed;
     (void)copied.release();
     here->deliver(home(), kind, record, {});
     return send_status::queued;
@@ -101,6 +102,7 @@ send_status room::broadcast(opcode op, std::span<const std::byte> payload) {
   shard* here = shard::current();
   if (here != nullptr && server_->owns(*here))
     if (room_part* known = here->rooms().known(name_)) {
+      if (!here->takes_publications()) return send_status::closed;
       here->rooms().publish(*known, {.room = {known->index, known->generation}, .author = 0, .report_id = 0, .op = op, .author_hears = true}, payload);
       return send_status::queued;
     }

@@ -1,32 +1,37 @@
 #include "engine/server.hpp"
 
 #include "engine/admission.hpp"
+#include "engine/core_allowance.hpp"
 #include "engine/inbox.hpp"
 #include "engine/log.hpp"
 #include "engine/memory_bound.hpp"
 #include "engine/mesh.hpp"
 #include "engine/origin.hpp"
+#include "engine/process_signals.hpp"
 #include "engine/shard.hpp"
 #include "engine/socket.hpp"
 #include "engine/tls_identity.hpp"
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <cstdio>
 #include <cstring>
-#include <latch>
+#include <fmt/format.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
+#include <system_error>
 #include <unistd.h>
 
 namespace ringcast {
 
+// A thread waits with its ring until it is known whether all there is to a server could be had.
+enum class server::use : std::uint8_t { undecided, yes, no };
+
 struct server::shard_thread {
+  std::unique_ptr<ring> own_ring; // made by its thread, until the shard has it
   std::unique_ptr<inbox> from_threads;
   std::unique_ptr<shard> own;
   struct listening {
@@ -36,21 +41,14 @@ struct server::shard_thread {
   std::vector<listening> listeners;
   std::thread thread;
   std::string failure;
+  std::atomic<use> is_used{use::undecided};
   std::atomic<bool> accepting{false};
 };
 
 namespace {
 
-std::vector<int> usable_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  std::vector<int> cores;
-  if (sched_getaffinity(0, sizeof set, &set) == 0)
-    for (int core = 0; core < CPU_SETSIZE; ++core)
-      if (CPU_ISSET(core, &set)) cores.push_back(core);
-  if (cores.empty()) cores.push_back(0);
-  return cores;
-}
+// An address that is in use is tried again for this long: the listeners of a server that was killed live on for some hundred milliseconds.
+constexpr std::chrono::milliseconds address_patience{2000};
 
 void pin_to(int core) {
   cpu_set_t set;
@@ -96,12 +94,13 @@ bool server::owns(const shard& s) const { return s.index() < threads_.size() && 
 
 std::expected<void, start_failure> server::open_listeners(const std::vector<std::string>& listen, bool encrypted,
                                                           std::vector<std::string>& addresses) {
+  const patience_end until = std::chrono::steady_clock::now() + address_patience;
   for (const std::string& text : listen) {
     auto address = parse_address(text);
     if (!address) return std::unexpected(start_failure{address.error()});
-    if (const auto free = check_port_is_free(*address); !free) return std::unexpected(start_failure{free.error()});
+    if (const auto free = check_port_is_free(*address, until); !free) return std::unexpected(start_failure{free.error()});
     for (std::uint32_t i = 0; i < shard_count_; ++i) {
-      const auto listener = listen_on(*address, static_cast<int>(options_.backlog));
+      const auto listener = listen_on(*address, static_cast<int>(options_.backlog), until);
       if (!listener) return std::unexpected(start_failure{listener.error()});
       threads_[i]->listeners.push_back({*listener, encrypted});
       // With port 0 the first shard's socket gets one, and the others share it.
@@ -112,22 +111,11 @@ std::expected<void, start_failure> server::open_listeners(const std::vector<std:
   return {};
 }
 
-std::expected<void, start_failure> server::start() {
-  if (begun_.exchange(true)) return std::unexpected(start_failure{"start() was called before: a server starts once"});
-  if (stopping_.load()) return std::unexpected(start_failure{"the server was stopped before it was started"});
-  router_.close();
-  if (!router_.problem().empty()) return std::unexpected(start_failure{router_.problem()});
-  raise_descriptor_limit();
-  const std::vector<int> cores = usable_cores();
-  shard_count_ = options_.shards != 0 ? options_.shards : static_cast<std::uint32_t>(cores.size());
-  if (shard_count_ > connection_handle::shards_max)
-    return std::unexpected(start_failure{fmt::format("{} shards are more than the {} there can be", shard_count_, connection_handle::shards_max)});
-  for (std::uint32_t i = 0; i < shard_count_; ++i) threads_.push_back(std::make_unique<shard_thread>());
-  {
-    // Asked on this thread first, so that the answer to "may io_uring be used" does not depend on ports.
-    const auto probe = ring::open({.submission_entries = 8, .completion_entries = 16});
-    if (!probe) return std::unexpected(start_failure{probe.error(), 3});
-  }
+// What the options say by themselves.
+std::expected<void, start_failure> server::check_options() {
+  if (options_.shards > connection_handle::shards_max)
+    return std::unexpected(
+        start_failure{fmt::format("{} shards are more than the {} there can be", options_.shards, connection_handle::shards_max)});
   if (!options_.listen_tls.empty()) {
     if (options_.tls.certificates.empty()) return std::unexpected(start_failure{"a TLS port needs a certificate and its key"});
     auto loaded = tls_context::load_server(options_.tls);
@@ -136,52 +124,107 @@ std::expected<void, start_failure> server::start() {
   }
   for (const std::string& origin : options_.allowed_origins)
     if (const auto checked = check_origin(origin); !checked) return std::unexpected(start_failure{checked.error()});
+  return {};
+}
+
+// Threads, each with its ring. A number that was asked for must be there; otherwise as many as cores, or what locked memory, descriptors
+// and threads allow of them.
+std::expected<void, start_failure> server::open_rings() {
+  const core_allowance allowed = allowed_cores();
+  const auto cores = static_cast<std::uint32_t>(allowed.cores.size());
+  const std::uint32_t wanted = options_.shards != 0 ? options_.shards : std::min(allowed.threads(), connection_handle::shards_max);
+  if (options_.shards > allowed.threads())
+    log_warning("{} shards were asked for, but this process may use {:.3g} of {} core(s): more shards than cores share them and gain nothing",
+                options_.shards, allowed.quota.value_or(cores), cores);
+  if (options_.shards == 0 && wanted < cores)
+    log_info("{} shard(s) on {} cores: the CPU quota of the control group is {:.3g} cores", wanted, cores, allowed.quota.value_or(cores));
+  std::string failure;
+  const auto all_tried = std::make_shared<std::latch>(static_cast<std::ptrdiff_t>(wanted));
+  for (std::uint32_t i = 0; i < wanted; ++i) {
+    threads_.push_back(std::make_unique<shard_thread>());
+    shard_thread& t = *threads_.back();
+    try {
+      t.thread = std::thread([this, &t, i, all_tried, core = wanted <= cores ? allowed.cores[i] : -1] {
+        if (core >= 0) pin_to(core);
+        pthread_setname_np(pthread_self(), fmt::format("shard-{}", i).c_str());
+        if (auto opened = ring::open({}))
+          t.own_ring = std::move(*opened);
+        else
+          t.failure = opened.error();
+        all_tried->count_down();
+        t.is_used.wait(use::undecided);
+        if (t.is_used == use::yes) serve(i);
+      });
+    } catch (const std::system_error& none) {
+      failure = fmt::format("no thread could be started for a shard: {}", none.code().message());
+      threads_.pop_back();
+      all_tried->count_down(static_cast<std::ptrdiff_t>(wanted - i));
+      break;
+    }
+  }
+  all_tried->wait();
+  while (!threads_.empty() && threads_.back()->own_ring == nullptr) {
+    failure = threads_.back()->failure;
+    let_go_of_last_thread();
+  }
+  for (const auto& t : threads_)
+    if (t->own_ring == nullptr) failure = t->failure;
+  // A ring that failed between others: those behind it are given back, which leaves room.
+  while (!std::ranges::all_of(threads_, [](const auto& t) { return t->own_ring != nullptr; })) let_go_of_last_thread();
+  if (threads_.empty() || (options_.shards != 0 && threads_.size() < wanted)) return std::unexpected(start_failure{failure, 3});
+  shard_count_ = static_cast<std::uint32_t>(threads_.size());
+  if (shard_count_ < wanted) log_warning("{} shard(s) instead of {}: {}", shard_count_, wanted, failure);
+  return {};
+}
+
+void server::let_go_of_last_thread() {
+  shard_thread& t = *threads_.back();
+  t.is_used = use::no;
+  t.is_used.notify_one();
+  t.thread.join();
+  threads_.pop_back();
+}
+
+// Nothing of what was begun stays.
+void server::give_up_start() {
+  for (auto& t : threads_) {
+    for (const auto& listener : t->listeners) close_now(listener.socket);
+    t->listeners.clear();
+  }
+  while (!threads_.empty()) let_go_of_last_thread();
+}
+
+std::expected<void, start_failure> server::start() {
+  if (begun_.exchange(true)) return std::unexpected(start_failure{"start() was called before: a server starts once"});
+  if (stopping_.load()) return std::unexpected(start_failure{"the server was stopped before it was started"});
+  router_.close();
+  if (!router_.problem().empty()) return std::unexpected(start_failure{router_.problem()});
+  raise_descriptor_limit();
+  // Asked on this thread first, so that the answer to "may io_uring be used" does not depend on ports.
+  if (const auto usable = ring::try_out(); !usable) return std::unexpected(start_failure{usable.error(), 3});
+  if (auto checked = check_options(); !checked) return checked;
   if (options_.max_connections != 0 || options_.max_connections_per_ip != 0)
     admission_ = std::make_unique<admission>(options_.max_connections, options_.max_connections_per_ip);
-  if (auto opened = open_listeners(options_.listen, false, addresses_); !opened) return opened;
-  if (auto opened = open_listeners(options_.listen_tls, true, tls_addresses_); !opened) return opened;
-
-  mesh_ = std::make_unique<mesh>(shard_count_, mesh_lane_bytes);
-  finished_event_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  // Shared, because a shard may still be inside its wait when start() has returned.
-  const auto started = std::make_shared<std::latch>(static_cast<std::ptrdiff_t>(shard_count_));
-  running_ = shard_count_;
-  for (std::uint32_t i = 0; i < shard_count_; ++i) {
-    shard_thread& t = *threads_[i];
-    t.from_threads = std::make_unique<inbox>(mesh_->bell(i), inbox_bytes);
-    const int core = shard_count_ <= cores.size() ? cores[i] : -1;
-    t.thread = std::thread([this, &t, started, i, core] {
-      if (core >= 0) pin_to(core);
-      pthread_setname_np(pthread_self(), fmt::format("shard-{}", i).c_str());
-      auto opened = ring::open({});
-      if (opened) {
-        const shard_options options{.limits = options_.limits,
-                                    .admits = admission_.get(),
-                                    .allowed_origins = options_.allowed_origins,
-                                    .policy = options_.policy,
-                                    .coalesce_wait_us = options_.coalesce_wait_us,
-                                    .memory_bytes = (options_.memory_bytes != 0 ? options_.memory_bytes : default_memory_bytes()) / shard_count_,
-                                    .spin_us = options_.spin_us,
-                                    .compression = options_.compression};
-        t.own = std::make_unique<shard>(i, options, *mesh_, *t.from_threads, router_, std::move(*opened));
-        for (const auto& listener : t.listeners) t.own->add_listener(listener.socket, listener.encrypted ? identity_.get() : nullptr);
-        t.listeners.clear();
-        t.accepting = true; // before start() returns: the server is ready then
-      } else {
-        t.failure = opened.error();
-      }
-      started->arrive_and_wait();
-      if (t.own != nullptr) {
-        while (t.own->turn()) t.accepting.store(t.own->is_accepting(), std::memory_order_relaxed);
-      }
-      t.from_threads->close();
-      if (running_.fetch_sub(1) == 1) {
-        const std::uint64_t one = 1;
-        (void)!::write(finished_event_, &one, sizeof one);
-      }
-    });
+  if (auto opened = open_rings(); !opened) return give_up_start(), opened;
+  if (auto opened = open_listeners(options_.listen, false, addresses_); !opened) return give_up_start(), opened;
+  if (auto opened = open_listeners(options_.listen_tls, true, tls_addresses_); !opened) return give_up_start(), opened;
+  try {
+    mesh_ = std::make_unique<mesh>(shard_count_, mesh_lane_bytes);
+    for (std::uint32_t i = 0; i < shard_count_; ++i) threads_[i]->from_threads = std::make_unique<inbox>(mesh_->bell(i), inbox_bytes);
+    finished_event_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (finished_event_ < 0) throw std::system_error(errno, std::system_category(), "eventfd for the end of the shards");
+  } catch (const std::exception& none) {
+    give_up_start();
+    mesh_.reset();
+    return std::unexpected(start_failure{fmt::format("the server cannot start with {} shard(s): {}", shard_count_, none.what()), 3});
   }
-  started->wait();
+  all_begun_ = std::make_unique<std::latch>(static_cast<std::ptrdiff_t>(shard_count_));
+  running_ = shard_count_;
+  for (auto& t : threads_) {
+    t->is_used = use::yes;
+    t->is_used.notify_one();
+  }
+  all_begun_->wait();
   for (auto& t : threads_)
     if (!t->failure.empty()) {
       const start_failure failure{t->failure, 3};
@@ -193,22 +236,66 @@ std::expected<void, start_failure> server::start() {
   return {};
 }
 
+// A shard's thread, from here to its end.
+void server::serve(std::uint32_t index) {
+  shard_thread& t = *threads_[index];
+  try {
+    const shard_options options{.limits = options_.limits,
+                                .admits = admission_.get(),
+                                .allowed_origins = options_.allowed_origins,
+                                .policy = options_.policy,
+                                .coalesce_wait_us = options_.coalesce_wait_us,
+                                .memory_bytes = (options_.memory_bytes != 0 ? options_.memory_bytes : default_memory_bytes()) / shard_count_,
+                                .spin_us = options_.spin_us,
+                                .compression = options_.compression};
+    t.own = std::make_unique<shard>(index, options, *mesh_, *t.from_threads, router_, std::move(t.own_ring));
+    for (const auto& listener : t.listeners) t.own->add_listener(listener.socket, listener.encrypted ? identity_.get() : nullptr);
+    t.listeners.clear();
+    t.accepting = true; // before start() returns: the server is ready then
+  } catch (const std::exception& failed) {
+    t.failure = failed.what();
+  }
+  all_begun_->arrive_and_wait();
+  if (t.own != nullptr) {
+    while (t.own->turn()) t.accepting.store(t.own->is_accepting(), std::memory_order_relaxed);
+  }
+  t.from_threads->close();
+  if (running_.fetch_sub(1) == 1) {
+    const std::uint64_t one = 1;
+    (void)!::write(finished_event_, &one, sizeof one);
+  }
+}
+
 void server::stop() {
   stopping_ = true; // before start(): that will say so
   if (mesh_ == nullptr) return;
-  for (auto& t : threads_)
-    if (t->from_threads != nullptr) (void)t->from_threads->push(static_cast<std::uint32_t>(shard_message::stop), {});
+  for (std::uint32_t i = 0; i < shard_count_; ++i) mesh_->bell(i).ask_to_stop();
 }
 
 void server::wait() {
   for (auto& t : threads_)
     if (t->thread.joinable()) t->thread.join();
+  say_what_was_not_sent();
   // Shards go only when no thread can send to them any more, one after the other: chunks of logs are freed by the homes that made them.
   for (auto& t : threads_)
     if (t->own != nullptr) t->own->end_tasks();
   for (auto& t : threads_)
     if (t->own != nullptr) t->own->drop_rooms();
   for (auto& t : threads_) t->own.reset();
+}
+
+void server::say_what_was_not_sent() const {
+  std::uint64_t messages = 0, bytes = 0, connections = 0;
+  for (const auto& t : threads_) {
+    if (t->own == nullptr) continue;
+    messages += t->own->counters().unsent_messages;
+    bytes += t->own->counters().unsent_own_bytes;
+    connections += t->own->counters().unsent_connections;
+  }
+  if (connections == 0) return;
+  log_warning("{} connections had not read everything when the close timeout was over: {} messages of rooms and {} bytes of other output "
+              "were not sent to them",
+              connections, messages, bytes);
 }
 
 bool server::is_ready() const {
@@ -225,43 +312,49 @@ std::expected<void, std::string> server::reload_certificates() {
 }
 
 int server::run() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  if (!options_.listen_tls.empty()) sigaddset(&signals, SIGHUP);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
-  const int signal_descriptor = signalfd(-1, &signals, SFD_CLOEXEC);
+  process_signals signals{SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
   if (const auto started = start(); !started) {
+    (void)flush_log(std::chrono::milliseconds{100}); // what was said on the way stands before the reason
     std::fprintf(stderr, "%s\n", started.error().why.c_str());
     return started.error().exit_code;
   }
   for (const std::string& address : addresses_) log_info("listening on {} with {} shard(s)", address, shard_count_);
   for (const std::string& address : tls_addresses_)
     log_info("listening on {} for TLS with {} shard(s), {}", address, shard_count_, tls_library_description());
-  int signals_seen = 0;
+  int ends_asked = 0;
   while (true) {
-    pollfd waited[2] = {{signal_descriptor, POLLIN, 0}, {finished_event_, POLLIN, 0}};
-    if (::poll(waited, 2, -1) < 0 && errno != EINTR) break;
+    pollfd waited[2] = {{signals.descriptor(), POLLIN, 0}, {finished_event_, POLLIN, 0}};
+    // Without a descriptor for the signals they are looked for.
+    if (::poll(waited, 2, signals.descriptor() >= 0 ? -1 : 100) < 0 && errno != EINTR) break;
     if ((waited[1].revents & POLLIN) != 0) break;
-    if ((waited[0].revents & POLLIN) == 0) continue;
-    signalfd_siginfo seen{};
-    (void)!::read(signal_descriptor, &seen, sizeof seen);
-    if (seen.ssi_signo == SIGHUP) {
-      if (const auto reloaded = reload_certificates(); reloaded)
-        log_info("certificates were read again, for new connections");
-      else
-        log_error("certificates were not renewed: {}", reloaded.error());
-      continue;
+    const std::optional<int> signal = signals.take();
+    if (!signal) continue;
+    if (*signal == SIGTERM || *signal == SIGINT) {
+      if (++ends_asked == 2) ::_exit(1);
+      log_info("closing every connection");
+      stop();
+    } else {
+      on_other_signal(*signal);
     }
-    if (++signals_seen == 2) ::_exit(1);
-    log_info("closing every connection");
-    stop();
   }
   wait();
-  ::close(signal_descriptor);
   return 0;
+}
+
+void server::on_other_signal(int signal) {
+  switch (signal) {
+  case SIGHUP:
+    if (identity_ == nullptr)
+      log_info("SIGHUP: there is nothing to reload, since no port speaks TLS");
+    else if (const auto reloaded = reload_certificates(); reloaded)
+      log_info("certificates were read again, for new connections");
+    else
+      log_error("certificates were not renewed: {}", reloaded.error());
+    return;
+  case SIGUSR1: log_info("SIGUSR1: there is no log file to open again; the log goes to standard error"); return;
+  case SIGUSR2: log_info("SIGUSR2 has no meaning here and is ignored"); return;
+  default: return;
+  }
 }
 
 } // namespace ringcast

@@ -16,6 +16,7 @@
 #include <atomic>
 #include <cstdint>
 #include <expected>
+#include <latch>
 #include <memory>
 #include <string>
 #include <thread>
@@ -33,7 +34,9 @@ struct server_options {
   std::vector<std::string> listen = {"127.0.0.1:8080"}; // numeric ADDRESS:PORT, [IPV6]:PORT; port 0 takes a free one
   std::vector<std::string> listen_tls;                  // the same for https:// and wss://; needs tls.certificates
   tls_server_options tls;
-  std::uint32_t shards = 0;                             // 0: one for each core that this process may use
+  // 0: one for each core that this process may use, within the CPU quota of its control group, the locked memory and the descriptors that it
+  // may have; fewer than cores are explained in the log.
+  std::uint32_t shards = 0;
   server_limits limits;
   // Connections of the whole server, whatever they are doing; 0: as many as there are descriptors. The next one is
   // answered 503 with a JSON body before it asks for anything and closed; on a TLS port, and in a flood of them
@@ -63,7 +66,7 @@ struct server_options {
 // Why a server did not start, with the exit code that its program should end with.
 struct start_failure {
   std::string why;   // one sentence
-  int exit_code = 2; // 2: the options or the address; 3: io_uring is refused
+  int exit_code = 2; // 2: the options or the address; 3: io_uring, a thread or a descriptor is refused
 };
 
 class server {
@@ -85,7 +88,10 @@ class server {
   // Opens the listening sockets and starts the shards; returns when they accept connections. Once: a server that was started, or stopped,
   // before is refused in words, and so is one with a route that can never be reached (see http_router).
   [[nodiscard]] std::expected<void, start_failure> start();
-  // Any thread: connections are closed with 1001. wait() returns when all are gone, at the latest after the close timeout.
+  // Any thread, any number of times. No request and no message is taken any more, requests under way get their answer, new ones 503; each
+  // WebSocket is sent what was called queued for it and then Close 1001. wait() returns when all are gone, at the latest when
+  // limits.close_timeout_ms is over (and the callback that a shard is in has returned): who has not read everything until then is cut off,
+  // which is counted and logged.
   void stop();
   void wait();
 
@@ -94,7 +100,9 @@ class server {
   [[nodiscard]] std::expected<void, std::string> reload_certificates();
 
   // start(), then serves until SIGTERM or SIGINT, then stops; a second signal ends the process at once. Returns the exit code, after one
-  // sentence on standard error if it did not start. With listen_tls SIGHUP reloads the certificates.
+  // sentence on standard error if it did not start. SIGHUP reads the certificates again; SIGUSR1 and SIGUSR2 are ignored with a line in the
+  // log. Handlers take these signals as long as this call lasts, in whichever thread they come; what was there before handles them again
+  // afterwards. Nothing is blocked, so a child that a program forks has nothing to undo.
   [[nodiscard]] int run();
 
   // Any thread, after start(), as long as the server lives.
@@ -114,6 +122,14 @@ class server {
 
  private:
   struct shard_thread;
+  enum class use : std::uint8_t;
+  [[nodiscard]] std::expected<void, start_failure> check_options();
+  [[nodiscard]] std::expected<void, start_failure> open_rings();
+  void let_go_of_last_thread();
+  void give_up_start();
+  void serve(std::uint32_t index);
+  void on_other_signal(int signal);
+  void say_what_was_not_sent() const;
   [[nodiscard]] std::expected<void, start_failure> open_listeners(const std::vector<std::string>& listen, bool encrypted,
                                                                  std::vector<std::string>& addresses);
 
@@ -125,8 +141,9 @@ class server {
   std::unique_ptr<admission> admission_;   // null without a bound on connections
   std::unique_ptr<mesh> mesh_;
   std::vector<std::unique_ptr<shard_thread>> threads_;
-  std::atomic<bool> begun_{false};   // start() was called
-  std::atomic<bool> started_{false}; // all of the above is there, and stays
+  std::atomic<bool> begun_{false};         // start() was called
+  std::unique_ptr<std::latch> all_begun_;  // all shards have been made, or have failed
+  std::atomic<bool> started_{false};       // all of the above is there, and stays
   std::atomic<bool> stopping_{false};
   std::atomic<std::uint32_t> running_{0};
   int finished_event_ = -1; // an eventfd, written when the last shard has ended

@@ -122,6 +122,7 @@ bool shard::turn() {
   shut_down_finished();
 
   drain_overflow();
+  if (!stopping_ && mesh_.bell(index_).stop_asked()) begin_stop();
   drain_mesh();
   inbox_.drain([this](std::uint32_t kind, std::span<const std::byte> bytes) { return record_work(index_, kind, bytes); }, records_work_per_turn_max);
   if (clients_ != nullptr) clients_->run_ready();
@@ -139,6 +140,8 @@ bool shard::turn() {
   release_ended();
 
   home_.publish_spans();
+  if (stopping_) [[unlikely]]
+    go_on_with_stop();
   outbox_.flush();
   rooms_.end_turn();
   // The kernel gets its buffers back behind the sends that read from them: both are taken up by the next submit.
@@ -146,8 +149,9 @@ bool shard::turn() {
   cancel_receives();
   rearm_parked();
   port_.flush();
-  if (!stopping_ || connections_.used() > 0 || handlers_.has_untold() || (scheduler_.task_count() > 0 && !stop_now_)) return true;
+  if (!may_end()) return true;
   ring_->submit(); // the last descriptors are closed
+  mesh_.set_ended(index_);
   return false;
 }
 
@@ -159,11 +163,12 @@ void shard::drain_mesh() {
 
 // What did not fit into the lanes to other shards waits in our port, and above the bound nothing is taken in that would make more of it.
 // It runs behind the completions, since records make output and the failures of the last flush come before any. Their records are taken
-// meanwhile, so two shards that wait for each other both go on. A shard that has stopped takes nothing any more.
+// meanwhile, so two shards that wait for each other both go on. A shard that is to stop takes nothing any more, so it has no need to wait;
+// and one that waited for a shard that has ended would do so for ever.
 void shard::drain_overflow() {
   port_.flush();
   if (port_.overflow_bytes() > mesh_overflow_bytes_max) ++counters_.turns_held_by_overflow;
-  while (port_.overflow_bytes() > mesh_overflow_bytes_max && !stopping_) {
+  while (port_.overflow_bytes() > mesh_overflow_bytes_max && !mesh_.bell(index_).stop_asked() && port_.waits_for_the_living()) {
     drain_mesh();
     port_.flush();
     // Whoever makes room may need this core for it.
@@ -195,7 +200,8 @@ void shard::on_doorbell() { doorbell_armed_ = false; }
 bool shard::has_work() const {
   return port_.has_work() || inbox_.has_records() || !poll_again_.empty() || !hellos_waiting_.empty() || !answers_waiting_.empty() ||
          !input_again_.empty() || !stopped_.empty() || !stopped_before_.empty() || !parked_.empty() || !finishing_.empty() || !ended_.empty() ||
-         handlers_.has_untold() || home_.has_unpublished() || (clients_ != nullptr && clients_->has_ready()) || scheduler_.has_ready();
+         handlers_.has_untold() || home_.has_unpublished() || has_stop_step() || (clients_ != nullptr && clients_->has_ready()) ||
+         scheduler_.has_ready();
 }
 
 wait_plan shard::plan_wait() {
@@ -226,39 +232,6 @@ wait_plan shard::plan_wait() {
 connection* shard::find(connection_handle handle) {
   if (handle.shard() != index_ || !handle) return nullptr;
   return connections_.find(handle.slot(), handle.generation());
-}
-
-void shard::begin_stop() {
-  if (stopping_) return end_all();
-  stopping_ = true;
-  for (int& listener : listeners_) {
-    if (listener < 0) continue;
-    // Shutting a listener down ends its multishot accept; the descriptor goes behind it.
-    shut_down(listener);
-    ring_->arm_close(listener);
-    listener = -1;
-  }
-  connections_.for_each([this](connection& c) {
-    if (c.phase == connection_phase::websocket) {
-      if (c.is_open_websocket()) close_websocket(c, static_cast<std::uint16_t>(close_code::going_away), "the server is going away");
-    } else if (c.phase == connection_phase::connecting || c.phase == connection_phase::upgrading) {
-      end(c, 1001, "this end is going away");
-    } else if (c.phase == connection_phase::http) {
-      if (c.answering)
-        c.keep_alive = false;
-      else
-        finish(c);
-    }
-  });
-  scheduler_.stop();
-  // A Close frame that nobody answers is given up after the close timeout; this bounds the whole.
-  timers_.arm(stop_timer_, now_ms_ + options_.limits.close_timeout_ms + linger_ms);
-}
-
-// Nobody is waited for any longer. What the kernel still holds is waited for: its operations read and write memory of this shard.
-void shard::end_all() {
-  stop_now_ = true;
-  connections_.for_each([this](connection& c) { give_up(c, 1006, "the server stopped"); });
 }
 
 } // namespace ringcast

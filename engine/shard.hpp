@@ -62,14 +62,6 @@ struct shard_options {
   compression_options compression;
 };
 
-// The answers to room_query, joined.
-struct room_listing {
-  bool found = false;
-  std::uint32_t members = 0;
-  std::string text; // of a single room: its members' names as JSON strings; of all rooms: JSON objects; joined by commas
-  std::optional<std::string> next{}; // of all rooms: there are more, behind this one
-};
-
 class shard final : public shard_courier {
  public:
   shard(std::uint32_t index, const shard_options& options, mesh& between, inbox& from_threads, const http_router& router,
@@ -81,12 +73,11 @@ class shard final : public shard_courier {
   // Takes over a listening socket. Before run(). With an identity, which outlives the shard, its connections speak TLS.
   void add_listener(int listener, const tls_identity* identity = nullptr);
 
-  // The loop: returns when the shard was told to stop and its last connection is gone.
+  // The loop: returns when the shard was asked to stop (doorbell::ask_to_stop) and its last connection is gone, at the latest a close timeout
+  // after it was asked. shard_stop.cpp says in which steps.
   void run();
   // One turn of it. Returns false when the shard is done. Waits only if nothing is left to do.
   bool turn();
-  // Every connection is closed with 1001; turn() returns false once the last is gone, or after the close timeout.
-  void begin_stop();
   // All shards have ended. First all of them end what is left of their tasks, then all let go of other shards' memory and of what was on
   // its way to them; only then the first of them is destroyed.
   void end_tasks();
@@ -163,6 +154,10 @@ class shard final : public shard_courier {
   [[nodiscard]] lent_memory lend(connection& c, std::span<const std::byte> payload);
   void give_back_hot(block memory);
   [[nodiscard]] bool is_stopping() const { return stopping_; }
+  // A stopping shard, whose user has let go of this connection: it is over for the user, and closed when what is queued has been sent.
+  void say_going_away(connection& c);
+  // Whether what is published here now is still sent to anybody: until this shard has told the others that it has said all.
+  [[nodiscard]] bool takes_publications() const { return takes_publications_; }
 
   // --- for the shard's own parts ---
   // Which log of a room a member reads. One whose window is smaller than that of the frames made for all reads the plain one.
@@ -345,7 +340,6 @@ class shard final : public shard_courier {
   void finish(connection& c);
   void shut_down_finished();
   void release_ended();
-  void end_all();
   void end(connection& c, std::uint16_t code, std::string_view reason);
   void give_up(connection& c, std::uint16_t code, std::string_view reason);
   [[nodiscard]] bool is_draining(connection& c);
@@ -382,6 +376,14 @@ class shard final : public shard_courier {
       on_memory_refused(c);
     }
   }
+
+  // shard_stop.cpp: the steps of the end of all
+  void begin_stop();
+  [[nodiscard]] bool has_stop_step() const;
+  void go_on_with_stop();
+  [[nodiscard]] bool may_end() const;
+  void end_all();
+  void count_unsent(connection& c);
 
   // shard_messages.cpp: what other shards and threads say
   void on_message(std::uint32_t from, std::uint32_t kind, std::span<const std::byte> bytes);
@@ -454,8 +456,12 @@ class shard final : public shard_courier {
   bool messages_came_ = false; // in the last turn that found anything
   std::uint64_t doorbell_value_ = 0;
   bool doorbell_armed_ = false;
+  enum class stop_step : std::uint8_t { none, said_all, published_all, logs_ended, close, closing };
+  stop_step stop_step_ = stop_step::none; // what comes next
   bool stopping_ = false;
   bool stop_now_ = false;
+  bool takes_publications_ = true;
+  std::uint32_t neighbours_said_all_ = 0, neighbours_published_all_ = 0;
   std::vector<connection_handle> parked_, parked_before_, finishing_, ended_, poll_again_, input_again_;
   turn_budget budget_;
   std::vector<connection_handle> stopped_, stopped_before_; // in this turn, and in turns before: first come, first continued

@@ -21,6 +21,10 @@ struct shard_counters {
   std::uint64_t ended_for_memory = 0;   // with 1013 or 503, because the shard held more than its bound and they the most of it
   std::uint64_t allocations_failed = 0; // each has ended a connection, or dropped a message of one
   std::uint64_t turns_held_by_overflow = 0; // that took no input before less waited for the lanes to other shards
+  // What was still to be sent when the close timeout of a stop was over.
+  std::uint64_t unsent_messages = 0;  // of rooms
+  std::uint64_t unsent_own_bytes = 0; // of other output
+  std::uint64_t unsent_connections = 0;
 };
 
 } // namespace ringcast

@@ -237,6 +237,11 @@ void shard::finish_upgrade(connection& c, bool granted) {
   pending_upgrade& pending = found.mapped();
   if (!granted || stopping_) {
     handlers_.note_discarded(*c.endpoint, std::exchange(c.user, nullptr));
+    if (stopping_ && granted) {
+      const room_part& r = rooms_.at(pending.room, lane_of(pending.deflate ? pending.deflate->server_max_window_bits : 0));
+      deliver(r.home_shard, shard_message::release_name, bytes_of(name_message{{r.index, r.generation}, handle_of(c).value}),
+              std::as_bytes(std::span{pending.name}));
+    }
     if (stopping_)
       refuse_request(c, http_status::service_unavailable, "the server is going away");
     else

@@ -40,7 +40,8 @@ enum class shard_message : std::uint32_t {
   deliver_large,  // the same; the payload is in memory that the shard frees
   close,          // to the shard of a connection, + reason
   run,            // a function from another thread
-  stop,           // the server drains
+  said_all,       // a shard that stops: it makes no more publications; behind the last of them
+  published_all,  // a shard that stops: its rooms' logs have ended; behind their last spans
 };
 
 struct room_ref {

@@ -66,10 +66,10 @@ void shard::on_accept(op_tag tag, const completion& done) {
     if (result == admission_result::admitted) return open(done.result, tag.slot, from);
     ++counters_.refused;
     // A TLS handshake is too much to pay for a refusal.
-    if (stopping_ || identities_[tag.slot] != nullptr || refusals_ >= refusals_answered_max)
-      return close_now(done.result);
+    if (identities_[tag.slot] != nullptr || refusals_ >= refusals_answered_max) return close_now(done.result);
     return answer_refusal(done.result, tag.slot,
-                          result == admission_result::server_is_full
+                          stopping_ ? "the server is going away"
+                          : result == admission_result::server_is_full
                               ? "the server has as many connections as it takes"
                               : "there are too many connections from this address");
   }

@@ -79,6 +79,8 @@ inline void shard::on_message(connection& c, const assembled& m, bool in_receive
 }
 
 void shard::hand_over(connection& c, const message_view& view) {
+  if (stopping_) [[unlikely]]
+    return; // its Close frame waits for what was said before
   ++counters_.messages;
   budget_.delivered(view.payload.size());
   note_message(c);
@@ -209,7 +211,7 @@ send_result shard::send_in_place(connection& c, const message_view& message) {
 
 send_result shard::publish(connection& c, room_part& r, opcode op, std::span<const std::byte> payload) {
   const membership* seat = room_table::seat_of(c, r);
-  if (seat == nullptr) return send_result::closed;
+  if (seat == nullptr || !takes_publications_) return send_result::closed;
   rooms_.publish(r,
                  {.room = {r.index, r.generation},
                   .author = handle_of(c).value,

@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
+#include <thread>
 #include <unistd.h>
 
 namespace ringcast {
@@ -94,7 +95,18 @@ std::unexpected<std::string> cannot_listen(const socket_address& address, int er
 
 } // namespace
 
-std::expected<int, std::string> listen_on(const socket_address& address, int backlog) {
+namespace {
+
+// Whether a failed attempt is worth another one; then it has waited a little.
+bool may_try_again(int error, patience_end until) {
+  if (error != EADDRINUSE || std::chrono::steady_clock::now() >= until) return false;
+  std::this_thread::sleep_for(std::chrono::milliseconds{20});
+  return true;
+}
+
+} // namespace
+
+std::expected<int, std::string> listen_on(const socket_address& address, int backlog, patience_end until) {
   const int listener = socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (listener < 0) return cannot_listen(address, errno);
   const int on = 1;
@@ -109,12 +121,13 @@ std::expected<int, std::string> listen_on(const socket_address& address, int bac
       listen(listener, backlog) < 0) {
     const int error = errno;
     close(listener);
+    if (may_try_again(error, until)) return listen_on(address, backlog, until);
     return cannot_listen(address, error);
   }
   return listener;
 }
 
-std::expected<void, std::string> check_port_is_free(const socket_address& address) {
+std::expected<void, std::string> check_port_is_free(const socket_address& address, patience_end until) {
   if (address.port() == 0) return {};
   const int probe = socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (probe < 0) return cannot_listen(address, errno);
@@ -124,6 +137,7 @@ std::expected<void, std::string> check_port_is_free(const socket_address& addres
   const int bound = bind(probe, reinterpret_cast<const sockaddr*>(&address.storage), address.bytes);
   const int error = errno;
   close(probe);
+  if (bound < 0 && may_try_again(error, until)) return check_port_is_free(address, until);
   if (bound < 0) return cannot_listen(address, error);
   return {};
 }

@@ -2,6 +2,7 @@
 // connection. Each is one call without waiting. Results: a count or descriptor, or a negated errno.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
@@ -27,12 +28,16 @@ std::expected<socket_address, std::string> parse_address(std::string_view text);
 // The address that a numeric host is, IPv4 or IPv6 without brackets.
 [[nodiscard]] std::optional<socket_address> numeric_address(std::string_view host, std::uint16_t port);
 
+// Until when an address that is in use is tried again: the kernel takes a moment to let go of the listeners of a process that was killed,
+// because they belong to its ring. The default does not wait.
+using patience_end = std::chrono::steady_clock::time_point;
+
 // A listening, non-blocking socket with SO_REUSEPORT, so that each shard has its own queue; TCP_NODELAY is inherited by
 // what it accepts.
-std::expected<int, std::string> listen_on(const socket_address& address, int backlog);
+std::expected<int, std::string> listen_on(const socket_address& address, int backlog, patience_end until = {});
 
 // Fails if something else listens there already, which SO_REUSEPORT alone would not show.
-std::expected<void, std::string> check_port_is_free(const socket_address& address);
+std::expected<void, std::string> check_port_is_free(const socket_address& address, patience_end until = {});
 
 socket_address local_address_of(int socket);
 socket_address peer_address_of(int socket);

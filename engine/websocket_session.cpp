@@ -236,7 +236,7 @@ void websocket_session::abandon() noexcept {
     if (std::uncaught_exceptions() > 0)
       close(static_cast<std::uint16_t>(close_code::internal_error), "the handler failed");
     else if (owner_->is_stopping())
-      close(static_cast<std::uint16_t>(close_code::going_away), "the server is going away");
+      owner_->say_going_away(*connection_);
     else
       close(static_cast<std::uint16_t>(close_code::normal), {});
   }

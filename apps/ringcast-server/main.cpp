@@ -67,6 +67,8 @@ int parse(int argc, char** argv, settings& out) {
   seconds("--pong-timeout-s", out.server.limits.pong_timeout_ms, 1, "Silence after that ping that ends the connection");
   seconds("--idle-timeout-s", out.server.limits.idle_timeout_ms, 0,
           "A peer that sent no message this long is closed with 1001; 0: never");
+  seconds("--close-timeout-s", out.server.limits.close_timeout_ms, 1,
+          "From our Close frame to the peer's; at SIGTERM also how long what is queued may take to be sent before it");
   const std::map<std::string, ringcast::slow_consumer> policies{{"close", ringcast::slow_consumer::close},
                                                                 {"drop-newest", ringcast::slow_consumer::drop_newest},
                                                                 {"drop-oldest", ringcast::slow_consumer::drop_oldest},

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""without_io_uring.py EPERM|ENOSYS PROGRAM [options]: becomes PROGRAM with a seccomp filter, as containers have one, under
-which io_uring_setup fails with that error and everything else works."""
+"""without_io_uring.py EPERM|ENOSYS[:setup|enter|register] PROGRAM [options]: becomes PROGRAM with a seccomp filter, as containers have
+one, under which that call of io_uring (setup unless told) fails with that error and everything else works."""
 import ctypes
 import errno
 import os
@@ -10,7 +10,8 @@ import sys
 PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS, SECCOMP_MODE_FILTER = 22, 38, 2
 SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO = 0x7FFF0000, 0x00050000
 BPF_LD_W_ABS, BPF_JEQ, BPF_RET = 0x20, 0x15, 0x06
-IO_URING_SETUP = 425  # The same number on every architecture.
+CALLS = {"setup": 425, "enter": 426, "register": 427}  # The same numbers on every architecture.
+error, _, call = sys.argv[1].partition(":")
 
 
 def instruction(code, value, if_true=0, if_false=0):
@@ -19,8 +20,8 @@ def instruction(code, value, if_true=0, if_false=0):
 
 program = b"".join([
     instruction(BPF_LD_W_ABS, 0),  # seccomp_data.nr
-    instruction(BPF_JEQ, IO_URING_SETUP, 0, 1),
-    instruction(BPF_RET, SECCOMP_RET_ERRNO | getattr(errno, sys.argv[1])),
+    instruction(BPF_JEQ, CALLS[call or "setup"], 0, 1),
+    instruction(BPF_RET, SECCOMP_RET_ERRNO | getattr(errno, error)),
     instruction(BPF_RET, SECCOMP_RET_ALLOW),
 ])
 instructions = ctypes.create_string_buffer(program, len(program))

@@ -52,7 +52,7 @@ struct running_shard {
     tell([&](shard& s) { answer.set_value(question(s)); });
     return answer.get_future().get();
   }
-  void stop() { (void)from_threads.push(static_cast<std::uint32_t>(shard_message::stop), {}); }
+  void stop() { between.bell(own->index()).ask_to_stop(); }
 };
 
 } // namespace

@@ -77,6 +77,17 @@ async def split(url):
         assert sorted(seen) == [f"count {i}" for i in range(5)] + ["you said: x"], seen
 
 
+async def is_told_1001(url, path, stop):
+    """SIGTERM while somebody is connected: the Close frame is heard, and the program ends with 0."""
+    async with websockets.connect(url + path, subprotocols=["chat.v2"] if path == "/speak" else None) as ws:
+        await asyncio.sleep(0.05)
+        stop()
+        await ws.wait_closed()
+        assert ws.close_code == 1001, ws.close_code
+
+
+PATHS = {"echo-server": "/echo", "broadcast-server": "/broadcast", "chat-room": "/chat/x?name=eve", "heartbeat": "/by-hand",
+         "subprotocols": "/speak", "connection-limit": "/limited", "split": "/split"}
 EXAMPLES = {"echo-server": echo, "broadcast-server": broadcast, "chat-room": chat, "heartbeat": heartbeat,
             "subprotocols": subprotocols, "connection-limit": connection_limit, "split": split}
 
@@ -133,8 +144,12 @@ for name, talk in EXAMPLES.items():
     server = start_server(name, port)
     try:
         asyncio.run(asyncio.wait_for(talk(f"ws://127.0.0.1:{port}"), 20))
+        asyncio.run(asyncio.wait_for(is_told_1001(f"ws://127.0.0.1:{port}", PATHS[name], lambda: server.send_signal(signal.SIGTERM)), 20))
+        assert server.wait(10) == 0, server.returncode
     finally:
-        end(server)
+        server.kill()
+        server.wait()
+        server.stderr.close()
     print(name, "works")
 
 for name, (talk, arguments) in CLIENTS.items():

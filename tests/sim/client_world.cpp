@@ -31,7 +31,7 @@ void client_world::turn() {
   if (done_) world_.entered_last->retire();
 }
 
-void client_world::begin_stop() { (void)from_threads_.push(static_cast<std::uint32_t>(shard_message::stop), {}); }
+void client_world::begin_stop() { alone_.bell(0).ask_to_stop(); }
 
 std::vector<std::string> client_world::remains() {
   std::vector<std::string> found;

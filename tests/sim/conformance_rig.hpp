@@ -54,7 +54,7 @@ struct rig {
   }
 
   void provide_ring(std::uint32_t entries, std::uint32_t bytes, bool incremental) {
-    buffers = uring->register_buffer_group(3, entries, incremental);
+    buffers = uring->register_buffer_group(3, entries, incremental).value();
     buffer_bytes = bytes;
     mask = entries - 1;
     memory.resize(std::size_t{entries} * bytes);

@@ -73,7 +73,7 @@ void engine_world::turn_of(std::uint32_t index) {
 }
 
 void engine_world::begin_stop() {
-  for (place& p : places_) (void)p.from_threads->push(static_cast<std::uint32_t>(shard_message::stop), {});
+  for (std::uint32_t i = 0; i < shard_count(); ++i) mesh_->bell(i).ask_to_stop();
 }
 
 bool engine_world::has_stopped() const {
