@@ -16,7 +16,7 @@ static task<void> echo(request& req) {
 static task<void> broadcast(request& req) {
   websocket ws = co_await req.upgrade();
   room here = req.server().room(req.path("room"));
-  seat own = here.join({}, ws);
+  seat own = co_await here.join({}, ws);
   while (auto message = co_await ws.receive()) here.broadcast(message->op, message->payload);
 }
 
