@@ -301,7 +301,7 @@ ssize_t __wrap_getrandom(void* into, size_t bytes, unsigned) {
   if (world == nullptr) {
     // The key of the process's tables is drawn before main(): the same in every run, so that a seed is one run. But no byte over and over:
     // a TLS library that is asked for something before there is a kernel refuses such a source.
-    static random_source before_any_kernel{0x5a};
+    static ringcast::sim::random_source before_any_kernel{0x5a};
     for (std::byte& b : std::span{static_cast<std::byte*>(into), bytes}) b = static_cast<std::byte>(before_any_kernel.next());
     return static_cast<ssize_t>(bytes);
   }
