@@ -19,7 +19,8 @@ struct server_limits {
   std::uint32_t tls_handshakes_max = 1024;
   // Silence in the middle of a frame or of a fragmented message; also the time over which a frame, or a request's body, must have made the
   // progress that progress_bytes_per_s_min asks for.
-  std::uint32_t frame_timeout_ms = 60'000;
+  // Less than a ping interval and a pong timeout together, so that the peer is told why.
+  std::uint32_t frame_timeout_ms = 45'000;
   // A peer that was silent this long is sent a ping; 0: never. Well below the 60 s of silence after which proxies end a connection (nginx's
   // proxy_read_timeout, most load balancers), so that one lost packet does not end it.
   std::uint32_t ping_interval_ms = 25'000;
