@@ -57,10 +57,26 @@ class publisher {
 };
 
 // Two publishers, so that one is awake when the other is not.
-struct publishers {
-  std::vector<std::unique_ptr<publisher>> all;
-  std::atomic<std::uint32_t> next{0};
-  void publish_to(std::string name) { all[next++ % all.size()]->publish_to(std::move(name)); }
+class publishers {
+ public:
+  void start(server& of) {
+    const std::lock_guard lock{mutex_};
+    for (int i = 0; i < 2; ++i) all_.push_back(std::make_unique<publisher>(of));
+  }
+  void publish_to(std::string name) {
+    const std::lock_guard lock{mutex_};
+    all_[next_++ % all_.size()]->publish_to(std::move(name));
+  }
+  // Nobody asks for anything any more.
+  void end() {
+    const std::lock_guard lock{mutex_};
+    all_.clear();
+  }
+
+ private:
+  std::mutex mutex_; // the handlers of all shards ask
+  std::vector<std::unique_ptr<publisher>> all_;
+  std::size_t next_ = 0;
 };
 
 std::vector<std::unique_ptr<wire_client>> clients_of(const running& server, std::size_t count, const std::string& target) {
@@ -105,8 +121,7 @@ BOOST_AUTO_TEST_CASE(whatever_is_published_when_join_has_been_awaited_is_heard_i
       }
     });
   }};
-  others.all.push_back(std::make_unique<publisher>(server.s));
-  others.all.push_back(std::make_unique<publisher>(server.s));
+  others.start(server.s);
   constexpr std::size_t clients = 50;
   auto all = clients_of(server, clients, "/");
   for (int round = 0; round < joins / static_cast<int>(clients); ++round) {
@@ -115,7 +130,7 @@ BOOST_AUTO_TEST_CASE(whatever_is_published_when_join_has_been_awaited_is_heard_i
     for (auto& client : all) client->send(opcode::text, "heard");
   }
   all.clear();
-  others.all.clear();
+  others.end();
 }
 
 BOOST_AUTO_TEST_CASE(whatever_is_published_when_on_open_is_called_is_heard) {
@@ -128,13 +143,12 @@ BOOST_AUTO_TEST_CASE(whatever_is_published_when_on_open_is_called_is_heard) {
                              },
                          .on_open = [&others](websocket_ref ws) { others.publish_to(ws.state().memberships->where->name); }});
   }};
-  others.all.push_back(std::make_unique<publisher>(server.s));
-  others.all.push_back(std::make_unique<publisher>(server.s));
+  others.start(server.s);
   for (int round = 0; round < 60; ++round) {
     auto all = clients_of(server, 20, "/" + std::to_string(round) + "-");
     for (auto& client : all) BOOST_REQUIRE(client->text() == "hello");
   }
-  others.all.clear();
+  others.end();
 }
 
 BOOST_AUTO_TEST_CASE(a_coroutine_is_told_exactly_which_messages_its_policy_took) {
