@@ -5,7 +5,9 @@
 #include <cstdio>
 #include <csignal>
 #include <cstdlib>
+#include <forward_list>
 #include <memory>
+#include <mutex>
 #include <poll.h>
 #include <pthread.h>
 #include <spdlog/async.h>
@@ -112,6 +114,17 @@ writer& the_writer() {
 
 std::atomic<const log_taker*> taker{nullptr};
 
+// Every taker there was. The one before may be in use on another thread, so none ends before the process does.
+struct takers {
+  std::mutex lock;
+  std::forward_list<log_taker> all;
+};
+
+takers& the_takers() {
+  static takers& made = *new takers;
+  return made;
+}
+
 } // namespace
 
 std::expected<log_level, std::string> parse_log_level(std::string_view text) {
@@ -131,8 +144,9 @@ void set_log_level(log_level level) { least.store(level, std::memory_order_relax
 bool is_logged(log_level level) { return level >= least.load(std::memory_order_relaxed) && level != log_level::off; }
 
 void set_log_taker(log_taker given) {
-  // The one before may be in use on another thread, so it stays.
-  taker.store(given ? new log_taker(std::move(given)) : nullptr, std::memory_order_release);
+  takers& kept = the_takers();
+  const std::scoped_lock locked{kept.lock};
+  taker.store(given ? &kept.all.emplace_front(std::move(given)) : nullptr, std::memory_order_release);
 }
 
 void log_line(log_level level, std::string_view text) {

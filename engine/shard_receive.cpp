@@ -453,11 +453,9 @@ shard::consumed shard::consume_once(connection& c, std::span<std::byte> bytes) {
 }
 
 void shard::keep_partial(connection& c, std::span<const std::byte> bytes, std::uint64_t wanted) {
-  if (c.partial == nullptr) {
-    c.partial = std::make_unique<partial_input>();
-    c.partial->progress.at_ms = static_cast<std::uint32_t>(now_ms_ | 1);
-  }
+  if (c.partial == nullptr) c.partial = std::make_unique<partial_input>();
   partial_input& partial = *c.partial;
+  if (partial.progress.at_ms == 0) partial.progress.at_ms = static_cast<std::uint32_t>(now_ms_ | 1);
   partial.wanted = static_cast<std::uint32_t>(wanted);
   make_partial_room(partial, bytes.size());
   if (!bytes.empty()) std::memcpy(partial.memory.bytes + partial.size, bytes.data(), bytes.size());

@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import zlib from 'node:zlib';
 import { key, makeSelfSigned, pem } from './certificates.mjs';
-import { freePort, startServer } from './server.mjs';
+import { freePort, memoryCounts, startServer } from './server.mjs';
 
 const growthMax = 10 * 1024;
 const asked = 8 << 20; // bytes that the peer would like to send
@@ -60,7 +60,7 @@ async function upgrade(socket, target, deflates) {
 
 for (const secure of [false, true]) {
   for (const [name, way] of Object.entries(ways)) {
-    test(`${name}${secure ? ' over TLS' : ''}: the memory stays where it was, and others are served`, async () => {
+    test(`${name}${secure ? ' over TLS' : ''}: the memory stays where it was, and others are served`, async (context) => {
       // Warm: what every connection needs once is there before it is measured.
       const first = await connect(secure);
       if (way.open) await upgrade(first, way.open, way.deflates);
@@ -81,7 +81,8 @@ for (const secure of [false, true]) {
         assert.equal((await fetch(`${server.http}/health/live`, { headers: { Connection: 'close' } })).status, 200);
       }
       for (const socket of sockets) socket.destroy();
-      assert.ok(most - before <= growthMax, `${before} KiB became ${most} KiB`);
+      if (memoryCounts) assert.ok(most - before <= growthMax, `${before} KiB became ${most} KiB`);
+      else context.diagnostic('the memory is not counted under a sanitizer');
       assert.equal(server.child.exitCode, null);
     });
   }

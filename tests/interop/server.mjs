@@ -9,6 +9,9 @@ import { fileURLToPath } from 'node:url';
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '../..');
 export const program = process.env.RINGCAST_SERVER ?? path.join(root, 'build/release/ringcast-server');
 
+// A sanitizer keeps what was freed and guards what is held: the memory of the process says nothing of the server's then.
+export const memoryCounts = !process.env.RINGCAST_SANITIZER;
+
 export async function freePort() {
   const probe = net.createServer().listen(0, '127.0.0.1');
   await once(probe, 'listening');

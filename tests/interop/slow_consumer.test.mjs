@@ -98,7 +98,8 @@ for (const policy of ['drop-oldest', 'latest']) {
         assert.deepEqual([counts.members, counts.queued, counts.dropped], [2, 2, 0]);
         conflated += counts.conflated;
       }
-      assert.ok(conflated >= 1 && conflated <= 5, `${conflated} messages`);
+      // Each of the five takes the place of one that waits for the slow member, and on a busy machine also for the fast one.
+      assert.ok(conflated >= 1 && conflated <= 10, `${conflated} messages`);
       const { numbers } = await readUntil(slow, MESSAGES + 4);
       assertRising(numbers);
       assert.ok(numbers.length < MESSAGES);

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """TLS peers that only want to be in the way: they say nothing, or half a handshake, or everything but data. Others are served."""
+import os
 import resource
 import socket
 import ssl
@@ -13,6 +14,8 @@ from tls_wire import RawTls, client_hello
 UPGRADE = (b"GET /echo HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
 PING = b"\x89\x80\0\0\0\0"
+# A sanitizer keeps what was freed and guards what is held: the memory of the process says nothing of the server's then.
+MEMORY_COUNTS = not os.environ.get("RINGCAST_SANITIZER")
 CROWD = 2200  # above what both shards may have in progress
 RECORDS_WITHOUT_DATA_MAX = 64
 certificates = Certificates().make("server")
@@ -51,6 +54,12 @@ class Hostile(unittest.TestCase):
     def tearDown(self):
         self.assertEqual(self.server.stop(), 0, self.server.said()[-2000:])
 
+    def assert_memory_stays(self, before, message=None):
+        if MEMORY_COUNTS:
+            self.assertLess(memory_of(self.server) - before, 4 << 20, message)
+        else:
+            print(f"{self.id()}: the memory is not counted under a sanitizer")
+
     def serve(self, count):
         """So many honest clients, one after the other; a refusal raises."""
         for _ in range(count):
@@ -77,7 +86,7 @@ class Hostile(unittest.TestCase):
         before = memory_of(self.server)
         silent = [self.connect() for _ in range(CROWD)]
         self.serve(30)
-        self.assertLess(memory_of(self.server) - before, 4 << 20, "a connection that says nothing costs too much")
+        self.assert_memory_stays(before, "a connection that says nothing costs too much")
         silent[0].settimeout(0.01)
         with self.assertRaises(TimeoutError):
             silent[0].recv(1)  # it is still open
@@ -113,7 +122,7 @@ class Hostile(unittest.TestCase):
         for _ in range(2000):
             self.connect().sendall(b"\x16\x03\x01\x20\x00\x01")
         self.serve(1)
-        self.assertLess(memory_of(self.server) - before, 4 << 20)
+        self.assert_memory_stays(before)
 
     def test_key_updates_between_data_are_answered(self):
         tls = self.open_raw()
@@ -164,7 +173,7 @@ class Hostile(unittest.TestCase):
             sent += len(said)
         else:
             self.fail(f"{sent} bytes were read although nobody takes the answers")
-        self.assertLess(memory_of(self.server) - before, 4 << 20)
+        self.assert_memory_stays(before)
         self.serve(3)
 
     def test_renegotiation_of_tls_1_2_is_refused_and_disturbs_nobody(self):

@@ -25,7 +25,7 @@ def receive(client):
 class Tls(unittest.IsolatedAsyncioTestCase):
     @classmethod
     def setUpClass(cls):
-        cls.server = Server(certificates, "--log-level", "debug", names=("server", "other"))
+        cls.server = Server(certificates, "--log-level", "debug", "--send-queue-bytes", str(8 << 20), names=("server", "other"))
         cls.context = trusting(certificates.pem("server"))
 
     @classmethod
@@ -89,10 +89,11 @@ class Tls(unittest.IsolatedAsyncioTestCase):
             await receive(writer)
         def take_all():
             said = b""
-            while len(said) < 2000 * 2004:
-                said += slow.recv(65536)
+            while len(said) < 2000 * 2004 and (more := slow.recv(65536)):
+                said += more
             return said
         said = await asyncio.to_thread(take_all)
+        self.assertEqual(len(said), 2000 * 2004, f"the connection ended: {self.server.said()[-1000:]}")
         for number in range(2000):
             frame = said[number * 2004:(number + 1) * 2004]
             self.assertEqual(frame[:8], b"\x81\x7e\x07\xd0" + f"{number:04}".encode())

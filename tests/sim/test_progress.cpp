@@ -28,6 +28,27 @@ BOOST_AUTO_TEST_CASE(a_frame_that_comes_byte_by_byte_ends_with_1008) {
   BOOST_TEST(rig.end().empty());
 }
 
+// The first look is one window after the first byte, whoever looked at the bytes before: a text is judged as it comes.
+BOOST_AUTO_TEST_CASE(a_slow_frame_ends_one_window_after_its_first_byte) {
+  for (const opcode kind : {opcode::binary, opcode::text}) {
+    memory_rig rig(quick);
+    peer& p = rig.add("/echo");
+    rig.run_for(50);
+    p.send_bytes(frame_beginning(1'000'000, 100, kind));
+    std::uint32_t took_ms = 0;
+    for (; took_ms < 4 * window_ms && p.close_code() == 0; took_ms += 50) {
+      p.send_bytes("x");
+      rig.run_for(50);
+    }
+    BOOST_TEST_CONTEXT("opcode " << static_cast<int>(kind)) {
+      BOOST_TEST(p.close_code() == 1008);
+      BOOST_TEST(took_ms >= window_ms);
+      BOOST_TEST(took_ms <= window_ms + 200);
+    }
+    BOOST_TEST(rig.end().empty());
+  }
+}
+
 BOOST_AUTO_TEST_CASE(pings_do_not_keep_a_message_of_which_a_part_came) {
   memory_rig rig(quick);
   peer& p = rig.add("/echo");
