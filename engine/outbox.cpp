@@ -2,7 +2,6 @@
 
 #include "engine/limits.hpp"
 #include "engine/room_table.hpp"
-#include "engine/shard.hpp"
 #include "engine/socket.hpp"
 
 #include <algorithm>
@@ -23,7 +22,8 @@ constexpr std::size_t encrypted_bytes_max = 4 * backlog_send_bytes_max;
 
 } // namespace
 
-outbox::outbox(shard& owner, ring& r, block_pool& blocks) : shard_(owner), ring_(r), blocks_(blocks), first_(blocks), second_(blocks) {}
+outbox::outbox(room_host& host, room_table& rooms, ring& r, block_pool& blocks)
+    : host_(host), rooms_(rooms), ring_(r), blocks_(blocks), first_(blocks), second_(blocks) {}
 
 outbox::~outbox() = default;
 
@@ -31,7 +31,7 @@ outbox::record& outbox::record_of(connection& c) {
   if (c.gather != none) return now_->records[c.gather];
   now_->records.push_back({c.slot, c.generation, none, none, none, none, 0});
   c.gather = static_cast<std::uint32_t>(now_->records.size() - 1);
-  if (c.memberships != nullptr && !c.always_gathered) shard_.rooms().update_gathered(c);
+  if (c.memberships != nullptr && !c.always_gathered) rooms_.update_gathered(c);
   return now_->records.back();
 }
 
@@ -76,7 +76,7 @@ bool outbox::send_direct(connection& c, std::span<const std::byte> bytes) {
   if (c.behind != nullptr || c.gather != none || c.encrypted) return false;
   const std::ptrdiff_t sent = send_now(c.socket, bytes);
   if (sent < 0 && sent != -EAGAIN && sent != -EINTR && sent != -ENOBUFS) {
-    shard_.on_output_failed(c);
+    host_.on_output_failed(c);
     return true;
   }
   const auto taken = static_cast<std::size_t>(std::max<std::ptrdiff_t>(sent, 0));
@@ -90,7 +90,7 @@ bool outbox::send_direct(connection& c, std::span<const std::byte> bytes) {
 
 void outbox::flush() {
   members_served_ = 0;
-  std::vector<room_part*>& dirty = shard_.rooms().dirty();
+  std::vector<room_part*>& dirty = rooms_.dirty();
   for (room_part* r : dirty) {
     r->flushed_before = r->flushed;
     r->flushed = r->window.end();
@@ -102,11 +102,11 @@ void outbox::flush() {
       flush_record(i);
     } catch (const std::bad_alloc&) {
       // Nothing of it was given to the kernel.
-      if (connection* c = shard_.connections().find(now_->records[i].slot, now_->records[i].generation)) shard_.on_output_refused(*c);
+      if (connection* c = host_.connections().find(now_->records[i].slot, now_->records[i].generation)) host_.on_output_refused(*c);
     }
   }
   go_on_with_backlogs();
-  shard_.rooms().flushed();
+  rooms_.flushed();
   std::swap(now_, before_);
 }
 
@@ -114,8 +114,8 @@ void outbox::flush() {
 void outbox::collect_deaf_authors(room_part& r) {
   r.window.for_each_frame(r.flushed_before, r.flushed, [&](const log_entry& entry, std::uint64_t from, std::uint64_t to) {
     if (entry.author_hears) return;
-    connection* author = shard_.find({entry.author});
-    if (author == nullptr || author->behind != nullptr || shard_.lane_of(*author) != r.lane) return;
+    connection* author = host_.find({entry.author});
+    if (author == nullptr || author->behind != nullptr || host_.lane_of(*author) != r.lane) return;
     record& rec = record_of(*author);
     if (rec.last_deaf != none && now_->deaf[rec.last_deaf].to == from && now_->deaf[rec.last_deaf].where == &r) {
       now_->deaf[rec.last_deaf].to = to;
@@ -141,7 +141,7 @@ void outbox::flush_room(room_part& r) {
     const auto count = static_cast<std::uint32_t>(scratch_[0].iov_len);
     for (const keeping_up_member member : r.keeping_up) {
       if (member.gathered) {
-        record_of(shard_.connections().at(member.slot));
+        record_of(host_.connections().at(member.slot));
         continue;
       }
       ++counters_.sends;
@@ -152,7 +152,7 @@ void outbox::flush_room(room_part& r) {
   const msghdr* message = shared_header(scratch_);
   for (const keeping_up_member member : r.keeping_up) {
     if (member.gathered) {
-      record_of(shard_.connections().at(member.slot));
+      record_of(host_.connections().at(member.slot));
       continue;
     }
     ++counters_.sends;
@@ -170,10 +170,10 @@ void outbox::add_pieces(const room_part& r, std::uint64_t from, std::uint64_t to
 
 void outbox::flush_record(std::uint32_t index) {
   const record rec = now_->records[index];
-  connection* c = shard_.connections().find(rec.slot, rec.generation);
+  connection* c = host_.connections().find(rec.slot, rec.generation);
   if (c == nullptr || c->gather != index) return;
   c->gather = none;
-  if (c->memberships != nullptr && !c->always_gathered) shard_.rooms().update_gathered(*c);
+  if (c->memberships != nullptr && !c->always_gathered) rooms_.update_gathered(*c);
   if (c->behind != nullptr || c->phase == connection_phase::ending) return;
   scratch_.clear();
   for (std::uint32_t i = rec.first_segment; i != none; i = now_->segments[i].next)

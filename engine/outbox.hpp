@@ -14,6 +14,7 @@
 #include "engine/connection.hpp"
 #include "engine/ring.hpp"
 #include "engine/room.hpp"
+#include "engine/room_host.hpp"
 #include "engine/turn_arena.hpp"
 #include "proto/held_bytes.hpp"
 
@@ -24,7 +25,7 @@
 
 namespace ringcast {
 
-class shard;
+class room_table;
 
 // Bytes in one growing block.
 struct byte_queue {
@@ -60,7 +61,7 @@ struct outbox_counters {
 
 class outbox {
  public:
-  outbox(shard& owner, ring& r, block_pool& blocks);
+  outbox(room_host& host, room_table& rooms, ring& r, block_pool& blocks);
   ~outbox();
 
   // Room for bytes of the connection's own output, to be filled at once. Never fails; the caller bounds it by waiting_bytes().
@@ -171,7 +172,8 @@ class outbox {
 
   void dissolve(connection& c);
 
-  shard& shard_;
+  room_host& host_;
+  room_table& rooms_;
   ring& ring_;
   block_pool& blocks_;
   turn first_, second_;

@@ -1,9 +1,8 @@
 // The part of the outbox for connections that did not take all of their output at once.
-#include "engine/handlers.hpp"
 #include "engine/limits.hpp"
 #include "engine/outbox.hpp"
 #include "engine/room_table.hpp"
-#include "engine/shard.hpp"
+#include "engine/user_events.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -41,7 +40,7 @@ void outbox::queue_or_end(connection& c, Work&& work) {
   try {
     work();
   } catch (const std::bad_alloc&) {
-    shard_.on_output_refused(c);
+    host_.on_output_refused(c);
   }
 }
 
@@ -50,14 +49,14 @@ backlog& outbox::start_backlog(connection& c) {
   RINGCAST_ASSERT(c.behind == nullptr);
   c.behind = new backlog;
   for (membership* seat = served_seats(c); seat != nullptr; seat = seat->next)
-    shard_.rooms().fall_behind(c, *seat, seat->where->flushed);
+    rooms_.fall_behind(c, *seat, seat->where->flushed);
   return *c.behind;
 }
 
 // What a room said in this turn is more than one send can carry. The member takes it part by part, which is no fault of its own.
 void outbox::fall_behind_excused(connection& c, membership& seat) {
   const room_part& r = *seat.where;
-  lag& l = shard_.rooms().fall_behind(c, seat, r.flushed_before);
+  lag& l = rooms_.fall_behind(c, seat, r.flushed_before);
   l.excused = r.flushed;
   l.excused_sequence = r.window.sequence_at(r.flushed);
 }
@@ -66,7 +65,7 @@ void outbox::serve_in_parts(room_part& r) {
   // From the end, since each of them leaves the list. Those that are gathered are looked at by themselves.
   for (std::size_t i = r.keeping_up.size(); i-- > 0;) {
     const keeping_up_member member = r.keeping_up[i];
-    connection& c = shard_.connections().at(member.slot);
+    connection& c = host_.connections().at(member.slot);
     if (member.gathered) {
       record_of(c);
       continue;
@@ -86,10 +85,10 @@ void outbox::serve_in_parts(connection& c, const record& rec) {
 }
 
 void outbox::on_member_send_failed(op_tag tag, std::int32_t result) {
-  connection& c = shard_.connections().at(tag.slot);
+  connection& c = host_.connections().at(tag.slot);
   if (c.phase == connection_phase::ending || c.phase == connection_phase::free) return;
   if (result < 0 && !took_nothing(result)) {
-    shard_.on_output_failed(c);
+    host_.on_output_failed(c);
     return;
   }
   ++counters_.sends_short;
@@ -112,15 +111,15 @@ void outbox::fall_behind_at(connection& c, membership& seat, std::uint64_t posit
     append(c.behind->queued, {piece.bytes(), piece.size()});
     return true;
   });
-  shard_.rooms().fall_behind(c, seat, frame_end);
+  rooms_.fall_behind(c, seat, frame_end);
 }
 
 void outbox::on_inline_send_failed(op_tag tag, std::int32_t result) {
   const record rec = before_->records[tag.generation];
-  connection* c = shard_.connections().find(rec.slot, rec.generation);
+  connection* c = host_.connections().find(rec.slot, rec.generation);
   if (c == nullptr || c->phase == connection_phase::ending) return;
   if (result < 0 && !took_nothing(result)) {
-    shard_.on_output_failed(*c);
+    host_.on_output_failed(*c);
     return;
   }
   ++counters_.sends_short;
@@ -157,7 +156,7 @@ void outbox::on_plain_send_short(connection& c, const record& rec, std::uint64_t
     if (r.flushed == r.flushed_before) continue;
     std::uint64_t reached = r.flushed_before;
     bool cut = false;
-    r.window.for_each_piece(r.flushed_before, r.flushed, shard_.handle_of(c).value, [&](const log_piece& piece) {
+    r.window.for_each_piece(r.flushed_before, r.flushed, host_.handle_of(c).value, [&](const log_piece& piece) {
       const std::uint64_t skipped = skip(piece.size());
       reached = piece.position + skipped;
       cut = skipped < piece.size();
@@ -166,7 +165,7 @@ void outbox::on_plain_send_short(connection& c, const record& rec, std::uint64_t
     if (cut)
       fall_behind_at(c, *seat, reached);
     else
-      shard_.rooms().fall_behind(c, *seat, r.flushed);
+      rooms_.fall_behind(c, *seat, r.flushed);
   }
   if (own.size > 0) append(b.queued, {own.memory.bytes, own.size});
   pump(c);
@@ -190,7 +189,7 @@ void outbox::pump(connection& c) {
     // go_on() comes back. What the policy takes from now on is another gap.
     b.gap_first = l.gap_from;
     b.gap_last = std::exchange(l.gap_end, 0) - 1;
-    return shard_.tell_gap(c);
+    return host_.tell_gap(c);
   }
   std::uint32_t count = 0;
   b.flying_bytes = 0;
@@ -200,7 +199,7 @@ void outbox::pump(connection& c) {
   } else {
     count = collect_plain(c);
   }
-  for (membership* seat = c.memberships; seat != nullptr; seat = seat->next) shard_.rooms().went_on(*seat->where);
+  for (membership* seat = c.memberships; seat != nullptr; seat = seat->next) rooms_.went_on(*seat->where);
   if (count == 0) {
     // A stopped member may hear nothing of what was left before its stop; it is there now, and goes on behind the gap.
     for (membership* seat = served_seats(c); seat != nullptr; seat = seat->next)
@@ -234,7 +233,7 @@ void outbox::go_on_with_backlogs() {
   for (connection* c : going_on_) {
     if (c->behind == nullptr || c->phase == connection_phase::ending) continue;
     pump(*c);
-    if (c->behind == nullptr && c->phase == connection_phase::finishing) shard_.on_output_progress(*c);
+    if (c->behind == nullptr && c->phase == connection_phase::finishing) host_.on_output_progress(*c);
   }
   going_on_.clear();
 }
@@ -251,7 +250,7 @@ std::uint32_t outbox::collect_plain(connection& c) {
   }
   const auto is_full = [&] { return count == backlog::pieces_max || b.flying_bytes >= backlog_send_bytes_max; };
   for (membership* seat = served_seats(c); seat != nullptr; seat = seat->next)
-    take_pieces(*seat->where, *seat->behind, shard_.handle_of(c).value, is_full, [&](const log_piece& piece) {
+    take_pieces(*seat->where, *seat->behind, host_.handle_of(c).value, is_full, [&](const log_piece& piece) {
       piece.chunk->references.fetch_add(1, std::memory_order_relaxed);
       b.pinned[b.pinned_count++] = piece.chunk;
       b.pieces[count++] = {piece.bytes(), piece.size()};
@@ -275,23 +274,23 @@ void outbox::on_send(connection& c, std::int32_t result) {
   b.own_flying = 0;
   if (c.phase == connection_phase::ending) {
     dissolve(c);
-    shard_.release_if_done(c);
+    host_.release_if_done(c);
     return;
   }
   if (!whole) {
     // With MSG_WAITALL a short count means that the connection failed in the middle.
-    shard_.on_output_failed(c);
+    host_.on_output_failed(c);
     return;
   }
   queue_or_end(c, [&] { pump(c); });
-  shard_.on_output_progress(c);
+  host_.on_output_progress(c);
 }
 
 // Nothing waits any more: the connection keeps up again, or it ends and drops what waits.
 void outbox::dissolve(connection& c) {
   backlog& b = *c.behind;
   if (c.phase != connection_phase::ending) {
-    for (membership* seat = served_seats(c); seat != nullptr; seat = seat->next) shard_.rooms().catch_up(c, *seat);
+    for (membership* seat = served_seats(c); seat != nullptr; seat = seat->next) rooms_.catch_up(c, *seat);
   }
   blocks_.give_back(b.queued.memory);
   blocks_.give_back(b.flying.memory);

@@ -1,11 +1,10 @@
 // The part of the outbox for encrypted connections: all that a connection is sent in one turn shares records, and what is left of a short
 // send is ciphertext.
 #include "engine/connection_layers.hpp"
-#include "engine/handlers.hpp"
 #include "engine/limits.hpp"
 #include "engine/outbox.hpp"
 #include "engine/room_table.hpp"
-#include "engine/shard.hpp"
+#include "engine/user_events.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -49,7 +48,7 @@ void outbox::write_scratch(connection_layers& layers, byte_sink target) {
   if (scratch_.empty()) return;
   plaintext_.clear();
   for (const iovec& piece : scratch_) plaintext_.push_back({static_cast<const std::byte*>(piece.iov_base), piece.iov_len});
-  (void)layers.tls->write(plaintext_, shard_.tls_memory(), target);
+  (void)layers.tls->write(plaintext_, host_.tls_memory(), target);
 }
 
 void outbox::on_encrypted_send_short(connection& c, const record& rec, std::uint64_t sent) {
@@ -82,7 +81,7 @@ void outbox::collect_encrypted(connection& c) {
   if (b.queued.size > 0) scratch_.push_back({b.queued.memory.bytes, b.queued.size});
   for (membership* seat = served_seats(c); seat != nullptr; seat = seat->next)
     take_pieces(
-        *seat->where, *seat->behind, shard_.handle_of(c).value, [&] { return bytes >= backlog_send_bytes_max; },
+        *seat->where, *seat->behind, host_.handle_of(c).value, [&] { return bytes >= backlog_send_bytes_max; },
         [&](const log_piece& piece) {
           scratch_.push_back({piece.bytes(), piece.size()});
           bytes += piece.size();

@@ -1,14 +1,15 @@
 #include "engine/room_table.hpp"
 
+#include "engine/assert.hpp"
 #include "engine/connection_layers.hpp"
-#include "engine/shard.hpp"
 
 #include <algorithm>
 
 namespace ringcast {
 
-room_table::room_table(shard& owner, std::uint32_t shard_index, std::uint32_t shards, std::uint64_t lag_bytes_max, slow_consumer policy)
-    : shard_(owner), index_(shard_index), shards_(shards), lag_bytes_max_(lag_bytes_max), policy_(policy) {}
+room_table::room_table(room_host& host, home_table& home, std::uint32_t shards, std::uint32_t record_bytes_max, std::uint64_t lag_bytes_max,
+                       slow_consumer policy)
+    : host_(host), home_(home), shards_(shards), record_bytes_max_(record_bytes_max), lag_bytes_max_(lag_bytes_max), policy_(policy) {}
 
 room_table::~room_table() { clear(); }
 
@@ -36,7 +37,7 @@ room_part& room_table::at(std::string_view name, room_lane lane) {
   r.home_shard = home_of(name);
   r.lane = lane;
   by_name.emplace(r.name, &r);
-  shard_.deliver(r.home_shard, shard_message::attach_room, bytes_of(attach_message{{index, generation}, lane}), std::as_bytes(std::span{name}));
+  host_.deliver(r.home_shard, shard_message::attach_room, bytes_of(attach_message{{index, generation}, lane}), std::as_bytes(std::span{name}));
   // Nobody sits in it yet; if that is still so at the end of a later turn, it goes.
   r.listed_empty = true;
   empty_.push_back(&r);
@@ -56,7 +57,7 @@ membership* room_table::seat_of(connection& c, const room_part& r) {
 }
 
 membership& room_table::join(connection& c, room_part& r, bool hears_itself) {
-  RINGCAST_ASSERT(r.lane == shard_.lane_of(c));
+  RINGCAST_ASSERT(r.lane == host_.lane_of(c));
   if (membership* seat = seat_of(c, r)) return *seat;
   // What rooms send moves the peer's window, so nothing from before may be referred to any more (RFC 7692 7.2.1).
   if (c.layers != nullptr && c.layers->deflates != nullptr) c.layers->deflates->reset();
@@ -92,8 +93,8 @@ void room_table::leave(connection& c, room_part& r) {
     remove_from_keeping_up(r, *seat);
   *link = seat->next;
   if (seat->name != nullptr)
-    shard_.deliver(r.home_shard, shard_message::release_name,
-                   bytes_of(name_message{{r.index, r.generation}, shard_.handle_of(c).value}), std::as_bytes(std::span{*seat->name}));
+    host_.deliver(r.home_shard, shard_message::release_name,
+                   bytes_of(name_message{{r.index, r.generation}, host_.handle_of(c).value}), std::as_bytes(std::span{*seat->name}));
   delete seat;
   members_changed(r, before);
 }
@@ -112,7 +113,7 @@ void room_table::remove_from_keeping_up(room_part& r, membership& seat) {
   const std::uint32_t index = seat.index;
   if (index + 1 != r.keeping_up.size()) {
     r.keeping_up[index] = r.keeping_up.back();
-    seat_of(shard_.connections().at(r.keeping_up[index].slot), r)->index = index;
+    seat_of(host_.connections().at(r.keeping_up[index].slot), r)->index = index;
   }
   r.keeping_up.pop_back();
 }
@@ -162,17 +163,17 @@ void room_table::update_gathered(connection& c) {
 }
 
 void room_table::publish(room_part& r, const publish_message& message, std::span<const std::byte> payload) {
-  if (r.home_shard == index_) {
-    shard_.home().publish(index_, message, payload);
+  if (r.home_shard == host_.index()) {
+    home_.publish(host_.index(), message, payload);
     return;
   }
-  if (payload.size() + sizeof message <= shard_.record_bytes_max()) {
-    shard_.deliver(r.home_shard, shard_message::publish, bytes_of(message), payload);
+  if (payload.size() + sizeof message <= record_bytes_max_) {
+    host_.deliver(r.home_shard, shard_message::publish, bytes_of(message), payload);
     return;
   }
   auto* copy = new std::byte[payload.size()];
   std::copy(payload.begin(), payload.end(), copy);
-  shard_.deliver(r.home_shard, shard_message::publish_large, bytes_of(publish_large_message{message, copy, payload.size()}), {});
+  host_.deliver(r.home_shard, shard_message::publish_large, bytes_of(publish_large_message{message, copy, payload.size()}), {});
 }
 
 void room_table::apply(const span_message& message) {
@@ -256,7 +257,7 @@ void room_table::apply_policy(room_part& r, const log_span& span, std::uint64_t 
   // Closing takes the member out of the list that was walked above.
   for (connection* c : to_close_) {
     ++counters_.members_closed_slow;
-    shard_.close_websocket(*c, static_cast<std::uint16_t>(close_code::try_again_later), "too slow: more is waiting than this room keeps");
+    host_.close_websocket(*c, static_cast<std::uint16_t>(close_code::try_again_later), "too slow: more is waiting than this room keeps");
   }
   to_close_.clear();
 }
@@ -319,10 +320,10 @@ void room_table::members_changed(room_part& r, std::uint32_t before) {
     empty_.push_back(&r);
   }
   if (before == 0) ++r.first_seats;
-  if (before == 0 || now == 0) r.known_at_home = now > 0 && r.home_shard == index_;
+  if (before == 0 || now == 0) r.known_at_home = now > 0 && r.home_shard == host_.index();
   // The home must know of the first member before anything that this member publishes arrives there. Other changes wait for the end of
   // the turn, so that a thousand joins are one message.
-  if (before == 0 || now == 0 || r.home_shard == index_) {
+  if (before == 0 || now == 0 || r.home_shard == host_.index()) {
     send_member_count(r);
   } else if (!r.member_count_changed) {
     r.member_count_changed = true;
@@ -331,7 +332,7 @@ void room_table::members_changed(room_part& r, std::uint32_t before) {
 }
 
 void room_table::send_member_count(room_part& r) {
-  shard_.deliver(r.home_shard, shard_message::member_count, bytes_of(member_count_message{{r.index, r.generation}, r.seats()}), {});
+  host_.deliver(r.home_shard, shard_message::member_count, bytes_of(member_count_message{{r.index, r.generation}, r.seats()}), {});
 }
 
 void room_table::end_turn() {
@@ -346,7 +347,7 @@ void room_table::end_turn() {
       r = nullptr;
     } else if (!r->dirty && !r->settling) {
       r->window.clear();
-      shard_.deliver(r->home_shard, shard_message::detach_room, bytes_of(room_ref{r->index, r->generation}), {});
+      host_.deliver(r->home_shard, shard_message::detach_room, bytes_of(room_ref{r->index, r->generation}), {});
       by_name_[static_cast<std::size_t>(r->lane)].erase(r->name);
       r->name.clear();
       free_.push_back(r->index);

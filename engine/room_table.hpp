@@ -6,6 +6,7 @@
 #include "engine/keyed_hash.hpp"
 #include "engine/room.hpp"
 #include "engine/room_home.hpp"
+#include "engine/room_host.hpp"
 
 #include <array>
 #include <cstdint>
@@ -16,8 +17,6 @@
 #include <vector>
 
 namespace ringcast {
-
-class shard;
 
 // The shard that is the home of a room: by the hash of its name, the same on every thread of the process, and nobody outside can tell which.
 [[nodiscard]] std::uint32_t room_home_shard(std::string_view name, std::uint32_t shards);
@@ -30,7 +29,8 @@ struct room_counters {
 
 class room_table {
  public:
-  room_table(shard& owner, std::uint32_t shard_index, std::uint32_t shards, std::uint64_t lag_bytes_max, slow_consumer policy);
+  // A message of more than `record_bytes_max` goes to another shard by its address.
+  room_table(room_host& host, home_table& home, std::uint32_t shards, std::uint32_t record_bytes_max, std::uint64_t lag_bytes_max, slow_consumer policy);
   ~room_table();
 
   [[nodiscard]] room_part& at(std::string_view name, room_lane lane);
@@ -98,9 +98,10 @@ class room_table {
   void send_member_count(room_part& r);
   void trim(room_part& r);
 
-  shard& shard_;
-  std::uint32_t index_;
+  room_host& host_;
+  home_table& home_;
   std::uint32_t shards_;
+  std::uint32_t record_bytes_max_;
   std::uint64_t lag_bytes_max_;
   slow_consumer policy_;
   std::array<std::unordered_map<std::string_view, room_part*, peer_hash>, room_lanes> by_name_; // by lane; views of room_part::name

@@ -23,6 +23,7 @@
 #include "engine/outbox.hpp"
 #include "engine/ring.hpp"
 #include "engine/room_home.hpp"
+#include "engine/room_host.hpp"
 #include "engine/room_table.hpp"
 #include "engine/scheduler.hpp"
 #include "engine/shard_counters.hpp"
@@ -62,7 +63,7 @@ struct shard_options {
   compression_options compression;
 };
 
-class shard final : public shard_courier {
+class shard final : public room_host {
  public:
   shard(std::uint32_t index, const shard_options& options, mesh& between, inbox& from_threads, const http_router& router,
         std::unique_ptr<ring> r);
@@ -83,7 +84,6 @@ class shard final : public shard_courier {
   void end_tasks();
   void drop_rooms();
 
-  [[nodiscard]] std::uint32_t index() const { return index_; }
   [[nodiscard]] bool is_accepting() const { return !accept_failing_; }
   [[nodiscard]] const shard_counters& counters() const { return counters_; }
   [[nodiscard]] const compression_counters& compression() { return compressor_.counters(); }
@@ -91,12 +91,10 @@ class shard final : public shard_courier {
   [[nodiscard]] std::uint32_t handshakes_in_progress() const { return handshakes_; }
 
   // --- for connections and their handlers ---
-  [[nodiscard]] connection* find(connection_handle handle);
-  [[nodiscard]] connection_handle handle_of(const connection& c) const { return connection_handle::make(index_, c.generation, c.slot); }
   send_result send(connection& c, opcode op, std::span<const std::byte> payload);
   send_result send_in_place(connection& c, const message_view& message);
   send_result publish(connection& c, room_part& r, opcode op, std::span<const std::byte> payload);
-  void close_websocket(connection& c, std::uint16_t code, std::string_view reason);
+  void close_websocket(connection& c, std::uint16_t code, std::string_view reason) override;
   void respond(connection& c, http_status status, std::string_view content_type, std::string_view body, std::string_view extra_headers);
   // Publishes and calls back with what became of it on every shard.
   void publish_with_report(std::string_view room_name, opcode op, std::span<const std::byte> payload,
@@ -160,9 +158,6 @@ class shard final : public shard_courier {
   [[nodiscard]] bool takes_publications() const { return takes_publications_; }
 
   // --- for the shard's own parts ---
-  // Which log of a room a member reads. One whose window is smaller than that of the frames made for all reads the plain one.
-  [[nodiscard]] room_lane lane_of(const connection& c) const { return lane_of(c.deflate_bits); }
-  [[nodiscard]] connection_table& connections() { return connections_; }
   [[nodiscard]] room_table& rooms() { return rooms_; }
   [[nodiscard]] home_table& home() { return home_; }
   [[nodiscard]] outbox& output() { return outbox_; }
@@ -170,14 +165,14 @@ class shard final : public shard_courier {
   // What waits for room in the lanes to other shards.
   [[nodiscard]] std::size_t overflow_bytes() const { return port_.overflow_bytes(); }
   void deliver(std::uint32_t to, shard_message kind, std::span<const std::byte> value, std::span<const std::byte> more) override;
-  void on_output_failed(connection& c) { end(c, 1006, "the connection was lost"); }
-  void on_output_refused(connection& c) {
+  void on_output_failed(connection& c) override { end(c, 1006, "the connection was lost"); }
+  void on_output_refused(connection& c) override {
     ++counters_.allocations_failed;
     give_up(c, 1013, "the server has no memory");
   }
-  void on_output_progress(connection& c);
-  void tell_gap(connection& c) { handlers_.note(c, user_event::gap); }
-  void release_if_done(connection& c);
+  void on_output_progress(connection& c) override;
+  void tell_gap(connection& c) override { handlers_.note(c, user_event::gap); }
+  void release_if_done(connection& c) override;
   // Of handlers: what follows a callback.
   [[nodiscard]] handlers& user_code() { return handlers_; }
   void count_failed_handler() { ++counters_.handlers_failed; }
@@ -190,7 +185,6 @@ class shard final : public shard_courier {
   // What this shard holds for its peers now (shard_memory.cpp).
   [[nodiscard]] std::uint64_t memory_held() const;
   void on_memory_refused(connection& c) noexcept;
-  [[nodiscard]] tls_scratch& tls_memory();
 
  private:
   // shard.cpp: the loop
@@ -287,9 +281,6 @@ class shard final : public shard_courier {
 
   // shard_compression.cpp
   [[nodiscard]] const compression_options& compression_of(const connection& c) const;
-  [[nodiscard]] room_lane lane_of(std::uint8_t deflate_bits) const {
-    return deflate_bits >= options_.compression.window() ? room_lane::deflating : room_lane::plain;
-  }
   void begin_compression(connection& c, const deflate_params& agreed);
   void end_compression(connection& c);
   void on_compressed_message(connection& c, const assembled& m);
@@ -421,7 +412,6 @@ class shard final : public shard_courier {
     std::optional<deflate_params> deflate;
   };
 
-  std::uint32_t index_;
   shard_options options_;
   mesh& mesh_;
   mesh_port port_;
@@ -431,7 +421,6 @@ class shard final : public shard_courier {
   compressor compressor_;
   std::unique_ptr<ring> ring_;
   buffer_ring buffers_;
-  connection_table connections_;
   timer_wheel timers_;
   home_table home_;
   room_table rooms_;
@@ -466,7 +455,6 @@ class shard final : public shard_courier {
   turn_budget budget_;
   std::vector<connection_handle> stopped_, stopped_before_; // in this turn, and in turns before: first come, first continued
   std::vector<op_tag> cancels_; // receives to be cancelled behind the turn's sends
-  std::unique_ptr<tls_scratch> tls_memory_; // made for the first TLS connection
   std::deque<connection_handle> hellos_waiting_;  // for their handshake to begin
   std::deque<connection_handle> answers_waiting_; // of handshakes that have begun; at most as many as these are
   intrusive_list<connection_layers, handshake_order> handshakes_begun_;

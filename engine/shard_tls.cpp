@@ -10,11 +10,6 @@ namespace ringcast {
 
 void delete_connection_layers::operator()(connection_layers* layers) const noexcept { delete layers; }
 
-tls_scratch& shard::tls_memory() {
-  if (tls_memory_ == nullptr) tls_memory_ = std::make_unique<tls_scratch>();
-  return *tls_memory_;
-}
-
 // Costs no cryptography and no object of the library: most of those who only connect say nothing, and are none of the handshakes in progress.
 void shard::begin_tls(connection& c, const tls_identity& identity) {
   c.layers.reset(new connection_layers);
