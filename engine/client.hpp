@@ -79,7 +79,7 @@ class client {
   // subprotocol, a header or, for wss, a file of client_options::tls cannot be used. Without a loop the client lives on one that the process shares.
   explicit client(std::string_view server_url, client_options options = {});
   client(std::string_view server_url, client_options options, client_loop& loop);
-  // On the shard of a server: from one of its callbacks, `websocket_ref::owner().clients()`.
+  // On the shard of a server: from one of its callbacks, `client_host::of(websocket_ref::owner())`.
   client(std::string_view server_url, client_options options, client_host& host);
   ~client(); // stop()
   client(const client&) = delete;

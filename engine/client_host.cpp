@@ -1,7 +1,6 @@
 #include "engine/client_host.hpp"
 
 #include "engine/client_core.hpp"
-#include "engine/events.hpp"
 #include "engine/shard.hpp"
 
 #include <utility>
@@ -27,6 +26,11 @@ client_host::~client_host() {
   dismiss();
   // The shard may be destroyed on another thread than its own; there is then no callback under way.
   if (of_this_thread == this) of_this_thread = nullptr;
+}
+
+client_host& client_host::of(shard& owner) {
+  if (owner.clients() == nullptr) owner.keep_clients(std::make_unique<client_host>(owner, owner.bell(), shard::client_timer));
+  return static_cast<client_host&>(*owner.clients());
 }
 
 namespace {
@@ -93,11 +97,6 @@ void client_host::on_timer(timer_node& node) {
 void client_host::attach(client_core& core) {
   core.attached_self = core.shared_from_this();
   attached_.append(core);
-}
-
-const websocket_endpoint& client_host::nobody() {
-  static const websocket_endpoint endpoint;
-  return endpoint;
 }
 
 } // namespace ringcast

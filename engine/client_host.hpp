@@ -2,9 +2,9 @@
 // to its thread; notify() is for every thread.
 #pragma once
 
+#include "engine/client_runner.hpp"
 #include "engine/doorbell.hpp"
 #include "engine/intrusive_list.hpp"
-#include "engine/masking_keys.hpp"
 #include "engine/task.hpp"
 #include "engine/timer_wheel.hpp"
 
@@ -20,15 +20,14 @@ namespace ringcast {
 class client_core;
 class shard;
 struct in_client_host;
-struct websocket_endpoint;
 
-class client_host {
+class client_host final : public client_runner {
  public:
   client_host(shard& owner, doorbell& bell, std::uint8_t timer_kind);
-  // Every client that is left is told that its connection is over.
-  ~client_host();
-  client_host(const client_host&) = delete;
-  client_host& operator=(const client_host&) = delete;
+  ~client_host() override;
+
+  // The one of this shard, made when the first client comes. On the shard's thread.
+  [[nodiscard]] static client_host& of(shard& owner);
 
   // The host of the calling thread, or null.
   [[nodiscard]] static client_host* current() noexcept;
@@ -41,19 +40,15 @@ class client_host {
 
   // --- the shard's thread ---
   [[nodiscard]] shard& owner() { return shard_; }
-  [[nodiscard]] masking_keys& keys() { return keys_; }
   [[nodiscard]] std::uint8_t timer_kind() const { return timer_kind_; }
-  // Also the look between doorbell::prepare_sleep() and the wait.
-  [[nodiscard]] bool has_ready() const noexcept {
+  [[nodiscard]] bool has_ready() const noexcept override {
     return ready_.load(std::memory_order_acquire) != nullptr || has_starts_.load(std::memory_order_acquire);
   }
-  void run_ready();
-  void on_timer(timer_node& node);
+  void run_ready() override;
+  void on_timer(timer_node& node) override;
   void attach(client_core& core);
   // Any thread: `start` is called on this one, and what it returns is run.
   void spawn(std::function<task<void>()> start);
-  // An endpoint that does nothing, for connections whose client has let go.
-  [[nodiscard]] static const websocket_endpoint& nobody();
 
  private:
   template <class Visit>
@@ -62,7 +57,6 @@ class client_host {
   shard& shard_;
   doorbell& bell_;
   std::uint8_t timer_kind_;
-  masking_keys keys_;
   std::atomic<client_core*> ready_{nullptr}; // a stack that any thread pushes to and this one takes whole
   intrusive_list<client_core, in_client_host> attached_;
   std::mutex starts_lock_;           // guards starts_

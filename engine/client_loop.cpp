@@ -48,7 +48,7 @@ client_loop::client_loop(const client_loop_options& options) : parts_(std::make_
       shard_options own;
       own.limits.close_timeout_ms = options.close_timeout_ms;
       p.own = std::make_unique<shard>(0, own, p.alone, p.from_threads, p.no_routes, std::move(*opened));
-      p.host = &p.own->clients();
+      p.host = &client_host::of(*p.own);
     } catch (const std::exception& failed) {
       p.own.reset();
       p.failure = failed.what();

@@ -15,7 +15,7 @@ namespace {
 client_host& host_here() {
   shard* here = shard::current();
   RINGCAST_ASSERT(here != nullptr); // not on a thread of a client_loop or a server's shard
-  return here->clients();
+  return client_host::of(*here);
 }
 
 // A wait for an event that wakes everybody who waits for it.

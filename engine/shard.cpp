@@ -1,9 +1,7 @@
 #include "engine/shard.hpp"
 
-#include "engine/client_host.hpp"
 #include "engine/clock.hpp"
 #include "engine/socket.hpp"
-#include "engine/websocket_session.hpp"
 
 #include <algorithm>
 #include <cstddef>

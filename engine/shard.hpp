@@ -9,6 +9,7 @@
 #include "engine/admission.hpp"
 #include "engine/buffer_ring.hpp"
 #include "engine/client_link.hpp"
+#include "engine/client_runner.hpp"
 #include "engine/compression.hpp"
 #include "engine/compressor.hpp"
 #include "engine/connection.hpp"
@@ -47,10 +48,15 @@
 
 namespace ringcast {
 
-class client_host;
-class websocket_session;
-struct coroutine_route;
-struct upgrade_options;
+
+// An endpoint whose users keep messages for somebody who receives them later. The shard asks what they hold, and has them drop it.
+struct session_endpoint {
+  virtual ~session_endpoint() = default;
+  [[nodiscard]] virtual std::size_t held_bytes(const void* user) const = 0;
+  virtual void drop_waiting(void* user) const = 0;
+
+  websocket_endpoint endpoint;
+};
 
 struct shard_options {
   server_limits limits;
@@ -113,6 +119,7 @@ class shard final : public room_host {
   void end_claim(std::uint32_t id, room_ref room);
 
   // --- for clients that live on this shard ---
+  static constexpr std::uint8_t client_timer = 3; // the kind of their timers, which clients() is given
   // Begins to connect: the link hears how it went, once. `timeout_ms` is for this address, the deadline for the whole attempt.
   // Where there is not even a socket for it, that is the answer: an errno.
   [[nodiscard]] std::expected<connection_handle, int> connect(client_link& link, const socket_address& to, std::uint64_t timeout_ms,
@@ -120,7 +127,10 @@ class shard final : public room_host {
   // The link will not be told anything any more; an open WebSocket is closed with this code, an attempt is given up.
   void let_go(connection_handle handle, std::uint16_t code, std::string_view reason);
   void hold_input(connection_handle handle, bool hold);
-  [[nodiscard]] client_host& clients();
+  // Null until the first client comes: see client_host::of().
+  [[nodiscard]] client_runner* clients() { return clients_.get(); }
+  void keep_clients(std::unique_ptr<client_runner> clients) { clients_ = std::move(clients); }
+  [[nodiscard]] doorbell& bell() { return mesh_.bell(index_); }
   [[nodiscard]] timer_wheel& timers() { return timers_; }
   [[nodiscard]] std::uint64_t turn_ms() const { return now_ms_; }
 
@@ -129,8 +139,8 @@ class shard final : public room_host {
   [[nodiscard]] static shard* current();
   [[nodiscard]] scheduler& coroutines() { return scheduler_; }
   [[nodiscard]] inbox& from_threads() { return inbox_; }
-  // The endpoint of all coroutine websockets that were upgraded with these options.
-  [[nodiscard]] const websocket_endpoint& coroutine_endpoint(const upgrade_options& options);
+  // The endpoints of coroutine websockets, one for each set of options that was used.
+  [[nodiscard]] std::vector<std::unique_ptr<session_endpoint>>& session_endpoints() { return session_endpoints_; }
   // Answers the request that the connection waits with: 101, then it is a WebSocket of that endpoint and `user` is its websocket_ref::user().
   // If the request asks for none, it is answered with what is wrong. Returns the one of the endpoint's subprotocols that was chosen.
   std::string_view upgrade(connection& c, const http_request& request, const websocket_endpoint& endpoint, void* user) {
@@ -187,6 +197,8 @@ class shard final : public room_host {
   void on_memory_refused(connection& c) noexcept;
 
  private:
+  enum timer_kind : std::uint8_t { timer_connection, timer_accept, timer_stop, timer_client = client_timer, timer_trim };
+
   // shard.cpp: the loop
   void dispatch(const completion& done);
   [[nodiscard]] wait_plan plan_wait();
@@ -356,7 +368,7 @@ class shard final : public room_host {
   void end_debtors();
   void end_debtor(connection& c, std::string_view why);
   [[nodiscard]] std::uint64_t debt_of(const connection& c);
-  [[nodiscard]] websocket_session* session_of(const connection& c);
+  [[nodiscard]] session_endpoint* session_endpoint_of(const connection& c);
   void on_trim();
   // Runs what takes memory of a size that this peer decides. Where there is none, the connection ends.
   template <class Work>
@@ -476,12 +488,10 @@ class shard final : public room_host {
   std::unordered_map<std::uint32_t, std::function<void()>> claims_; // of coroutines that join
   std::uint32_t next_id_ = 0;
   std::vector<client_seat> client_seats_; // by slot, as far as there are clients
-  std::unique_ptr<client_host> clients_;   // made when the first client comes
+  std::unique_ptr<client_runner> clients_;
   shard_counters counters_;
-  std::vector<std::unique_ptr<coroutine_route>> coroutine_endpoints_; // one for each set of options that was used
+  std::vector<std::unique_ptr<session_endpoint>> session_endpoints_;
   scheduler scheduler_; // last: the frames it destroys may use all of the above
-
-  enum timer_kind : std::uint8_t { timer_connection, timer_accept, timer_stop, timer_client, timer_trim };
 };
 
 } // namespace ringcast

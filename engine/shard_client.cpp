@@ -1,6 +1,5 @@
 // The client role of a shard's connections: TCP, the proxy, the upgrade, and the frames that go out masked. From the open WebSocket on a
 // client's connection is received, timed and closed like a server's; what differs there is asked of connection::is_client.
-#include "engine/client_host.hpp"
 #include "engine/retry_after.hpp"
 #include "engine/shard.hpp"
 #include "engine/socket.hpp"
@@ -34,11 +33,6 @@ client_error refusal(client_error_kind kind, const response_head& head, std::str
 }
 
 } // namespace
-
-client_host& shard::clients() {
-  if (clients_ == nullptr) clients_ = std::make_unique<client_host>(*this, mesh_.bell(index_), timer_client);
-  return *clients_;
-}
 
 std::expected<connection_handle, int> shard::connect(client_link& link, const socket_address& to, std::uint64_t timeout_ms, std::uint64_t deadline_ms) {
   const std::expected<int, int> socket = open_client_socket(to);
@@ -90,7 +84,7 @@ void shard::on_way_open(connection& c) {
 void shard::begin_upgrade(connection& c) {
   client_seat& seat = client_seats_[c.slot];
   const client_plan& plan = *seat.link->plan;
-  seat.key = make_websocket_key(clients().keys().next_nonce());
+  seat.key = make_websocket_key(clients()->keys().next_nonce());
   const std::vector<std::string_view> subprotocols{plan.subprotocols.begin(), plan.subprotocols.end()};
   std::vector<http_header> headers;
   for (const auto& [name, value] : plan.headers) headers.push_back({name, value});
@@ -208,13 +202,18 @@ void shard::run_clients_before_their_end() {
   clients_->run_ready();
 }
 
+namespace {
+// Does nothing: for connections whose client has let go.
+const websocket_endpoint nobody;
+} // namespace
+
 void shard::let_go(connection_handle handle, std::uint16_t code, std::string_view reason) {
   connection* c = find(handle);
   if (c == nullptr) return;
   client_seats_[c->slot].link = nullptr;
   c->handler_told = false;
   if (c->phase == connection_phase::connecting || c->phase == connection_phase::upgrading) return end(*c, code, reason);
-  c->endpoint = &client_host::nobody();
+  c->endpoint = &nobody;
   c->user = nullptr;
   close_websocket(*c, code, reason);
 }

@@ -3,7 +3,6 @@
 //   finish   no more input is handled; what is queued is sent, then the write side is shut down and the peer's end of stream awaited
 //   end      the socket is shut down both ways, which completes whatever the kernel still holds for it
 //   release  nothing is in flight any more: the descriptor is closed and the slot is free for its next generation
-#include "engine/client_host.hpp"
 #include "engine/clock.hpp"
 #include "engine/shard.hpp"
 #include "engine/socket.hpp"

@@ -1,7 +1,6 @@
 // permessage-deflate on a shard's connections (RFC 7692): what was negotiated takes effect, messages are inflated where
 // they are received and deflated straight into the output. Broadcasts are deflated at the home of their room, once for
 // all members (room_home).
-#include "engine/client_host.hpp"
 #include "engine/connection_layers.hpp"
 #include "engine/shard.hpp"
 #include "proto/frame_header.hpp"

@@ -8,7 +8,6 @@
 #include "engine/memory_bound.hpp"
 #include "engine/room_table.hpp"
 #include "engine/shard.hpp"
-#include "engine/websocket_session.hpp"
 
 #include <algorithm>
 #include <functional>
@@ -39,10 +38,10 @@ std::uint64_t shard::memory_held() const {
          upgrades_.size() * pending_upgrade_bytes + port_.overflow_bytes();
 }
 
-websocket_session* shard::session_of(const connection& c) {
+session_endpoint* shard::session_endpoint_of(const connection& c) {
   if (c.is_client || c.endpoint == nullptr || !c.handler_told || c.user == nullptr) return nullptr;
-  for (const auto& route : coroutine_endpoints_)
-    if (&route->endpoint == c.endpoint) return static_cast<websocket_session*>(c.user);
+  for (const auto& sessions : session_endpoints_)
+    if (&sessions->endpoint == c.endpoint) return sessions.get();
   return nullptr;
 }
 
@@ -56,7 +55,7 @@ std::uint64_t shard::debt_of(const connection& c) {
   sum += c.behind != nullptr ? c.behind->held_bytes() : outbox_.waiting_bytes(c);
   for (const membership* seat = c.memberships; seat != nullptr; seat = seat->next)
     if (seat->behind != nullptr) sum += pinned_bytes(*seat);
-  if (const websocket_session* session = session_of(c)) sum += session->held_bytes();
+  if (const session_endpoint* sessions = session_endpoint_of(c)) sum += sessions->held_bytes(c.user);
   if (!upgrades_.empty() && upgrades_.contains(c.slot)) sum += pending_upgrade_bytes;
   return sum;
 }
@@ -100,7 +99,7 @@ void shard::end_debtors() {
 // With 1013 or 503 where the peer can still hear it: behind output that it does not take it would not, and the output is the debt.
 void shard::end_debtor(connection& c, std::string_view why) {
   constexpr auto code = static_cast<std::uint16_t>(close_code::try_again_later);
-  if (websocket_session* session = session_of(c)) session->drop_waiting();
+  if (const session_endpoint* sessions = session_endpoint_of(c)) sessions->drop_waiting(c.user);
   const bool hears = c.behind == nullptr && outbox_.waiting_bytes(c) <= high_watermark_bytes;
   if (hears && c.phase == connection_phase::websocket) {
     if (c.closing.fail() == close_action::send_close) {

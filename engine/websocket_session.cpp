@@ -22,9 +22,15 @@ constexpr std::size_t leased_blocks_max = 4 * 1024 * 1024 / receive_buffer_bytes
 
 websocket_session& session_of(websocket_ref ws) { return *static_cast<websocket_session*>(ws.user()); }
 
-} // namespace
+struct coroutine_endpoint final : session_endpoint {
+  explicit coroutine_endpoint(const upgrade_options& made_for);
+  std::size_t held_bytes(const void* user) const override { return static_cast<const websocket_session*>(user)->held_bytes(); }
+  void drop_waiting(void* user) const override { static_cast<websocket_session*>(user)->drop_waiting(); }
 
-websocket_endpoint websocket_session::make_endpoint(const upgrade_options& options) {
+  upgrade_options options;
+};
+
+websocket_endpoint make_endpoint(const upgrade_options& options) {
   const auto milliseconds = [](const std::optional<std::chrono::milliseconds>& given) -> std::optional<std::uint32_t> {
     if (!given) return std::nullopt;
     return static_cast<std::uint32_t>(std::clamp<std::int64_t>(given->count(), 0, std::numeric_limits<std::int32_t>::max()));
@@ -47,12 +53,17 @@ websocket_endpoint websocket_session::make_endpoint(const upgrade_options& optio
           .is_internal = true};
 }
 
+coroutine_endpoint::coroutine_endpoint(const upgrade_options& made_for) : options(made_for) { endpoint = make_endpoint(made_for); }
+
+} // namespace
+
 // A program has a handful of sets of options, each found by comparing.
-const websocket_endpoint& shard::coroutine_endpoint(const upgrade_options& options) {
-  for (const auto& route : coroutine_endpoints_)
-    if (route->options == options) return route->endpoint;
-  coroutine_endpoints_.push_back(std::make_unique<coroutine_route>(options, websocket_session::make_endpoint(options)));
-  return coroutine_endpoints_.back()->endpoint;
+const websocket_endpoint& websocket_session::endpoint_of(shard& owner, const upgrade_options& options) {
+  auto& known = owner.session_endpoints();
+  for (const auto& each : known)
+    if (static_cast<const coroutine_endpoint&>(*each).options == options) return each->endpoint;
+  known.push_back(std::make_unique<coroutine_endpoint>(options));
+  return known.back()->endpoint;
 }
 
 void websocket_session::attach(connection& c, std::string_view subprotocol) {

@@ -29,12 +29,6 @@ struct sender_state {
   std::atomic<bool> open{true};
 };
 
-// An endpoint of coroutine websockets and the options that it was made for.
-struct coroutine_route {
-  upgrade_options options;
-  websocket_endpoint endpoint;
-};
-
 class websocket_session {
  public:
   // What may wait for a coroutine that does not receive, before TCP pushes back.
@@ -45,8 +39,9 @@ class websocket_session {
   websocket_session(const websocket_session&) = delete;
   websocket_session& operator=(const websocket_session&) = delete;
 
-  // The endpoint whose callbacks lead here. websocket_ref::user() is the session.
-  [[nodiscard]] static websocket_endpoint make_endpoint(const upgrade_options& options);
+  // The endpoint whose callbacks lead here, of all coroutine websockets that were upgraded with these options. websocket_ref::user() is the
+  // session.
+  [[nodiscard]] static const websocket_endpoint& endpoint_of(shard& owner, const upgrade_options& options);
 
   // --- from the shard ---
   void attach(connection& c, std::string_view subprotocol);

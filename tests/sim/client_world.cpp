@@ -14,7 +14,7 @@ client_world::client_world(kernel& world, const ring_options& ring) : world_(wor
   shard_options own;
   own.limits.close_timeout_ms = 1000;
   own_ = std::make_unique<shard>(0, own, alone_, from_threads_, no_routes_, std::move(*opened));
-  (void)own_->clients(); // on this thread, as in a client_loop
+  (void)client_host::of(*own_); // on this thread, as in a client_loop
 }
 
 client_world::~client_world() {

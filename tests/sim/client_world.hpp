@@ -2,6 +2,7 @@
 // thread.
 #pragma once
 
+#include "engine/client_host.hpp"
 #include "engine/http_router.hpp"
 #include "engine/inbox.hpp"
 #include "engine/mesh.hpp"
@@ -23,7 +24,7 @@ class client_world {
   client_world(const client_world&) = delete;
   client_world& operator=(const client_world&) = delete;
 
-  client_host& host() { return own_->clients(); }
+  client_host& host() { return client_host::of(*own_); }
   shard& at() { return *own_; }
 
   // What other threads have for the clients (answers of the resolver), then one turn.
