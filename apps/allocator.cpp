@@ -1,7 +1,7 @@
 // mimalloc stands behind operator new and delete of every program that links this file.
 #include <mimalloc-new-delete.h>
 
-#include "engine/memory_bound.hpp"
+#include "engine/shard/memory_bound.hpp"
 
 #include <malloc.h>
 #include <mimalloc.h>

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "apps/load/destination.hpp"
-#include "engine/tls_context.hpp"
+#include "engine/tls/tls_context.hpp"
 #include "proto/handshake.hpp"
 
 #include <expected>

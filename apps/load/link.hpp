@@ -3,8 +3,8 @@
 #pragma once
 
 #include "apps/load/output.hpp"
-#include "engine/tls_context.hpp"
-#include "engine/tls_session.hpp"
+#include "engine/tls/tls_context.hpp"
+#include "engine/tls/tls_session.hpp"
 
 #include <cstddef>
 #include <memory>

@@ -1,8 +1,8 @@
 #include "apps/ringcast-server/endpoints.hpp"
 
 #include "apps/page/page.hpp"
-#include "engine/names.hpp"
-#include "engine/shard.hpp"
+#include "engine/room/names.hpp"
+#include "engine/shard/shard.hpp"
 
 #include <algorithm>
 #include <charconv>

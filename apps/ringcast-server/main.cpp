@@ -1,7 +1,7 @@
 // ringcast-server: the broadcast server. Options in, a server out; everything else is the library's.
 #include "apps/ringcast-server/endpoints.hpp"
-#include "engine/log.hpp"
-#include "engine/origin.hpp"
+#include "engine/base/log.hpp"
+#include "engine/shard/origin.hpp"
 
 #include <CLI/CLI.hpp>
 #include <cstdio>

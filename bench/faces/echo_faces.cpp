@@ -1,7 +1,7 @@
 // An echo server whose endpoint is written in one face of the library or the other, so that bench/ab can show what the coroutine costs:
 //
 //   bench/ab --scenario echo-20-200 event='build/release/bench-echo-faces --face event' coroutine='build/release/bench-echo-faces --face coroutine'
-#include "engine/log.hpp"
+#include "engine/base/log.hpp"
 #include "engine/ringcast.hpp"
 
 #include <CLI/CLI.hpp>

@@ -1,6 +1,6 @@
 // What a record between two shards costs: the writer's and the reader's side in one thread, without the traffic of
 // cache lines between cores, and in two threads, with it.
-#include "engine/spsc_ring.hpp"
+#include "engine/mesh/spsc_ring.hpp"
 #include "bench/micro/proto_cases.hpp"
 
 #include <atomic>

@@ -1,5 +1,5 @@
 // What the timers of a shard cost with few and with many armed: the wheel promises that it makes no difference.
-#include "engine/timer_wheel.hpp"
+#include "engine/base/timer_wheel.hpp"
 #include "bench/micro/proto_cases.hpp"
 
 #include <benchmark/benchmark.h>

@@ -1,6 +1,6 @@
 // What TLS costs without the kernel: handshakes, records of several sizes, and the memory of an idle connection. Client
 // and server run in one thread; where a figure is the server's, only its calls are timed.
-#include "engine/tls_session.hpp"
+#include "engine/tls/tls_session.hpp"
 #include "proto/byte_buffer.hpp"
 #include "tests/tls/certificates.hpp"
 

@@ -2,9 +2,9 @@
 #include "allocation_count.hpp"
 #include "raw_server.hpp"
 
-#include "engine/coroutine_client.hpp"
-#include "engine/server.hpp"
-#include "engine/sleep.hpp"
+#include "engine/client/coroutine_client.hpp"
+#include "engine/server/server.hpp"
+#include "engine/coroutine/sleep.hpp"
 
 #include <boost/test/unit_test.hpp>
 #include <cstring>

@@ -4,7 +4,7 @@
 #include "raw_server.hpp"
 #include "recorder.hpp"
 
-#include "engine/coroutine_client.hpp"
+#include "engine/client/coroutine_client.hpp"
 
 #include <boost/test/unit_test.hpp>
 #include <fmt/format.h>

@@ -1,7 +1,7 @@
 // The parts of a client by themselves: masking keys, Retry-After, numeric addresses.
-#include "engine/masking_keys.hpp"
-#include "engine/resolver.hpp"
-#include "engine/retry_after.hpp"
+#include "engine/base/masking_keys.hpp"
+#include "engine/io/resolver.hpp"
+#include "engine/shard/retry_after.hpp"
 
 #include <boost/test/unit_test.hpp>
 #include <cstring>

@@ -1,7 +1,7 @@
 // A server of blocking sockets that does to each connection what the test says, on a thread of its own; in TLS where it is asked to.
 #pragma once
 
-#include "engine/tls_session.hpp"
+#include "engine/tls/tls_session.hpp"
 
 #include <atomic>
 #include <cstdint>

@@ -2,8 +2,8 @@
 #include "raw_server.hpp"
 #include "recorder.hpp"
 
-#include "engine/coroutine_client.hpp"
-#include "engine/server.hpp"
+#include "engine/client/coroutine_client.hpp"
+#include "engine/server/server.hpp"
 #include "tests/tls/certificates.hpp"
 
 #include <boost/test/unit_test.hpp>

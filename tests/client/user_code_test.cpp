@@ -1,8 +1,8 @@
 // Whatever a callback of a client throws: on_error says so, the connection, if there is one, is closed with 1011, and nothing else happens.
 #include "recorder.hpp"
 
-#include "engine/log.hpp"
-#include "engine/server.hpp"
+#include "engine/base/log.hpp"
+#include "engine/server/server.hpp"
 
 #include <boost/test/unit_test.hpp>
 

@@ -1,5 +1,5 @@
 // The delays between attempts to reconnect.
-#include "engine/backoff.hpp"
+#include "engine/client/backoff.hpp"
 
 #include <array>
 #include <boost/test/unit_test.hpp>

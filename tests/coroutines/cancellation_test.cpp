@@ -1,7 +1,7 @@
 // A task with every kind of await, stopped and destroyed at each of its await points.
-#include "engine/mutex.hpp"
-#include "engine/semaphore.hpp"
-#include "engine/sleep.hpp"
+#include "engine/coroutine/mutex.hpp"
+#include "engine/coroutine/semaphore.hpp"
+#include "engine/coroutine/sleep.hpp"
 #include "manual_shard.hpp"
 
 #include <boost/test/unit_test.hpp>

@@ -1,6 +1,6 @@
 // A task that outlives its server is a bug of the program, and a debug build names it. This program has the scheduler
 // as such a build has it.
-#include "engine/log.hpp"
+#include "engine/base/log.hpp"
 #include "engine/ringcast.hpp"
 #include "tests/library/wire_client.hpp"
 

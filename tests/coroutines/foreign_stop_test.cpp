@@ -1,7 +1,7 @@
 // Stop tokens that are used on another thread than the shard's, at the worst moments.
-#include "engine/clock.hpp"
-#include "engine/scheduler.hpp"
-#include "engine/sleep.hpp"
+#include "engine/base/clock.hpp"
+#include "engine/coroutine/scheduler.hpp"
+#include "engine/coroutine/sleep.hpp"
 #include "manual_shard.hpp"
 
 #include <atomic>

@@ -1,7 +1,7 @@
 #include "manual_shard.hpp"
 
-#include "engine/clock.hpp"
-#include "engine/waiter.hpp"
+#include "engine/base/clock.hpp"
+#include "engine/coroutine/waiter.hpp"
 
 #include <atomic>
 #include <boost/test/unit_test.hpp>

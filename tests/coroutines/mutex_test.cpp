@@ -1,6 +1,6 @@
 // The lock of a shard's coroutines: exclusion, order, limits, and every way in which a waiter can go away.
-#include "engine/mutex.hpp"
-#include "engine/sleep.hpp"
+#include "engine/coroutine/mutex.hpp"
+#include "engine/coroutine/sleep.hpp"
 #include "manual_shard.hpp"
 
 #include <boost/test/unit_test.hpp>

@@ -1,9 +1,9 @@
 // The scheduler: fairness, exceptions with their place, what happens to tasks that outlive their shard.
 #include "allocation_count.hpp"
-#include "engine/log.hpp"
-#include "engine/mutex.hpp"
-#include "engine/scheduler.hpp"
-#include "engine/sleep.hpp"
+#include "engine/base/log.hpp"
+#include "engine/coroutine/mutex.hpp"
+#include "engine/coroutine/scheduler.hpp"
+#include "engine/coroutine/sleep.hpp"
 #include "manual_shard.hpp"
 
 #include <boost/test/unit_test.hpp>

@@ -1,6 +1,6 @@
 // The semaphore of a shard's coroutines: never more than its permits, in order, and none is ever lost.
-#include "engine/semaphore.hpp"
-#include "engine/sleep.hpp"
+#include "engine/coroutine/semaphore.hpp"
+#include "engine/coroutine/sleep.hpp"
 #include "manual_shard.hpp"
 #include "random_seed.hpp"
 

@@ -1,6 +1,6 @@
 // Sleeping and deadlines: never early, ended by a stop token at any moment, no overflow.
-#include "engine/deadline.hpp"
-#include "engine/sleep.hpp"
+#include "engine/coroutine/deadline.hpp"
+#include "engine/coroutine/sleep.hpp"
 #include "manual_shard.hpp"
 
 #include <boost/test/unit_test.hpp>

@@ -1,7 +1,7 @@
 // task<T>: lazy, move-only, values and exceptions, the order of destruction, and flat stacks.
 #include "allocation_count.hpp"
-#include "engine/sleep.hpp"
-#include "engine/task.hpp"
+#include "engine/coroutine/sleep.hpp"
+#include "engine/coroutine/task.hpp"
 #include "manual_shard.hpp"
 
 #include <algorithm>

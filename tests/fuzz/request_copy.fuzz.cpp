@@ -5,7 +5,7 @@
 // 3. That memory is given back before anything is asked of the copy: each view must say what the head said, from memory
 //    of the copy's own.
 // 4. The copied head, parsed again as the upgrade does, must be the same head.
-#include "engine/request_copy.hpp"
+#include "engine/server/request_copy.hpp"
 
 #include <algorithm>
 #include <cstdio>

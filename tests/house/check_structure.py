@@ -12,6 +12,8 @@ import sys
 import tempfile
 
 FLOORS = {"proto": 0, "engine": 1, "apps": 2}
+# The folders of the engine, from the bottom to the top. Each may include what stands before it.
+ENGINE_FOLDERS = ["base", "io", "mesh", "coroutine", "tls", "connection", "room", "shard", "server", "client"]
 TOP_LEVEL = {
     "CMakeLists.txt", "engine", "proto", "apps", "bench", "tests", "tools", "kernel-notes", "README.md", "LICENSE",
     "CONTRIBUTING.md", "CMakePresets.json",
@@ -44,6 +46,13 @@ def tracked(root):
     return sorted(pathlib.PurePosixPath(name) for name in names if (root / name).is_file())
 
 
+def engine_height(path):
+    """How high a file of the engine stands; proto is below all, and what lies in no folder is above all."""
+    if path.parts[0] != "engine":
+        return -1
+    return ENGINE_FOLDERS.index(path.parts[1]) if path.parts[1] in ENGINE_FOLDERS else len(ENGINE_FOLDERS)
+
+
 def check_includes(path, text, wrappers):
     floor = path.parts[0]
     for match in INCLUDE.finditer(text):
@@ -56,6 +65,8 @@ def check_includes(path, text, wrappers):
                 yield f'{where}: "{own}" is not written from the root, or leaves the floors'
             elif floor in FLOORS and FLOORS[target] > FLOORS[floor]:
                 yield f"{where}: {floor} includes {own}, and includes go down only"
+            elif floor == "engine" and engine_height(pathlib.PurePosixPath(own)) > engine_height(path):
+                yield f"{where}: engine/{path.parts[1]} includes {own}, which stands above it"
             continue
         if floor == "proto" and not PROTO_SYSTEM_HEADERS.fullmatch(system):
             yield f"{where}: proto includes <{system}>, and it may include only its own files and std"
@@ -101,6 +112,7 @@ def breaches(root):
 def self_test():
     cases = {
         "includes go down only": {"proto/a.hpp": '#pragma once\n#include "engine/b.hpp"\n'},
+        "which stands above it": {"engine/io/a.hpp": '#pragma once\n#include "engine/room/b.hpp"\n'},
         "leaves the floors": {"engine/a.hpp": '#pragma once\n#include "b.hpp"\n'},
         "only its own files and std": {"proto/a.cpp": "#include <fmt/core.h>\n"},
         "belongs behind its wrapper": {"apps/a.cpp": "#include <liburing.h>\n"},
@@ -110,8 +122,8 @@ def self_test():
         "without #pragma once": {"engine/a.hpp": "int a;\n"},
         "has no place": {"src/a.cpp": "\n"},
     }
-    clean = {"proto/a.hpp": '#pragma once\n#include <cstdint>\n', "engine/ring.hpp": "#pragma once\n#include <liburing.h>\n",
-             "engine/ring.cpp": '#include <liburing.h>\n#include "proto/a.hpp"\n', "README.md": "\n", ".ci/run": "\n",
+    clean = {"proto/a.hpp": '#pragma once\n#include <cstdint>\n', "engine/io/ring.hpp": "#pragma once\n#include <liburing.h>\n",
+             "engine/io/ring.cpp": '#include <liburing.h>\n#include "engine/base/a.hpp"\n#include "proto/a.hpp"\n', "README.md": "\n", ".ci/run": "\n",
              "bench/results/a/report.html": "\n" * 501}
     failures = 0
     for expected, files in {**cases, "": {}}.items():

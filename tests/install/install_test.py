@@ -33,7 +33,7 @@ def check_headers(include):
             assert (include / name).exists(), f"{header} includes <{name}>, which is not installed"
         assert not re.search(r"#include <(liburing|wolfssl|isa-l|igzip|spdlog)", text), f"{header} needs a private dependency"
     names = {header.relative_to(include / "ringcast").as_posix() for header in headers}
-    assert not names & {"engine/shard.hpp", "engine/ring.hpp", "engine/outbox.hpp", "engine/wolfssl.hpp"}, names
+    assert not names & {"engine/shard/shard.hpp", "engine/io/ring.hpp", "engine/room/outbox.hpp", "engine/tls/wolfssl.hpp"}, names
 
 
 with tempfile.TemporaryDirectory() as folder:

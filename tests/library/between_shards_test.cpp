@@ -1,10 +1,10 @@
 // Two shards without a server around them: what their mesh does when its lanes are full, and what becomes of messages
 // that nobody takes any more.
-#include "engine/http_router.hpp"
-#include "engine/inbox.hpp"
-#include "engine/log.hpp"
-#include "engine/mesh.hpp"
-#include "engine/shard.hpp"
+#include "engine/shard/http_router.hpp"
+#include "engine/mesh/inbox.hpp"
+#include "engine/base/log.hpp"
+#include "engine/mesh/mesh.hpp"
+#include "engine/shard/shard.hpp"
 
 #include <array>
 #include <boost/test/unit_test.hpp>

@@ -1,5 +1,5 @@
 // What a coroutine that is slow keeps: its messages, and not the buffers that they came in.
-#include "engine/shard.hpp"
+#include "engine/shard/shard.hpp"
 #include "tests/library/running.hpp"
 #include "tests/library/wire_client.hpp"
 

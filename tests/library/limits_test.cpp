@@ -1,7 +1,7 @@
 // The bounds that an operator sets, each at its limit and one beyond: connections, connections of one address, pages,
 // and silence.
-#include "engine/admission.hpp"
-#include "engine/origin.hpp"
+#include "engine/shard/admission.hpp"
+#include "engine/shard/origin.hpp"
 #include "tests/library/running.hpp"
 #include "tests/library/wire_client.hpp"
 

@@ -1,6 +1,6 @@
 // server::run() in a program that has threads and children of its own: which of them a signal comes to makes no difference.
-#include "engine/core_allowance.hpp"
-#include "engine/process_signals.hpp"
+#include "engine/io/core_allowance.hpp"
+#include "engine/io/process_signals.hpp"
 #include "engine/ringcast.hpp"
 #include "tests/library/wire_client.hpp"
 

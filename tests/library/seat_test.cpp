@@ -1,5 +1,5 @@
 // What a seat promises: who has it hears whatever anybody publishes, is told exactly what a slow-consumer policy took, and names are names.
-#include "engine/names.hpp"
+#include "engine/room/names.hpp"
 #include "tests/library/running.hpp"
 #include "tests/library/wire_client.hpp"
 

@@ -1,5 +1,5 @@
 // Whatever a program's own code throws ends its own connection and nothing else; and what it was given, or has given, comes back to it.
-#include "engine/shard.hpp"
+#include "engine/shard/shard.hpp"
 #include "tests/library/running.hpp"
 #include "tests/library/wire_client.hpp"
 

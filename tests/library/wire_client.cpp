@@ -1,6 +1,6 @@
 #include "tests/library/wire_client.hpp"
 
-#include "engine/socket.hpp"
+#include "engine/io/socket.hpp"
 #include "proto/frame_writer.hpp"
 
 #include <algorithm>

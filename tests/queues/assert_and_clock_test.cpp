@@ -1,6 +1,6 @@
 // The assert that is on in every build, and the clock that a test can replace.
-#include "engine/assert.hpp"
-#include "engine/clock.hpp"
+#include "engine/base/assert.hpp"
+#include "engine/base/clock.hpp"
 
 #include <boost/test/unit_test.hpp>
 #include <csignal>

@@ -1,5 +1,5 @@
 // The doorbell: one write to the eventfd for each sleep, none while the shard is awake.
-#include "engine/doorbell.hpp"
+#include "engine/mesh/doorbell.hpp"
 #include "eventfd_writes.hpp"
 
 #include <atomic>

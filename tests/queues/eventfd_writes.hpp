@@ -1,7 +1,7 @@
 // How often a doorbell has really written to its eventfd, and the wait of a test's "shard".
 #pragma once
 
-#include "engine/doorbell.hpp"
+#include "engine/mesh/doorbell.hpp"
 
 #include <cstddef>
 

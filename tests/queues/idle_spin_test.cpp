@@ -1,4 +1,4 @@
-#include "engine/idle_spin.hpp"
+#include "engine/shard/idle_spin.hpp"
 
 #include <boost/test/unit_test.hpp>
 

@@ -1,6 +1,6 @@
 // The inbox: bounded, closed for good, and four threads at once into one that sleeps.
 #include "allocation_count.hpp"
-#include "engine/inbox.hpp"
+#include "engine/mesh/inbox.hpp"
 #include "eventfd_writes.hpp"
 
 #include <array>

@@ -1,6 +1,6 @@
 // The hash of tables whose keys peers choose: its published values, and that nobody can choose keys that meet.
-#include "engine/keyed_hash.hpp"
-#include "engine/room_table.hpp"
+#include "engine/base/keyed_hash.hpp"
+#include "engine/room/room_table.hpp"
 
 #include <boost/test/unit_test.hpp>
 #include <array>

@@ -1,7 +1,7 @@
 // The mesh between shards: order, batching of wake-ups, overflow, and threads that sleep and must be woken.
 #include "allocation_count.hpp"
-#include "engine/limits.hpp"
-#include "engine/mesh.hpp"
+#include "engine/base/limits.hpp"
+#include "engine/mesh/mesh.hpp"
 #include "eventfd_writes.hpp"
 #include "random_seed.hpp"
 

@@ -1,6 +1,6 @@
 // The ring of records: against a model, at its edges, and between two threads.
 #include "allocation_count.hpp"
-#include "engine/spsc_ring.hpp"
+#include "engine/mesh/spsc_ring.hpp"
 #include "random_seed.hpp"
 
 #include <algorithm>

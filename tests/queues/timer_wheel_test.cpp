@@ -1,6 +1,6 @@
 // The timer wheel: against a model, over all its levels, with callbacks that arm and cancel, and a million nodes.
 #include "allocation_count.hpp"
-#include "engine/timer_wheel.hpp"
+#include "engine/base/timer_wheel.hpp"
 #include "random_seed.hpp"
 
 #include <algorithm>

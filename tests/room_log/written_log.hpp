@@ -1,10 +1,10 @@
 // A log with its store, and a reader's window of it, as one shard has them.
 #pragma once
 
-#include "engine/block_pool.hpp"
-#include "engine/chunk_store.hpp"
-#include "engine/room_log.hpp"
-#include "engine/span_window.hpp"
+#include "engine/base/block_pool.hpp"
+#include "engine/room/chunk_store.hpp"
+#include "engine/room/room_log.hpp"
+#include "engine/room/span_window.hpp"
 #include "proto/frame_header.hpp"
 
 #include <string>

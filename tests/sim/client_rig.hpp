@@ -2,7 +2,7 @@
 // do.
 #pragma once
 
-#include "engine/client.hpp"
+#include "engine/client/client.hpp"
 #include "tests/sim/client_journal.hpp"
 #include "tests/sim/client_world.hpp"
 #include "tests/sim/server_peer.hpp"

@@ -1,6 +1,6 @@
 #include "tests/sim/client_scenario.hpp"
 
-#include "engine/client.hpp"
+#include "engine/client/client.hpp"
 #include "tests/sim/client_journal.hpp"
 #include "tests/sim/client_world.hpp"
 #include "tests/sim/engine_world.hpp"

@@ -1,6 +1,6 @@
 #include "tests/sim/client_world.hpp"
 
-#include "engine/client_host.hpp"
+#include "engine/client/client_host.hpp"
 #include "tests/sim/ring_state.hpp"
 #include "tests/sim/shard_remains.hpp"
 

@@ -2,11 +2,11 @@
 // thread.
 #pragma once
 
-#include "engine/client_host.hpp"
-#include "engine/http_router.hpp"
-#include "engine/inbox.hpp"
-#include "engine/mesh.hpp"
-#include "engine/shard.hpp"
+#include "engine/client/client_host.hpp"
+#include "engine/shard/http_router.hpp"
+#include "engine/mesh/inbox.hpp"
+#include "engine/mesh/mesh.hpp"
+#include "engine/shard/shard.hpp"
 #include "tests/sim/kernel.hpp"
 
 #include <memory>

@@ -1,8 +1,8 @@
 // A ring with its buffers and a listener, as the cases of conformance_*.cpp use them.
 #pragma once
 
-#include "engine/ring.hpp"
-#include "engine/socket.hpp"
+#include "engine/io/ring.hpp"
+#include "engine/io/socket.hpp"
 #include "tests/sim/conformance.hpp"
 
 #include <cerrno>

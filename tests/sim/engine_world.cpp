@@ -1,7 +1,7 @@
 #include "tests/sim/engine_world.hpp"
 
 #include "apps/ringcast-server/endpoints.hpp"
-#include "engine/socket.hpp"
+#include "engine/io/socket.hpp"
 #include "tests/sim/ring_state.hpp"
 #include "tests/sim/shard_remains.hpp"
 

@@ -1,10 +1,10 @@
 // The real engine on the simulated kernel: its shards in one thread, in an order that the seed decides.
 #pragma once
 
-#include "engine/inbox.hpp"
-#include "engine/mesh.hpp"
-#include "engine/server.hpp"
-#include "engine/shard.hpp"
+#include "engine/mesh/inbox.hpp"
+#include "engine/mesh/mesh.hpp"
+#include "engine/server/server.hpp"
+#include "engine/shard/shard.hpp"
 #include "tests/sim/kernel.hpp"
 
 #include <functional>

@@ -1,6 +1,6 @@
-// The engine's resolver over the simulated kernel: engine/resolver.cpp asks the system on threads of its own, this one
+// The engine's resolver over the simulated kernel: engine/io/resolver.cpp asks the system on threads of its own, this one
 // asks the kernel's table of names. A program that links this file does not link the engine's.
-#include "engine/resolver.hpp"
+#include "engine/io/resolver.hpp"
 
 #include "tests/sim/kernel.hpp"
 

@@ -9,7 +9,7 @@
 //      stopped, and the kernel must hold nothing any more.
 #pragma once
 
-#include "engine/room.hpp"
+#include "engine/room/room.hpp"
 #include "tests/sim/faults.hpp"
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // TLS for simulated servers: one certificate for all runs of a process, made before the first simulated kernel.
 #pragma once
 
-#include "engine/tls_identity.hpp"
+#include "engine/tls/tls_identity.hpp"
 
 #include <memory>
 

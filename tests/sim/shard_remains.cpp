@@ -1,6 +1,6 @@
 #include "tests/sim/shard_remains.hpp"
 
-#include "engine/shard.hpp"
+#include "engine/shard/shard.hpp"
 #include "tests/sim/kernel.hpp"
 #include "tests/sim/ring_state.hpp"
 

@@ -2,7 +2,7 @@
 // gives up at any step.
 #include "tests/sim/client_rig.hpp"
 
-#include "engine/client_host.hpp"
+#include "engine/client/client_host.hpp"
 
 #include <boost/test/unit_test.hpp>
 

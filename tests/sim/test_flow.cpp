@@ -1,6 +1,6 @@
 // What one peer can make a shard hold or do: a peer that asks and never reads, and messages of which a few bytes unfold to a megabyte. The
 // bounds are counted, in blocks that the shard holds and in bytes that it hands over in one turn.
-#include "engine/compressor.hpp"
+#include "engine/connection/compressor.hpp"
 #include "proto/frame_writer.hpp"
 #include "tests/sim/engine_world.hpp"
 #include "tests/sim/peer.hpp"

@@ -1,5 +1,5 @@
 // Connections to the TLS port that say nothing, or a ClientHello and nothing more: whatever they do, the library's client gets its handshake.
-#include "engine/tls_session.hpp"
+#include "engine/tls/tls_session.hpp"
 #include "tests/sim/client_journal.hpp"
 #include "tests/sim/client_world.hpp"
 #include "tests/sim/engine_world.hpp"

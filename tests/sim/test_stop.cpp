@@ -1,6 +1,6 @@
 // A server that is stopped: whatever its shards are doing, the stop reaches them, what was called queued comes before Close 1001, and it
 // ends within the close timeout. Time is the simulated clock's.
-#include "engine/shard_messages.hpp"
+#include "engine/room/shard_messages.hpp"
 #include "tests/sim/engine_world.hpp"
 #include "tests/sim/payload.hpp"
 #include "tests/sim/peer.hpp"

@@ -3,7 +3,7 @@
 //
 // Judged: nothing is asserted; each connection hears of its beginning and its end once and in order; what set_user() was given comes back
 // once; no peer is sent a frame behind a Close frame; nothing is left.
-#include "engine/log.hpp"
+#include "engine/base/log.hpp"
 #include "tests/sim/engine_world.hpp"
 #include "tests/sim/peer.hpp"
 

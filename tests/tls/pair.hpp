@@ -1,7 +1,7 @@
 // A client's and a server's session, connected by two queues of bytes.
 #pragma once
 
-#include "engine/tls_session.hpp"
+#include "engine/tls/tls_session.hpp"
 #include "proto/byte_buffer.hpp"
 #include "tests/tls/certificates.hpp"
 

@@ -1,5 +1,5 @@
 // bench-slow-handler: a program of a user of the library, with what honest clients ask for, and /slow, whose handler takes a second for each message.
-#include "engine/log.hpp"
+#include "engine/base/log.hpp"
 #include "engine/ringcast.hpp"
 
 #include <CLI/CLI.hpp>

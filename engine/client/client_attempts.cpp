@@ -1,0 +1,439 @@
+// The side of a client that lives on its shard: attempts to connect, the open connection, the end of it, and the events.
+#include "engine/client/client_core.hpp"
+#include "engine/client/client_host.hpp"
+#include "engine/base/log.hpp"
+#include "engine/shard/shard.hpp"
+#include "proto/close_code.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <exception>
+#include <fmt/format.h>
+#include <string>
+#include <utility>
+
+namespace ringcast {
+
+namespace {
+
+// Buffers above this size go back when they have run empty.
+constexpr std::size_t buffer_bytes_kept = 256 * 1024;
+
+// Codes by which a server says that it is the server's own trouble and not the end of the conversation (RFC 6455 7.4.1, IANA).
+bool invites_to_return(std::uint16_t code) {
+  switch (static_cast<close_code>(code)) {
+  case close_code::going_away:
+  case close_code::internal_error:
+  case close_code::service_restart:
+  case close_code::try_again_later:
+  case close_code::bad_gateway: return true;
+  default: return false;
+  }
+}
+
+} // namespace
+
+const websocket_endpoint& client_core::event_endpoint() {
+  static const auto core = [](websocket_ref ws) -> client_core& { return *static_cast<client_core*>(ws.user()); };
+  static const websocket_endpoint endpoint{
+      .on_open = [](websocket_ref ws) { core(ws).on_open(); },
+      .on_message = [](websocket_ref ws, const message_view& message) { core(ws).on_message(message); },
+      .on_drain = [](websocket_ref ws) { core(ws).hand_over_waiting(false); },
+      .on_control = [](websocket_ref ws, opcode op, std::span<const std::byte> payload) { core(ws).on_control(op, payload); }};
+  return endpoint;
+}
+
+client_core& client_core::of_timer(timer_node& node) { return *static_cast<client_timer&>(node).owner; }
+
+// --- events ---
+
+// Calls a user's callback unless the client was stopped; exceptions pass.
+template <class Call>
+void client_core::emit(Call&& call) {
+  struct guard {
+    client_core& c;
+    explicit guard(client_core& core) : c(core) { c.in_event_.store(true, std::memory_order_seq_cst); }
+    ~guard() {
+      c.in_event_.store(false, std::memory_order_seq_cst);
+      if (c.muted_.load(std::memory_order_seq_cst)) c.in_event_.notify_all();
+    }
+  } running{*this};
+  if (!muted_.load(std::memory_order_seq_cst)) call();
+}
+
+// Calls one of them. Whatever it throws, the user hears of it, and the connection that there may be is closed.
+template <class Callback, class... Values>
+void client_core::tell(std::string_view what, const Callback& callback, Values&&... values) {
+  if (!callback) return;
+  try {
+    emit([&] { callback(std::forward<Values>(values)...); });
+  } catch (...) {
+    home_->owner().user_code().log_thrown(what, callback.where);
+    tell_thrown();
+    if (step_ != step::open) return;
+    shard& own = home_->owner();
+    if (connection* c = own.find(connection_)) own.close_websocket(*c, static_cast<std::uint16_t>(close_code::internal_error), "a callback failed");
+  }
+}
+
+// Inside a handler of exceptions.
+void client_core::tell_thrown() {
+  std::string why = "a callback threw something that is not a std::exception";
+  try {
+    throw;
+  } catch (const std::exception& thrown) {
+    why = fmt::format("a callback threw: {}", thrown.what());
+  } catch (...) {}
+  tell_error({.kind = client_error_kind::handler, .text = why});
+}
+
+// What on_error throws itself is nobody else's to hear.
+void client_core::tell_error(const client_error& error) {
+  if (!events_.on_error) return;
+  try {
+    emit([&] { events_.on_error(error); });
+  } catch (...) {
+    home_->owner().user_code().log_thrown("on_error", events_.on_error.where);
+  }
+}
+
+// --- the queue ---
+
+// The client has something to do: what its users queued, the answer to a name, or stop().
+void client_core::run() {
+  bool stopped = false;
+  std::optional<std::pair<std::uint64_t, resolved_name>> answer;
+  {
+    const std::lock_guard lock(lock_);
+    listed_ = false;
+    commands_ = 0;
+    stopped = stopped_;
+    std::swap(outgoing_, taken_);
+    answer = std::exchange(answer_, std::nullopt);
+    home_ = host_;
+  }
+  if (home_ == nullptr) return;
+  if (stopped) return detach();
+  if (attached_self == nullptr) home_->attach(*this);
+  if (answer && answer->first == attempt_ && step_ == step::resolving) {
+    if (answer->second.addresses.empty()) {
+      attempt_failed({.kind = client_error_kind::name_lookup, .text = answer->second.error});
+    } else {
+      addresses_ = std::move(answer->second.addresses);
+      try_next_address();
+    }
+  }
+  work_on_records();
+}
+
+void client_core::work_on_records() {
+  std::span<const std::byte> rest = taken_.bytes();
+  while (!rest.empty()) {
+    record_head head;
+    std::memcpy(&head, rest.data(), sizeof head);
+    const std::span<const std::byte> bytes = rest.subspan(sizeof head, head.bytes);
+    rest = rest.subspan(sizeof head + head.bytes);
+    switch (head.kind) {
+    case record_kind::connect: begin_connecting(); break;
+    case record_kind::disconnect:
+      begin_disconnecting(head.close_code, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+      break;
+    default: take_message(head, bytes);
+    }
+  }
+  tell_drained();
+  taken_.clear();
+  if (taken_.capacity() > buffer_bytes_kept) taken_.release();
+}
+
+void client_core::take_message(const record_head& head, std::span<const std::byte> payload) {
+  const bool has_waiting = waiting_.size() > waiting_begin_;
+  if (step_ == step::open && !has_waiting && !backed_up_ && hand_over(head, payload)) return;
+  const bool offline = step_ == step::resolving || step_ == step::connecting || step_ == step::waiting;
+  if (step_ == step::open || (offline && options_.offline == offline_policy::keep && head.kind != record_kind::ping)) {
+    waiting_.append(std::as_bytes(std::span{&head, 1}));
+    waiting_.append(payload);
+    return;
+  }
+  if (head.kind != record_kind::ping) dropped_.fetch_add(1, std::memory_order_relaxed);
+  forget_queued(sizeof head + payload.size());
+}
+
+// False when the connection takes nothing any more.
+bool client_core::hand_over(const record_head& head, std::span<const std::byte> payload) {
+  shard& own = home_->owner();
+  connection* c = own.find(connection_);
+  if (c == nullptr) return false;
+  const send_result result = own.send(*c, opcode_of(head.kind), payload);
+  if (result == send_result::closed) return false;
+  backed_up_ = result == send_result::above_watermark;
+  if (head.kind != record_kind::ping) sent_.fetch_add(1, std::memory_order_relaxed);
+  forget_queued(sizeof head + payload.size());
+  return true;
+}
+
+// Until the connection has enough, or all of it.
+void client_core::hand_over_waiting(bool all) {
+  backed_up_ = false;
+  while (waiting_begin_ < waiting_.size() && step_ == step::open && (all || !backed_up_)) {
+    const std::span<const std::byte> rest = std::as_const(waiting_).bytes().subspan(waiting_begin_);
+    record_head head;
+    std::memcpy(&head, rest.data(), sizeof head);
+    if (!hand_over(head, rest.subspan(sizeof head, head.bytes))) return;
+    waiting_begin_ += sizeof head + head.bytes;
+  }
+  if (waiting_begin_ < waiting_.size()) return;
+  waiting_begin_ = 0;
+  waiting_.clear();
+  if (waiting_.capacity() > buffer_bytes_kept) waiting_.release();
+  tell_drained();
+}
+
+void client_core::tell_drained() {
+  if (!was_full_.load(std::memory_order_relaxed) || queued_bytes_.load(std::memory_order_relaxed) > options_.queue_bytes_max / 2) return;
+  was_full_.store(false, std::memory_order_relaxed);
+  if (step_ == step::open) tell("on_drain", events_.on_drain);
+}
+
+void client_core::hold_input(bool hold) {
+  if (home_ != nullptr) home_->owner().hold_input(connection_, hold);
+}
+
+void client_core::drop_messages(std::span<const std::byte> records) {
+  while (!records.empty()) {
+    record_head head;
+    std::memcpy(&head, records.data(), sizeof head);
+    records = records.subspan(sizeof head + head.bytes);
+    if (head.kind == record_kind::connect || head.kind == record_kind::disconnect) continue;
+    if (head.kind != record_kind::ping) dropped_.fetch_add(1, std::memory_order_relaxed);
+    forget_queued(sizeof head + head.bytes);
+  }
+}
+
+void client_core::drop_waiting() {
+  drop_messages(std::as_const(waiting_).bytes().subspan(waiting_begin_));
+  waiting_begin_ = 0;
+  waiting_.release();
+}
+
+// --- attempts ---
+
+void client_core::begin_connecting() {
+  if (step_ == step::closing) {
+    reopen_ = true;
+    return;
+  }
+  if (step_ != step::idle) return;
+  reopen_ = false;
+  ever_open_ = false;
+  backoff_.reset();
+  set_state(client_state::connecting);
+  begin_attempt();
+}
+
+void client_core::begin_attempt() {
+  if (home_->owner().is_stopping())
+    return finish_closed(static_cast<std::uint16_t>(close_code::going_away), "the client's loop is ending", false);
+  const std::uint64_t now = home_->owner().turn_ms();
+  const auto timeout_ms = static_cast<std::uint64_t>(std::max<std::chrono::milliseconds::rep>(options_.connect_timeout.count(), 1));
+  ++attempt_;
+  attempt_deadline_ms_ = now + timeout_ms;
+  addresses_.clear();
+  next_address_ = 0;
+  if (const auto numeric = numeric_address(connect_host_, connect_port_)) {
+    addresses_.push_back(*numeric);
+    return try_next_address();
+  }
+  step_ = step::resolving;
+  arm_timer(attempt_deadline_ms_);
+  resolve(connect_host_, connect_port_, [self = shared_from_this(), attempt = attempt_](const resolved_name& answer) {
+    self->on_resolved(attempt, answer);
+  });
+}
+
+void client_core::try_next_address() {
+  cancel_timer();
+  step_ = step::connecting;
+  int failed = 0;
+  while (next_address_ < addresses_.size()) {
+    const socket_address& to = addresses_[next_address_++];
+    const bool last = next_address_ == addresses_.size();
+    const auto timeout_ms = last ? attempt_deadline_ms_ - home_->owner().turn_ms()
+                                 : static_cast<std::uint64_t>(std::max<std::chrono::milliseconds::rep>(options_.address_timeout.count(), 1));
+    if (const auto begun = home_->owner().connect(*this, to, timeout_ms, attempt_deadline_ms_)) {
+      connection_ = *begun;
+      return;
+    } else {
+      failed = begun.error();
+    }
+  }
+  attempt_failed({.kind = client_error_kind::connect, .text = std::strerror(failed)});
+}
+
+void client_core::on_attempt_failed(const client_error& error) {
+  connection_ = {};
+  const bool may_be_the_address = error.kind == client_error_kind::connect || error.kind == client_error_kind::timed_out;
+  if (may_be_the_address && next_address_ < addresses_.size() && home_->owner().turn_ms() < attempt_deadline_ms_) return try_next_address();
+  attempt_failed(error);
+}
+
+void client_core::attempt_failed(const client_error& error) {
+  cancel_timer();
+  step_ = step::idle;
+  tell_error(error);
+  try_again_or_close(error.retry_after, !error.is_fatal, static_cast<std::uint16_t>(close_code::abnormal), error.text, false);
+}
+
+void client_core::try_again_or_close(std::chrono::milliseconds at_least, bool may, std::uint16_t code, std::string_view reason, bool clean,
+                                     backoff::from lowest) {
+  std::optional<std::chrono::milliseconds> delay;
+  if (may && !home_->owner().is_stopping()) delay = backoff_.next(std::min(at_least, options_.retry_after_max), lowest);
+  if (!delay) return finish_closed(code, reason, clean);
+  step_ = step::waiting;
+  set_state(client_state::reconnecting);
+  arm_timer(home_->owner().turn_ms() + static_cast<std::uint64_t>(delay->count()));
+  tell("on_reconnecting", events_.on_reconnecting, backoff_.attempts(), *delay);
+}
+
+void client_core::on_timer() {
+  if (step_ == step::waiting) return begin_attempt();
+  if (step_ == step::resolving)
+    attempt_failed({.kind = client_error_kind::timed_out, .text = "the host's name was not found in time"});
+}
+
+// --- the open connection and its end ---
+
+void client_core::on_accepted(std::string_view subprotocol) {
+  step_ = step::open;
+  addresses_.clear();
+  backed_up_ = false;
+  opened_ms_ = home_->owner().turn_ms();
+  brought_message_ = false;
+  const std::lock_guard lock(lock_);
+  subprotocol_ = subprotocol;
+  // A disconnect() that waits in the queue has already said what the state is.
+  if (state_.load(std::memory_order_relaxed) != client_state::closing && !stopped_) set_state_locked(client_state::open);
+}
+
+void client_core::on_open() {
+  // What was sent earlier stands in front of what the callback sends.
+  hand_over_waiting(false);
+  if (!std::exchange(ever_open_, true)) {
+    return tell("on_open", events_.on_open);
+  }
+  reconnected_.fetch_add(1, std::memory_order_relaxed);
+  tell("on_reconnected", events_.on_reconnected);
+}
+
+void client_core::on_message(const message_view& message) {
+  received_.fetch_add(1, std::memory_order_relaxed);
+  brought_message_ = true;
+  tell("on_message", events_.on_message, message);
+}
+
+void client_core::on_control(opcode op, std::span<const std::byte> payload) {
+  tell("on_control", events_.on_control, op, payload);
+}
+
+void client_core::on_ending() {
+  if (step_ == step::open) hand_over_waiting(true);
+}
+
+void client_core::on_link_closed(std::uint16_t code, std::string_view reason, bool clean) {
+  connection_ = {};
+  const bool ours = step_ == step::closing;
+  // Our own Close frame says nothing about how it ended when none came back (RFC 6455 7.1.5).
+  if (ours && !clean) code = static_cast<std::uint16_t>(close_code::abnormal);
+  step_ = step::idle;
+  tell("on_disconnected", events_.on_disconnected, code, reason);
+  // A server that accepts and ends at once is no success, and one that has no room now is not served by coming back soon.
+  const bool later = clean && code == static_cast<std::uint16_t>(close_code::try_again_later);
+  const bool lived = home_->owner().turn_ms() - opened_ms_ >= static_cast<std::uint64_t>(std::max<std::chrono::milliseconds::rep>(options_.reconnect.reset_after.count(), 0));
+  if (lived || (brought_message_ && !later)) backoff_.reset();
+  try_again_or_close({}, !ours && (!clean || invites_to_return(code)), code, reason, clean, later ? backoff::from::initial_delay : backoff::from::zero);
+}
+
+void client_core::begin_disconnecting(std::uint16_t code, std::string_view reason) {
+  switch (step_) {
+  case step::idle:
+    // The state was set when disconnect() was called, and nothing is left that would change it.
+    return set_state(client_state::closed);
+  case step::closing: reopen_ = false; return;
+  case step::resolving:
+  case step::connecting:
+  case step::waiting:
+    cancel_timer();
+    ++attempt_; // an answer to the name comes too late
+    step_ = step::idle;
+    home_->owner().let_go(std::exchange(connection_, {}), code, reason);
+    return finish_closed(static_cast<std::uint16_t>(close_code::abnormal), "disconnected before the connection was open", false);
+  case step::open: break;
+  }
+  hand_over_waiting(true);
+  step_ = step::closing;
+  set_state(client_state::closing);
+  shard& own = home_->owner();
+  if (connection* c = own.find(connection_)) own.close_websocket(*c, code, reason);
+}
+
+void client_core::finish_closed(std::uint16_t code, std::string_view reason, bool clean) {
+  step_ = step::idle;
+  drop_waiting();
+  if (!std::exchange(reopen_, false)) {
+    set_state(client_state::closed);
+    return tell("on_close", events_.on_close, code, reason, clean);
+  }
+  tell("on_close", events_.on_close, code, reason, clean);
+  begin_connecting();
+}
+
+// --- where it lives ---
+
+// stop(): nobody is told anything any more.
+void client_core::detach() {
+  const std::shared_ptr<client_core> self = leave_host();
+  home_->owner().let_go(std::exchange(connection_, {}), static_cast<std::uint16_t>(close_code::going_away), {});
+}
+
+void client_core::host_is_gone() {
+  const bool was_idle = step_ == step::idle && state() == client_state::closed;
+  const std::shared_ptr<client_core> self = leave_host();
+  connection_ = {};
+  constexpr auto code = static_cast<std::uint16_t>(close_code::going_away);
+  if (!was_idle) tell("on_close", events_.on_close, code, "the client's loop has ended", false);
+}
+
+// From here on the queue takes nothing and the shard does nothing for this client. Returns what kept it alive.
+std::shared_ptr<client_core> client_core::leave_host() {
+  {
+    const std::lock_guard lock(lock_);
+    host_ = nullptr;
+    gone_ = true;
+    set_state_locked(client_state::closed);
+    drop_messages(std::as_const(outgoing_).bytes());
+    outgoing_.release();
+  }
+  drop_messages(std::as_const(taken_).bytes());
+  taken_.release();
+  drop_waiting();
+  cancel_timer();
+  step_ = step::idle;
+  list_link<in_client_host>::unlink();
+  return std::move(attached_self);
+}
+
+void client_core::set_state(client_state s) {
+  const std::lock_guard lock(lock_);
+  if (!stopped_) set_state_locked(s);
+}
+
+void client_core::arm_timer(std::uint64_t at_ms) {
+  if (!timer_) timer_.emplace(*this, home_->timer_kind());
+  home_->owner().timers().arm(*timer_, at_ms);
+}
+
+void client_core::cancel_timer() {
+  if (timer_) home_->owner().timers().cancel(*timer_);
+}
+
+} // namespace ringcast

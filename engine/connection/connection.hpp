@@ -1,0 +1,177 @@
+// What a shard knows of one connection. Plain state: the shard's parts act on it (receiver, outbox, room_table, closing), each on the
+// fields that it owns. It lives in the shard's connection_table, on the shard's thread, and never moves.
+//
+// Small on purpose: two cache lines, and an idle connection owns no other memory. What is needed only at times hangs behind a pointer:
+// bytes of an unfinished frame, a fragmented message, output that did not go out in its turn.
+#pragma once
+
+#include "engine/base/block_pool.hpp"
+#include "engine/io/connection_handle.hpp"
+#include "engine/base/timer_wheel.hpp"
+#include "proto/close_handshake.hpp"
+#include "proto/http_body.hpp"
+#include "proto/http_head.hpp"
+#include "proto/message_assembler.hpp"
+#include "proto/unfinished_text.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace ringcast {
+
+struct backlog;
+struct connection_layers;
+struct membership;
+struct websocket_endpoint;
+
+enum class connection_phase : std::uint8_t {
+  free,
+  http,      // request heads; also while an answer is being prepared
+  connecting, // of a client: TCP
+  upgrading,  // of a client: the answers of a proxy and of the server are awaited
+  websocket, // open, or in its closing handshake: see connection::closing
+  finishing, // the last bytes are on their way; then the write side is shut down and the peer's end awaited
+  ending,    // shut down; waits for the last completion
+};
+
+enum class receive_mode : std::uint8_t {
+  none,      // nothing armed
+  multishot, // provided buffers
+  parked,    // no provided buffer was left; armed again when one is back
+  polled,    // large frames: poll, then one hot buffer
+  switching, // from multishot to polled: the cancel is under way
+  pausing,   // the cancel is under way because output waits
+  paused,    // nothing armed until output has drained
+};
+
+// A chunked request body under way. Its bytes stand decoded behind the head, so nothing is decoded twice.
+struct chunked_body {
+  chunked_decoder decoder;
+  std::size_t head_bytes;
+  std::size_t decoded_bytes = 0;
+};
+
+// Bytes that wait for the rest of their frame or request.
+struct partial_input {
+  block memory;
+  std::uint32_t size = 0;
+  std::uint32_t wanted = 0; // handle it when this many are there
+  head_progress head;       // how far an unfinished request head has been looked at
+  unfinished_text text;     // and the text of an unfinished frame
+  message_progress progress; // how far it had come when the connection's timer looked last
+  std::unique_ptr<chunked_body> body;
+
+  // From a few that each thread keeps: a frame is cut by the end of every receive buffer, and that must not be an allocation.
+  static void* operator new(std::size_t bytes);
+  static void operator delete(void* memory) noexcept;
+};
+
+struct delete_connection_layers {
+  void operator()(connection_layers* layers) const noexcept;
+};
+
+struct connection {
+  int socket = -1;
+  std::uint32_t slot = 0;
+  std::uint32_t generation = 1;
+  connection_phase phase = connection_phase::free;
+  receive_mode receiving = receive_mode::none;
+  close_handshake closing{role::server};
+  std::uint8_t operations = 0;      // given to the kernel and not yet completed
+
+  bool always_gathered : 1 = false; // never served from a dense array alone: several rooms, or encrypted
+  bool answering : 1 = false;       // an HTTP answer is being prepared, or on_open is to be called; what follows waits
+  bool keep_alive : 1 = true;
+  bool pong_awaited : 1 = false;
+  bool peer_closed : 1 = false;     // end of stream was received
+  bool end_announced : 1 = false;   // a poll has told of it; it may stand behind bytes that are not yet read
+  bool continue_sent : 1 = false;   // 100 Continue
+  bool head_only : 1 = false;       // HEAD
+  bool handler_told : 1 = false;    // on_open was called or will be, so on_close must be
+  bool is_client : 1 = false;       // this end is the client: it masks what it sends (RFC 6455 5.1)
+  bool input_held : 1 = false;      // the endpoint takes no messages now; see shard::hold_input()
+  bool encrypted : 1 = false;       // by layers->tls
+  bool input_stopped : 1 = false;   // its input waits for a later turn; see shard::stop_input()
+  bool admitted : 1 = false;        // counted by the server's admission; one that is accepted and not admitted is being refused
+  std::uint8_t listener = 0;
+  std::uint8_t deflate_bits = 0;    // with permessage-deflate: the window that this end may refer to, 8 to 15; 0: not negotiated
+  std::uint16_t close_code = 1006;  // what on_close will say
+  std::uint8_t untold = 0;          // what its user is still to be told: bits of user_event, see handlers.hpp
+
+  std::uint32_t gather = no_gather; // its record in the outbox's turn
+  std::uint32_t last_heard_ms = 0; // when it sent bytes, or took some that had waited
+
+  std::unique_ptr<partial_input> partial;
+  message_assembler assembler;
+  std::unique_ptr<connection_layers, delete_connection_layers> layers; // null unless encrypted, or compressing with contexts
+  backlog* behind = nullptr;        // output that did not go out in its turn
+  membership* memberships = nullptr;
+  const websocket_endpoint* endpoint = nullptr;
+  void* user = nullptr;             // the endpoint's
+  timer_node timer;
+
+  static constexpr std::uint32_t no_gather = UINT32_MAX;
+
+  [[nodiscard]] bool is_open_websocket() const { return phase == connection_phase::websocket && closing.state() == close_state::open; }
+};
+
+// 20,000 idle connections are what this multiplies.
+static_assert(sizeof(connection) <= 128);
+
+// The slots of a shard's connections, in slabs that never move.
+class connection_table {
+ public:
+  static constexpr std::uint32_t slab_connections = 128;
+
+  [[nodiscard]] connection& take() {
+    if (free_.empty()) grow();
+    connection& c = at(free_.back());
+    free_.pop_back();
+    ++used_;
+    return c;
+  }
+  void give_back(connection& c) {
+    const std::uint32_t slot = c.slot;
+    std::uint32_t generation = (c.generation + 1) & op_tag::generation_mask;
+    if (generation == 0) generation = 1;
+    c.~connection();
+    new (&c) connection;
+    c.slot = slot;
+    c.generation = generation;
+    free_.push_back(slot);
+    --used_;
+  }
+  [[nodiscard]] connection& at(std::uint32_t slot) { return slabs_[slot / slab_connections][slot % slab_connections]; }
+  // The connection, or null if that life of the slot is over.
+  [[nodiscard]] connection* find(std::uint32_t slot, std::uint32_t generation) {
+    if (slot >= slabs_.size() * slab_connections) return nullptr;
+    connection& c = at(slot);
+    return c.phase != connection_phase::free && c.generation == generation ? &c : nullptr;
+  }
+  [[nodiscard]] std::uint32_t used() const { return used_; }
+  template <class F>
+  void for_each(F&& visit) {
+    for (auto& slab : slabs_)
+      for (std::uint32_t i = 0; i < slab_connections; ++i)
+        if (slab[i].phase != connection_phase::free) visit(slab[i]);
+  }
+
+ private:
+  void grow() {
+    const auto first = static_cast<std::uint32_t>(slabs_.size() * slab_connections);
+    slabs_.emplace_back(slab_connections);
+    for (std::uint32_t i = slab_connections; i-- > 0;) {
+      slabs_.back()[i].slot = first + i;
+      free_.push_back(first + i);
+    }
+  }
+
+  // Each is allocated once, at its full size. A vector, because new[] would keep a count in front of the array, and those 8 bytes push the slab
+  // into the allocator's next size: 16 bytes more for each connection.
+  std::vector<std::vector<connection>> slabs_;
+  std::vector<std::uint32_t> free_;
+  std::uint32_t used_ = 0;
+};
+
+} // namespace ringcast

@@ -1,0 +1,78 @@
+#include "engine/coroutine/waiter.hpp"
+
+#include "engine/base/assert.hpp"
+#include "engine/coroutine/scheduler.hpp"
+
+namespace ringcast {
+
+bool waiter::is_over(const wait_limits& limits, at_stop when_stopped) noexcept {
+  scheduler* const s = scheduler::current();
+  RINGCAST_ASSERT(s != nullptr);
+  if (limits.stop.stop_requested() || (when_stopped == at_stop::ends && s->is_stopping())) {
+    result_ = wait_result::stopped;
+    return true;
+  }
+  if (limits.deadline.has_passed()) {
+    result_ = wait_result::timed_out;
+    return true;
+  }
+  return false;
+}
+
+void waiter::wait(std::coroutine_handle<> handle, const wait_limits& limits, at_stop when_stopped) noexcept {
+  RINGCAST_ASSERT(state_ == state::idle);
+  scheduler_ = scheduler::current();
+  RINGCAST_ASSERT(scheduler_ != nullptr);
+  handle_ = handle;
+  at_stop_ = when_stopped;
+  state_ = state::waiting;
+  scheduler_->waiting_.append(*this);
+  scheduler_->timers_.arm(deadline_, limits.deadline.ms());
+  // Last, because it may fire at once, here or on another thread.
+  if (limits.stop.stop_possible()) stop_callback_.emplace(limits.stop, stop_request{this});
+}
+
+void waiter::complete(wait_result result) noexcept {
+  RINGCAST_ASSERT(state_ == state::waiting);
+  result_ = result;
+  state_ = state::ready;
+  static_cast<list_link<in_queue>&>(*this).unlink();
+  static_cast<list_link<in_scheduler>&>(*this).unlink();
+  scheduler_->timers_.cancel(deadline_);
+  scheduler_->ready_.append(*this);
+  ++scheduler_->ready_count_;
+}
+
+void waiter::complete_now() noexcept {
+  RINGCAST_ASSERT(state_ == state::waiting);
+  result_ = wait_result::done;
+  finish();
+  handle_.resume();
+}
+
+wait_result waiter::finish() noexcept {
+  if (state_ == state::idle) return result_;
+  // From here on no stop request can begin; one that runs on another thread has ended when this returns. What it has
+  // queued must be taken out before this object goes away. Taking may complete this very wait, and is then undone below
+  // like any other.
+  stop_callback_.reset();
+  if (stop_is_queued_.load(std::memory_order_relaxed)) scheduler_->take_foreign_stops();
+  scheduler_->timers_.cancel(deadline_);
+  static_cast<list_link<in_queue>&>(*this).unlink();
+  auto& link = static_cast<list_link<in_scheduler>&>(*this);
+  if (state_ == state::ready && link.linked()) --scheduler_->ready_count_;
+  link.unlink();
+  state_ = state::idle;
+  return result_;
+}
+
+void waiter::on_timer(timer_node& node) noexcept {
+  static_cast<deadline_node&>(node).owner->complete(wait_result::timed_out);
+}
+
+void waiter::on_stop_request() noexcept {
+  if (scheduler::current() != scheduler_) return scheduler_->queue_foreign_stop(*this);
+  if (is_waiting()) complete(wait_result::stopped);
+}
+
+} // namespace ringcast

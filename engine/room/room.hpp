@@ -1,0 +1,142 @@
+// One shard's part of a room: the members that are connected to this shard, and the window of the room's log that some of them still need.
+// The log itself, its sequence numbers and the names of the members live on the room's home shard (room_home).
+#pragma once
+
+#include "engine/connection/connection.hpp"
+#include "engine/room/room_log.hpp"
+#include "engine/room/span_window.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace ringcast {
+
+struct room_part;
+
+// What happens to a member that is further behind than the bound.
+enum class slow_consumer : std::uint8_t {
+  close,       // it is closed with 1013
+  drop_newest, // it gets nothing new until it has taken what was queued for it
+  drop_oldest, // it loses the oldest messages that it has not been sent
+  latest,      // it gets only the latest message
+};
+
+// Who keeps up: all that a fan-out touches of a member.
+struct keeping_up_member {
+  int socket;
+  std::uint32_t slot : 31;
+  std::uint32_t gathered : 1; // served together with other output of its connection, not from here
+};
+static_assert(sizeof(keeping_up_member) == 8);
+
+// What a publication, together with the others of its loop turn, did to the members of one shard, or of all of them. Three of the numbers
+// count members, `conflated` counts messages.
+struct broadcast_report {
+  std::uint32_t members = 0;   // in the room when it was applied
+  std::uint32_t queued = 0;    // members that will be sent the message, unless they leave
+  std::uint32_t conflated = 0; // older messages that members will not be sent because newer ones took their place, added up over members
+  std::uint32_t dropped = 0;   // members that will not be sent this message: it is lost to them, or they were closed because of it
+};
+
+// The answers to room_query, joined.
+struct room_listing {
+  bool found = false;
+  std::uint32_t members = 0;
+  std::string text; // of a single room: its members' names as JSON strings; of all rooms: JSON objects; joined by commas
+  std::optional<std::string> next{}; // of all rooms: there are more, behind this one
+};
+
+// What is known of a member only while it is behind. It belongs to the membership.
+struct lag {
+  connection* who = nullptr;
+  std::uint64_t cursor = 0;      // position of the next frame to send; what is in flight lies before it
+  std::uint64_t sequence = 0;    // of that frame
+  std::uint64_t stop = no_stop;  // drop_newest: the position behind the last frame that it will be sent
+  std::unique_ptr<span_window> held; // what it still needs before its stop; the room's window goes on without it
+  // Up to here it is behind because a turn was more than one send can carry, and not because it is slow: the policy does not count that.
+  std::uint64_t excused = 0;
+  std::uint64_t excused_sequence = 0;
+  std::uint64_t flying = 0;      // what its send in flight has of this room (log_cost)
+  std::uint32_t index = 0;       // in room::laggards
+  // The messages that the policy took from it and that it has not been told about: sequence numbers from `gap_from` to before `gap_end`.
+  std::uint64_t gap_from = 0;
+  std::uint64_t gap_end = 0;
+
+  void lose(std::uint64_t from, std::uint64_t end) {
+    if (gap_end == 0) gap_from = from;
+    gap_end = end;
+  }
+
+  static constexpr std::uint64_t no_stop = UINT64_MAX;
+};
+
+// A seat in a room. A member that keeps up is an entry in the room's dense array; one that fell behind has a lag.
+struct membership {
+  room_part* where = nullptr;
+  membership* next = nullptr; // of the same connection
+  lag* behind = nullptr;
+  std::uint32_t index = 0;    // in room::keeping_up
+  bool hears_itself = true;
+  std::unique_ptr<std::string> name; // under which it joined, if it did
+};
+
+// One shard's part of a room; what programs hold is the `room` of room_handle.hpp.
+struct room_part {
+  std::string name;
+  std::uint32_t index = 0; // of the shard's room_table
+  std::uint32_t generation = 0;
+  std::uint32_t home_shard = 0;
+  room_lane lane = room_lane::plain; // of all its members; a shard may have one part of a room for each lane
+
+  std::vector<keeping_up_member> keeping_up;
+  std::vector<membership*> laggards; // their lag::index is their place here
+
+  span_window window;
+  std::uint64_t flushed = 0;       // what members that keep up have been sent
+  std::uint64_t flushed_before = 0; // the same one flush earlier: where a send that failed had begun
+  bool authors_deaf = false;       // somebody does not hear a frame of this turn
+
+  bool dirty = false;              // listed for this turn's flush
+  bool settling = false;           // listed for the settling of the last flush
+  bool member_count_changed = false;
+  bool listed_empty = false;
+  std::uint32_t reserved = 0;         // seats of those who wait for the home; it counts them as members already
+  std::uint32_t first_seats = 0;      // how often this part had a seat behind having none
+  bool known_at_home = false;         // the home has answered since then: whatever is published comes here, too
+  broadcast_report last_report;       // of the span applied last
+
+  [[nodiscard]] std::uint32_t members() const { return static_cast<std::uint32_t>(keeping_up.size() + laggards.size()); }
+  [[nodiscard]] std::uint32_t seats() const { return members() + reserved; }
+};
+
+// Hands a laggard's next pieces to take(log_piece) until is_full() says so; its cursor moves along.
+template <class Full, class Take>
+void take_pieces(const room_part& r, lag& l, std::uint64_t author, Full&& is_full, Take&& take) {
+  l.flying = 0;
+  const span_window& window = l.held != nullptr ? *l.held : r.window;
+  const std::uint64_t to = std::min(r.flushed, l.stop);
+  if (l.cursor >= to) return;
+  const bool excused = l.cursor < l.excused;
+  std::uint64_t bytes = 0;
+  bool full = false;
+  window.for_each_piece(l.cursor, to, author, [&](const log_piece& piece) {
+    full = is_full();
+    if (full) return false;
+    take(piece);
+    bytes += piece.size();
+    l.cursor = piece.position + piece.size();
+    return true;
+  });
+  // Frames at the end that this member does not hear are behind it, too.
+  if (!full) l.cursor = to;
+  const std::uint64_t sequence = window.sequence_at(l.cursor);
+  l.flying = excused ? 0 : log_cost(bytes, sequence - l.sequence);
+  l.sequence = sequence;
+  if (l.held != nullptr) l.held->drop_before(l.cursor);
+}
+
+} // namespace ringcast

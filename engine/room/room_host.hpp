@@ -1,0 +1,61 @@
+// What a shard's rooms and its outbox see of it: its connections, the way to other shards, and what happens to a connection whose output
+// failed or went on. Nothing here is virtual that is called for each message.
+#pragma once
+
+#include "engine/connection/connection.hpp"
+#include "engine/io/connection_handle.hpp"
+#include "engine/room/room.hpp"
+#include "engine/room/room_home.hpp"
+#include "engine/tls/tls_session.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+namespace ringcast {
+
+class room_host : public shard_courier {
+ public:
+  room_host(std::uint32_t index, std::uint8_t deflate_window) : index_(index), deflate_window_(deflate_window) {}
+  room_host(const room_host&) = delete;
+  room_host& operator=(const room_host&) = delete;
+
+  [[nodiscard]] std::uint32_t index() const { return index_; }
+  [[nodiscard]] connection_table& connections() { return connections_; }
+  [[nodiscard]] connection_handle handle_of(const connection& c) const { return connection_handle::make(index_, c.generation, c.slot); }
+  // The connection of this shard, or null if its life is over.
+  [[nodiscard]] connection* find(connection_handle handle) {
+    return handle.shard() == index_ && handle ? connections_.find(handle.slot(), handle.generation()) : nullptr;
+  }
+  // Which log of a room a member reads. One whose window is smaller than that of the frames made for all reads the plain one.
+  [[nodiscard]] room_lane lane_of(const connection& c) const { return lane_of(c.deflate_bits); }
+  [[nodiscard]] room_lane lane_of(std::uint8_t deflate_bits) const { return deflate_bits >= deflate_window_ ? room_lane::deflating : room_lane::plain; }
+  // What all TLS sessions of the thread work in.
+  [[nodiscard]] tls_scratch& tls_memory() {
+    if (tls_memory_ == nullptr) tls_memory_ = std::make_unique<tls_scratch>();
+    return *tls_memory_;
+  }
+
+  // The connection is lost.
+  virtual void on_output_failed(connection& c) = 0;
+  // There was no memory for what it was to be sent.
+  virtual void on_output_refused(connection& c) = 0;
+  // TCP took some of its backlog, perhaps all.
+  virtual void on_output_progress(connection& c) = 0;
+  // It is behind a gap: it is told, and outbox::go_on() follows.
+  virtual void tell_gap(connection& c) = 0;
+  virtual void release_if_done(connection& c) = 0;
+  virtual void close_websocket(connection& c, std::uint16_t code, std::string_view reason) = 0;
+
+ protected:
+  ~room_host() = default;
+
+  std::uint32_t index_;
+  connection_table connections_;
+
+ private:
+  std::uint8_t deflate_window_;
+  std::unique_ptr<tls_scratch> tls_memory_; // made for the first TLS connection
+};
+
+} // namespace ringcast

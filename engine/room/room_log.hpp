@@ -1,0 +1,105 @@
+// The log of a room: finished frames, one behind the other, in the chunks of a chunk_store. One writer, the room's home shard.
+//
+// As long as its readers keep up, each turn's messages begin a chunk of their own, which comes back a turn later and is still in cache. While
+// somebody is behind, the log goes on in its last chunk instead, so what that reader pins are full chunks and not one for each turn. A log
+// that nobody reads holds no chunk.
+#pragma once
+
+#include "engine/room/chunk_store.hpp"
+#include "engine/connection/compression.hpp"
+#include "engine/connection/compressor.hpp"
+#include "proto/opcode.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace ringcast {
+
+// A run of frames in one chunk, as it is published.
+struct log_span {
+  log_chunk* chunk = nullptr;
+  std::uint32_t begin = 0, end = 0;             // bytes
+  std::uint32_t entry_begin = 0, entry_end = 0; // frames
+  std::uint64_t first_sequence = 0;             // of entry_begin
+  std::uint64_t some_authors_deaf = 0;          // not 0: at least one frame is not for its author
+
+  [[nodiscard]] std::uint32_t bytes() const { return end - begin; }
+  [[nodiscard]] std::uint32_t frames() const { return entry_end - entry_begin; }
+};
+
+// What so many bytes in so many frames cost the log: it is what counts against a member that has not been sent them.
+[[nodiscard]] constexpr std::uint64_t log_cost(std::uint64_t bytes, std::uint64_t frames) { return bytes + frames * sizeof(log_entry); }
+
+// A room has two logs of the same messages with the same sequence numbers: the frames of one are as they are, and those of the other are
+// deflated where that makes them smaller (RFC 7692). Each member reads one of them.
+enum class room_lane : std::uint8_t { plain, deflating };
+inline constexpr std::size_t room_lanes = 2;
+
+// A message on its way into a log.
+struct log_message {
+  opcode op;
+  std::span<const std::byte> payload;
+  std::uint64_t author;
+  bool author_hears;
+  std::uint64_t sequence; // one more than the message before it, where that one is not yet published
+};
+
+// The writing side of one lane of a room.
+class room_log {
+ public:
+  // A chunk holds at least this and at most that, unless one message needs more. The larger one bounds what a reader pins besides what it
+  // still needs: the rest of the chunk that it stands in, and of the one that is being written.
+  static constexpr std::uint32_t chunk_bytes_min = 4096;
+  static constexpr std::uint32_t chunk_bytes_max = 64 * 1024;
+  // Readers that keep up, on this shard or another, leave a chunk within two turns or three. With so many out somebody is behind.
+  static constexpr std::uint32_t chunks_out_fresh = 3;
+
+  room_log() = default;
+  room_log(const room_log&) = delete;
+  room_log& operator=(const room_log&) = delete;
+  ~room_log();
+
+  // Sees to it that appending a message of so many bytes needs nothing from the allocator: throws std::bad_alloc before anything has changed.
+  void prepare(chunk_store& store, std::size_t payload_bytes);
+  void prepare_deflated(chunk_store& store, std::size_t payload_bytes, const compression_options& options);
+  // Appends one unmasked server frame (RFC 6455 5.2).
+  void append(chunk_store& store, const log_message& message);
+  // The same, deflated; what does not get smaller is appended as it is.
+  void append_deflated(chunk_store& store, const log_message& message, compressor& with, const compression_options& options);
+
+  [[nodiscard]] bool has_unpublished() const { return !finished_.empty() || (writing_ && tail_->data_end > published_); }
+  // The spans appended since the last call; each comes with one reference of its chunk for each reader.
+  void publish(std::uint32_t readers, std::vector<log_span>& out);
+
+  // The bytes of all chunks that somebody reads or writes.
+  [[nodiscard]] std::uint64_t bytes_out() const { return bytes_out_; }
+  [[nodiscard]] std::uint32_t chunks_out() const { return chunks_out_; }
+
+ private:
+  friend class chunk_store;
+  [[nodiscard]] std::byte* make_room(chunk_store& store, std::size_t bytes);
+  void write_plain(std::byte* out, const log_message& message);
+  void finish(std::size_t frame_bytes, const log_message& message);
+  void begin_turn();
+  void start_chunk(chunk_store& store, std::size_t bytes_min);
+  [[nodiscard]] bool fits(std::size_t bytes) const { return tail_ != nullptr && tail_->room() >= bytes + sizeof(log_entry); }
+  [[nodiscard]] log_span open_span() const;
+  void forget(log_chunk* chunk); // it is about to be freed
+
+  log_chunk* tail_ = nullptr;           // where the next frame goes, if that is still there; held only while writing_
+  bool writing_ = false;                // something was appended in this turn
+  bool authors_deaf_ = false;           // in the open span
+  std::uint32_t published_ = 0;         // bytes of tail_
+  std::uint32_t published_entries_ = 0; // entries of tail_
+  std::uint32_t turn_bytes_ = 0;        // appended in this turn, with their entries
+  std::uint32_t chunk_bytes_ = chunk_bytes_min; // grows with what a turn needs, shrinks slowly
+  std::uint32_t chunks_out_ = 0;
+  std::uint64_t bytes_out_ = 0;
+  std::uint64_t next_sequence_ = 1;
+  std::vector<log_span> finished_;      // spans of this turn in chunks before tail_; their chunks are held
+  intrusive_list<log_chunk, chunks_of_a_log> chunks_; // all that are out, in the order of the log
+};
+
+} // namespace ringcast

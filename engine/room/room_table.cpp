@@ -1,0 +1,367 @@
+#include "engine/room/room_table.hpp"
+
+#include "engine/base/assert.hpp"
+#include "engine/connection/connection_layers.hpp"
+
+#include <algorithm>
+
+namespace ringcast {
+
+room_table::room_table(room_host& host, home_table& home, std::uint32_t shards, std::uint32_t record_bytes_max, std::uint64_t lag_bytes_max,
+                       slow_consumer policy)
+    : host_(host), home_(home), shards_(shards), record_bytes_max_(record_bytes_max), lag_bytes_max_(lag_bytes_max), policy_(policy) {}
+
+room_table::~room_table() { clear(); }
+
+std::uint32_t room_table::home_of(std::string_view name) const { return room_home_shard(name, shards_); }
+
+std::uint32_t room_home_shard(std::string_view name, std::uint32_t shards) {
+  return static_cast<std::uint32_t>(keyed_hash(name) % shards);
+}
+
+room_part& room_table::at(std::string_view name, room_lane lane) {
+  auto& by_name = by_name_[static_cast<std::size_t>(lane)];
+  if (const auto found = by_name.find(name); found != by_name.end()) return *found->second;
+  if (free_.empty()) {
+    free_.push_back(static_cast<std::uint32_t>(rooms_.size()));
+    rooms_.push_back(std::make_unique<room_part>());
+  }
+  const std::uint32_t index = free_.back();
+  free_.pop_back();
+  const std::uint32_t generation = rooms_[index]->generation + 1;
+  rooms_[index] = std::make_unique<room_part>();
+  room_part& r = *rooms_[index];
+  r.name = name;
+  r.index = index;
+  r.generation = generation;
+  r.home_shard = home_of(name);
+  r.lane = lane;
+  by_name.emplace(r.name, &r);
+  host_.deliver(r.home_shard, shard_message::attach_room, bytes_of(attach_message{{index, generation}, lane}), std::as_bytes(std::span{name}));
+  // Nobody sits in it yet; if that is still so at the end of a later turn, it goes.
+  r.listed_empty = true;
+  empty_.push_back(&r);
+  return r;
+}
+
+room_part* room_table::find(room_ref ref) {
+  if (ref.index >= rooms_.size()) return nullptr;
+  room_part* r = rooms_[ref.index].get();
+  return r->generation == ref.generation && !r->name.empty() ? r : nullptr;
+}
+
+membership* room_table::seat_of(connection& c, const room_part& r) {
+  for (membership* seat = c.memberships; seat != nullptr; seat = seat->next)
+    if (seat->where == &r) return seat;
+  return nullptr;
+}
+
+membership& room_table::join(connection& c, room_part& r, bool hears_itself) {
+  RINGCAST_ASSERT(r.lane == host_.lane_of(c));
+  if (membership* seat = seat_of(c, r)) return *seat;
+  // What rooms send moves the peer's window, so nothing from before may be referred to any more (RFC 7692 7.2.1).
+  if (c.layers != nullptr && c.layers->deflates != nullptr) c.layers->deflates->reset();
+  auto* seat = new membership;
+  seat->where = &r;
+  seat->hears_itself = hears_itself;
+  const std::uint32_t before = r.seats();
+  seat->next = c.memberships;
+  c.memberships = seat;
+  // A second room makes every send of this connection a gathered one.
+  const bool several = seat->next != nullptr;
+  if (several && !c.always_gathered) {
+    c.always_gathered = true;
+    update_gathered(c);
+  }
+  if (c.behind != nullptr)
+    fall_behind(c, *seat, r.window.end());
+  else
+    add_to_keeping_up(r, c, *seat);
+  members_changed(r, before);
+  return *seat;
+}
+
+void room_table::leave(connection& c, room_part& r) {
+  membership** link = &c.memberships;
+  while (*link != nullptr && (*link)->where != &r) link = &(*link)->next;
+  membership* seat = *link;
+  if (seat == nullptr) return;
+  const std::uint32_t before = r.seats();
+  if (seat->behind != nullptr)
+    remove_from_laggards(r, *seat);
+  else
+    remove_from_keeping_up(r, *seat);
+  *link = seat->next;
+  if (seat->name != nullptr)
+    host_.deliver(r.home_shard, shard_message::release_name,
+                   bytes_of(name_message{{r.index, r.generation}, host_.handle_of(c).value}), std::as_bytes(std::span{*seat->name}));
+  delete seat;
+  members_changed(r, before);
+}
+
+void room_table::leave_all(connection& c) {
+  while (c.memberships != nullptr) leave(c, *c.memberships->where);
+}
+
+void room_table::add_to_keeping_up(room_part& r, connection& c, membership& seat) {
+  seat.index = static_cast<std::uint32_t>(r.keeping_up.size());
+  const bool gathered = c.always_gathered || c.gather != connection::no_gather;
+  r.keeping_up.push_back({.socket = c.socket, .slot = c.slot & 0x7fff'ffff, .gathered = gathered});
+}
+
+void room_table::remove_from_keeping_up(room_part& r, membership& seat) {
+  const std::uint32_t index = seat.index;
+  if (index + 1 != r.keeping_up.size()) {
+    r.keeping_up[index] = r.keeping_up.back();
+    seat_of(host_.connections().at(r.keeping_up[index].slot), r)->index = index;
+  }
+  r.keeping_up.pop_back();
+}
+
+void room_table::remove_from_laggards(room_part& r, membership& seat) {
+  const std::uint32_t index = seat.behind->index;
+  r.laggards[index] = r.laggards.back();
+  r.laggards[index]->behind->index = index;
+  r.laggards.pop_back();
+  delete seat.behind;
+  seat.behind = nullptr;
+  went_on(r);
+}
+
+lag& room_table::fall_behind(connection& c, membership& seat, std::uint64_t cursor) {
+  room_part& r = *seat.where;
+  if (seat.behind == nullptr) {
+    // A membership that is just being made is in neither list yet.
+    if (seat.index < r.keeping_up.size() && r.keeping_up[seat.index].slot == c.slot) remove_from_keeping_up(r, seat);
+    seat.behind = new lag;
+    seat.behind->who = &c;
+    seat.behind->index = static_cast<std::uint32_t>(r.laggards.size());
+    r.laggards.push_back(&seat);
+  }
+  seat.behind->cursor = cursor;
+  seat.behind->sequence = r.window.sequence_at(cursor);
+  return *seat.behind;
+}
+
+void room_table::went_on(room_part& r) {
+  if (r.settling) return;
+  r.settling = true;
+  settling_.push_back(&r);
+}
+
+void room_table::catch_up(connection& c, membership& seat) {
+  room_part& r = *seat.where;
+  RINGCAST_ASSERT(seat.behind->cursor >= r.flushed && seat.behind->gap_end == 0);
+  remove_from_laggards(r, seat);
+  add_to_keeping_up(r, c, seat);
+}
+
+void room_table::update_gathered(connection& c) {
+  for (membership* seat = c.memberships; seat != nullptr; seat = seat->next)
+    if (seat->behind == nullptr && seat->index < seat->where->keeping_up.size() && seat->where->keeping_up[seat->index].slot == c.slot)
+      seat->where->keeping_up[seat->index].gathered = c.always_gathered || c.gather != connection::no_gather;
+}
+
+void room_table::publish(room_part& r, const publish_message& message, std::span<const std::byte> payload) {
+  if (r.home_shard == host_.index()) {
+    home_.publish(host_.index(), message, payload);
+    return;
+  }
+  if (payload.size() + sizeof message <= record_bytes_max_) {
+    host_.deliver(r.home_shard, shard_message::publish, bytes_of(message), payload);
+    return;
+  }
+  auto* copy = new std::byte[payload.size()];
+  std::copy(payload.begin(), payload.end(), copy);
+  host_.deliver(r.home_shard, shard_message::publish_large, bytes_of(publish_large_message{message, copy, payload.size()}), {});
+}
+
+void room_table::apply(const span_message& message) {
+  room_part* r = find(message.room);
+  if (r == nullptr || r->members() == 0) {
+    message.span.chunk->release();
+    if (r != nullptr) r->last_report = {};
+    return;
+  }
+  ++counters_.spans_applied;
+  const log_span& span = message.span;
+  const std::uint64_t position = r->window.append(span);
+  r->authors_deaf |= span.some_authors_deaf != 0;
+  if (!r->dirty) {
+    r->dirty = true;
+    dirty_.push_back(r);
+  }
+  broadcast_report report{.members = r->members(), .queued = static_cast<std::uint32_t>(r->keeping_up.size())};
+  if (!r->laggards.empty()) apply_policy(*r, span, position, report);
+  r->last_report = report;
+}
+
+// The member goes on at `position`, if that is further than it is. Answers how many messages this takes from it.
+std::uint32_t room_table::skip_to(room_part& r, lag& l, std::uint64_t position) {
+  if (position <= l.cursor) return 0;
+  const std::uint64_t from = l.sequence;
+  l.cursor = position;
+  l.sequence = r.window.sequence_at(position);
+  if (from == l.sequence) return 0;
+  l.lose(from, l.sequence);
+  counters_.messages_lost_to_policy += l.sequence - from;
+  went_on(r);
+  return static_cast<std::uint32_t>(l.sequence - from);
+}
+
+namespace {
+
+// How far a member is behind, as its policy counts it.
+std::uint64_t cost_behind(const room_part& r, const lag& l) {
+  if (l.cursor < l.excused) return r.window.cost_behind(l.excused, l.excused_sequence);
+  return r.window.cost_behind(l.cursor, l.sequence) + l.flying;
+}
+
+} // namespace
+
+// Looks at those that are behind; those that keep up are never looked at.
+void room_table::apply_policy(room_part& r, const log_span& span, std::uint64_t position, broadcast_report& report) {
+  for (membership* seat : r.laggards) {
+    lag& l = *seat->behind;
+    if (l.stop == lag::no_stop && cost_behind(r, l) <= lag_bytes_max_) {
+      ++report.queued;
+      continue;
+    }
+    switch (policy_) {
+    case slow_consumer::close:
+      ++report.dropped;
+      to_close_.push_back(l.who);
+      break;
+    case slow_consumer::drop_newest:
+      if (l.stop == lag::no_stop) {
+        l.stop = position;
+        l.held = std::make_unique<span_window>();
+        l.held->copy(r.window, l.cursor, position);
+        went_on(r);
+      }
+      l.lose(span.first_sequence, span.first_sequence + span.frames());
+      counters_.messages_lost_to_policy += span.frames();
+      ++report.dropped;
+      break;
+    case slow_consumer::drop_oldest:
+      // A single message above the bound is still the newest one: it stays.
+      report.conflated += skip_to(r, l, std::min(r.window.begin_of_last(lag_bytes_max_), r.window.last_frame_begin()));
+      ++report.queued;
+      break;
+    case slow_consumer::latest:
+      report.conflated += skip_to(r, l, r.window.last_frame_begin());
+      ++report.queued;
+      break;
+    }
+  }
+  // Closing takes the member out of the list that was walked above.
+  for (connection* c : to_close_) {
+    ++counters_.members_closed_slow;
+    host_.close_websocket(*c, static_cast<std::uint16_t>(close_code::try_again_later), "too slow: more is waiting than this room keeps");
+  }
+  to_close_.clear();
+}
+
+void room_table::reserve(room_part& r) {
+  const std::uint32_t before = r.seats();
+  ++r.reserved;
+  members_changed(r, before);
+}
+
+void room_table::end_reservation(room_ref ref) {
+  room_part* r = find(ref);
+  RINGCAST_ASSERT(r != nullptr && r->reserved > 0);
+  const std::uint32_t before = r->seats();
+  --r->reserved;
+  members_changed(*r, before);
+}
+
+void room_table::home_answered(room_ref ref, std::uint32_t first_seats) {
+  room_part* r = find(ref);
+  if (r != nullptr && r->seats() > 0 && r->first_seats == first_seats) r->known_at_home = true;
+}
+
+broadcast_report room_table::last_report(room_ref ref) {
+  const room_part* r = find(ref);
+  return r == nullptr ? broadcast_report{} : r->last_report;
+}
+
+void room_table::flushed() {
+  for (room_part* r : dirty_) {
+    r->dirty = false;
+    r->authors_deaf = false;
+    went_on(*r);
+  }
+  dirty_.clear();
+}
+
+void room_table::settle() {
+  for (room_part* r : settling_) {
+    r->settling = false;
+    r->flushed_before = r->flushed;
+    trim(*r);
+  }
+  settling_.clear();
+}
+
+// One look at each laggard and at each span that goes, however long the window is.
+void room_table::trim(room_part& r) {
+  if (r.window.empty()) return;
+  std::uint64_t needed_from = r.flushed;
+  for (const membership* seat : r.laggards)
+    if (seat->behind->held == nullptr) needed_from = std::min(needed_from, seat->behind->cursor);
+  r.window.drop_before(needed_from);
+}
+
+void room_table::members_changed(room_part& r, std::uint32_t before) {
+  const std::uint32_t now = r.seats();
+  if (now == 0 && !r.listed_empty) {
+    r.listed_empty = true;
+    empty_.push_back(&r);
+  }
+  if (before == 0) ++r.first_seats;
+  if (before == 0 || now == 0) r.known_at_home = now > 0 && r.home_shard == host_.index();
+  // The home must know of the first member before anything that this member publishes arrives there. Other changes wait for the end of
+  // the turn, so that a thousand joins are one message.
+  if (before == 0 || now == 0 || r.home_shard == host_.index()) {
+    send_member_count(r);
+  } else if (!r.member_count_changed) {
+    r.member_count_changed = true;
+    counts_changed_.push_back(&r);
+  }
+}
+
+void room_table::send_member_count(room_part& r) {
+  host_.deliver(r.home_shard, shard_message::member_count, bytes_of(member_count_message{{r.index, r.generation}, r.seats()}), {});
+}
+
+void room_table::end_turn() {
+  for (room_part* r : counts_changed_) {
+    r->member_count_changed = false;
+    send_member_count(*r);
+  }
+  counts_changed_.clear();
+  for (room_part*& r : empty_) {
+    if (r->seats() > 0) {
+      r->listed_empty = false;
+      r = nullptr;
+    } else if (!r->dirty && !r->settling) {
+      r->window.clear();
+      host_.deliver(r->home_shard, shard_message::detach_room, bytes_of(room_ref{r->index, r->generation}), {});
+      by_name_[static_cast<std::size_t>(r->lane)].erase(r->name);
+      r->name.clear();
+      free_.push_back(r->index);
+      r = nullptr;
+    }
+  }
+  std::erase(empty_, nullptr);
+}
+
+void room_table::clear() {
+  for (auto& r : rooms_) {
+    r->window.clear();
+    for (membership* seat : r->laggards) seat->behind->held.reset();
+  }
+}
+
+} // namespace ringcast

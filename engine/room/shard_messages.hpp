@@ -1,0 +1,162 @@
+// What shards say to each other through the mesh: plain values, each a record of one kind, some followed by bytes. "index" and
+// "generation" name a room as the shard knows it that is not its home; the home learns that name with attach_room.
+#pragma once
+
+#include "engine/room/room.hpp"
+#include "engine/room/room_log.hpp"
+#include "proto/opcode.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <span>
+
+namespace ringcast {
+
+class shard;
+
+// How much memory outside of a record it points to: what is on its way is bounded by that, too.
+enum class shard_message : std::uint32_t;
+[[nodiscard]] std::uint64_t pointed_bytes(shard_message kind, std::span<const std::byte> record);
+
+enum class shard_message : std::uint32_t {
+  attach_room,    // to the home, + name
+  detach_room,    // to the home
+  member_count,   // to the home
+  publish,        // to the home, + payload
+  publish_large,  // to the home; the payload is in memory that the home frees
+  span,           // from the home
+  report_request, // from the home, behind the span that it asks about
+  report_expect,  // from the home to the shard that wants the report: how many answers will come
+  report,         // to the shard that wants it
+  claim_seat,     // to the home, + name if there is one
+  claim_answer,   // from the home
+  release_name,   // to the home, + name
+  room_query,     // to a home, + name: of the room, or of the one behind which a listing goes on
+  room_answer,    // from a home, + text
+  room_call,      // to the home, + the room's name, a member's, and a payload
+  room_call_large, // the same; all of it is in memory that the home frees
+  leave_room,     // to the shard of a connection, + the room's name
+  deliver,        // to the shard of a connection, + payload
+  deliver_large,  // the same; the payload is in memory that the shard frees
+  close,          // to the shard of a connection, + reason
+  run,            // a function from another thread
+  said_all,       // a shard that stops: it makes no more publications; behind the last of them
+  published_all,  // a shard that stops: its rooms' logs have ended; behind their last spans
+};
+
+struct room_ref {
+  std::uint32_t index;
+  std::uint32_t generation;
+};
+
+struct attach_message {
+  room_ref room;
+  room_lane lane;
+};
+
+struct member_count_message {
+  room_ref room;
+  std::uint32_t members;
+};
+
+struct publish_message {
+  room_ref room;
+  std::uint64_t author;
+  std::uint32_t report_id; // 0: no report wanted
+  opcode op;
+  bool author_hears;
+};
+
+struct publish_large_message {
+  publish_message head;
+  std::byte* payload; // made by operator new[]
+  std::uint64_t bytes;
+};
+
+struct span_message {
+  room_ref room;
+  log_span span;
+};
+
+struct report_request_message {
+  room_ref room;
+  std::uint32_t reporter; // shard
+  std::uint32_t report_id;
+};
+
+struct report_expect_message {
+  std::uint32_t report_id;
+  std::uint32_t shards;
+};
+
+struct report_message {
+  std::uint32_t report_id;
+  broadcast_report counts;
+};
+
+struct name_message {
+  room_ref room;
+  std::uint64_t connection;
+};
+
+struct claim_message { // + name
+  room_ref room;
+  std::uint64_t connection;
+  std::uint32_t asker;       // who waits for the answer; 0: the upgrade of the connection
+  std::uint32_t first_seats; // room_part::first_seats
+  bool takes_over;           // the name, from whoever has it
+};
+
+struct claim_answer_message { // + name
+  claim_message claim;
+  bool granted;
+};
+
+struct room_query_message { // + the room's name; of all rooms + the name behind which the listing goes on
+  std::uint32_t reporter;
+  std::uint32_t query_id;
+  std::uint32_t rooms_max; // of all rooms at most so many
+  bool all;
+};
+
+struct room_answer_message {
+  std::uint32_t query_id;
+  bool last; // of this shard
+  bool found;
+  bool more;  // of all rooms: this shard has more of them
+  std::uint16_t name_bytes; // in front of the text stands the name of the last one that was passed
+  std::uint32_t members;
+  std::uint32_t rooms; // listed in the text
+};
+
+struct deliver_message {
+  std::uint64_t connection;
+  opcode op;
+  std::uint16_t close_code;
+};
+
+enum class room_call_kind : std::uint8_t { publish, send_to, leave };
+
+struct room_call_message {
+  room_call_kind what;
+  opcode op;
+  std::uint16_t name_bytes;
+  std::uint16_t id_bytes;
+};
+
+struct room_call_large_message {
+  std::byte* record; // a room_call with what is behind it, made by operator new[]
+  std::uint64_t bytes;
+};
+
+struct run_message {
+  std::function<void(shard&)>* work; // the shard frees it
+};
+
+struct deliver_large_message {
+  deliver_message head;
+  std::byte* payload; // made by operator new[]
+  std::uint64_t bytes;
+};
+
+} // namespace ringcast

@@ -1,0 +1,69 @@
+#include "engine/server/request.hpp"
+
+#include "engine/base/log.hpp"
+#include "engine/server/websocket_session.hpp"
+#include "proto/handshake.hpp"
+#include "proto/percent.hpp"
+
+namespace ringcast {
+
+request::request(ringcast::server* from, const http_request& received, http_responder responder)
+    : server_(from), responder_(responder), peer_(received.peer), copy_(received.head, received.body), parameters_(received.parameters),
+      upgrade_wanted_(ringcast::is_websocket_upgrade(received.head)) {}
+
+std::string request::query(std::string_view name) const { return query_value(copy_.query(), name).value_or(std::string{}); }
+
+std::string_view request::path(std::string_view name) const noexcept {
+  for (const auto& [key, value] : parameters_)
+    if (key == name) return value;
+  return {};
+}
+
+void request::respond(status code, std::string_view body, std::string_view type) {
+  if (answered_) return;
+  answered_ = true;
+  if (type.empty() && static_cast<int>(code) >= 400) return responder_.respond_error(code, body.empty() ? reason_phrase(code) : body);
+  responder_.respond(code, type.empty() ? "text/plain; charset=utf-8" : type, body);
+}
+
+ready<websocket> request::upgrade(const upgrade_options& options) {
+  shard& here = responder_.owner();
+  connection* c = here.find(responder_.handle());
+  if (answered_ || c == nullptr || !c->answering) return {};
+  answered_ = true;
+  // Parsed again where it was copied to; it was fine the first time.
+  thread_local request_head head;
+  (void)parse_request_head(copy_.head(), http_limits{}, head);
+  auto* session = new websocket_session(here);
+  const websocket_endpoint& endpoint = websocket_session::endpoint_of(here, options);
+  const std::string_view subprotocol = here.upgrade(*c, http_request{head, parameters_, copy_.body(), peer_}, endpoint, session);
+  if (c->phase == connection_phase::websocket) session->attach(*c, subprotocol);
+  return {websocket{session}};
+}
+
+namespace {
+
+task<void> run_handler(shard& here, const request_handler& handler, std::unique_ptr<request> req, std::source_location where) {
+  bool failed = true;
+  try {
+    co_await handler(*req);
+    failed = false;
+  } catch (...) {
+    here.user_code().log_thrown("the handler", where);
+  }
+  if (req->is_answered()) co_return;
+  if (!failed) log_error("the handler registered at {}:{} returned without an answer", where.file_name(), where.line());
+  req->respond(status::internal_server_error, failed ? "the handler failed" : "the handler gave no answer");
+}
+
+} // namespace
+
+http_handler run_as_coroutine(server* from, request_handler handler, std::source_location where) {
+  // Shared by all copies of the route, and there as long as the routes are, which is longer than any coroutine.
+  return [from, handler = std::make_shared<const request_handler>(std::move(handler)), where](const http_request& received, http_responder responder) {
+    shard& here = responder.owner();
+    here.coroutines().spawn(run_handler(here, *handler, std::make_unique<request>(from, received, responder), where), where);
+  };
+}
+
+} // namespace ringcast

@@ -1,0 +1,360 @@
+#include "engine/server/server.hpp"
+
+#include "engine/shard/admission.hpp"
+#include "engine/io/core_allowance.hpp"
+#include "engine/mesh/inbox.hpp"
+#include "engine/base/log.hpp"
+#include "engine/shard/memory_bound.hpp"
+#include "engine/mesh/mesh.hpp"
+#include "engine/shard/origin.hpp"
+#include "engine/io/process_signals.hpp"
+#include "engine/shard/shard.hpp"
+#include "engine/io/socket.hpp"
+#include "engine/tls/tls_identity.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fmt/format.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <system_error>
+#include <unistd.h>
+
+namespace ringcast {
+
+// A thread waits with its ring until it is known whether all there is to a server could be had.
+enum class server::use : std::uint8_t { undecided, yes, no };
+
+struct server::shard_thread {
+  std::unique_ptr<ring> own_ring; // made by its thread, until the shard has it
+  std::unique_ptr<inbox> from_threads;
+  std::unique_ptr<shard> own;
+  struct listening {
+    int socket;
+    bool encrypted;
+  };
+  std::vector<listening> listeners;
+  std::thread thread;
+  std::string failure;
+  std::atomic<use> is_used{use::undecided};
+  std::atomic<bool> accepting{false};
+};
+
+namespace {
+
+// An address that is in use is tried again for this long: the listeners of a server that was killed live on for some hundred milliseconds.
+constexpr std::chrono::milliseconds address_patience{2000};
+
+void pin_to(int core) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(core, &set);
+  pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+}
+
+// A connection is a descriptor; the soft limit is a default for programs that use select().
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+} // namespace
+
+server::server(server_options options) : options_(std::move(options)) {}
+
+server::~server() {
+  stop();
+  wait();
+  for (auto& t : threads_)
+    for (const auto& listener : t->listeners) close_now(listener.socket);
+  if (finished_event_ >= 0) ::close(finished_event_);
+}
+
+void server::get(std::string_view pattern, request_handler handler, std::source_location where) {
+  router_.add("GET", pattern, run_as_coroutine(this, std::move(handler), where), where);
+}
+
+void server::post(std::string_view pattern, request_handler handler, std::source_location where) {
+  router_.add("POST", pattern, run_as_coroutine(this, std::move(handler), where), where);
+}
+
+void server::events(std::string_view pattern, websocket_endpoint endpoint, std::source_location where) {
+  router_.add(pattern, std::move(endpoint), where);
+}
+
+inbox& server::inbox_of(std::uint32_t shard_index) { return *threads_[shard_index]->from_threads; }
+bool server::owns(const shard& s) const { return s.index() < threads_.size() && threads_[s.index()]->own.get() == &s; }
+
+std::expected<void, start_failure> server::open_listeners(const std::vector<std::string>& listen, bool encrypted,
+                                                          std::vector<std::string>& addresses) {
+  const patience_end until = std::chrono::steady_clock::now() + address_patience;
+  for (const std::string& text : listen) {
+    auto address = parse_address(text);
+    if (!address) return std::unexpected(start_failure{address.error()});
+    if (const auto free = check_port_is_free(*address, until); !free) return std::unexpected(start_failure{free.error()});
+    for (std::uint32_t i = 0; i < shard_count_; ++i) {
+      const auto listener = listen_on(*address, static_cast<int>(options_.backlog), until);
+      if (!listener) return std::unexpected(start_failure{listener.error()});
+      threads_[i]->listeners.push_back({*listener, encrypted});
+      // With port 0 the first shard's socket gets one, and the others share it.
+      if (address->port() == 0) *address = local_address_of(*listener);
+    }
+    addresses.push_back(address->text());
+  }
+  return {};
+}
+
+// What the options say by themselves.
+std::expected<void, start_failure> server::check_options() {
+  if (options_.shards > connection_handle::shards_max)
+    return std::unexpected(
+        start_failure{fmt::format("{} shards are more than the {} there can be", options_.shards, connection_handle::shards_max)});
+  if (!options_.listen_tls.empty()) {
+    if (options_.tls.certificates.empty()) return std::unexpected(start_failure{"a TLS port needs a certificate and its key"});
+    auto loaded = tls_context::load_server(options_.tls);
+    if (!loaded) return std::unexpected(start_failure{loaded.error()});
+    identity_ = std::make_unique<tls_identity>(std::move(*loaded));
+  }
+  for (const std::string& origin : options_.allowed_origins)
+    if (const auto checked = check_origin(origin); !checked) return std::unexpected(start_failure{checked.error()});
+  return {};
+}
+
+// Threads, each with its ring. A number that was asked for must be there; otherwise as many as cores, or what locked memory, descriptors
+// and threads allow of them.
+std::expected<void, start_failure> server::open_rings() {
+  const core_allowance allowed = allowed_cores();
+  const auto cores = static_cast<std::uint32_t>(allowed.cores.size());
+  const std::uint32_t wanted = options_.shards != 0 ? options_.shards : std::min(allowed.threads(), connection_handle::shards_max);
+  if (options_.shards > allowed.threads())
+    log_warning("{} shards were asked for, but this process may use {:.3g} of {} core(s): more shards than cores share them and gain nothing",
+                options_.shards, allowed.quota.value_or(cores), cores);
+  if (options_.shards == 0 && wanted < cores)
+    log_info("{} shard(s) on {} cores: the CPU quota of the control group is {:.3g} cores", wanted, cores, allowed.quota.value_or(cores));
+  std::string failure;
+  const auto all_tried = std::make_shared<std::latch>(static_cast<std::ptrdiff_t>(wanted));
+  for (std::uint32_t i = 0; i < wanted; ++i) {
+    threads_.push_back(std::make_unique<shard_thread>());
+    shard_thread& t = *threads_.back();
+    try {
+      t.thread = std::thread([this, &t, i, all_tried, core = wanted <= cores ? allowed.cores[i] : -1] {
+        if (core >= 0) pin_to(core);
+        pthread_setname_np(pthread_self(), fmt::format("shard-{}", i).c_str());
+        if (auto opened = ring::open({}))
+          t.own_ring = std::move(*opened);
+        else
+          t.failure = opened.error();
+        all_tried->count_down();
+        t.is_used.wait(use::undecided);
+        if (t.is_used == use::yes) serve(i);
+      });
+    } catch (const std::system_error& none) {
+      failure = fmt::format("no thread could be started for a shard: {}", none.code().message());
+      threads_.pop_back();
+      all_tried->count_down(static_cast<std::ptrdiff_t>(wanted - i));
+      break;
+    }
+  }
+  all_tried->wait();
+  while (!threads_.empty() && threads_.back()->own_ring == nullptr) {
+    failure = threads_.back()->failure;
+    let_go_of_last_thread();
+  }
+  for (const auto& t : threads_)
+    if (t->own_ring == nullptr) failure = t->failure;
+  // A ring that failed between others: those behind it are given back, which leaves room.
+  while (!std::ranges::all_of(threads_, [](const auto& t) { return t->own_ring != nullptr; })) let_go_of_last_thread();
+  if (threads_.empty() || (options_.shards != 0 && threads_.size() < wanted)) return std::unexpected(start_failure{failure, 3});
+  shard_count_ = static_cast<std::uint32_t>(threads_.size());
+  if (shard_count_ < wanted) log_warning("{} shard(s) instead of {}: {}", shard_count_, wanted, failure);
+  return {};
+}
+
+void server::let_go_of_last_thread() {
+  shard_thread& t = *threads_.back();
+  t.is_used = use::no;
+  t.is_used.notify_one();
+  t.thread.join();
+  threads_.pop_back();
+}
+
+// Nothing of what was begun stays.
+void server::give_up_start() {
+  for (auto& t : threads_) {
+    for (const auto& listener : t->listeners) close_now(listener.socket);
+    t->listeners.clear();
+  }
+  while (!threads_.empty()) let_go_of_last_thread();
+}
+
+std::expected<void, start_failure> server::start() {
+  if (begun_.exchange(true)) return std::unexpected(start_failure{"start() was called before: a server starts once"});
+  if (stopping_.load()) return std::unexpected(start_failure{"the server was stopped before it was started"});
+  router_.close();
+  if (!router_.problem().empty()) return std::unexpected(start_failure{router_.problem()});
+  raise_descriptor_limit();
+  // Asked on this thread first, so that the answer to "may io_uring be used" does not depend on ports.
+  if (const auto usable = ring::try_out(); !usable) return std::unexpected(start_failure{usable.error(), 3});
+  if (auto checked = check_options(); !checked) return checked;
+  if (options_.max_connections != 0 || options_.max_connections_per_ip != 0)
+    admission_ = std::make_unique<admission>(options_.max_connections, options_.max_connections_per_ip);
+  if (auto opened = open_rings(); !opened) return give_up_start(), opened;
+  if (auto opened = open_listeners(options_.listen, false, addresses_); !opened) return give_up_start(), opened;
+  if (auto opened = open_listeners(options_.listen_tls, true, tls_addresses_); !opened) return give_up_start(), opened;
+  try {
+    mesh_ = std::make_unique<mesh>(shard_count_, mesh_lane_bytes);
+    for (std::uint32_t i = 0; i < shard_count_; ++i) threads_[i]->from_threads = std::make_unique<inbox>(mesh_->bell(i), inbox_bytes);
+    finished_event_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (finished_event_ < 0) throw std::system_error(errno, std::system_category(), "eventfd for the end of the shards");
+  } catch (const std::exception& none) {
+    give_up_start();
+    mesh_.reset();
+    return std::unexpected(start_failure{fmt::format("the server cannot start with {} shard(s): {}", shard_count_, none.what()), 3});
+  }
+  all_begun_ = std::make_unique<std::latch>(static_cast<std::ptrdiff_t>(shard_count_));
+  running_ = shard_count_;
+  for (auto& t : threads_) {
+    t->is_used = use::yes;
+    t->is_used.notify_one();
+  }
+  all_begun_->wait();
+  for (auto& t : threads_)
+    if (!t->failure.empty()) {
+      const start_failure failure{t->failure, 3};
+      stop();
+      wait();
+      return std::unexpected(failure);
+    }
+  started_.store(true, std::memory_order_release);
+  return {};
+}
+
+// A shard's thread, from here to its end.
+void server::serve(std::uint32_t index) {
+  shard_thread& t = *threads_[index];
+  try {
+    const shard_options options{.limits = options_.limits,
+                                .admits = admission_.get(),
+                                .allowed_origins = options_.allowed_origins,
+                                .policy = options_.policy,
+                                .coalesce_wait_us = options_.coalesce_wait_us,
+                                .memory_bytes = (options_.memory_bytes != 0 ? options_.memory_bytes : default_memory_bytes()) / shard_count_,
+                                .spin_us = options_.spin_us,
+                                .compression = options_.compression};
+    t.own = std::make_unique<shard>(index, options, *mesh_, *t.from_threads, router_, std::move(t.own_ring));
+    for (const auto& listener : t.listeners) t.own->add_listener(listener.socket, listener.encrypted ? identity_.get() : nullptr);
+    t.listeners.clear();
+    t.accepting = true; // before start() returns: the server is ready then
+  } catch (const std::exception& failed) {
+    t.failure = failed.what();
+  }
+  all_begun_->arrive_and_wait();
+  if (t.own != nullptr) {
+    while (t.own->turn()) t.accepting.store(t.own->is_accepting(), std::memory_order_relaxed);
+  }
+  t.from_threads->close();
+  if (running_.fetch_sub(1) == 1) {
+    const std::uint64_t one = 1;
+    (void)!::write(finished_event_, &one, sizeof one);
+  }
+}
+
+void server::stop() {
+  stopping_ = true; // before start(): that will say so
+  if (mesh_ == nullptr) return;
+  for (std::uint32_t i = 0; i < shard_count_; ++i) mesh_->bell(i).ask_to_stop();
+}
+
+void server::wait() {
+  for (auto& t : threads_)
+    if (t->thread.joinable()) t->thread.join();
+  say_what_was_not_sent();
+  // Shards go only when no thread can send to them any more, one after the other: chunks of logs are freed by the homes that made them.
+  for (auto& t : threads_)
+    if (t->own != nullptr) t->own->end_tasks();
+  for (auto& t : threads_)
+    if (t->own != nullptr) t->own->drop_rooms();
+  for (auto& t : threads_) t->own.reset();
+}
+
+void server::say_what_was_not_sent() const {
+  std::uint64_t messages = 0, bytes = 0, connections = 0;
+  for (const auto& t : threads_) {
+    if (t->own == nullptr) continue;
+    messages += t->own->counters().unsent_messages;
+    bytes += t->own->counters().unsent_own_bytes;
+    connections += t->own->counters().unsent_connections;
+  }
+  if (connections == 0) return;
+  log_warning("{} connections had not read everything when the close timeout was over: {} messages of rooms and {} bytes of other output "
+              "were not sent to them",
+              connections, messages, bytes);
+}
+
+bool server::is_ready() const {
+  return started_.load(std::memory_order_acquire) && !stopping_.load(std::memory_order_relaxed) && std::ranges::all_of(threads_, [](const auto& t) { return t->accepting.load(std::memory_order_relaxed); });
+}
+
+std::expected<void, std::string> server::reload_certificates() {
+  if (!was_started()) return std::unexpected("the server has not been started");
+  if (identity_ == nullptr) return std::unexpected("no port speaks TLS");
+  auto loaded = tls_context::load_server(options_.tls);
+  if (!loaded) return std::unexpected(loaded.error());
+  identity_->replace(std::move(*loaded));
+  return {};
+}
+
+int server::run() {
+  process_signals signals{SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
+  if (const auto started = start(); !started) {
+    (void)flush_log(std::chrono::milliseconds{100}); // what was said on the way stands before the reason
+    std::fprintf(stderr, "%s\n", started.error().why.c_str());
+    return started.error().exit_code;
+  }
+  for (const std::string& address : addresses_) log_info("listening on {} with {} shard(s)", address, shard_count_);
+  for (const std::string& address : tls_addresses_)
+    log_info("listening on {} for TLS with {} shard(s), {}", address, shard_count_, tls_library_description());
+  int ends_asked = 0;
+  while (true) {
+    pollfd waited[2] = {{signals.descriptor(), POLLIN, 0}, {finished_event_, POLLIN, 0}};
+    // Without a descriptor for the signals they are looked for.
+    if (::poll(waited, 2, signals.descriptor() >= 0 ? -1 : 100) < 0 && errno != EINTR) break;
+    if ((waited[1].revents & POLLIN) != 0) break;
+    const std::optional<int> signal = signals.take();
+    if (!signal) continue;
+    if (*signal == SIGTERM || *signal == SIGINT) {
+      if (++ends_asked == 2) ::_exit(1);
+      log_info("closing every connection");
+      stop();
+    } else {
+      on_other_signal(*signal);
+    }
+  }
+  wait();
+  return 0;
+}
+
+void server::on_other_signal(int signal) {
+  switch (signal) {
+  case SIGHUP:
+    if (identity_ == nullptr)
+      log_info("SIGHUP: there is nothing to reload, since no port speaks TLS");
+    else if (const auto reloaded = reload_certificates(); reloaded)
+      log_info("certificates were read again, for new connections");
+    else
+      log_error("certificates were not renewed: {}", reloaded.error());
+    return;
+  case SIGUSR1: log_info("SIGUSR1: there is no log file to open again; the log goes to standard error"); return;
+  case SIGUSR2: log_info("SIGUSR2 has no meaning here and is ignored"); return;
+  default: return;
+  }
+}
+
+} // namespace ringcast

@@ -1,0 +1,80 @@
+#include "engine/shard/events.hpp"
+
+#include "engine/room/names.hpp"
+#include "engine/shard/shard.hpp"
+#include "proto/percent.hpp"
+
+#include <fmt/format.h>
+
+namespace ringcast {
+
+send_result websocket_ref::send(opcode op, std::span<const std::byte> payload) { return shard_->send(*connection_, op, payload); }
+send_result websocket_ref::send(const message_view& message) { return shard_->send_in_place(*connection_, message); }
+void websocket_ref::close(std::uint16_t code, std::string_view reason) { shard_->close_websocket(*connection_, code, reason); }
+
+send_result websocket_ref::publish(opcode op, std::span<const std::byte> payload) {
+  const membership* seat = connection_->memberships;
+  if (seat == nullptr) return send_result::closed;
+  while (seat->next != nullptr) seat = seat->next;
+  return shard_->publish(*connection_, *seat->where, op, payload);
+}
+
+const std::string* websocket_ref::name_in_room() const {
+  for (const membership* seat = connection_->memberships; seat != nullptr; seat = seat->next)
+    if (seat->name != nullptr) return seat->name.get();
+  return nullptr;
+}
+
+connection_handle websocket_ref::handle() const { return shard_->handle_of(*connection_); }
+socket_address websocket_ref::peer() const { return peer_address_of(connection_->socket); }
+void*& websocket_ref::user() { return connection_->user; }
+
+void upgrade_request_view::take_seat(std::string_view room, bool hears_itself, std::string_view name) {
+  auto valid = check_room_name(room);
+  if (valid && !name.empty()) valid = check_member_name(name);
+  if (!valid) return refuse(http_status::bad_request, valid.error());
+  seat_wanted_ = true;
+  room_ = room, hears_itself_ = hears_itself, name_ = name;
+}
+
+std::string_view http_request::parameter(std::string_view name) const {
+  for (const auto& [key, value] : parameters)
+    if (key == name) return value;
+  return {};
+}
+
+std::optional<std::string> http_request::query(std::string_view name) const { return query_value(head.query, name); }
+
+void http_responder::respond(http_status status, std::string_view content_type, std::string_view body, std::string_view extra_headers) {
+  if (connection* c = shard_->find(connection_)) shard_->respond(*c, status, content_type, body, extra_headers);
+}
+
+void http_responder::respond_error(http_status status, std::string_view why) { respond(status, "application/json", json_error(why)); }
+
+void append_json_string(std::string& out, std::string_view text) {
+  out += '"';
+  for (const char c : text) {
+    switch (c) {
+    case '"': out += "\\\""; break;
+    case '\\': out += "\\\\"; break;
+    case '\n': out += "\\n"; break;
+    case '\r': out += "\\r"; break;
+    case '\t': out += "\\t"; break;
+    default:
+      if (static_cast<unsigned char>(c) < 0x20)
+        out += fmt::format("\\u{:04x}", static_cast<unsigned>(static_cast<unsigned char>(c)));
+      else
+        out += c;
+    }
+  }
+  out += '"';
+}
+
+std::string json_error(std::string_view why) {
+  std::string json = "{\"error\":";
+  append_json_string(json, why);
+  json += '}';
+  return json;
+}
+
+} // namespace ringcast

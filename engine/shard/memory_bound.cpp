@@ -1,0 +1,45 @@
+#include "engine/shard/memory_bound.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <malloc.h>
+#include <unistd.h>
+
+namespace ringcast {
+
+namespace {
+
+// A control group's limit, version 2 and 1; "max", or a number above all memory, is none.
+std::uint64_t control_group_bytes() {
+  for (const char* path : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
+    std::FILE* file = std::fopen(path, "re");
+    if (file == nullptr) continue;
+    unsigned long long bytes = 0;
+    const bool is_number = std::fscanf(file, "%llu", &bytes) == 1;
+    std::fclose(file);
+    if (is_number && bytes > 0) return bytes;
+  }
+  return UINT64_MAX;
+}
+
+void trim_malloc() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
+
+std::atomic<memory_purge> purge_of_program{trim_malloc};
+
+} // namespace
+
+std::uint64_t default_memory_bytes() {
+  const long pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
+  const std::uint64_t machine = pages > 0 && page_bytes > 0 ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page_bytes) : 8ULL << 30;
+  return std::min(machine, control_group_bytes()) / 2;
+}
+
+void set_memory_purge(memory_purge purge) { purge_of_program = purge; }
+void purge_memory() { purge_of_program.load()(); }
+
+} // namespace ringcast

@@ -1,0 +1,89 @@
+// What a peer can make a shard do in one turn, and what then waits: connections whose share of the turn is used up or whose peer does not
+// take its answers, and records of other shards whose messages are large.
+#include "engine/shard/shard.hpp"
+
+#include <cstring>
+#include <utility>
+
+namespace ringcast {
+
+namespace {
+
+template <class T>
+T head_of(std::span<const std::byte> bytes) {
+  T value;
+  std::memcpy(static_cast<void*>(&value), bytes.data(), sizeof value);
+  return value;
+}
+
+} // namespace
+
+std::uint64_t pointed_bytes(shard_message kind, std::span<const std::byte> record) {
+  switch (kind) {
+  case shard_message::span: return head_of<span_message>(record).span.bytes();
+  case shard_message::publish_large: return head_of<publish_large_message>(record).bytes;
+  case shard_message::deliver_large: return head_of<deliver_large_message>(record).bytes;
+  case shard_message::room_call_large: return head_of<room_call_large_message>(record).bytes;
+  default: return 0;
+  }
+}
+
+// A peer that does not take its answers is not read any further. A client's output is no answer to its input: if both ends stopped reading
+// because they have output, neither would ever go on. And behind our Close frame nothing is answered.
+bool shard::is_output_full(const connection& c) const {
+  if (c.is_client || outbox_.waiting_bytes(c) <= high_watermark_bytes) return false;
+  return c.phase == connection_phase::http || (c.phase == connection_phase::websocket && c.closing.state() == close_state::open);
+}
+
+// What has been received and not yet handled is kept. More of it is received meanwhile only while little is kept, see keep_partial().
+void shard::stop_input(connection& c) {
+  if (c.input_stopped || c.phase == connection_phase::finishing || c.phase == connection_phase::ending) return;
+  c.input_stopped = true;
+  ++counters_.inputs_stopped;
+  stopped_.push_back(handle_of(c));
+  if (c.behind != nullptr) pause_receive(c);
+}
+
+// First come, first continued, with a budget of its own, so that new input does not keep those who wait from their turn.
+void shard::continue_stopped() {
+  if (stopped_before_.empty()) return;
+  budget_.begin(work_done_elsewhere(), turn_work_bytes_max);
+  std::size_t next = 0;
+  for (; next < stopped_before_.size() && !budget_.is_spent(work_done_elsewhere()); ++next) {
+    connection* c = find(stopped_before_[next]);
+    if (c == nullptr || !c->input_stopped || c->phase == connection_phase::ending) continue;
+    if (is_output_full(*c)) {
+      // From a backlog on_output_progress() comes back; what was only gathered in this turn may be sent whole, and then nothing would.
+      if (c->behind == nullptr)
+        stopped_.push_back(stopped_before_[next]);
+      else
+        pause_receive(*c);
+      continue;
+    }
+    c->input_stopped = false;
+    resume_input(*c);
+    if (c->input_stopped || c->phase == connection_phase::ending) continue;
+    if (c->peer_closed && !c->answering && c->phase != connection_phase::finishing) on_end_of_stream(*c);
+    // Read now, so that it has its turn before those who stand behind it.
+    if (c->receiving == receive_mode::polled && !c->peer_closed)
+      receive_hot(*c);
+    else
+      resume_receive(*c);
+  }
+  stopped_before_.erase(stopped_before_.begin(), stopped_before_.begin() + static_cast<std::ptrdiff_t>(next));
+}
+
+// Handles a record and says what that has cost.
+std::size_t shard::record_work(std::uint32_t from, std::uint32_t kind, std::span<const std::byte> bytes) {
+  std::uint64_t work = record_work_bytes + bytes.size() + pointed_bytes(static_cast<shard_message>(kind), bytes);
+  if (static_cast<shard_message>(kind) == shard_message::span) {
+    const auto message = head_of<span_message>(bytes);
+    if (const room_part* r = rooms_.find(message.room)) work += fan_out_cost(std::uint64_t{message.span.bytes()} * r->members());
+  }
+  if (from != index_) mesh_.pointed_taken(from, index_, pointed_bytes(static_cast<shard_message>(kind), bytes));
+  const std::uint64_t before = work_done_elsewhere();
+  on_message(from, kind, bytes);
+  return static_cast<std::size_t>(work + (work_done_elsewhere() - before));
+}
+
+} // namespace ringcast
