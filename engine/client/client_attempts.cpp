@@ -134,8 +134,8 @@ void client_core::work_on_records() {
     const std::span<const std::byte> bytes = rest.subspan(sizeof head, head.bytes);
     rest = rest.subspan(sizeof head + head.bytes);
     switch (head.kind) {
-    case record_kind::connect: begin_connecting(); break;
-    case record_kind::disconnect:
+    case queued_kind::connect: begin_connecting(); break;
+    case queued_kind::disconnect:
       begin_disconnecting(head.close_code, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
       break;
     default: take_message(head, bytes);
@@ -150,12 +150,12 @@ void client_core::take_message(const record_head& head, std::span<const std::byt
   const bool has_waiting = waiting_.size() > waiting_begin_;
   if (step_ == step::open && !has_waiting && !backed_up_ && hand_over(head, payload)) return;
   const bool offline = step_ == step::resolving || step_ == step::connecting || step_ == step::waiting;
-  if (step_ == step::open || (offline && options_.offline == offline_policy::keep && head.kind != record_kind::ping)) {
+  if (step_ == step::open || (offline && options_.offline == offline_policy::keep && head.kind != queued_kind::ping)) {
     waiting_.append(std::as_bytes(std::span{&head, 1}));
     waiting_.append(payload);
     return;
   }
-  if (head.kind != record_kind::ping) dropped_.fetch_add(1, std::memory_order_relaxed);
+  if (head.kind != queued_kind::ping) dropped_.fetch_add(1, std::memory_order_relaxed);
   forget_queued(sizeof head + payload.size());
 }
 
@@ -167,7 +167,7 @@ bool client_core::hand_over(const record_head& head, std::span<const std::byte> 
   const send_result result = own.send(*c, opcode_of(head.kind), payload);
   if (result == send_result::closed) return false;
   backed_up_ = result == send_result::above_watermark;
-  if (head.kind != record_kind::ping) sent_.fetch_add(1, std::memory_order_relaxed);
+  if (head.kind != queued_kind::ping) sent_.fetch_add(1, std::memory_order_relaxed);
   forget_queued(sizeof head + payload.size());
   return true;
 }
@@ -204,8 +204,8 @@ void client_core::drop_messages(std::span<const std::byte> records) {
     record_head head;
     std::memcpy(&head, records.data(), sizeof head);
     records = records.subspan(sizeof head + head.bytes);
-    if (head.kind == record_kind::connect || head.kind == record_kind::disconnect) continue;
-    if (head.kind != record_kind::ping) dropped_.fetch_add(1, std::memory_order_relaxed);
+    if (head.kind == queued_kind::connect || head.kind == queued_kind::disconnect) continue;
+    if (head.kind != queued_kind::ping) dropped_.fetch_add(1, std::memory_order_relaxed);
     forget_queued(sizeof head + head.bytes);
   }
 }

@@ -112,7 +112,7 @@ void client_core::connect(client_host& host, client_events& events) {
   if (commands_ >= commands_max) return; // one of them is a connect() or will be followed by one
   if (state_.load(std::memory_order_relaxed) == client_state::closed) set_state_locked(client_state::connecting);
   ++commands_;
-  append_record({.bytes = 0, .kind = record_kind::connect, .close_code = 0}, {});
+  append_record({.bytes = 0, .kind = queued_kind::connect, .close_code = 0}, {});
 }
 
 client_send client_core::disconnect(std::uint16_t code, std::string_view reason) {
@@ -124,7 +124,7 @@ client_send client_core::disconnect(std::uint16_t code, std::string_view reason)
   set_state_locked(client_state::closing);
   ++commands_;
   append_record({.bytes = static_cast<std::uint32_t>(std::min(reason.size(), close_reason_bytes_max)),
-                 .kind = record_kind::disconnect,
+                 .kind = queued_kind::disconnect,
                  .close_code = code},
                 std::as_bytes(std::span{reason}).first(std::min(reason.size(), close_reason_bytes_max)));
   return client_send::queued;
@@ -151,7 +151,7 @@ client_send client_core::send(opcode op, std::span<const std::byte> payload) {
     return client_send::full;
   }
   const record_head head{.bytes = static_cast<std::uint32_t>(payload.size()),
-                         .kind = op == opcode::text ? record_kind::text : record_kind::binary,
+                         .kind = op == opcode::text ? queued_kind::text : queued_kind::binary,
                          .close_code = 0};
   queued_bytes_.fetch_add(bytes, std::memory_order_relaxed);
   append_record(head, payload);
@@ -172,7 +172,7 @@ client_send client_core::ping(std::string_view payload) {
   }
   if (queued_bytes_.load(std::memory_order_relaxed) + bytes > options_.queue_bytes_max) return client_send::full;
   queued_bytes_.fetch_add(bytes, std::memory_order_relaxed);
-  append_record({.bytes = static_cast<std::uint32_t>(payload.size()), .kind = record_kind::ping, .close_code = 0},
+  append_record({.bytes = static_cast<std::uint32_t>(payload.size()), .kind = queued_kind::ping, .close_code = 0},
                 std::as_bytes(std::span{payload}));
   return client_send::queued;
 }

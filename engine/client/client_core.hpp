@@ -65,10 +65,10 @@ class client_core final : public client_link, public list_link<in_client_host>, 
   void on_link_closed(std::uint16_t code, std::string_view reason, bool clean) override;
 
  private:
-  enum class record_kind : std::uint8_t { text, binary, ping, connect, disconnect };
+  enum class queued_kind : std::uint8_t { text, binary, ping, connect, disconnect };
   struct record_head {
     std::uint32_t bytes;
-    record_kind kind;
+    queued_kind kind;
     std::uint16_t close_code;
   };
   enum class step : std::uint8_t {
@@ -84,8 +84,8 @@ class client_core final : public client_link, public list_link<in_client_host>, 
     client_core* owner;
   };
 
-  [[nodiscard]] static opcode opcode_of(record_kind kind) {
-    return kind == record_kind::text ? opcode::text : kind == record_kind::ping ? opcode::ping : opcode::binary;
+  [[nodiscard]] static opcode opcode_of(queued_kind kind) {
+    return kind == queued_kind::text ? opcode::text : kind == queued_kind::ping ? opcode::ping : opcode::binary;
   }
   void append_record(record_head head, std::span<const std::byte> bytes);
   void list_locked();

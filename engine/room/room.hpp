@@ -90,7 +90,7 @@ struct room_part {
   std::uint32_t index = 0; // of the shard's room_table
   std::uint32_t generation = 0;
   std::uint32_t home_shard = 0;
-  room_lane lane = room_lane::plain; // of all its members; a shard may have one part of a room for each lane
+  room_encoding encoding = room_encoding::plain; // of all its members; a shard may have one part of a room for each encoding
 
   std::vector<keeping_up_member> keeping_up;
   std::vector<membership*> laggards; // their lag::index is their place here

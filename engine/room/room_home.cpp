@@ -18,7 +18,7 @@ home_room* home_table::room_of(std::uint32_t shard, room_ref room) const {
   return known[room.index].room;
 }
 
-void home_table::attach(std::uint32_t shard, const attach_message& part, std::string_view name) {
+void home_table::attach(std::uint32_t shard, const attach_record& part, std::string_view name) {
   const room_ref room = part.room;
   auto& known = attached_[shard];
   if (room.index >= known.size()) known.resize(room.index + 1);
@@ -29,8 +29,8 @@ void home_table::attach(std::uint32_t shard, const attach_message& part, std::st
   }
   home_room* home = found->second.get();
   known[room.index] = {room.generation, home};
-  home->branches.push_back({shard, room, 0, part.lane});
-  ++home->branches_of[static_cast<std::size_t>(part.lane)];
+  home->branches.push_back({shard, room, 0, part.encoding});
+  ++home->branches_of[static_cast<std::size_t>(part.encoding)];
 }
 
 void home_table::detach(std::uint32_t shard, room_ref room) {
@@ -39,7 +39,7 @@ void home_table::detach(std::uint32_t shard, room_ref room) {
   attached_[shard][room.index] = {};
   std::erase_if(home->branches, [&](const home_room::branch& b) {
     if (b.shard != shard || b.room.index != room.index) return false;
-    --home->branches_of[static_cast<std::size_t>(b.lane)];
+    --home->branches_of[static_cast<std::size_t>(b.encoding)];
     if (shard == own_) home->members_here -= b.members;
     return true;
   });
@@ -57,7 +57,7 @@ void home_table::set_members(std::uint32_t shard, room_ref room, std::uint32_t m
     }
 }
 
-void home_table::publish(std::uint32_t shard, const publish_message& head, std::span<const std::byte> payload) {
+void home_table::publish(std::uint32_t shard, const publish_record& head, std::span<const std::byte> payload) {
   home_room* home = room_of(shard, head.room);
   if (home == nullptr) return;
   if (head.report_id != 0) home->reports.push_back({shard, head.report_id});
@@ -73,15 +73,15 @@ bool home_table::publish_to(std::string_view room, opcode op, std::span<const st
 
 void home_table::append(home_room& home, opcode op, std::span<const std::byte> payload, std::uint64_t author, bool author_hears) {
   // Both logs get room before either gets the message: where there is no memory neither has it, and its number is given to the next.
-  if (home.is_read(room_lane::plain)) home.logs[0].prepare(chunks_, payload.size());
-  if (home.is_read(room_lane::deflating)) home.logs[1].prepare_deflated(chunks_, payload.size(), compression_);
+  if (home.is_read(room_encoding::plain)) home.logs[0].prepare(chunks_, payload.size());
+  if (home.is_read(room_encoding::deflating)) home.logs[1].prepare_deflated(chunks_, payload.size(), compression_);
   const log_message message{.op = op, .payload = payload, .author = author, .author_hears = author_hears, .sequence = home.next_sequence++};
   std::uint64_t readers = home.members_here;
-  if (home.is_read(room_lane::plain)) {
+  if (home.is_read(room_encoding::plain)) {
     home.logs[0].append(chunks_, message);
     readers += 16;
   }
-  if (home.is_read(room_lane::deflating)) {
+  if (home.is_read(room_encoding::deflating)) {
     home.logs[1].append_deflated(chunks_, message, compressor_, compression_);
     readers += 16;
   }
@@ -120,17 +120,17 @@ std::uint64_t home_table::find_name(std::uint32_t shard, room_ref room, std::str
 }
 
 // Returns how many shards were told.
-std::uint32_t home_table::publish_lane(home_room& home, room_lane lane) {
+std::uint32_t home_table::publish_encoding(home_room& home, room_encoding encoding) {
   targets_.clear();
   for (const home_room::branch& b : home.branches)
-    if (b.lane == lane && b.members > 0) targets_.push_back(b);
+    if (b.encoding == encoding && b.members > 0) targets_.push_back(b);
   const auto readers = static_cast<std::uint32_t>(targets_.size());
   spans_.clear();
-  home.logs[static_cast<std::size_t>(lane)].publish(readers, spans_);
+  home.logs[static_cast<std::size_t>(encoding)].publish(readers, spans_);
   for (const home_room::branch& b : targets_) {
-    for (const log_span& span : spans_) courier_.deliver(b.shard, shard_message::span, bytes_of(span_message{b.room, span}), {});
+    for (const log_span& span : spans_) courier_.deliver(b.shard, record_kind::span, bytes_of(span_record{b.room, span}), {});
     for (const home_room::wanted_report& wanted : reports_)
-      courier_.deliver(b.shard, shard_message::report_request, bytes_of(report_request_message{b.room, wanted.reporter, wanted.report_id}), {});
+      courier_.deliver(b.shard, record_kind::report_request, bytes_of(report_request_record{b.room, wanted.reporter, wanted.report_id}), {});
   }
   return readers;
 }
@@ -142,9 +142,9 @@ void home_table::publish_spans() {
     home->dirty = false;
     reports_.swap(home->reports);
     std::uint32_t readers = 0;
-    for (std::size_t lane = 0; lane < room_lanes; ++lane) readers += publish_lane(*home, static_cast<room_lane>(lane));
+    for (std::size_t encoding = 0; encoding < room_encodings; ++encoding) readers += publish_encoding(*home, static_cast<room_encoding>(encoding));
     for (const home_room::wanted_report& wanted : reports_)
-      courier_.deliver(wanted.reporter, shard_message::report_expect, bytes_of(report_expect_message{wanted.report_id, readers}), {});
+      courier_.deliver(wanted.reporter, record_kind::report_expect, bytes_of(report_expect_record{wanted.report_id, readers}), {});
     reports_.clear();
     if (home->branches.empty() && !home->dirty) rooms_.erase(rooms_.find(home->name));
   }

@@ -7,7 +7,7 @@
 #include "engine/io/connection_handle.hpp"
 #include "engine/base/keyed_hash.hpp"
 #include "engine/room/room_log.hpp"
-#include "engine/room/shard_messages.hpp"
+#include "engine/room/records.hpp"
 
 #include <array>
 #include <cstdint>
@@ -25,27 +25,27 @@ namespace ringcast {
 // How the home reaches a shard, itself included; the bytes are copied.
 class shard_courier {
  public:
-  virtual void deliver(std::uint32_t to, shard_message kind, std::span<const std::byte> value, std::span<const std::byte> more) = 0;
+  virtual void deliver(std::uint32_t to, record_kind kind, std::span<const std::byte> value, std::span<const std::byte> more) = 0;
 
  protected:
   ~shard_courier() = default;
 };
 
 struct home_room {
-  // A part of the room on a shard; a shard may have one for each lane.
+  // A part of the room on a shard; a shard may have one for each encoding.
   struct branch {
     std::uint32_t shard;
     room_ref room; // its name there
     std::uint32_t members;
-    room_lane lane;
+    room_encoding encoding;
   };
   struct wanted_report {
     std::uint32_t reporter;
     std::uint32_t report_id;
   };
   std::string name;
-  std::array<room_log, room_lanes> logs; // one is written only while there is a branch to read it
-  std::array<std::uint32_t, room_lanes> branches_of{};
+  std::array<room_log, room_encodings> logs; // one is written only while there is a branch to read it
+  std::array<std::uint32_t, room_encodings> branches_of{};
   std::uint64_t next_sequence = 1;
   std::vector<branch> branches;
   std::unordered_map<std::string, std::uint64_t, peer_hash, std::equal_to<>> names; // of members -> connection_handle
@@ -54,8 +54,8 @@ struct home_room {
   bool dirty = false;
 
   [[nodiscard]] std::uint32_t members() const;
-  [[nodiscard]] bool is_read(room_lane lane) const {
-    const auto index = static_cast<std::size_t>(lane);
+  [[nodiscard]] bool is_read(room_encoding encoding) const {
+    const auto index = static_cast<std::size_t>(encoding);
     return branches_of[index] > 0 || logs[index].has_unpublished();
   }
 };
@@ -66,10 +66,10 @@ class home_table {
              const compression_options& compression)
       : chunks_(blocks), courier_(courier), own_(own), compressor_(with), compression_(compression), attached_(shards) {}
 
-  void attach(std::uint32_t shard, const attach_message& part, std::string_view name);
+  void attach(std::uint32_t shard, const attach_record& part, std::string_view name);
   void detach(std::uint32_t shard, room_ref room);
   void set_members(std::uint32_t shard, room_ref room, std::uint32_t members);
-  void publish(std::uint32_t shard, const publish_message& head, std::span<const std::byte> payload);
+  void publish(std::uint32_t shard, const publish_record& head, std::span<const std::byte> payload);
 
   // Whether the connection may take its seat. Without a name it may; with one only if nobody has that, or it takes it over.
   [[nodiscard]] bool claim_name(std::uint32_t shard, room_ref room, std::string_view name, std::uint64_t connection, bool takes_over);
@@ -113,7 +113,7 @@ class home_table {
 
  private:
   void append(home_room& home, opcode op, std::span<const std::byte> payload, std::uint64_t author, bool author_hears);
-  [[nodiscard]] std::uint32_t publish_lane(home_room& home, room_lane lane);
+  [[nodiscard]] std::uint32_t publish_encoding(home_room& home, room_encoding encoding);
   [[nodiscard]] home_room* room_of(std::uint32_t shard, room_ref room) const;
 
   // A room without members is one that is about to open or to go.

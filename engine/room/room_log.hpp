@@ -34,8 +34,8 @@ struct log_span {
 
 // A room has two logs of the same messages with the same sequence numbers: the frames of one are as they are, and those of the other are
 // deflated where that makes them smaller (RFC 7692). Each member reads one of them.
-enum class room_lane : std::uint8_t { plain, deflating };
-inline constexpr std::size_t room_lanes = 2;
+enum class room_encoding : std::uint8_t { plain, deflating };
+inline constexpr std::size_t room_encodings = 2;
 
 // A message on its way into a log.
 struct log_message {
@@ -46,7 +46,7 @@ struct log_message {
   std::uint64_t sequence; // one more than the message before it, where that one is not yet published
 };
 
-// The writing side of one lane of a room.
+// The writing side of one encoding of a room.
 class room_log {
  public:
   // A chunk holds at least this and at most that, unless one message needs more. The larger one bounds what a reader pins besides what it

@@ -19,8 +19,8 @@ std::uint32_t room_home_shard(std::string_view name, std::uint32_t shards) {
   return static_cast<std::uint32_t>(keyed_hash(name) % shards);
 }
 
-room_part& room_table::at(std::string_view name, room_lane lane) {
-  auto& by_name = by_name_[static_cast<std::size_t>(lane)];
+room_part& room_table::at(std::string_view name, room_encoding encoding) {
+  auto& by_name = by_name_[static_cast<std::size_t>(encoding)];
   if (const auto found = by_name.find(name); found != by_name.end()) return *found->second;
   if (free_.empty()) {
     free_.push_back(static_cast<std::uint32_t>(rooms_.size()));
@@ -35,9 +35,9 @@ room_part& room_table::at(std::string_view name, room_lane lane) {
   r.index = index;
   r.generation = generation;
   r.home_shard = home_of(name);
-  r.lane = lane;
+  r.encoding = encoding;
   by_name.emplace(r.name, &r);
-  host_.deliver(r.home_shard, shard_message::attach_room, bytes_of(attach_message{{index, generation}, lane}), std::as_bytes(std::span{name}));
+  host_.deliver(r.home_shard, record_kind::attach_room, bytes_of(attach_record{{index, generation}, encoding}), std::as_bytes(std::span{name}));
   // Nobody sits in it yet; if that is still so at the end of a later turn, it goes.
   r.listed_empty = true;
   empty_.push_back(&r);
@@ -57,7 +57,7 @@ membership* room_table::seat_of(connection& c, const room_part& r) {
 }
 
 membership& room_table::join(connection& c, room_part& r, bool hears_itself) {
-  RINGCAST_ASSERT(r.lane == host_.lane_of(c));
+  RINGCAST_ASSERT(r.encoding == host_.encoding_of(c));
   if (membership* seat = seat_of(c, r)) return *seat;
   // What rooms send moves the peer's window, so nothing from before may be referred to any more (RFC 7692 7.2.1).
   if (c.layers != nullptr && c.layers->deflates != nullptr) c.layers->deflates->reset();
@@ -93,8 +93,8 @@ void room_table::leave(connection& c, room_part& r) {
     remove_from_keeping_up(r, *seat);
   *link = seat->next;
   if (seat->name != nullptr)
-    host_.deliver(r.home_shard, shard_message::release_name,
-                   bytes_of(name_message{{r.index, r.generation}, host_.handle_of(c).value}), std::as_bytes(std::span{*seat->name}));
+    host_.deliver(r.home_shard, record_kind::release_name,
+                   bytes_of(name_record{{r.index, r.generation}, host_.handle_of(c).value}), std::as_bytes(std::span{*seat->name}));
   delete seat;
   members_changed(r, before);
 }
@@ -162,21 +162,21 @@ void room_table::update_gathered(connection& c) {
       seat->where->keeping_up[seat->index].gathered = c.always_gathered || c.gather != connection::no_gather;
 }
 
-void room_table::publish(room_part& r, const publish_message& message, std::span<const std::byte> payload) {
+void room_table::publish(room_part& r, const publish_record& message, std::span<const std::byte> payload) {
   if (r.home_shard == host_.index()) {
     home_.publish(host_.index(), message, payload);
     return;
   }
   if (payload.size() + sizeof message <= record_bytes_max_) {
-    host_.deliver(r.home_shard, shard_message::publish, bytes_of(message), payload);
+    host_.deliver(r.home_shard, record_kind::publish, bytes_of(message), payload);
     return;
   }
   auto* copy = new std::byte[payload.size()];
   std::copy(payload.begin(), payload.end(), copy);
-  host_.deliver(r.home_shard, shard_message::publish_large, bytes_of(publish_large_message{message, copy, payload.size()}), {});
+  host_.deliver(r.home_shard, record_kind::publish_large, bytes_of(publish_large_record{message, copy, payload.size()}), {});
 }
 
-void room_table::apply(const span_message& message) {
+void room_table::apply(const span_record& message) {
   room_part* r = find(message.room);
   if (r == nullptr || r->members() == 0) {
     message.span.chunk->release();
@@ -332,7 +332,7 @@ void room_table::members_changed(room_part& r, std::uint32_t before) {
 }
 
 void room_table::send_member_count(room_part& r) {
-  host_.deliver(r.home_shard, shard_message::member_count, bytes_of(member_count_message{{r.index, r.generation}, r.seats()}), {});
+  host_.deliver(r.home_shard, record_kind::member_count, bytes_of(member_count_record{{r.index, r.generation}, r.seats()}), {});
 }
 
 void room_table::end_turn() {
@@ -347,8 +347,8 @@ void room_table::end_turn() {
       r = nullptr;
     } else if (!r->dirty && !r->settling) {
       r->window.clear();
-      host_.deliver(r->home_shard, shard_message::detach_room, bytes_of(room_ref{r->index, r->generation}), {});
-      by_name_[static_cast<std::size_t>(r->lane)].erase(r->name);
+      host_.deliver(r->home_shard, record_kind::detach_room, bytes_of(room_ref{r->index, r->generation}), {});
+      by_name_[static_cast<std::size_t>(r->encoding)].erase(r->name);
       r->name.clear();
       free_.push_back(r->index);
       r = nullptr;

@@ -33,7 +33,7 @@ class room_table {
   room_table(room_host& host, home_table& home, std::uint32_t shards, std::uint32_t record_bytes_max, std::uint64_t lag_bytes_max, slow_consumer policy);
   ~room_table();
 
-  [[nodiscard]] room_part& at(std::string_view name, room_lane lane);
+  [[nodiscard]] room_part& at(std::string_view name, room_encoding encoding);
   // A part of the room if this shard has one now, or null; to publish there it does not matter which.
   [[nodiscard]] room_part* known(std::string_view name) const {
     for (const auto& by_name : by_name_)
@@ -50,17 +50,17 @@ class room_table {
   void home_answered(room_ref ref, std::uint32_t first_seats);
 
   // The connection takes a seat and hears what is published from now on. A connection sits in a room at most once. The part is that of the
-  // connection's lane.
+  // connection's encoding.
   membership& join(connection& c, room_part& r, bool hears_itself);
   void leave(connection& c, room_part& r);
   void leave_all(connection& c);
   [[nodiscard]] static membership* seat_of(connection& c, const room_part& r);
 
   // Hands a message to the room's home. It comes back as a span.
-  void publish(room_part& r, const publish_message& message, std::span<const std::byte> payload);
+  void publish(room_part& r, const publish_record& message, std::span<const std::byte> payload);
 
   // From the home.
-  void apply(const span_message& message);
+  void apply(const span_record& message);
   [[nodiscard]] broadcast_report last_report(room_ref ref);
 
   // A member's send fell short: it becomes a laggard that goes on at `cursor`.
@@ -104,7 +104,7 @@ class room_table {
   std::uint32_t record_bytes_max_;
   std::uint64_t lag_bytes_max_;
   slow_consumer policy_;
-  std::array<std::unordered_map<std::string_view, room_part*, peer_hash>, room_lanes> by_name_; // by lane; views of room_part::name
+  std::array<std::unordered_map<std::string_view, room_part*, peer_hash>, room_encodings> by_name_; // by encoding; views of room_part::name
   std::vector<std::unique_ptr<room_part>> rooms_;            // by index; a free place keeps its room object for its generation
   std::vector<std::uint32_t> free_;
   std::vector<room_part*> dirty_, settling_, counts_changed_, empty_;

@@ -46,7 +46,7 @@ namespace {
 std::span<const std::byte> room_call_bytes(room_call_kind what, opcode op, std::string_view name, std::string_view id,
                                            std::span<const std::byte> payload) {
   thread_local std::vector<std::byte> bytes;
-  const room_call_message head{what, op, static_cast<std::uint16_t>(name.size()), static_cast<std::uint16_t>(id.size())};
+  const room_call_record head{what, op, static_cast<std::uint16_t>(name.size()), static_cast<std::uint16_t>(id.size())};
   bytes.clear();
   const auto add = [](std::span<const std::byte> more) { bytes.insert(bytes.end(), more.begin(), more.end()); };
   add(bytes_of(head));
@@ -66,15 +66,15 @@ send_status room::call(room_call_kind what, opcode op, std::string_view id, std:
   if (!ours && !server_->was_started()) return send_status::not_started;
   const std::size_t bytes_max = ours ? here->record_bytes_max() : server_->inbox_of(home()).record_bytes_max();
   std::unique_ptr<std::byte[]> copied;
-  room_call_large_message large{};
-  shard_message kind = shard_message::room_call;
+  room_call_large_record large{};
+  record_kind kind = record_kind::room_call;
   std::span<const std::byte> record = bytes;
   if (bytes.size() > bytes_max) {
     // Too large for a record: it travels as memory that the home frees.
     copied = std::make_unique_for_overwrite<std::byte[]>(bytes.size());
     std::copy(bytes.begin(), bytes.end(), copied.get());
     large = {copied.get(), bytes.size()};
-    kind = shard_message::room_call_large;
+    kind = record_kind::room_call_large;
     record = bytes_of(large);
   }
   if (ours) {
@@ -172,7 +172,7 @@ std::future<Answer> ask_home(server& of, const std::string& room, std::function<
   }
   auto boxed = std::make_unique<std::function<void(shard&)>>([promise, ask = std::move(ask)](shard& there) { ask(there, promise); });
   const run_message message{boxed.get()};
-  switch (of.inbox_of(room_home_shard(room, of.shard_count())).push(static_cast<std::uint32_t>(shard_message::run), bytes_of(message))) {
+  switch (of.inbox_of(room_home_shard(room, of.shard_count())).push(static_cast<std::uint32_t>(record_kind::run), bytes_of(message))) {
   case inbox_result::queued: (void)boxed.release(); break;
   case inbox_result::full: refuse("the way to the room is full"); break;
   case inbox_result::closed:
@@ -215,7 +215,7 @@ task<seat> room::join(std::string_view id, receiver& ws, hearing hears) {
   if (!is_open()) co_return seat{over};
   shard& here = ws.session_->owner();
   const connection_handle who = ws.handle();
-  room_part& r = here.rooms().at(name_, here.lane_of(*ws.session_->where()));
+  room_part& r = here.rooms().at(name_, here.encoding_of(*ws.session_->where()));
   const room_ref ref{r.index, r.generation};
   // Who sits here already has a name or takes this one.
   if (const membership* before = room_table::seat_of(*ws.session_->where(), r); before != nullptr && before->name != nullptr) id = {};
@@ -223,7 +223,7 @@ task<seat> room::join(std::string_view id, receiver& ws, hearing hears) {
   const bool known = co_await claim.answer();
   if (!known || !is_open()) {
     if (known && !id.empty())
-      here.deliver(r.home_shard, shard_message::release_name, bytes_of(name_message{ref, who.value}), std::as_bytes(std::span{id}));
+      here.deliver(r.home_shard, record_kind::release_name, bytes_of(name_record{ref, who.value}), std::as_bytes(std::span{id}));
     co_return seat{known ? over : std::string_view{"the server is going away"}};
   }
   membership& taken = here.rooms().join(*ws.session_->where(), r, hears == hearing::everyone);
@@ -261,7 +261,7 @@ std::future<std::uint32_t> room::count_future() {
 
 // --- on the shards ---
 
-void shard::on_room_call(std::uint32_t from, const room_call_message& call, std::span<const std::byte> bytes) {
+void shard::on_room_call(std::uint32_t from, const room_call_record& call, std::span<const std::byte> bytes) {
   const std::string_view all{reinterpret_cast<const char*>(bytes.data()), bytes.size()};
   const std::string_view name = all.substr(0, call.name_bytes);
   const std::string_view id = all.substr(call.name_bytes, call.id_bytes);
@@ -277,13 +277,13 @@ void shard::on_room_call(std::uint32_t from, const room_call_message& call, std:
     return;
   }
   if (call.what == room_call_kind::leave)
-    return deliver(member.shard(), shard_message::leave_room, bytes_of(member.value), std::as_bytes(std::span{name}));
-  const deliver_message head{.connection = member.value, .op = call.op, .close_code = 0};
+    return deliver(member.shard(), record_kind::leave_room, bytes_of(member.value), std::as_bytes(std::span{name}));
+  const deliver_record head{.connection = member.value, .op = call.op, .close_code = 0};
   if (member.shard() == index_) return deliver_to(member, call.op, payload);
-  if (sizeof head + payload.size() <= record_bytes_max()) return deliver(member.shard(), shard_message::deliver, bytes_of(head), payload);
+  if (sizeof head + payload.size() <= record_bytes_max()) return deliver(member.shard(), record_kind::deliver, bytes_of(head), payload);
   auto* copied = new std::byte[payload.size()];
   std::copy(payload.begin(), payload.end(), copied);
-  deliver(member.shard(), shard_message::deliver_large, bytes_of(deliver_large_message{head, copied, payload.size()}), {});
+  deliver(member.shard(), record_kind::deliver_large, bytes_of(deliver_large_record{head, copied, payload.size()}), {});
 }
 
 void shard::leave_room(connection_handle who, room_ref where) noexcept {

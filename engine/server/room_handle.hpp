@@ -16,7 +16,7 @@
 #include "engine/base/limits.hpp"
 #include "engine/room/names.hpp"
 #include "engine/room/room.hpp"
-#include "engine/room/shard_messages.hpp"
+#include "engine/room/records.hpp"
 #include "engine/coroutine/task.hpp"
 #include "engine/server/websocket.hpp"
 

@@ -35,14 +35,14 @@ ready<send_status> sender::send(opcode op, std::span<const std::byte> payload) c
     if (c->behind != nullptr && c->behind->own_bytes() > high_watermark_bytes) return {send_status::dropped};
     return {owner_->send(*c, op, payload) == send_result::closed ? send_status::closed : send_status::queued};
   }
-  const deliver_message head{.connection = connection_.value, .op = op, .close_code = 0};
+  const deliver_record head{.connection = connection_.value, .op = op, .close_code = 0};
   if (sizeof head + payload.size() <= to_->record_bytes_max())
-    return {status_of(to_->push(static_cast<std::uint32_t>(shard_message::deliver), bytes_of(head), payload))};
+    return {status_of(to_->push(static_cast<std::uint32_t>(record_kind::deliver), bytes_of(head), payload))};
   // Too large for a record: the bytes travel as memory that the shard frees.
   auto copied = std::make_unique_for_overwrite<std::byte[]>(payload.size());
   std::copy(payload.begin(), payload.end(), copied.get());
-  const deliver_large_message large{head, copied.get(), payload.size()};
-  const send_status status = status_of(to_->push(static_cast<std::uint32_t>(shard_message::deliver_large), bytes_of(large)));
+  const deliver_large_record large{head, copied.get(), payload.size()};
+  const send_status status = status_of(to_->push(static_cast<std::uint32_t>(record_kind::deliver_large), bytes_of(large)));
   if (status == send_status::queued) (void)copied.release();
   return {status};
 }
@@ -53,13 +53,13 @@ ready<send_status> sender::ping(std::string_view payload) const {
 
 ready<send_status> sender::close(std::uint16_t code, std::string_view reason) const {
   if (!is_open()) return {send_status::closed};
-  const deliver_message head{.connection = connection_.value, .op = opcode::close, .close_code = code};
+  const deliver_record head{.connection = connection_.value, .op = opcode::close, .close_code = code};
   if (shard::current() == owner_) {
     if (connection* c = owner_->find(connection_)) owner_->close_websocket(*c, code, reason);
     return {send_status::queued};
   }
   reason = reason.substr(0, close_reason_bytes_max);
-  return {status_of(to_->push(static_cast<std::uint32_t>(shard_message::close), bytes_of(head), std::as_bytes(std::span{reason})))};
+  return {status_of(to_->push(static_cast<std::uint32_t>(record_kind::close), bytes_of(head), std::as_bytes(std::span{reason})))};
 }
 
 } // namespace ringcast

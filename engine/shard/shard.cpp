@@ -66,7 +66,7 @@ void shard::end_tasks() {
 
 void shard::drop_rooms() {
   end_tasks();
-  drop_messages();
+  drop_records();
   rooms_.clear();
   outbox_.settle();
   home_.reclaim();

@@ -174,7 +174,7 @@ class shard final : public room_host {
   [[nodiscard]] std::uint32_t record_bytes_max() const { return mesh_.record_bytes_max(); }
   // What waits for room in the lanes to other shards.
   [[nodiscard]] std::size_t overflow_bytes() const { return port_.overflow_bytes(); }
-  void deliver(std::uint32_t to, shard_message kind, std::span<const std::byte> value, std::span<const std::byte> more) override;
+  void deliver(std::uint32_t to, record_kind kind, std::span<const std::byte> value, std::span<const std::byte> more) override;
   void on_output_failed(connection& c) override { end(c, 1006, "the connection was lost"); }
   void on_output_refused(connection& c) override {
     ++counters_.allocations_failed;
@@ -388,17 +388,17 @@ class shard final : public room_host {
   void end_all();
   void count_unsent(connection& c);
 
-  // shard_messages.cpp: what other shards and threads say
-  void on_message(std::uint32_t from, std::uint32_t kind, std::span<const std::byte> bytes);
-  void on_room_call(std::uint32_t from, const room_call_message& call, std::span<const std::byte> bytes);
-  void publish_at_home(std::uint32_t from, const publish_message& head, std::span<const std::byte> payload);
-  void drop_messages();
+  // shard_records.cpp: what other shards and threads say
+  void on_record(std::uint32_t from, std::uint32_t kind, std::span<const std::byte> bytes);
+  void on_room_call(std::uint32_t from, const room_call_record& call, std::span<const std::byte> bytes);
+  void publish_at_home(std::uint32_t from, const publish_record& head, std::span<const std::byte> payload);
+  void drop_records();
   void deliver_to(connection_handle to, opcode op, std::span<const std::byte> payload);
   void on_report_part(std::uint32_t id, const broadcast_report* counts, std::uint32_t expect);
-  void on_claim_answer(std::uint32_t from, const claim_answer_message& answer, std::span<const std::byte> name);
+  void on_claim_answer(std::uint32_t from, const claim_answer_record& answer, std::span<const std::byte> name);
   [[nodiscard]] std::uint32_t new_id();
-  void on_room_query(const room_query_message& query, std::string_view name);
-  void on_room_answer(const room_answer_message& answer, std::string_view text);
+  void on_room_query(const room_query_record& query, std::string_view name);
+  void on_room_answer(const room_answer_record& answer, std::string_view text);
   template <class Answer>
   struct question {
     std::function<void(const Answer&)> answer;

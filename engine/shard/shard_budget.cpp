@@ -18,12 +18,12 @@ T head_of(std::span<const std::byte> bytes) {
 
 } // namespace
 
-std::uint64_t pointed_bytes(shard_message kind, std::span<const std::byte> record) {
+std::uint64_t pointed_bytes(record_kind kind, std::span<const std::byte> record) {
   switch (kind) {
-  case shard_message::span: return head_of<span_message>(record).span.bytes();
-  case shard_message::publish_large: return head_of<publish_large_message>(record).bytes;
-  case shard_message::deliver_large: return head_of<deliver_large_message>(record).bytes;
-  case shard_message::room_call_large: return head_of<room_call_large_message>(record).bytes;
+  case record_kind::span: return head_of<span_record>(record).span.bytes();
+  case record_kind::publish_large: return head_of<publish_large_record>(record).bytes;
+  case record_kind::deliver_large: return head_of<deliver_large_record>(record).bytes;
+  case record_kind::room_call_large: return head_of<room_call_large_record>(record).bytes;
   default: return 0;
   }
 }
@@ -75,14 +75,14 @@ void shard::continue_stopped() {
 
 // Handles a record and says what that has cost.
 std::size_t shard::record_work(std::uint32_t from, std::uint32_t kind, std::span<const std::byte> bytes) {
-  std::uint64_t work = record_work_bytes + bytes.size() + pointed_bytes(static_cast<shard_message>(kind), bytes);
-  if (static_cast<shard_message>(kind) == shard_message::span) {
-    const auto message = head_of<span_message>(bytes);
+  std::uint64_t work = record_work_bytes + bytes.size() + pointed_bytes(static_cast<record_kind>(kind), bytes);
+  if (static_cast<record_kind>(kind) == record_kind::span) {
+    const auto message = head_of<span_record>(bytes);
     if (const room_part* r = rooms_.find(message.room)) work += fan_out_cost(std::uint64_t{message.span.bytes()} * r->members());
   }
-  if (from != index_) mesh_.pointed_taken(from, index_, pointed_bytes(static_cast<shard_message>(kind), bytes));
+  if (from != index_) mesh_.pointed_taken(from, index_, pointed_bytes(static_cast<record_kind>(kind), bytes));
   const std::uint64_t before = work_done_elsewhere();
-  on_message(from, kind, bytes);
+  on_record(from, kind, bytes);
   return static_cast<std::size_t>(work + (work_done_elsewhere() - before));
 }
 

@@ -218,15 +218,15 @@ std::string_view shard::on_upgrade(connection& c, const http_request& request, c
   }
   // The name is granted by the room's home, which may be another shard, and it must know that somebody sits here; until it answers, the
   // request is under way.
-  room_part& r = rooms_.at(decision.room_, lane_of(deflate ? deflate->params.server_max_window_bits : 0));
+  room_part& r = rooms_.at(decision.room_, encoding_of(deflate ? deflate->params.server_max_window_bits : 0));
   rooms_.reserve(r);
   upgrades_.insert_or_assign(c.slot, pending_upgrade{{response, bytes}, decision.room_, decision.name_, decision.hears_itself_,
                                                      deflate ? std::optional{deflate->params} : std::nullopt});
-  const claim_message claim{{r.index, r.generation}, handle_of(c).value, 0, r.first_seats, false};
+  const claim_record claim{{r.index, r.generation}, handle_of(c).value, 0, r.first_seats, false};
   if (decision.name_.empty() && r.known_at_home)
     on_claim_answer(index_, {claim, true}, {});
   else
-    deliver(r.home_shard, shard_message::claim_seat, bytes_of(claim), std::as_bytes(std::span{decision.name_}));
+    deliver(r.home_shard, record_kind::claim_seat, bytes_of(claim), std::as_bytes(std::span{decision.name_}));
   return subprotocol;
 }
 
@@ -238,8 +238,8 @@ void shard::finish_upgrade(connection& c, bool granted) {
   if (!granted || stopping_) {
     handlers_.note_discarded(*c.endpoint, std::exchange(c.user, nullptr));
     if (stopping_ && granted) {
-      const room_part& r = rooms_.at(pending.room, lane_of(pending.deflate ? pending.deflate->server_max_window_bits : 0));
-      deliver(r.home_shard, shard_message::release_name, bytes_of(name_message{{r.index, r.generation}, handle_of(c).value}),
+      const room_part& r = rooms_.at(pending.room, encoding_of(pending.deflate ? pending.deflate->server_max_window_bits : 0));
+      deliver(r.home_shard, record_kind::release_name, bytes_of(name_record{{r.index, r.generation}, handle_of(c).value}),
               std::as_bytes(std::span{pending.name}));
     }
     if (stopping_)
@@ -249,7 +249,7 @@ void shard::finish_upgrade(connection& c, bool granted) {
   } else {
     append_output(c, pending.response);
     if (pending.deflate) begin_compression(c, *pending.deflate);
-    room_part& r = rooms_.at(pending.room, lane_of(c));
+    room_part& r = rooms_.at(pending.room, encoding_of(c));
     membership& seat = rooms_.join(c, r, pending.hears_itself);
     if (!pending.name.empty()) seat.name = std::make_unique<std::string>(std::move(pending.name));
     open_websocket(c);

@@ -8,8 +8,8 @@ namespace ringcast {
 void shard::query_room(std::string_view room_name, std::function<void(const room_listing&)> on_answer, const std::source_location& where) {
   const std::uint32_t id = new_id();
   queries_[id].asked = {std::move(on_answer), handlers_.running(), where};
-  const room_query_message query{.reporter = index_, .query_id = id, .rooms_max = 0, .all = false};
-  deliver(rooms_.home_of(room_name), shard_message::room_query, bytes_of(query), std::as_bytes(std::span{room_name}));
+  const room_query_record query{.reporter = index_, .query_id = id, .rooms_max = 0, .all = false};
+  deliver(rooms_.home_of(room_name), record_kind::room_query, bytes_of(query), std::as_bytes(std::span{room_name}));
 }
 
 // The rooms of a shard are sorted there, and a name says which shard is its home: so each page costs its own length, wherever it begins,
@@ -21,12 +21,12 @@ void shard::query_rooms(std::string_view after, std::uint32_t rooms_max, std::fu
   pending.all = true;
   pending.rooms_left = rooms_max;
   pending.at = after.empty() ? 0 : rooms_.home_of(after);
-  const room_query_message query{.reporter = index_, .query_id = id, .rooms_max = rooms_max, .all = true};
-  deliver(pending.at, shard_message::room_query, bytes_of(query), std::as_bytes(std::span{after}));
+  const room_query_record query{.reporter = index_, .query_id = id, .rooms_max = rooms_max, .all = true};
+  deliver(pending.at, record_kind::room_query, bytes_of(query), std::as_bytes(std::span{after}));
 }
 
-void shard::on_room_query(const room_query_message& query, std::string_view name) {
-  room_answer_message answer{
+void shard::on_room_query(const room_query_record& query, std::string_view name) {
+  room_answer_record answer{
       .query_id = query.query_id, .last = true, .found = query.all, .more = false, .name_bytes = 0, .members = 0, .rooms = 0};
   std::string text;
   if (!query.all) {
@@ -40,7 +40,7 @@ void shard::on_room_query(const room_query_message& query, std::string_view name
         if (text.size() > record_bytes_max() / 2) break;
       }
     }
-    return deliver(query.reporter, shard_message::room_answer, bytes_of(answer), std::as_bytes(std::span{text}));
+    return deliver(query.reporter, record_kind::room_answer, bytes_of(answer), std::as_bytes(std::span{text}));
   }
   const home_table::list_end end = home_.list(name, query.rooms_max, [&](const home_room& room) {
     if (!text.empty()) text += ',';
@@ -50,7 +50,7 @@ void shard::on_room_query(const room_query_message& query, std::string_view name
     ++answer.rooms;
     if (text.size() <= record_bytes_max() / 2) return;
     answer.last = false;
-    deliver(query.reporter, shard_message::room_answer, bytes_of(answer), std::as_bytes(std::span{text}));
+    deliver(query.reporter, record_kind::room_answer, bytes_of(answer), std::as_bytes(std::span{text}));
     answer.last = true;
     answer.rooms = 0;
     text.clear();
@@ -58,10 +58,10 @@ void shard::on_room_query(const room_query_message& query, std::string_view name
   answer.more = end.more;
   answer.name_bytes = static_cast<std::uint16_t>(end.last.size());
   text.insert(0, end.last);
-  deliver(query.reporter, shard_message::room_answer, bytes_of(answer), std::as_bytes(std::span{text}));
+  deliver(query.reporter, record_kind::room_answer, bytes_of(answer), std::as_bytes(std::span{text}));
 }
 
-void shard::on_room_answer(const room_answer_message& answer, std::string_view text) {
+void shard::on_room_answer(const room_answer_record& answer, std::string_view text) {
   const auto found = queries_.find(answer.query_id);
   if (found == queries_.end()) return;
   pending_query& pending = found->second;
@@ -77,8 +77,8 @@ void shard::on_room_answer(const room_answer_message& answer, std::string_view t
   if (!answer.last) return;
   if (pending.all && !answer.more && ++pending.at < mesh_.shard_count()) {
     // Asked even when the page is full: whether there are more is a part of the answer.
-    const room_query_message query{.reporter = index_, .query_id = answer.query_id, .rooms_max = pending.rooms_left, .all = true};
-    return deliver(pending.at, shard_message::room_query, bytes_of(query), {});
+    const room_query_record query{.reporter = index_, .query_id = answer.query_id, .rooms_max = pending.rooms_left, .all = true};
+    return deliver(pending.at, record_kind::room_query, bytes_of(query), {});
   }
   if (!answer.more) pending.sum.next.reset();
   auto finished = queries_.extract(found);

@@ -16,8 +16,8 @@ std::uint32_t shard::claim_seat(room_part& r, connection_handle who, std::string
     return id;
   }
   claims_.emplace(id, std::move(on_answer));
-  const claim_message claim{{r.index, r.generation}, who.value, id, r.first_seats, true};
-  deliver(r.home_shard, shard_message::claim_seat, bytes_of(claim), std::as_bytes(std::span{name}));
+  const claim_record claim{{r.index, r.generation}, who.value, id, r.first_seats, true};
+  deliver(r.home_shard, record_kind::claim_seat, bytes_of(claim), std::as_bytes(std::span{name}));
   return id;
 }
 
@@ -27,8 +27,8 @@ void shard::end_claim(std::uint32_t id, room_ref room) {
 }
 
 // The home of the room has answered, or it knew already.
-void shard::on_claim_answer(std::uint32_t from, const claim_answer_message& answer, std::span<const std::byte> name) {
-  const claim_message& claim = answer.claim;
+void shard::on_claim_answer(std::uint32_t from, const claim_answer_record& answer, std::span<const std::byte> name) {
+  const claim_record& claim = answer.claim;
   rooms_.home_answered(claim.room, claim.first_seats);
   bool taken = false;
   if (claim.asker != 0) {
@@ -47,7 +47,7 @@ void shard::on_claim_answer(std::uint32_t from, const claim_answer_message& answ
   }
   // It went away while it waited: the name is free again.
   if (!taken && answer.granted && !name.empty())
-    deliver(from, shard_message::release_name, bytes_of(name_message{claim.room, claim.connection}), name);
+    deliver(from, record_kind::release_name, bytes_of(name_record{claim.room, claim.connection}), name);
 }
 
 } // namespace ringcast

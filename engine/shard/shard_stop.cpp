@@ -20,7 +20,7 @@ void shard::begin_stop() {
   stopping_ = true;
   stop_step_ = stop_step::said_all;
   // Functions may still come: coroutines wait for them, and clients are let go by them.
-  inbox_.take_only(static_cast<std::uint32_t>(shard_message::run));
+  inbox_.take_only(static_cast<std::uint32_t>(record_kind::run));
   for (int& listener : listeners_) {
     if (listener < 0) continue;
     // Shutting a listener down ends its multishot accept; the descriptor goes behind it.
@@ -51,7 +51,7 @@ bool shard::has_stop_step() const {
 // At the end of each turn, when the spans of the turn are published.
 void shard::go_on_with_stop() {
   const std::uint32_t neighbours = mesh_.shard_count() - 1;
-  const auto tell_neighbours = [this](shard_message what) {
+  const auto tell_neighbours = [this](record_kind what) {
     for (std::uint32_t to = 0; to < mesh_.shard_count(); ++to)
       if (to != index_) port_.send(to, static_cast<std::uint32_t>(what), {});
   };
@@ -59,12 +59,12 @@ void shard::go_on_with_stop() {
   case stop_step::said_all:
     if (inbox_.has_records()) return;
     takes_publications_ = false;
-    tell_neighbours(shard_message::said_all);
+    tell_neighbours(record_kind::said_all);
     stop_step_ = stop_step::published_all;
     [[fallthrough]];
   case stop_step::published_all:
     if (neighbours_said_all_ < neighbours || home_.has_unpublished()) return;
-    tell_neighbours(shard_message::published_all);
+    tell_neighbours(record_kind::published_all);
     stop_step_ = stop_step::logs_ended;
     [[fallthrough]];
   case stop_step::logs_ended:

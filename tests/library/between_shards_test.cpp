@@ -45,7 +45,7 @@ struct running_shard {
   void tell(std::function<void(shard&)> work) {
     const run_message message{new std::function<void(shard&)>(std::move(work))};
     BOOST_REQUIRE(
-        (from_threads.push(static_cast<std::uint32_t>(shard_message::run), bytes_of(message)) == inbox_result::queued));
+        (from_threads.push(static_cast<std::uint32_t>(record_kind::run), bytes_of(message)) == inbox_result::queued));
   }
   template <class T> T ask(std::function<T(shard&)> question) {
     std::promise<T> answer;
@@ -70,9 +70,9 @@ BOOST_AUTO_TEST_CASE(what_does_not_fit_into_the_lanes_waits_within_its_bound_and
   for (std::uint32_t i = 0; i < 2; ++i)
     both[i]->tell([&said, i](shard& s) {
       static const std::array<std::byte, payload_bytes> payload{};
-      const deliver_message to_nobody{};
+      const deliver_record to_nobody{};
       for (std::uint32_t n = 0; n < records; ++n)
-        s.deliver(1 - i, shard_message::deliver, bytes_of(to_nobody), payload);
+        s.deliver(1 - i, record_kind::deliver, bytes_of(to_nobody), payload);
       said[i].set_value(s.counters().turns);
     });
   for (std::uint32_t i = 0; i < 2; ++i) {
@@ -111,12 +111,12 @@ BOOST_AUTO_TEST_CASE(messages_that_nobody_takes_any_more_take_their_memory_with_
   // for the leak check of the address sanitizer.
   const auto say_one_of_each = [&] {
     const auto memory = [] { return new std::byte[1000]; };
-    one.deliver(1, shard_message::publish_large, bytes_of(publish_large_message{{}, memory(), 1000}), {});
-    one.deliver(1, shard_message::deliver_large, bytes_of(deliver_large_message{{}, memory(), 1000}), {});
-    one.deliver(1, shard_message::room_call_large, bytes_of(room_call_large_message{memory(), 1000}), {});
-    one.deliver(1, shard_message::run, bytes_of(run_message{new std::function<void(shard&)>([mark](shard&) {})}), {});
+    one.deliver(1, record_kind::publish_large, bytes_of(publish_large_record{{}, memory(), 1000}), {});
+    one.deliver(1, record_kind::deliver_large, bytes_of(deliver_large_record{{}, memory(), 1000}), {});
+    one.deliver(1, record_kind::room_call_large, bytes_of(room_call_large_record{memory(), 1000}), {});
+    one.deliver(1, record_kind::run, bytes_of(run_message{new std::function<void(shard&)>([mark](shard&) {})}), {});
     chunk.references.fetch_add(1);
-    one.deliver(1, shard_message::span, bytes_of(span_message{{}, {.chunk = &chunk}}), {});
+    one.deliver(1, record_kind::span, bytes_of(span_record{{}, {.chunk = &chunk}}), {});
     ++rounds;
   };
   while (one.overflow_bytes() == 0) say_one_of_each();
@@ -126,7 +126,7 @@ BOOST_AUTO_TEST_CASE(messages_that_nobody_takes_any_more_take_their_memory_with_
   BOOST_TEST(chunk.references == 1 + rounds);
   const run_message from_a_thread{new std::function<void(shard&)>([mark](shard&) {})};
   BOOST_TEST(
-      (to_other.push(static_cast<std::uint32_t>(shard_message::run), bytes_of(from_a_thread)) == inbox_result::queued));
+      (to_other.push(static_cast<std::uint32_t>(record_kind::run), bytes_of(from_a_thread)) == inbox_result::queued));
   for (shard* each : {&one, &other}) each->end_tasks();
   for (shard* each : {&one, &other}) each->drop_rooms();
   BOOST_TEST(one.overflow_bytes() == 0u);

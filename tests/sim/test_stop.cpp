@@ -1,6 +1,6 @@
 // A server that is stopped: whatever its shards are doing, the stop reaches them, what was called queued comes before Close 1001, and it
 // ends within the close timeout. Time is the simulated clock's.
-#include "engine/room/shard_messages.hpp"
+#include "engine/room/records.hpp"
 #include "tests/sim/engine_world.hpp"
 #include "tests/sim/payload.hpp"
 #include "tests/sim/peer.hpp"
@@ -123,8 +123,8 @@ BOOST_AUTO_TEST_CASE(a_full_inbox_does_not_keep_the_stop_from_a_shard) {
   stopping_world w(3, roomy, {.shards = 2});
   inbox& from_threads = w.engine.at(0).from_threads();
   const std::vector<std::byte> payload(1000);
-  const deliver_message to_nobody{};
-  const auto push = [&] { return from_threads.push(static_cast<std::uint32_t>(shard_message::deliver), bytes_of(to_nobody), payload); };
+  const deliver_record to_nobody{};
+  const auto push = [&] { return from_threads.push(static_cast<std::uint32_t>(record_kind::deliver), bytes_of(to_nobody), payload); };
   std::uint64_t queued = 0;
   while (push() == inbox_result::queued) ++queued;
   BOOST_TEST((push() == inbox_result::full));

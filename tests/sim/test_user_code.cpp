@@ -101,14 +101,14 @@ private:
 
   void call_room(shard& here, room_call_kind what) {
     const std::string room = room_name(), id = member_name(), text(draw_.below(4000), 'c');
-    const room_call_message head{what, opcode::text, static_cast<std::uint16_t>(room.size()), static_cast<std::uint16_t>(id.size())};
+    const room_call_record head{what, opcode::text, static_cast<std::uint16_t>(room.size()), static_cast<std::uint16_t>(id.size())};
     std::vector<std::byte> bytes;
     const auto add = [&bytes](std::span<const std::byte> more) { bytes.insert(bytes.end(), more.begin(), more.end()); };
     add(bytes_of(head));
     add(std::as_bytes(std::span{room}));
     add(std::as_bytes(std::span{id}));
     if (what != room_call_kind::leave) add(std::as_bytes(std::span{text}));
-    here.deliver(here.rooms().home_of(room), shard_message::room_call, bytes, {});
+    here.deliver(here.rooms().home_of(room), record_kind::room_call, bytes, {});
   }
 
   void act(websocket_ref own) {
@@ -175,8 +175,8 @@ private:
       break;
     case 9:
       if (other != nullptr) {
-        const deliver_message head{.connection = here.handle_of(*other).value, .op = opcode::binary, .close_code = 0};
-        here.deliver(here.index(), shard_message::deliver, bytes_of(head), std::as_bytes(std::span{text}));
+        const deliver_record head{.connection = here.handle_of(*other).value, .op = opcode::binary, .close_code = 0};
+        here.deliver(here.index(), record_kind::deliver, bytes_of(head), std::as_bytes(std::span{text}));
       }
       break;
     case 10:

@@ -15,10 +15,10 @@ namespace ringcast {
 class shard;
 
 // How much memory outside of a record it points to: what is on its way is bounded by that, too.
-enum class shard_message : std::uint32_t;
-[[nodiscard]] std::uint64_t pointed_bytes(shard_message kind, std::span<const std::byte> record);
+enum class record_kind : std::uint32_t;
+[[nodiscard]] std::uint64_t pointed_bytes(record_kind kind, std::span<const std::byte> record);
 
-enum class shard_message : std::uint32_t {
+enum class record_kind : std::uint32_t {
   attach_room,    // to the home, + name
   detach_room,    // to the home
   member_count,   // to the home
@@ -49,17 +49,17 @@ struct room_ref {
   std::uint32_t generation;
 };
 
-struct attach_message {
+struct attach_record {
   room_ref room;
-  room_lane lane;
+  room_encoding encoding;
 };
 
-struct member_count_message {
+struct member_count_record {
   room_ref room;
   std::uint32_t members;
 };
 
-struct publish_message {
+struct publish_record {
   room_ref room;
   std::uint64_t author;
   std::uint32_t report_id; // 0: no report wanted
@@ -67,39 +67,39 @@ struct publish_message {
   bool author_hears;
 };
 
-struct publish_large_message {
-  publish_message head;
+struct publish_large_record {
+  publish_record head;
   std::byte* payload; // made by operator new[]
   std::uint64_t bytes;
 };
 
-struct span_message {
+struct span_record {
   room_ref room;
   log_span span;
 };
 
-struct report_request_message {
+struct report_request_record {
   room_ref room;
   std::uint32_t reporter; // shard
   std::uint32_t report_id;
 };
 
-struct report_expect_message {
+struct report_expect_record {
   std::uint32_t report_id;
   std::uint32_t shards;
 };
 
-struct report_message {
+struct report_record {
   std::uint32_t report_id;
   broadcast_report counts;
 };
 
-struct name_message {
+struct name_record {
   room_ref room;
   std::uint64_t connection;
 };
 
-struct claim_message { // + name
+struct claim_record { // + name
   room_ref room;
   std::uint64_t connection;
   std::uint32_t asker;       // who waits for the answer; 0: the upgrade of the connection
@@ -107,19 +107,19 @@ struct claim_message { // + name
   bool takes_over;           // the name, from whoever has it
 };
 
-struct claim_answer_message { // + name
-  claim_message claim;
+struct claim_answer_record { // + name
+  claim_record claim;
   bool granted;
 };
 
-struct room_query_message { // + the room's name; of all rooms + the name behind which the listing goes on
+struct room_query_record { // + the room's name; of all rooms + the name behind which the listing goes on
   std::uint32_t reporter;
   std::uint32_t query_id;
   std::uint32_t rooms_max; // of all rooms at most so many
   bool all;
 };
 
-struct room_answer_message {
+struct room_answer_record {
   std::uint32_t query_id;
   bool last; // of this shard
   bool found;
@@ -129,7 +129,7 @@ struct room_answer_message {
   std::uint32_t rooms; // listed in the text
 };
 
-struct deliver_message {
+struct deliver_record {
   std::uint64_t connection;
   opcode op;
   std::uint16_t close_code;
@@ -137,14 +137,14 @@ struct deliver_message {
 
 enum class room_call_kind : std::uint8_t { publish, send_to, leave };
 
-struct room_call_message {
+struct room_call_record {
   room_call_kind what;
   opcode op;
   std::uint16_t name_bytes;
   std::uint16_t id_bytes;
 };
 
-struct room_call_large_message {
+struct room_call_large_record {
   std::byte* record; // a room_call with what is behind it, made by operator new[]
   std::uint64_t bytes;
 };
@@ -153,8 +153,8 @@ struct run_message {
   std::function<void(shard&)>* work; // the shard frees it
 };
 
-struct deliver_large_message {
-  deliver_message head;
+struct deliver_large_record {
+  deliver_record head;
   std::byte* payload; // made by operator new[]
   std::uint64_t bytes;
 };
