@@ -30,6 +30,7 @@ PROTO_SYSTEM_HEADERS = re.compile(r"[a-z_]+|c[a-z0-9]+|immintrin\.h|cpuid\.h|isa
 SOURCE = {".hpp", ".cpp", ".h", ".c"}
 TEXT = SOURCE | {".py", ".mjs", ".js", ".sh", ".txt", ".cmake", ".html", ".css", ""}
 LINES_MAX = 500
+FOLDER_PAGE_LINES_MAX = 30
 UNDONE = re.compile("TO" + r"DO|FIX" + "ME")
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:<([^>]+)>|"([^"]+)")', re.MULTILINE)
 
@@ -80,8 +81,27 @@ def check_includes(path, text, wrappers):
                     yield f"{where}: <{system}> belongs behind its wrapper in {home}"
 
 
+def check_folder_pages(root, files):
+    """Each folder of the engine has a short page that names its headers."""
+    for folder in ENGINE_FOLDERS:
+        headers = [path.name for path in files if path.parts[:2] == ("engine", folder) and path.suffix == ".hpp"]
+        page = root / "engine" / folder / "README.md"
+        if not headers:
+            continue
+        if not page.is_file():
+            yield f"engine/{folder}: has no README.md"
+            continue
+        text = page.read_text(encoding="utf-8")
+        if text.count("\n") > FOLDER_PAGE_LINES_MAX:
+            yield f"engine/{folder}/README.md: more than {FOLDER_PAGE_LINES_MAX} lines"
+        for name in headers:
+            if f"`{name}`" not in text:
+                yield f"engine/{folder}/README.md: does not name {name}"
+
+
 def breaches(root):
     wrappers = {}
+    yield from check_folder_pages(root, tracked(root))
     for entry in sorted(root.iterdir()):
         if entry.name not in TOP_LEVEL and not entry.name.startswith("."):
             yield f"{entry.name}: the top level has no place for it"
@@ -113,6 +133,8 @@ def self_test():
     cases = {
         "includes go down only": {"proto/a.hpp": '#pragma once\n#include "engine/b.hpp"\n'},
         "which stands above it": {"engine/io/a.hpp": '#pragma once\n#include "engine/room/b.hpp"\n'},
+        "has no README.md": {"engine/mesh/a.hpp": "#pragma once\n"},
+        "does not name b.hpp": {"engine/mesh/a.hpp": "#pragma once\n", "engine/mesh/b.hpp": "#pragma once\n", "engine/mesh/README.md": "`a.hpp`\n"},
         "leaves the floors": {"engine/a.hpp": '#pragma once\n#include "b.hpp"\n'},
         "only its own files and std": {"proto/a.cpp": "#include <fmt/core.h>\n"},
         "belongs behind its wrapper": {"apps/a.cpp": "#include <liburing.h>\n"},
@@ -122,7 +144,7 @@ def self_test():
         "without #pragma once": {"engine/a.hpp": "int a;\n"},
         "has no place": {"src/a.cpp": "\n"},
     }
-    clean = {"proto/a.hpp": '#pragma once\n#include <cstdint>\n', "engine/io/ring.hpp": "#pragma once\n#include <liburing.h>\n",
+    clean = {"engine/io/README.md": "`ring.hpp` `a.hpp`\n", "proto/a.hpp": '#pragma once\n#include <cstdint>\n', "engine/io/ring.hpp": "#pragma once\n#include <liburing.h>\n",
              "engine/io/ring.cpp": '#include <liburing.h>\n#include "engine/base/a.hpp"\n#include "proto/a.hpp"\n', "README.md": "\n", ".ci/run": "\n",
              "bench/results/a/report.html": "\n" * 501}
     failures = 0
