@@ -32,8 +32,8 @@ int main(int argc, char** argv) {
   c.start();
   for (std::string line; std::getline(std::cin, line);) {
     ++unanswered;
-    if (c.send_text(line) != client_send::queued) --unanswered; // it waits in the queue while there is no connection
+    if (c.send_text(line) != send_status::queued) --unanswered; // it waits in the queue while there is no connection
   }
   for (int left = unanswered; left > 0; left = unanswered) unanswered.wait(left);
-  if (c.disconnect(1000, "the input has ended") == client_send::queued) over.wait(false);
+  if (c.disconnect(1000, "the input has ended") == send_status::queued) over.wait(false);
 }

@@ -137,15 +137,15 @@ void connection_set::begin_upgrade(unsigned i) {
 void connection_set::flush(unsigned i) {
   connection& c = connections_[i];
   if (c.fd < 0) return;
-  const send_result result = send(c);
+  const send_status result = send(c);
   // A broken connection is noticed, and said, where it is read: what the server still had to say comes first.
-  const bool blocked = result == send_result::blocked;
-  if (result == send_result::failed || blocked == c.waits_for_room) return;
+  const bool blocked = result == send_status::blocked;
+  if (result == send_status::failed || blocked == c.waits_for_room) return;
   c.waits_for_room = blocked;
   arm(i, (c.deaf ? EPOLLRDHUP : EPOLLIN) | (blocked ? EPOLLOUT : 0U), false);
 }
 
-send_result connection_set::send(connection& c) {
+send_status connection_set::send(connection& c) {
   if (!c.tls) return c.out.send(c.fd);
   if (!c.out.empty() && c.tls->write(c.out.buffer().bytes())) c.out.buffer().clear();
   return c.tls->send(c.fd);

@@ -142,7 +142,7 @@ class connection_set {
   void on_whole_message(unsigned i, std::span<const std::byte> payload, bool deflated);
   void queue_deflated(unsigned i, std::span<const std::byte> message);
   // Through TLS, if there is any.
-  static send_result send(connection& c);
+  static send_status send(connection& c);
   void end(unsigned i, const std::string& why);
   [[nodiscard]] std::uint32_t next_masking_key();
 

@@ -31,7 +31,7 @@ class link {
 
   // What is to be sent, by and by; send() gives it to the socket. False while TLS cannot take it.
   bool write(std::span<const std::byte> bytes);
-  [[nodiscard]] send_result send(int fd) { return pending_.send(fd); }
+  [[nodiscard]] send_status send(int fd) { return pending_.send(fd); }
 
   // Calls on_plaintext(std::span<std::byte>) with what arrived. Answers of TLS itself wait for the next send().
   template <typename OnPlaintext> void feed(std::span<std::byte> arrived, OnPlaintext&& on_plaintext) {

@@ -8,7 +8,7 @@
 
 namespace ringcast::load {
 
-enum class send_result { done, blocked, failed };
+enum class send_status { done, blocked, failed };
 
 class output {
  public:
@@ -17,7 +17,7 @@ class output {
   void append(std::span<const std::byte> more) { bytes_.append(more); }
   [[nodiscard]] bool empty() const { return bytes_.empty(); }
   // Gives the socket as much as it takes. Blocked: the rest waits for room; failed: errno says why.
-  send_result send(int fd);
+  send_status send(int fd);
 
  private:
   byte_buffer bytes_;

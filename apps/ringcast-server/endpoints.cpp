@@ -23,10 +23,10 @@ char wants_gaps;
 websocket_endpoint broadcast() {
   return {.on_upgrade =
               [](upgrade_request_view& upgrade) {
-                upgrade.take_seat(upgrade.request().parameter("room"), upgrade.request().query("self") != "0");
+                upgrade.take_seat(upgrade.request().parameter("room"), upgrade.request().query("self") == "0" ? hearing::others : hearing::everyone);
                 if (upgrade.request().query("gaps") == "1") upgrade.set_user(&wants_gaps);
               },
-          .on_message = [](websocket_ref ws, const message_view& message) { ws.publish(message.op, message.payload); },
+          .on_message = [](websocket_ref ws, const message_view& message) { ws.broadcast(message.op, message.payload); },
           .on_gap =
               [](websocket_ref ws, std::uint64_t first, std::uint64_t last) {
                 if (ws.user() == &wants_gaps) ws.send_text(fmt::format(R"({{"gap":{{"from":{},"to":{}}}}})", first, last));
@@ -37,7 +37,7 @@ websocket_endpoint broadcast() {
 void say(websocket_ref ws, std::string_view name, std::string_view between, std::string_view text) {
   thread_local std::string line;
   line.assign(name).append(between).append(text);
-  ws.publish(opcode::text, std::as_bytes(std::span{line}));
+  ws.broadcast(opcode::text, std::as_bytes(std::span{line}));
 }
 
 websocket_endpoint chat() {
@@ -45,7 +45,7 @@ websocket_endpoint chat() {
               [](upgrade_request_view& upgrade) {
                 const std::string name = upgrade.request().query("name").value_or("");
                 if (name.empty()) return upgrade.refuse(http_status::bad_request, "a name is needed: ?name=NAME");
-                upgrade.take_seat(upgrade.request().parameter("room"), true, name);
+                upgrade.take_seat(upgrade.request().parameter("room"), hearing::everyone, name);
               },
           .on_open = [](websocket_ref ws) { say(ws, *ws.name_in_room(), " joined", {}); },
           .on_message =

@@ -92,7 +92,7 @@ void honest_clients::send_one(std::uint32_t index) {
   ++c.next;
   ++sent_;
   c.way.through->write(frame);
-  if (c.way.through->send(c.way.fd) == send_result::failed) lose(c);
+  if (c.way.through->send(c.way.fd) == send_status::failed) lose(c);
 }
 
 void honest_clients::on_ready(std::uint32_t index) {
@@ -105,7 +105,7 @@ void honest_clients::on_ready(std::uint32_t index) {
   c.way.through->feed({bytes.data(), static_cast<std::size_t>(got)}, [&](std::span<std::byte> plain) { c.arrived.append(plain); });
   if (c.way.through->broken()) return lose(c);
   take_frames(index, clock_ns());
-  if (!c.lost && c.way.through->send(c.way.fd) == send_result::failed) lose(c);
+  if (!c.lost && c.way.through->send(c.way.fd) == send_status::failed) lose(c);
 }
 
 void honest_clients::take_frames(std::uint32_t index, std::int64_t now) {

@@ -90,7 +90,7 @@ void probes::advance(probe& p) {
     const std::string request = opening_request("/echo");
     p.through->write(std::as_bytes(std::span{request}));
   }
-  if (p.through->send(p.fd) == send_result::failed) {
+  if (p.through->send(p.fd) == send_status::failed) {
     ++refused_;
     return end(p);
   }

@@ -37,9 +37,9 @@ client::client(std::string_view server_url, client_options options, client_host&
 client::~client() { stop(); }
 
 void client::start() { core_->connect(*host_, events_); }
-client_send client::disconnect(std::uint16_t code, std::string_view reason) { return core_->disconnect(code, reason); }
-client_send client::send(opcode op, std::span<const std::byte> payload) { return core_->send(op, payload); }
-client_send client::ping(std::string_view payload) { return core_->ping(payload); }
+send_status client::disconnect(std::uint16_t code, std::string_view reason) { return core_->disconnect(code, reason); }
+send_status client::send(opcode op, std::span<const std::byte> payload) { return core_->send(op, payload); }
+send_status client::ping(std::string_view payload) { return core_->ping(payload); }
 client_sender client::sender() const { return client_sender{core_}; }
 void client::hold_input(bool hold) { core_->hold_input(hold); }
 void client::stop() { core_->stop(); }
@@ -47,10 +47,10 @@ client_state client::state() const { return core_->state(); }
 std::string client::subprotocol() const { return core_->subprotocol(); }
 client_counts client::counts() const { return core_->counts(); }
 
-client_send client_sender::send(opcode op, std::span<const std::byte> payload) const {
-  return core_ != nullptr ? core_->send(op, payload) : client_send::closed;
+send_status client_sender::send(opcode op, std::span<const std::byte> payload) const {
+  return core_ != nullptr ? core_->send(op, payload) : send_status::closed;
 }
-client_send client_sender::ping(std::string_view payload) const { return core_ != nullptr ? core_->ping(payload) : client_send::closed; }
+send_status client_sender::ping(std::string_view payload) const { return core_ != nullptr ? core_->ping(payload) : send_status::closed; }
 client_state client_sender::state() const { return core_ != nullptr ? core_->state() : client_state::closed; }
 
 } // namespace ringcast

@@ -128,15 +128,15 @@ class client {
   void connect() { start(); }
   // What was queued before is sent, then the connection is closed with this code (1000, or 3000 to 4999) and not made again. An attempt
   // under way is given up.
-  client_send disconnect(std::uint16_t code = 1000, std::string_view reason = {});
+  send_status disconnect(std::uint16_t code = 1000, std::string_view reason = {});
 
   // Text must be UTF-8; that is the caller's duty. The bytes are copied.
-  client_send send_text(std::string_view text) { return send(opcode::text, std::as_bytes(std::span{text})); }
-  client_send send_binary(std::span<const std::byte> bytes) { return send(opcode::binary, bytes); }
-  client_send send(opcode op, std::span<const std::byte> payload);
+  send_status send_text(std::string_view text) { return send(opcode::text, std::as_bytes(std::span{text})); }
+  send_status send_binary(std::span<const std::byte> bytes) { return send(opcode::binary, bytes); }
+  send_status send(opcode op, std::span<const std::byte> payload);
   // A ping of at most 125 bytes (RFC 6455 5.5; the rest is cut off), behind what was sent before; the pong comes with on_control. Only an open
   // connection is pinged: "dropped" while there is none. client_options::ping_interval looks after a silent server without this.
-  client_send ping(std::string_view payload = {});
+  send_status ping(std::string_view payload = {});
 
   // Sends from any thread, too, and may outlive the client, whose end it then tells.
   [[nodiscard]] client_sender sender() const;

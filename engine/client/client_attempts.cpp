@@ -164,9 +164,9 @@ bool client_core::hand_over(const record_head& head, std::span<const std::byte> 
   shard& own = home_->owner();
   connection* c = own.find(connection_);
   if (c == nullptr) return false;
-  const send_result result = own.send(*c, opcode_of(head.kind), payload);
-  if (result == send_result::closed) return false;
-  backed_up_ = result == send_result::above_watermark;
+  const send_status result = own.send(*c, opcode_of(head.kind), payload);
+  if (result == send_status::closed) return false;
+  backed_up_ = result == send_status::above_watermark;
   if (head.kind != queued_kind::ping) sent_.fetch_add(1, std::memory_order_relaxed);
   forget_queued(sizeof head + payload.size());
   return true;

@@ -115,66 +115,66 @@ void client_core::connect(client_host& host, client_events& events) {
   append_record({.bytes = 0, .kind = queued_kind::connect, .close_code = 0}, {});
 }
 
-client_send client_core::disconnect(std::uint16_t code, std::string_view reason) {
+send_status client_core::disconnect(std::uint16_t code, std::string_view reason) {
   if (!may_be_sent(code)) code = static_cast<std::uint16_t>(close_code::normal);
   const std::lock_guard lock(lock_);
   const client_state now = state_.load(std::memory_order_relaxed);
-  if (host_ == nullptr || stopped_ || now == client_state::closed) return client_send::closed;
-  if (commands_ >= commands_max) return client_send::full;
+  if (host_ == nullptr || stopped_ || now == client_state::closed) return send_status::closed;
+  if (commands_ >= commands_max) return send_status::full;
   set_state_locked(client_state::closing);
   ++commands_;
   append_record({.bytes = static_cast<std::uint32_t>(std::min(reason.size(), close_reason_bytes_max)),
                  .kind = queued_kind::disconnect,
                  .close_code = code},
                 std::as_bytes(std::span{reason}).first(std::min(reason.size(), close_reason_bytes_max)));
-  return client_send::queued;
+  return send_status::queued;
 }
 
-client_send client_core::send(opcode op, std::span<const std::byte> payload) {
+send_status client_core::send(opcode op, std::span<const std::byte> payload) {
   const std::size_t bytes = sizeof(record_head) + payload.size();
   const std::lock_guard lock(lock_);
-  if (host_ == nullptr || stopped_) return client_send::closed;
+  if (host_ == nullptr || stopped_) return send_status::closed;
   switch (state_.load(std::memory_order_relaxed)) {
   case client_state::closed:
-  case client_state::closing: return client_send::closed;
+  case client_state::closing: return send_status::closed;
   case client_state::connecting:
   case client_state::reconnecting:
     if (options_.offline == offline_policy::keep) break;
     dropped_.fetch_add(1, std::memory_order_relaxed);
-    return client_send::dropped;
+    return send_status::dropped;
   case client_state::open: break;
   }
   if (payload.size() > options_.queue_bytes_max ||
       queued_bytes_.load(std::memory_order_relaxed) + payload.size() > options_.queue_bytes_max) {
     was_full_.store(true, std::memory_order_relaxed);
     list_locked(); // the room may have come before the flag was seen
-    return client_send::full;
+    return send_status::full;
   }
   const record_head head{.bytes = static_cast<std::uint32_t>(payload.size()),
                          .kind = op == opcode::text ? queued_kind::text : queued_kind::binary,
                          .close_code = 0};
   queued_bytes_.fetch_add(bytes, std::memory_order_relaxed);
   append_record(head, payload);
-  return client_send::queued;
+  return send_status::queued;
 }
 
-client_send client_core::ping(std::string_view payload) {
+send_status client_core::ping(std::string_view payload) {
   payload = payload.substr(0, control_payload_bytes_max);
   const std::size_t bytes = sizeof(record_head) + payload.size();
   const std::lock_guard lock(lock_);
-  if (host_ == nullptr || stopped_) return client_send::closed;
+  if (host_ == nullptr || stopped_) return send_status::closed;
   switch (state_.load(std::memory_order_relaxed)) {
   case client_state::closed:
-  case client_state::closing: return client_send::closed;
+  case client_state::closing: return send_status::closed;
   case client_state::connecting:
-  case client_state::reconnecting: return client_send::dropped;
+  case client_state::reconnecting: return send_status::dropped;
   case client_state::open: break;
   }
-  if (queued_bytes_.load(std::memory_order_relaxed) + bytes > options_.queue_bytes_max) return client_send::full;
+  if (queued_bytes_.load(std::memory_order_relaxed) + bytes > options_.queue_bytes_max) return send_status::full;
   queued_bytes_.fetch_add(bytes, std::memory_order_relaxed);
   append_record({.bytes = static_cast<std::uint32_t>(payload.size()), .kind = queued_kind::ping, .close_code = 0},
                 std::as_bytes(std::span{payload}));
-  return client_send::queued;
+  return send_status::queued;
 }
 
 // Under the lock.

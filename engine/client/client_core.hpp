@@ -40,9 +40,9 @@ class client_core final : public client_link, public list_link<in_client_host>, 
   // --- any thread ---
   // The first call says where the client lives, and takes the events.
   void connect(client_host& host, client_events& events);
-  [[nodiscard]] client_send disconnect(std::uint16_t code, std::string_view reason);
-  [[nodiscard]] client_send send(opcode op, std::span<const std::byte> payload);
-  [[nodiscard]] client_send ping(std::string_view payload);
+  [[nodiscard]] send_status disconnect(std::uint16_t code, std::string_view reason);
+  [[nodiscard]] send_status send(opcode op, std::span<const std::byte> payload);
+  [[nodiscard]] send_status ping(std::string_view payload);
   void stop();
   [[nodiscard]] client_state state() const { return state_.load(std::memory_order_acquire); }
   [[nodiscard]] std::string subprotocol() const;

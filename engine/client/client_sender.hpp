@@ -1,6 +1,7 @@
 // Sending through a client from any thread, apart from the client itself: copies are cheap and may outlive it.
 #pragma once
 
+#include "engine/base/send_status.hpp"
 #include "proto/opcode.hpp"
 
 #include <cstddef>
@@ -22,22 +23,16 @@ enum class client_state : std::uint8_t {
   reconnecting, // the connection was lost, or an attempt failed; another one follows
 };
 
-enum class client_send : std::uint8_t {
-  queued,  // it will be sent in order, unless the connection is lost first
-  full,    // nothing was queued: the outgoing queue has no room now (or never: the message is larger than queue_bytes_max)
-  dropped, // offline_policy::drop, and there is no connection now
-  closed,  // nothing was queued: the client is closed, or stopped
-};
-
 // Any thread; nothing here waits. Messages of one thread arrive in the order in which they were sent, together with those of the client.
 class client_sender {
  public:
   client_sender() noexcept = default; // closed
 
-  client_send send(opcode op, std::span<const std::byte> payload) const;
-  client_send send_text(std::string_view text) const { return send(opcode::text, std::as_bytes(std::span{text})); }
-  client_send send_binary(std::span<const std::byte> bytes) const { return send(opcode::binary, bytes); }
-  client_send ping(std::string_view payload = {}) const;
+  // queued; full: the outgoing queue (queue_bytes_max); dropped: offline_policy::drop; closed: the client is, or is stopped.
+  send_status send(opcode op, std::span<const std::byte> payload) const;
+  send_status send_text(std::string_view text) const { return send(opcode::text, std::as_bytes(std::span{text})); }
+  send_status send_binary(std::span<const std::byte> bytes) const { return send(opcode::binary, bytes); }
+  send_status ping(std::string_view payload = {}) const;
   [[nodiscard]] client_state state() const;
 
  private:

@@ -159,7 +159,7 @@ coroutine_client::send_awaiter coroutine_client::send_binary(std::span<const std
 }
 
 task<void> coroutine_client::close(std::uint16_t code, std::string_view reason) {
-  if (client_.disconnect(code, reason) != client_send::queued) co_return;
+  if (client_.disconnect(code, reason) != send_status::queued) co_return;
   while (!closed_)
     if (co_await event_awaiter(closing_, {}) != wait_result::done) co_return;
 }

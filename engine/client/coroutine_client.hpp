@@ -71,11 +71,11 @@ class coroutine_client {
   [[nodiscard]] send_awaiter send_binary(std::span<const std::byte> bytes, wait_limits limits = {});
 
   // Never waits: full where send() would wait.
-  client_send try_send(opcode op, std::span<const std::byte> payload) { return client_.send(op, payload); }
-  client_send try_send_text(std::string_view text) { return client_.send_text(text); }
-  client_send try_send_binary(std::span<const std::byte> bytes) { return client_.send_binary(bytes); }
+  send_status try_send(opcode op, std::span<const std::byte> payload) { return client_.send(op, payload); }
+  send_status try_send_text(std::string_view text) { return client_.send_text(text); }
+  send_status try_send_binary(std::span<const std::byte> bytes) { return client_.send_binary(bytes); }
   // At most 125 bytes (RFC 6455 5.5); the rest is cut off. receive_frame() shows the pong.
-  client_send ping(std::string_view payload = {}) { return client_.ping(payload); }
+  send_status ping(std::string_view payload = {}) { return client_.ping(payload); }
   // The sending half for other threads and coroutines; what split() is on the server. It may outlive this client.
   [[nodiscard]] client_sender sender() const { return client_.sender(); }
 
@@ -175,15 +175,15 @@ class [[nodiscard]] coroutine_client::send_awaiter : waiter {
       : client_(c), op_(op), payload_(payload), limits_(std::move(limits)) {}
   bool await_ready() {
     result_ = client_.client_.send(op_, payload_);
-    return result_ != client_send::full || is_over(limits_, at_stop::ends);
+    return result_ != send_status::full || is_over(limits_, at_stop::ends);
   }
   void await_suspend(std::coroutine_handle<> handle) noexcept {
     client_.sending_.append(*this);
     wait(handle, limits_, at_stop::ends);
   }
   // `full` if the limits ended the wait, or somebody else took the room.
-  client_send await_resume() {
-    if (result_ == client_send::full && finish() == wait_result::done) result_ = client_.client_.send(op_, payload_);
+  send_status await_resume() {
+    if (result_ == send_status::full && finish() == wait_result::done) result_ = client_.client_.send(op_, payload_);
     return result_;
   }
 
@@ -192,7 +192,7 @@ class [[nodiscard]] coroutine_client::send_awaiter : waiter {
   opcode op_;
   std::span<const std::byte> payload_;
   wait_limits limits_;
-  client_send result_ = client_send::full;
+  send_status result_ = send_status::full;
 };
 
 } // namespace ringcast

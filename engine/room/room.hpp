@@ -17,6 +17,9 @@ namespace ringcast {
 
 struct room_part;
 
+// Who hears what a member broadcasts: everybody in the room, or the others alone.
+enum class hearing : std::uint8_t { everyone, others };
+
 // What happens to a member that is further behind than the bound.
 enum class slow_consumer : std::uint8_t {
   close,       // it is closed with 1013
@@ -80,7 +83,7 @@ struct membership {
   membership* next = nullptr; // of the same connection
   lag* behind = nullptr;
   std::uint32_t index = 0;    // in room::keeping_up
-  bool hears_itself = true;
+  hearing hears = hearing::everyone;
   std::unique_ptr<std::string> name; // under which it joined, if it did
 };
 

@@ -56,14 +56,14 @@ membership* room_table::seat_of(connection& c, const room_part& r) {
   return nullptr;
 }
 
-membership& room_table::join(connection& c, room_part& r, bool hears_itself) {
+membership& room_table::join(connection& c, room_part& r, hearing hears) {
   RINGCAST_ASSERT(r.encoding == host_.encoding_of(c));
   if (membership* seat = seat_of(c, r)) return *seat;
   // What rooms send moves the peer's window, so nothing from before may be referred to any more (RFC 7692 7.2.1).
   if (c.layers != nullptr && c.layers->deflates != nullptr) c.layers->deflates->reset();
   auto* seat = new membership;
   seat->where = &r;
-  seat->hears_itself = hears_itself;
+  seat->hears = hears;
   const std::uint32_t before = r.seats();
   seat->next = c.memberships;
   c.memberships = seat;

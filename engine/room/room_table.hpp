@@ -51,7 +51,7 @@ class room_table {
 
   // The connection takes a seat and hears what is published from now on. A connection sits in a room at most once. The part is that of the
   // connection's encoding.
-  membership& join(connection& c, room_part& r, bool hears_itself);
+  membership& join(connection& c, room_part& r, hearing hears);
   void leave(connection& c, room_part& r);
   void leave_all(connection& c);
   [[nodiscard]] static membership* seat_of(connection& c, const room_part& r);

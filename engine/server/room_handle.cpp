@@ -33,7 +33,7 @@ send_status seat::broadcast(opcode op, std::span<const std::byte> payload) {
   connection* c = owner_ == nullptr ? nullptr : owner_->find(who_);
   room_part* r = owner_ == nullptr ? nullptr : owner_->rooms().find(where_);
   if (c == nullptr || r == nullptr) return send_status::closed;
-  return owner_->publish(*c, *r, op, payload) == send_result::closed ? send_status::closed : send_status::queued;
+  return owner_->publish(*c, *r, op, payload) == send_status::closed ? send_status::closed : send_status::queued;
 }
 
 // --- to the home of the room ---
@@ -226,7 +226,7 @@ task<seat> room::join(std::string_view id, receiver& ws, hearing hears) {
       here.deliver(r.home_shard, record_kind::release_name, bytes_of(name_record{ref, who.value}), std::as_bytes(std::span{id}));
     co_return seat{known ? over : std::string_view{"the server is going away"}};
   }
-  membership& taken = here.rooms().join(*ws.session_->where(), r, hears == hearing::everyone);
+  membership& taken = here.rooms().join(*ws.session_->where(), r, hears);
   if (!id.empty() && taken.name == nullptr) taken.name = std::make_unique<std::string>(id);
   co_return seat{here, who, ref};
 }

@@ -61,8 +61,6 @@ class seat {
   std::string_view why_not_; // of the program's own sentences
 };
 
-enum class hearing : std::uint8_t { everyone, others }; // whether a member hears what its own seat broadcasts
-
 class room {
  public:
   room(server& of, std::string_view name) : server_(&of), name_(name), valid_(check_room_name(name)) {}

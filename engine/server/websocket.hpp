@@ -43,17 +43,6 @@ struct close_info {
   std::string_view reason;    // valid as long as the websocket
 };
 
-// What became of bytes to be sent.
-enum class send_status : std::uint8_t {
-  queued,    // they will be sent, unless the connection is lost
-  dropped,   // try_send: the peer is slow, and more than the high watermark waits for it already
-  closed,    // the connection is over
-  timed_out, // the deadline passed while the peer was slow; nothing was queued
-  stopped,   // the stop token was used meanwhile; nothing was queued
-  not_started, // of a room: its server has not been started, so nobody can be in it
-  invalid_name, // the name of the room or of the member cannot be one (names.hpp); nothing was done
-};
-
 // Messages of a room that its slow-consumer policy took from a connection: sequence numbers, first and last included.
 struct message_gap {
   std::uint64_t first = 0, last = 0;

@@ -233,7 +233,7 @@ send_status websocket_session::send(const message_view& what) {
     std::memcpy(owner_->output().extend(*connection_, what.payload.size()), what.payload.data(), what.payload.size());
     return send_status::queued;
   }
-  return owner_->send_in_place(*connection_, what) == send_result::closed ? send_status::closed : send_status::queued;
+  return owner_->send_in_place(*connection_, what) == send_status::closed ? send_status::closed : send_status::queued;
 }
 
 // --- the end ---

@@ -8,13 +8,13 @@
 
 namespace ringcast {
 
-send_result websocket_ref::send(opcode op, std::span<const std::byte> payload) { return shard_->send(*connection_, op, payload); }
-send_result websocket_ref::send(const message_view& message) { return shard_->send_in_place(*connection_, message); }
+send_status websocket_ref::send(opcode op, std::span<const std::byte> payload) { return shard_->send(*connection_, op, payload); }
+send_status websocket_ref::send(const message_view& message) { return shard_->send_in_place(*connection_, message); }
 void websocket_ref::close(std::uint16_t code, std::string_view reason) { shard_->close_websocket(*connection_, code, reason); }
 
-send_result websocket_ref::publish(opcode op, std::span<const std::byte> payload) {
+send_status websocket_ref::broadcast(opcode op, std::span<const std::byte> payload) {
   const membership* seat = connection_->memberships;
-  if (seat == nullptr) return send_result::closed;
+  if (seat == nullptr) return send_status::closed;
   while (seat->next != nullptr) seat = seat->next;
   return shard_->publish(*connection_, *seat->where, op, payload);
 }
@@ -29,12 +29,12 @@ connection_handle websocket_ref::handle() const { return shard_->handle_of(*conn
 socket_address websocket_ref::peer() const { return peer_address_of(connection_->socket); }
 void*& websocket_ref::user() { return connection_->user; }
 
-void upgrade_request_view::take_seat(std::string_view room, bool hears_itself, std::string_view name) {
+void upgrade_request_view::take_seat(std::string_view room, hearing hears, std::string_view name) {
   auto valid = check_room_name(room);
   if (valid && !name.empty()) valid = check_member_name(name);
   if (!valid) return refuse(http_status::bad_request, valid.error());
   seat_wanted_ = true;
-  room_ = room, hears_itself_ = hears_itself, name_ = name;
+  room_ = room, hears_ = hears, name_ = name;
 }
 
 std::string_view http_request::parameter(std::string_view name) const {

@@ -7,6 +7,7 @@
 // connection with 1011, or has its request answered 500, and is logged with the place where its endpoint was registered.
 #pragma once
 
+#include "engine/base/send_status.hpp"
 #include "engine/connection/compression.hpp"
 #include "engine/io/connection_handle.hpp"
 #include "engine/room/room.hpp"
@@ -40,25 +41,20 @@ struct message_view {
   [[nodiscard]] std::string_view text() const { return {reinterpret_cast<const char*>(payload.data()), payload.size()}; }
 };
 
-enum class send_result : std::uint8_t {
-  queued,
-  above_watermark, // queued, but the peer is slow: wait for on_drain before sending more
-  closed,          // nothing was sent: the connection is closing or gone
-};
-
 // A connection, while a callback runs. To name it later, or on another thread, keep its handle().
 class websocket_ref {
  public:
   websocket_ref(shard& s, connection& c) : shard_(&s), connection_(&c) {}
 
-  send_result send(opcode op, std::span<const std::byte> payload);
-  send_result send_text(std::string_view text) { return send(opcode::text, std::as_bytes(std::span{text})); }
+  // queued, above_watermark, or closed: the connection is closing or gone.
+  send_status send(opcode op, std::span<const std::byte> payload);
+  send_status send_text(std::string_view text) { return send(opcode::text, std::as_bytes(std::span{text})); }
   // Sends a received message back; a large one is framed where it stands and not copied.
-  send_result send(const message_view& message);
+  send_status send(const message_view& message);
   void close(std::uint16_t code, std::string_view reason);
 
-  // Publishes to the room that this connection joined first; closed if it is in none.
-  send_result publish(opcode op, std::span<const std::byte> payload);
+  // To everybody in the room that this connection joined first; closed if it is in none.
+  send_status broadcast(opcode op, std::span<const std::byte> payload);
   [[nodiscard]] const std::string* name_in_room() const;
 
   [[nodiscard]] connection_handle handle() const;
@@ -95,7 +91,7 @@ class upgrade_request_view {
   // The connection takes a seat in this room when it opens. With a name the seat is only granted if nobody in the room has that name. A name
   // that cannot be one (names.hpp) refuses the upgrade with 400 and says why. When on_open is called, the room's home knows of the
   // seat: whatever anybody publishes from then on is heard.
-  void take_seat(std::string_view room, bool hears_itself = true, std::string_view name = {});
+  void take_seat(std::string_view room, hearing hears = hearing::everyone, std::string_view name = {});
   // What websocket_ref::user() will be. It comes back once: with on_close(), or with on_discard() where the upgrade comes to nothing.
   void set_user(void* user) { user_ = user; }
 
@@ -105,7 +101,7 @@ class upgrade_request_view {
   http_status refused_ = http_status::switching_protocols;
   std::string why_, room_, name_;
   void* user_ = nullptr;
-  bool hears_itself_ = true;
+  hearing hears_ = hearing::everyone;
   bool seat_wanted_ = false;
 };
 

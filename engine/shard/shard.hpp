@@ -97,9 +97,9 @@ class shard final : public room_host {
   [[nodiscard]] std::uint32_t handshakes_in_progress() const { return handshakes_; }
 
   // --- for connections and their handlers ---
-  send_result send(connection& c, opcode op, std::span<const std::byte> payload);
-  send_result send_in_place(connection& c, const message_view& message);
-  send_result publish(connection& c, room_part& r, opcode op, std::span<const std::byte> payload);
+  send_status send(connection& c, opcode op, std::span<const std::byte> payload);
+  send_status send_in_place(connection& c, const message_view& message);
+  send_status publish(connection& c, room_part& r, opcode op, std::span<const std::byte> payload);
   void close_websocket(connection& c, std::uint16_t code, std::string_view reason) override;
   void respond(connection& c, http_status status, std::string_view content_type, std::string_view body, std::string_view extra_headers);
   // Publishes and calls back with what became of it on every shard.
@@ -420,7 +420,7 @@ class shard final : public room_host {
   };
   struct pending_upgrade {
     std::string response, room, name;
-    bool hears_itself;
+    hearing hears;
     std::optional<deflate_params> deflate;
   };
 

@@ -220,7 +220,7 @@ std::string_view shard::on_upgrade(connection& c, const http_request& request, c
   // request is under way.
   room_part& r = rooms_.at(decision.room_, encoding_of(deflate ? deflate->params.server_max_window_bits : 0));
   rooms_.reserve(r);
-  upgrades_.insert_or_assign(c.slot, pending_upgrade{{response, bytes}, decision.room_, decision.name_, decision.hears_itself_,
+  upgrades_.insert_or_assign(c.slot, pending_upgrade{{response, bytes}, decision.room_, decision.name_, decision.hears_,
                                                      deflate ? std::optional{deflate->params} : std::nullopt});
   const claim_record claim{{r.index, r.generation}, handle_of(c).value, 0, r.first_seats, false};
   if (decision.name_.empty() && r.known_at_home)
@@ -250,7 +250,7 @@ void shard::finish_upgrade(connection& c, bool granted) {
     append_output(c, pending.response);
     if (pending.deflate) begin_compression(c, *pending.deflate);
     room_part& r = rooms_.at(pending.room, encoding_of(c));
-    membership& seat = rooms_.join(c, r, pending.hears_itself);
+    membership& seat = rooms_.join(c, r, pending.hears);
     if (!pending.name.empty()) seat.name = std::make_unique<std::string>(std::move(pending.name));
     open_websocket(c);
   }

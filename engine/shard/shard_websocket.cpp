@@ -181,45 +181,45 @@ bool shard::takes_output(const connection& c) const {
   return c.closing.may_send() || (c.closing.state() == close_state::close_received && is_untold(c, user_event::closing));
 }
 
-send_result shard::send(connection& c, opcode op, std::span<const std::byte> payload) {
-  if (!takes_output(c)) return send_result::closed;
+send_status shard::send(connection& c, opcode op, std::span<const std::byte> payload) {
+  if (!takes_output(c)) return send_status::closed;
   if (c.deflate_bits != 0 && !is_control(op) && payload.size() >= compression_of(c).threshold_to_one()) {
     append_compressible_frame(c, op, payload);
-    return c.behind != nullptr && c.behind->own_bytes() > high_watermark_bytes ? send_result::above_watermark : send_result::queued;
+    return c.behind != nullptr && c.behind->own_bytes() > high_watermark_bytes ? send_status::above_watermark : send_status::queued;
   }
   if (c.is_client) {
     append_masked_frame(c, op, payload);
-    return c.behind != nullptr && c.behind->own_bytes() > high_watermark_bytes ? send_result::above_watermark : send_result::queued;
+    return c.behind != nullptr && c.behind->own_bytes() > high_watermark_bytes ? send_status::above_watermark : send_status::queued;
   }
   std::byte* out = outbox_.extend(c, frame_header_bytes(payload.size(), false) + payload.size());
   const std::size_t header_bytes = write_frame_header(out, op, payload.size());
   if (!payload.empty()) std::memcpy(out + header_bytes, payload.data(), payload.size());
-  return c.behind != nullptr && c.behind->own_bytes() > high_watermark_bytes ? send_result::above_watermark : send_result::queued;
+  return c.behind != nullptr && c.behind->own_bytes() > high_watermark_bytes ? send_status::above_watermark : send_status::queued;
 }
 
 // A received frame carried a mask, so there is room for a server's header in front of its payload.
-send_result shard::send_in_place(connection& c, const message_view& message) {
+send_status shard::send_in_place(connection& c, const message_view& message) {
   if (message.payload.size() < large_frame_bytes || !message.in_receive_buffer || c.is_client || c.deflate_bits != 0)
     return send(c, message.op, message.payload);
-  if (!takes_output(c)) return send_result::closed;
+  if (!takes_output(c)) return send_status::closed;
   const std::size_t header_bytes = frame_header_bytes(message.payload.size(), false);
   std::byte* frame_begin = message.payload.data() - header_bytes;
   write_frame_header(frame_begin, message.op, message.payload.size());
   if (!outbox_.send_direct(c, {frame_begin, header_bytes + message.payload.size()})) return send(c, message.op, message.payload);
-  return c.behind != nullptr && c.behind->own_bytes() > high_watermark_bytes ? send_result::above_watermark : send_result::queued;
+  return c.behind != nullptr && c.behind->own_bytes() > high_watermark_bytes ? send_status::above_watermark : send_status::queued;
 }
 
-send_result shard::publish(connection& c, room_part& r, opcode op, std::span<const std::byte> payload) {
+send_status shard::publish(connection& c, room_part& r, opcode op, std::span<const std::byte> payload) {
   const membership* seat = room_table::seat_of(c, r);
-  if (seat == nullptr || !takes_publications_) return send_result::closed;
+  if (seat == nullptr || !takes_publications_) return send_status::closed;
   rooms_.publish(r,
                  {.room = {r.index, r.generation},
                   .author = handle_of(c).value,
                   .report_id = 0,
                   .op = op,
-                  .author_hears = seat->hears_itself},
+                  .author_hears = seat->hears == hearing::everyone},
                  payload);
-  return send_result::queued;
+  return send_status::queued;
 }
 
 } // namespace ringcast

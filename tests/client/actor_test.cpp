@@ -41,19 +41,19 @@ BOOST_AUTO_TEST_CASE(connects_echoes_and_closes) {
   client c{server.url("/echo")};
   seen.listen_to(c);
   BOOST_TEST((c.state() == client_state::closed));
-  BOOST_TEST((c.send_text("nobody is there") == client_send::closed));
+  BOOST_TEST((c.send_text("nobody is there") == send_status::closed));
   c.start();
   BOOST_TEST((c.state() == client_state::connecting || c.state() == client_state::open));
-  BOOST_TEST((c.send_text("one") == client_send::queued)); // before the connection is open
+  BOOST_TEST((c.send_text("one") == send_status::queued)); // before the connection is open
   BOOST_REQUIRE(seen.wait_for("message one"));
   BOOST_TEST((c.state() == client_state::open));
-  BOOST_TEST((c.send_text("two") == client_send::queued));
+  BOOST_TEST((c.send_text("two") == send_status::queued));
   BOOST_REQUIRE(seen.wait_for("message two"));
-  BOOST_TEST((c.disconnect(1000, "bye") == client_send::queued));
+  BOOST_TEST((c.disconnect(1000, "bye") == send_status::queued));
   BOOST_TEST((c.state() == client_state::closing || c.state() == client_state::closed));
   BOOST_REQUIRE(seen.wait_for("close"));
   BOOST_TEST((c.state() == client_state::closed));
-  BOOST_TEST((c.send_text("too late") == client_send::closed));
+  BOOST_TEST((c.send_text("too late") == send_status::closed));
   BOOST_TEST(seen.story() == "open | message one | message two | disconnected 1000 | close 1000");
   BOOST_TEST(seen.count("close 1000 clean") == 1u);
   BOOST_TEST(c.counts().sent == 2u);
@@ -85,7 +85,7 @@ BOOST_AUTO_TEST_CASE(many_threads_send_and_each_keeps_its_order) {
   for (int t = 0; t < threads; ++t)
     senders.emplace_back([&c, t] {
       for (int i = 0; i < each; ++i) {
-        while (c.send_text(fmt::format("{} {}", t, i)) != client_send::queued) std::this_thread::yield();
+        while (c.send_text(fmt::format("{} {}", t, i)) != send_status::queued) std::this_thread::yield();
       }
     });
   for (auto& sender : senders) sender.join();
@@ -111,7 +111,7 @@ BOOST_AUTO_TEST_CASE(large_messages_come_back_whole) {
     std::string text(bytes, 'x');
     for (std::size_t i = 0; i < bytes; ++i) text[i] = static_cast<char>('a' + i % 26);
     const std::size_t before = seen.count("got");
-    BOOST_REQUIRE((c.send_text(text) == client_send::queued));
+    BOOST_REQUIRE((c.send_text(text) == send_status::queued));
     BOOST_REQUIRE(seen.wait_for("got", before + 1));
     BOOST_TEST((got == text));
   }
@@ -120,18 +120,18 @@ BOOST_AUTO_TEST_CASE(large_messages_come_back_whole) {
 BOOST_AUTO_TEST_CASE(a_full_queue_says_so_and_loses_nothing) {
   client c{fmt::format("ws://127.0.0.1:{}/echo", server.own.addresses().front().substr(10)), {.queue_bytes_max = 4000}};
   seen.listen_to(c);
-  BOOST_TEST((c.send_text("x") == client_send::closed));
+  BOOST_TEST((c.send_text("x") == send_status::closed));
   c.start();
   const std::string text(100, 'x');
   int queued = 0, full = 0;
   for (int i = 0; i < 10'000; ++i) {
-    const client_send result = c.send_text(text);
-    if (result == client_send::queued) ++queued;
-    if (result == client_send::full) ++full;
+    const send_status result = c.send_text(text);
+    if (result == send_status::queued) ++queued;
+    if (result == send_status::full) ++full;
   }
   BOOST_TEST(queued + full == 10'000);
   BOOST_TEST(full > 0);
-  BOOST_TEST((c.send_text(std::string(5000, 'y')) == client_send::full)); // it will never fit
+  BOOST_TEST((c.send_text(std::string(5000, 'y')) == send_status::full)); // it will never fit
   BOOST_REQUIRE(seen.wait_for("message", static_cast<std::size_t>(queued)));
   BOOST_TEST(c.counts().sent == static_cast<std::uint64_t>(queued));
 }
@@ -207,9 +207,9 @@ BOOST_AUTO_TEST_CASE(a_callback_that_throws_is_a_loss_and_the_client_comes_back)
 
 BOOST_AUTO_TEST_CASE(a_ping_is_answered_and_the_pong_is_seen) {
   client c{server.url("/echo"), {}};
-  c.on_open([&] { seen.add(c.ping(std::string(200, 'z')) == client_send::queued ? "queued" : "not queued"); });
+  c.on_open([&] { seen.add(c.ping(std::string(200, 'z')) == send_status::queued ? "queued" : "not queued"); });
   c.on_control([&](opcode op, std::span<const std::byte> payload) { seen.add(fmt::format("{} {}", static_cast<int>(op), payload.size())); });
-  BOOST_TEST((c.ping() == client_send::closed));
+  BOOST_TEST((c.ping() == send_status::closed));
   c.start();
   BOOST_TEST(seen.wait_for("10 125"));
   BOOST_TEST(seen.lines().front() == "queued");
@@ -225,7 +225,7 @@ BOOST_AUTO_TEST_CASE(a_loop_of_its_own_ends_its_clients) {
   loop.reset();
   BOOST_TEST(seen.count("close") == 1u);
   BOOST_TEST((c.state() == client_state::closed));
-  BOOST_TEST((c.send_text("x") == client_send::closed));
+  BOOST_TEST((c.send_text("x") == send_status::closed));
   c.connect();
   BOOST_TEST((c.state() == client_state::closed));
 }

@@ -37,7 +37,7 @@ BOOST_AUTO_TEST_CASE(connects_sends_receives_and_closes) {
     coroutine_client c{url};
     BOOST_TEST((co_await c.connect()).has_value());
     for (int i = 0; i < 100; ++i) {
-      BOOST_TEST((co_await c.send_text(fmt::format("message {}", i)) == client_send::queued));
+      BOOST_TEST((co_await c.send_text(fmt::format("message {}", i)) == send_status::queued));
       const auto answer = co_await c.receive();
       BOOST_REQUIRE(answer.has_value());
       BOOST_TEST(answer->text() == fmt::format("message {}", i));
@@ -94,7 +94,7 @@ BOOST_AUTO_TEST_CASE(receive_frame_shows_pings_and_pongs_and_receive_passes_over
     const auto next = co_await c.receive_frame({.deadline = 5s});
     BOOST_REQUIRE(next.has_value());
     if (next->op == opcode::ping) co_await frame(opcode::text, "second");
-    BOOST_TEST((c.ping("how long") == client_send::queued));
+    BOOST_TEST((c.ping("how long") == send_status::queued));
     co_await frame(opcode::pong, "how long");
     const auto third = co_await c.receive({.deadline = 5s});
     BOOST_REQUIRE(third.has_value());
@@ -117,13 +117,13 @@ BOOST_AUTO_TEST_CASE(a_sender_works_on_another_thread_and_outlives_its_client) {
       BOOST_REQUIRE(message.has_value());
       BOOST_TEST(message->text() == fmt::format("{}", i));
     }
-    BOOST_TEST((c.try_send_text("x") == client_send::queued));
+    BOOST_TEST((c.try_send_text("x") == send_status::queued));
     BOOST_TEST(c.is_open());
   });
   other.join();
-  BOOST_TEST((elsewhere.send_text("too late") == client_send::closed));
+  BOOST_TEST((elsewhere.send_text("too late") == send_status::closed));
   BOOST_TEST((elsewhere.state() == client_state::closed));
-  BOOST_TEST((client_sender{}.send_text("of nobody") == client_send::closed));
+  BOOST_TEST((client_sender{}.send_text("of nobody") == send_status::closed));
 }
 
 BOOST_AUTO_TEST_CASE(a_deadline_ends_one_receive_and_not_the_connection) {
@@ -175,7 +175,7 @@ BOOST_AUTO_TEST_CASE(sending_waits_for_room_and_reading_holds_the_server) {
     (void)co_await c.connect();
     const std::string text(10'000, 'x');
     // 2 MB into a queue of 64 KiB, and nobody receives meanwhile: what comes back waits in TCP.
-    for (int i = 0; i < 200; ++i) BOOST_REQUIRE((co_await c.send_text(text, {.deadline = 5s}) != client_send::closed));
+    for (int i = 0; i < 200; ++i) BOOST_REQUIRE((co_await c.send_text(text, {.deadline = 5s}) != send_status::closed));
     std::size_t received = 0;
     while (received < c.counts().sent) {
       const auto message = co_await c.receive({.deadline = 5s});

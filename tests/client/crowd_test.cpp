@@ -84,7 +84,7 @@ BOOST_AUTO_TEST_CASE(one_thread_runs_them_all) {
   const auto open_ms = ms_since(begin);
   const std::size_t idle = resident_bytes() - before;
   const auto echo_begin = std::chrono::steady_clock::now();
-  for (auto& c : clients) BOOST_TEST((c->send_text("hello from one of many") == client_send::queued));
+  for (auto& c : clients) BOOST_TEST((c->send_text("hello from one of many") == send_status::queued));
   BOOST_REQUIRE(wait_until(echoed, count, 30s));
   BOOST_TEST(lost == 0u);
   BOOST_TEST_MESSAGE(fmt::format("{} clients open after {} ms, {} bytes each{}, all echoed after {} ms", count, open_ms, idle / count,

@@ -69,11 +69,11 @@ BOOST_AUTO_TEST_CASE(messages_offline_are_dropped_and_counted_where_the_policy_s
   })};
   client c{server.url(), {.reconnect = at_once, .offline = offline_policy::drop}};
   seen.listen_to(c);
-  std::vector<client_send> results;
+  std::vector<send_status> results;
   c.on_reconnecting([&](unsigned, std::chrono::milliseconds) { results = {c.send_text("a"), c.send_text("b")}; });
   c.start();
   BOOST_REQUIRE(seen.wait_for("reconnected"));
-  BOOST_TEST((results == std::vector{client_send::dropped, client_send::dropped}));
+  BOOST_TEST((results == std::vector{send_status::dropped, send_status::dropped}));
   BOOST_TEST(c.counts().dropped == 2u);
   BOOST_TEST(c.counts().sent == 0u);
 }
@@ -85,7 +85,7 @@ BOOST_AUTO_TEST_CASE(the_queue_is_bounded_while_offline) {
   c.start();
   BOOST_REQUIRE(seen.wait_for("reconnecting"));
   int queued = 0;
-  while (c.send_text("0123456789") == client_send::queued) ++queued;
+  while (c.send_text("0123456789") == send_status::queued) ++queued;
   BOOST_TEST(queued > 10);
   BOOST_TEST(queued < 100);
   BOOST_TEST(c.counts().queued_bytes <= 1000u + 8);

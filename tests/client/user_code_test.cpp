@@ -61,7 +61,7 @@ const std::vector<throwing_case>& throwing_cases() {
       {"on_drain", [](client& c, recorder&, thrower t) { c.on_drain([t] { t(); }); },
        [](client& c) {
          for (int i = 0; i < 100'000; ++i)
-           if (c.send_text(std::string(400, 'x')) == client_send::full) return;
+           if (c.send_text(std::string(400, 'x')) == send_status::full) return;
        },
        true, "disconnected 1011"},
       {"on_reconnected",

@@ -12,7 +12,7 @@ constexpr int messages = 200, batch = 10;
 void endpoints(server& s) {
   s.events("/echo", {.on_message = [](websocket_ref ws, const message_view& m) { ws.send(m); }});
   s.events("/broadcast", {.on_upgrade = [](upgrade_request_view& upgrade) { upgrade.take_seat("all"); },
-                          .on_message = [](websocket_ref ws, const message_view& m) { ws.publish(m.op, m.payload); }});
+                          .on_message = [](websocket_ref ws, const message_view& m) { ws.broadcast(m.op, m.payload); }});
   s.get("/coroutine", [](request& req) -> task<void> {
     websocket ws = co_await req.upgrade();
     while (auto message = co_await ws.receive()) co_await ws.send(*message);

@@ -94,7 +94,7 @@ BOOST_AUTO_TEST_CASE(every_size_comes_back_from_our_own_server) {
       c.start();
       for (std::size_t i = 0; i < messages.size(); ++i) {
         const std::string& m = messages[i];
-        BOOST_TEST((c.send(i % 2 == 0 ? opcode::text : opcode::binary, std::as_bytes(std::span{m})) == client_send::queued));
+        BOOST_TEST((c.send(i % 2 == 0 ? opcode::text : opcode::binary, std::as_bytes(std::span{m})) == send_status::queued));
       }
       std::unique_lock guard(lock);
       BOOST_TEST(more.wait_for(guard, patience, [&] { return heard.size() == messages.size(); }));

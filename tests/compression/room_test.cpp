@@ -15,14 +15,14 @@ constexpr std::string_view both_windows = "permessage-deflate; client_max_window
 void rooms(server& s) {
   s.events("/broadcast/{room}", {.on_upgrade =
                                      [](upgrade_request_view& upgrade) {
-                                       upgrade.take_seat(upgrade.request().parameter("room"), upgrade.request().query("self") != "0");
+                                       upgrade.take_seat(upgrade.request().parameter("room"), upgrade.request().query("self") == "0" ? hearing::others : hearing::everyone);
                                      },
-                                 .on_message = [](websocket_ref ws, const message_view& m) { ws.publish(m.op, m.payload); }});
+                                 .on_message = [](websocket_ref ws, const message_view& m) { ws.broadcast(m.op, m.payload); }});
   s.events("/chat/{room}", {.on_upgrade =
                                 [](upgrade_request_view& upgrade) {
-                                  upgrade.take_seat(upgrade.request().parameter("room"), true, upgrade.request().query("name").value_or(""));
+                                  upgrade.take_seat(upgrade.request().parameter("room"), hearing::everyone, upgrade.request().query("name").value_or(""));
                                 },
-                            .on_message = [](websocket_ref ws, const message_view& m) { ws.publish(m.op, m.payload); }});
+                            .on_message = [](websocket_ref ws, const message_view& m) { ws.broadcast(m.op, m.payload); }});
   // Echoes what begins with "echo"; joins and leaves a room when told to; publishes the rest.
   s.get("/member", [](request& req) -> task<void> {
     websocket ws = co_await req.upgrade();

@@ -44,7 +44,7 @@ void mirror_by_events(const std::string& url, const client_options& options) {
   client c{url, options};
   c.on_open([&] { print({{"event", "open"}, {"subprotocol", c.subprotocol()}}); });
   c.on_message([&](const message_view& m) {
-    if (c.send(m.op, m.payload) != client_send::queued) print({{"event", "full"}});
+    if (c.send(m.op, m.payload) != send_status::queued) print({{"event", "full"}});
   });
   c.on_error([](const client_error& e) {
     print({{"event", "error"}, {"kind", name_of(e.kind)}, {"text", std::string{e.text}}, {"status", e.http_status}, {"fatal", e.is_fatal}});
@@ -70,7 +70,7 @@ task<void> mirror(coroutine_client& c) {
   while (true) {
     const auto message = co_await c.receive();
     if (!message) co_return print({{"event", "close"}, {"code", message.error().code}, {"reason", message.error().reason}});
-    if (co_await c.send(message->op, message->payload) != client_send::queued) print({{"event", "full"}});
+    if (co_await c.send(message->op, message->payload) != send_status::queued) print({{"event", "full"}});
   }
 }
 

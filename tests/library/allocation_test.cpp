@@ -81,7 +81,7 @@ BOOST_AUTO_TEST_CASE(a_warm_message_allocates_nothing_in_either_face) {
       s.get("/coroutine/broadcast", publish);
       s.events("/events/echo", {.on_message = [](websocket_ref ws, const message_view& m) { ws.send(m); }});
       s.events("/events/broadcast", {.on_upgrade = [](upgrade_request_view& upgrade) { upgrade.take_seat("all"); },
-                                     .on_message = [](websocket_ref ws, const message_view& m) { ws.publish(m.op, m.payload); }});
+                                     .on_message = [](websocket_ref ws, const message_view& m) { ws.broadcast(m.op, m.payload); }});
     }, {.shards = shards}};
     for (const char* path : {"/coroutine/echo", "/coroutine/broadcast", "/events/echo", "/events/broadcast"}) {
       wire_client c{server.address()};

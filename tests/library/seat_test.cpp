@@ -139,7 +139,7 @@ BOOST_AUTO_TEST_CASE(whatever_is_published_when_on_open_is_called_is_heard) {
     s.events("/{room}", {.on_upgrade =
                              [](upgrade_request_view& upgrade) {
                                const std::string_view room = upgrade.request().parameter("room");
-                               upgrade.take_seat(room, true, room.size() % 2 == 0 ? room : std::string_view{});
+                               upgrade.take_seat(room, hearing::everyone, room.size() % 2 == 0 ? room : std::string_view{});
                              },
                          .on_open = [&others](websocket_ref ws) { others.publish_to(ws.state().memberships->where->name); }});
   }};
@@ -235,7 +235,7 @@ BOOST_AUTO_TEST_CASE(a_name_that_cannot_be_one_is_an_error_at_every_entry_and_is
       (void)co_await ws.receive();
     });
     s.events("/seat", {.on_upgrade = [](upgrade_request_view& upgrade) {
-      upgrade.take_seat(upgrade.request().query("room").value_or(""), true, upgrade.request().query("name").value_or(""));
+      upgrade.take_seat(upgrade.request().query("room").value_or(""), hearing::everyone, upgrade.request().query("name").value_or(""));
     }});
   }};
   const auto in_url = [](const std::string& text) {

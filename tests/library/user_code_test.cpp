@@ -85,7 +85,7 @@ void flood(websocket_ref ws) { ws.send_text(std::string(24'000'000, 'x')); }
 // Fills the room with more than the policy keeps for who does not read.
 void flood_room(websocket_ref ws) {
   const std::string message(60'000, 'x');
-  for (int i = 0; i < 400; ++i) ws.publish(opcode::text, std::as_bytes(std::span{message}));
+  for (int i = 0; i < 400; ++i) ws.broadcast(opcode::text, std::as_bytes(std::span{message}));
 }
 
 const std::vector<throwing_case>& throwing_cases() {
@@ -245,7 +245,7 @@ BOOST_AUTO_TEST_CASE(what_set_user_was_given_comes_back_once_whatever_becomes_of
       s.events("/opens", counting(count, [](upgrade_request_view&) {}));
       s.events("/refuses", counting(count, [](upgrade_request_view& u) { u.refuse(http_status::forbidden, "no"); }));
       s.events("/throws", counting(count, [](upgrade_request_view&) { throw 42; }));
-      s.events("/named/{room}", counting(count, [](upgrade_request_view& u) { u.take_seat(u.request().parameter("room"), true, "name"); }));
+      s.events("/named/{room}", counting(count, [](upgrade_request_view& u) { u.take_seat(u.request().parameter("room"), hearing::everyone, "name"); }));
     }};
     wire_client opens{server.address()}, refuses{server.address()}, throws{server.address()};
     BOOST_TEST(opens.upgrade("/opens").starts_with("HTTP/1.1 101"));

@@ -125,9 +125,9 @@ BOOST_AUTO_TEST_CASE(output_that_finds_no_room_goes_on_where_it_stopped) {
   out.append(sent);
   std::vector<std::byte> received;
   bool was_blocked = false;
-  for (send_result result = out.send(ends.fds[0]); received.size() < sent.size(); result = out.send(ends.fds[0])) {
-    BOOST_REQUIRE((result != send_result::failed));
-    was_blocked = was_blocked || result == send_result::blocked;
+  for (send_status result = out.send(ends.fds[0]); received.size() < sent.size(); result = out.send(ends.fds[0])) {
+    BOOST_REQUIRE((result != send_status::failed));
+    was_blocked = was_blocked || result == send_status::blocked;
     std::vector<std::byte> piece(65536);
     ssize_t got = 0;
     while ((got = ::recv(ends.fds[1], piece.data(), piece.size(), 0)) > 0)
@@ -143,7 +143,7 @@ BOOST_AUTO_TEST_CASE(output_to_a_connection_that_is_gone_has_failed) {
   output out;
   out.append(std::vector<std::byte>(10));
   ::shutdown(ends.fds[1], SHUT_RDWR);
-  BOOST_TEST((out.send(ends.fds[0]) == send_result::failed));
+  BOOST_TEST((out.send(ends.fds[0]) == send_status::failed));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -62,12 +62,12 @@ void client_rig::run_for(std::uint64_t ms) {
   (void)run_until([&] { return world->now_ns() >= end_ns; }, "time passes");
 }
 
-client_send client_rig::say(std::size_t bytes) {
+send_status client_rig::say(std::size_t bytes) {
   const std::string payload = make_payload({1, ++said_count}, bytes);
-  const client_send result =
+  const send_status result =
       said_count % 2 == 0 ? c->send_text(payload) : c->send_binary(std::as_bytes(std::span{payload}));
-  if (result == client_send::queued) ++queued;
-  if (result == client_send::dropped) ++dropped;
+  if (result == send_status::queued) ++queued;
+  if (result == send_status::dropped) ++dropped;
   return result;
 }
 

@@ -30,7 +30,7 @@ class client_rig {
   void run_for(std::uint64_t ms);
 
   // A message of this client with the next number; notes what became of it.
-  client_send say(std::size_t bytes);
+  send_status say(std::size_t bytes);
   void start();
   void disconnect(std::uint16_t code = 1000);
   void stop();

@@ -48,16 +48,16 @@ struct user {
   void say(std::size_t bytes) {
     const std::string payload = make_payload({id, ++said_count}, bytes);
     switch (said_count % 2 == 0 ? c.send_text(payload) : c.send_binary(std::as_bytes(std::span{payload}))) {
-    case client_send::queued:
+    case send_status::queued:
       ++queued;
       break;
-    case client_send::dropped:
+    case send_status::dropped:
       ++dropped;
       break;
-    case client_send::full:
+    case send_status::full:
       ++full;
       break;
-    case client_send::closed:
+    case send_status::closed:
       break;
     }
   }

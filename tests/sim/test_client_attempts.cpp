@@ -119,7 +119,7 @@ BOOST_AUTO_TEST_CASE(the_last_attempt_that_is_allowed_ends_with_on_close) {
              "error(2) reconnecting(1) error(2) reconnecting(2) error(2) closed(1006 not clean)");
   BOOST_TEST(rig.c->counts().dropped == 5);
   BOOST_TEST(rig.account() == "");
-  BOOST_TEST((rig.say(10) == client_send::closed));
+  BOOST_TEST((rig.say(10) == send_status::closed));
   // connect() begins anew, with a backoff of its own.
   rig.listens = rig.world->listen(client_rig::port);
   rig.start();
@@ -139,7 +139,7 @@ BOOST_AUTO_TEST_CASE(messages_without_a_connection_are_kept_up_to_the_bound_or_d
     rig.start();
     unsigned full = 0;
     for (int i = 0; i < 30; ++i) {
-      if (rig.say(40) == client_send::full) ++full;
+      if (rig.say(40) == send_status::full) ++full;
       rig.step();
     }
     BOOST_TEST((full > 0) == (policy == offline_policy::keep));
@@ -227,7 +227,7 @@ bool give_up_after(std::size_t steps, const place& where, giving_up how, std::ui
     (void)rig.run_until([&] { return rig.clients->has_stopped(); }, "the loop has ended");
     rig.clients.reset();
     if (!rig.journal->is_closed()) rig.failures.push_back("the client was not told of the end of its loop");
-    if ((rig.c->send_text("late") != client_send::closed))
+    if ((rig.c->send_text("late") != send_status::closed))
       rig.failures.push_back("a client without a loop takes messages");
     rig.c.reset();
     rig.clients = std::make_unique<client_world>(*rig.world);

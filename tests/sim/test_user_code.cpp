@@ -30,7 +30,7 @@ public:
       told& given = given_.emplace_back();
       u.set_user(&given);
       const std::string room = room_name(), name = draw_.below(2) == 0 ? member_name() : std::string{};
-      if (draw_.below(4) != 0) u.take_seat(room, draw_.below(2) == 0, name);
+      if (draw_.below(4) != 0) u.take_seat(room, draw_.below(2) == 0 ? hearing::everyone : hearing::others, name);
       if (draw_.below(20) == 0) u.refuse(http_status::forbidden, "not today");
       if (draw_.below(20) == 0) throw 42;
     };
@@ -116,7 +116,7 @@ private:
     switch (draw_.below(8)) {
     case 0: own.send_text(text); break;
     case 1:
-    case 2: own.publish(opcode::text, std::as_bytes(std::span{text})); break;
+    case 2: own.broadcast(opcode::text, std::as_bytes(std::span{text})); break;
     case 3:
       if (draw_.below(6) == 0) own.close(4001, "enough");
       break;

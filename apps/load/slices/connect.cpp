@@ -51,7 +51,7 @@ class opening {
     if (result_.through->broken()) return fail("the TLS handshake failed");
     if (at_ == step::securing && result_.through->ready()) ask();
     const outcome so_far = judge();
-    if (result_.through->send(fd()) != send_result::done) return fail("the request could not be sent whole");
+    if (result_.through->send(fd()) != send_status::done) return fail("the request could not be sent whole");
     return so_far;
   }
 
@@ -66,7 +66,7 @@ class opening {
     if (wanted_.path.empty()) return outcome::done;
     at_ = step::securing;
     if (!result_.through || result_.through->ready()) ask();
-    if (result_.through && result_.through->send(fd()) != send_result::done)
+    if (result_.through && result_.through->send(fd()) != send_status::done)
       return fail("the request could not be sent whole");
     return trouble_.empty() ? outcome::waiting : outcome::failed;
   }

@@ -75,17 +75,17 @@ std::span<const std::uint8_t> frame_sender::prepare(std::uint32_t sender, const 
   return {run_.data(), frames * frame_bytes_};
 }
 
-send_result frame_sender::flush(int fd, std::uint32_t sender, outbox& out) {
+send_status frame_sender::flush(int fd, std::uint32_t sender, outbox& out) {
   while (!out.empty()) {
     std::uint32_t frames = 0;
     const auto bytes = prepare(sender, out, frames).subspan(out.offset);
     ssize_t sent = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent < 0) return errno == EAGAIN ? send_result::blocked : send_result::failed;
+    if (sent < 0) return errno == EAGAIN ? send_status::blocked : send_status::failed;
     std::size_t reached = out.offset + static_cast<std::size_t>(sent);
     out.first += static_cast<std::uint32_t>(reached / frame_bytes_);
     out.offset = reached % frame_bytes_;
   }
-  return send_result::done;
+  return send_status::done;
 }
 
 frame_receiver::frame_receiver(std::size_t payload_bytes, bool returned_as_sent) {

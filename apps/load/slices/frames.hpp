@@ -34,7 +34,7 @@ class frame_sender {
   frame_sender(std::size_t payload_bytes, unsigned depth, std::string_view before = {}, std::string_view after = {});
 
   // Sends what the outbox owes, in as few calls as the prepared run of frames allows.
-  send_result flush(int fd, std::uint32_t sender, outbox& out);
+  send_status flush(int fd, std::uint32_t sender, outbox& out);
 
   // The next frames that the outbox owes, as bytes; `frames` says how many. Nothing is taken from the outbox.
   [[nodiscard]] std::span<const std::uint8_t> prepare(std::uint32_t sender, const outbox& out, std::uint32_t& frames);

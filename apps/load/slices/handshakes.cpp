@@ -71,10 +71,10 @@ void handshakes::start(std::uint32_t index) {
 
 bool handshakes::try_request(slot& s) {
   if (s.through) { // The ClientHello; the request follows when the session stands.
-    const send_result result = s.through->send(s.fd);
-    if (result == send_result::failed)
+    const send_status result = s.through->send(s.fd);
+    if (result == send_status::failed)
       trouble_ = fmt::format("the request could not be sent: {}", std::strerror(errno));
-    return result == send_result::done;
+    return result == send_status::done;
   }
   ssize_t sent = ::send(s.fd, request_.data(), request_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   if (sent == static_cast<ssize_t>(request_.size())) return true;
@@ -135,7 +135,7 @@ void handshakes::gather(slot& s, std::span<std::byte> bytes) {
     s.through->write(std::as_bytes(std::span{request_}));
     s.at = step::awaiting_head;
   }
-  if (s.through->send(s.fd) != send_result::done) trouble_ = "the request could not be sent whole";
+  if (s.through->send(s.fd) != send_status::done) trouble_ = "the request could not be sent whole";
 }
 
 handshakes::mark handshakes::take_mark() {

@@ -272,20 +272,20 @@ void traffic::flush(std::uint32_t index) {
   talker& from = talkers_[index];
   int fd = seats_[from.seat].fd;
   link* const through = seats_[from.seat].through.get();
-  send_result result = through ? send_through(*through, fd, from) : sender_.flush(fd, from.slot, from.out);
-  if (result == send_result::failed) return fail(fmt::format("cannot send: {}", std::strerror(errno)), true);
+  send_status result = through ? send_through(*through, fd, from) : sender_.flush(fd, from.slot, from.out);
+  if (result == send_status::failed) return fail(fmt::format("cannot send: {}", std::strerror(errno)), true);
   from.dirty = false;
-  bool blocked = result == send_result::blocked;
+  bool blocked = result == send_status::blocked;
   if (blocked == from.blocked) return;
   from.blocked = blocked;
   epoll_event event{.events = blocked ? EPOLLIN | EPOLLOUT : EPOLLIN, .data = {.u32 = from.seat}};
   ::epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, fd, &event);
 }
 
-send_result traffic::send_through(link& through, int fd, talker& from) {
+send_status traffic::send_through(link& through, int fd, talker& from) {
   for (;;) {
-    if (const send_result earlier = through.send(fd); earlier != send_result::done) return earlier;
-    if (from.out.empty()) return send_result::done;
+    if (const send_status earlier = through.send(fd); earlier != send_status::done) return earlier;
+    if (from.out.empty()) return send_status::done;
     if (options_.deflate) {
       static byte_buffer frames;
       frames.clear();

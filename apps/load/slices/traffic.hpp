@@ -95,7 +95,7 @@ class traffic {
   void publish_due(std::int64_t now);
   void mark_dirty(std::uint32_t index);
   void flush(std::uint32_t index);
-  [[nodiscard]] send_result send_through(link& through, int fd, talker& from);
+  [[nodiscard]] send_status send_through(link& through, int fd, talker& from);
   void flush_dirty();
   [[nodiscard]] snapshot take_snapshot();
   [[nodiscard]] nlohmann::json report(const snapshot& begin, const snapshot& end) const;
