@@ -1,8 +1,9 @@
 // The queues between the shards: one spsc_ring for each ordered pair of them, and one doorbell for each shard.
 //
 // A record that shard `from` sends to shard `to` lies in the lane from -> to. Nothing is visible to the target before
-// flush(from), which a shard calls once at the end of its loop turn: one store a lane and at most one wake-up a
-// target, whatever number of records it sent. Order is kept within a lane, not between lanes.
+// flush(from), which a shard calls behind the completions of a loop turn and at its end: one store a lane and at most
+// one wake-up a target for each flush, whatever number of records it sent. Order is kept within a lane, not between
+// lanes.
 //
 // mesh is what all shards share and lives as long as the last of them. mesh_port is one shard's sending side and lives
 // on its thread.
@@ -31,7 +32,8 @@ class mesh {
   mesh& operator=(const mesh&) = delete;
 
   [[nodiscard]] std::uint32_t shard_count() const noexcept { return shard_count_; }
-  // The largest payload that one record can carry. Whatever is larger travels as a shared_frame.
+  // The largest payload that one record can carry: a quarter of a lane. What is larger travels as memory of its own that the record points to
+  // and the receiver frees (records.hpp: the kinds that end in _large).
   [[nodiscard]] std::uint32_t record_bytes_max() const noexcept { return record_bytes_max_; }
   [[nodiscard]] doorbell& bell(std::uint32_t shard) noexcept;
 
@@ -119,9 +121,10 @@ class mesh {
 // One shard's sending side, for its thread only. send() never fails: what a full lane does not take waits here, in
 // order, and moves on at the next flush().
 //
-// That is bounded only together with the shard: as long as overflow_bytes() is not zero, the shard must stop taking
-// input (receives, the inbox, what makes it send more). What can then still arrive is one loop turn's worth. A shard
-// may sleep with an overflow: the receiver rings it when it has made room.
+// That is bounded only together with the shard: while overflow_bytes() is above mesh_overflow_bytes_max, the shard takes
+// only records of the mesh, so that its neighbours go on, and nothing from its connections or its inbox
+// (shard::drain_overflow). It looks once a turn, behind the completions, so one turn's worth may come on top. Below the
+// bound it takes input as always, and may sleep with an overflow: the receiver rings it when it has made room.
 class mesh_port {
  public:
   mesh_port(mesh& m, std::uint32_t shard);

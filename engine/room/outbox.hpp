@@ -1,4 +1,4 @@
-// Everything a shard sends. During a loop turn output is only collected; flush() sends it, once for each connection:
+// Everything a shard sends. During a loop turn output is collected, and flush() sends it, once for each connection:
 //
 //   own output      bytes written for one connection (answers, pongs, HTTP) lie in the turn's arena
 //   room output     the new part of a room's log; members that keep up are served straight from the log
@@ -7,6 +7,9 @@
 // Each send is first tried inline: it runs during submit and leaves no completion when everything was taken. What was not taken makes the
 // connection fall behind: it gets a backlog with one ordinary send in flight, and its own later output queues there, until it has caught
 // up. So a connection never has two sends under way.
+//
+// What does not wait for the flush: send_direct() gives a large message to TCP at once, if nothing of its connection waits, since to copy it
+// would cost more than the system call; and a backlog goes on when its send completes.
 #pragma once
 
 #include "engine/base/block_pool.hpp"
@@ -64,7 +67,8 @@ class outbox {
   outbox(room_host& host, room_table& rooms, ring& r, block_pool& blocks);
   ~outbox();
 
-  // Room for bytes of the connection's own output, to be filled at once. Never fails; the caller bounds it by waiting_bytes().
+  // Room for bytes of the connection's own output, to be filled at once. No bound of its own: the caller looks at waiting_bytes(). Throws
+  // std::bad_alloc where there is no memory.
   [[nodiscard]] std::byte* extend(connection& c, std::size_t bytes);
   // Gives back the last `bytes` of what extend() returned last for this connection.
   void shorten(connection& c, std::size_t bytes);

@@ -2,9 +2,10 @@
 // connection; the hot endpoints of ringcast-server are written with it.
 //
 // Threads: every callback runs on the shard that owns the connection, one at a time for that shard. It must not block. It may call
-// everything, for its own connection and for others: close them, send to them, publish, leave rooms. What that leads to is told to the
-// callbacks concerned later in the same turn, and not from within the call. A callback that throws, whatever it throws, closes its own
-// connection with 1011, or has its request answered 500, and is logged with the place where its endpoint was registered.
+// everything, for its own connection and for others of its shard: close them, send to them, broadcast. What that leads to is told to the
+// callbacks concerned later, and not from within the call: the end of a connection in the same turn, what a broadcast does to slow members
+// in a later one. A callback that throws, whatever it throws, closes its own connection with 1011, or has its request answered 500, and is
+// logged with the place where its endpoint was registered.
 #pragma once
 
 #include "engine/base/send_status.hpp"
@@ -32,11 +33,12 @@ namespace ringcast {
 class shard;
 struct connection;
 
-// A message as it was received: a view that is valid until the callback returns. Text is valid UTF-8.
+// A message as it was received: a view. In a callback it is valid until that returns, in a coroutine until its next receive (websocket.hpp).
+// Text is valid UTF-8.
 struct message_view {
   opcode op = opcode::text;
   std::span<std::byte> payload;
-  bool in_receive_buffer = false; // its frame's header stood right before it, so an answer can be framed in place
+  bool in_receive_buffer = false; // there is room for a frame's header right before it, so an answer can be framed in place
 
   [[nodiscard]] std::string_view text() const { return {reinterpret_cast<const char*>(payload.data()), payload.size()}; }
 };
@@ -49,7 +51,8 @@ class websocket_ref {
   // queued, above_watermark, or closed: the connection is closing or gone.
   send_status send(opcode op, std::span<const std::byte> payload);
   send_status send_text(std::string_view text) { return send(opcode::text, std::as_bytes(std::span{text})); }
-  // Sends a received message back; a large one is framed where it stands and not copied.
+  // Sends a received message back. One of 8 KiB or more (large_frame_bytes) is framed where it stands and given to TCP at once, not copied,
+  // unless the connection is encrypted, deflates, or has other output waiting.
   send_status send(const message_view& message);
   void close(std::uint16_t code, std::string_view reason);
 
@@ -112,6 +115,7 @@ struct websocket_endpoint {
   std::function<void(void* user)> on_discard{};
   std::function<void(websocket_ref)> on_open;
   std::function<void(websocket_ref, const message_view&)> on_message;
+  // TCP has taken a part of a backlog, and at most low_watermark_bytes of own output are left: after above_watermark it is time to go on.
   std::function<void(websocket_ref)> on_drain;
   // A ping or a pong has come. A ping is answered behind this, unless answers_pings is false.
   std::function<void(websocket_ref, opcode, std::span<const std::byte>)> on_control;
@@ -131,7 +135,8 @@ struct websocket_endpoint {
   // In place of the server's options.
   std::optional<compression_options> compression{};
   std::source_location registered_at{}; // for the log; http_router::add() fills it in
-  // Of the library's own endpoints: their callbacks touch nothing but what is behind user(), so they are called at once (see handlers.hpp).
+  // Of the library's own endpoints: their on_drain and on_close touch nothing but what is behind user(), so shard_close.cpp calls them at once
+  // and does not note them for handlers::run().
   bool is_internal = false;
 };
 

@@ -1,9 +1,12 @@
 // One core's worth of server: a ring, its receive buffers, its connections, its rooms, its timers. Everything in it belongs to one thread,
 // which runs the loop; other shards reach it through the mesh, every other thread through its inbox.
 //
-// A loop turn:  submit what the last turn prepared and wait -> completions -> mesh and inbox -> timers -> callbacks -> publish -> flush.
-// Callbacks and received messages never send: they append output, and the flush at the end of the turn sends it. What users have written is
-// called by `handlers` alone.
+// A loop turn has six phases, see turn():  submit what the last turn prepared and wait -> completions -> mesh and inbox -> timers ->
+// callbacks -> publish and flush.
+// Callbacks and received messages append output, and the flush at the end of the turn sends it. Two things go out before it: a large message
+// that is sent back from where it was received (outbox::send_direct, because to copy it costs more than a system call of its own), and the
+// next part of a backlog when the send before it completes. Callbacks that users have written are called by `handlers` alone, coroutines are
+// resumed by the scheduler, or within on_message by the session that they receive from.
 #pragma once
 
 #include "engine/shard/admission.hpp"
