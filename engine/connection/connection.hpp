@@ -38,11 +38,11 @@ enum class connection_phase : std::uint8_t {
 enum class receive_mode : std::uint8_t {
   none,      // nothing armed
   multishot, // provided buffers
-  parked,    // no provided buffer was left; armed again when one is back
+  parked,    // armed at the end of the turn, or of the first one that has a provided buffer
   polled,    // large frames: poll, then one hot buffer
   switching, // from multishot to polled: the cancel is under way
-  pausing,   // the cancel is under way because output waits
-  paused,    // nothing armed until output has drained
+  pausing,   // the cancel is under way because output waits, or nobody takes the input now
+  paused,    // nothing armed until resume_receive()
 };
 
 // A chunked request body under way. Its bytes stand decoded behind the head, so nothing is decoded twice.

@@ -64,7 +64,7 @@ struct lag {
   std::uint64_t excused = 0;
   std::uint64_t excused_sequence = 0;
   std::uint64_t flying = 0;      // what its send in flight has of this room (log_cost)
-  std::uint32_t index = 0;       // in room::laggards
+  std::uint32_t index = 0;       // in room_part::laggards
   // The messages that the policy took from it and that it has not been told about: sequence numbers from `gap_from` to before `gap_end`.
   std::uint64_t gap_from = 0;
   std::uint64_t gap_end = 0;
@@ -82,7 +82,7 @@ struct membership {
   room_part* where = nullptr;
   membership* next = nullptr; // of the same connection
   lag* behind = nullptr;
-  std::uint32_t index = 0;    // in room::keeping_up
+  std::uint32_t index = 0;    // in room_part::keeping_up
   hearing hears = hearing::everyone;
   std::unique_ptr<std::string> name; // under which it joined, if it did
 };

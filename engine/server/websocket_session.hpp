@@ -3,9 +3,10 @@
 //
 // Owned by its websocket and, while that is open, by the connection; the last of the two frees it. On the shard's thread.
 //
-// A message is given to the waiting coroutine within the callback, as a view of the bytes where they were received. When the coroutine
-// comes back to receive() before the callback returns, as most loops do, that was all. When it does not, the bytes are kept for it: by a
-// lease of their receive buffer, or else in a block that they had been copied to.
+// A message is given to the waiting coroutine within the callback. Up to copied_bytes_max (1,008 bytes) it is copied first; a larger one is a
+// view of the bytes where they were received, as long as they can be kept there: in a leased receive buffer, in the hot buffer, or in the
+// connection's own block. When the coroutine comes back to receive() before the callback returns, as most loops do, nothing is kept. When it
+// does not, the bytes stay for it: by the lease, by the memory that is lent to it, or in the copy.
 #pragma once
 
 #include "engine/base/block_pool.hpp"
