@@ -1,19 +1,21 @@
 #!/usr/bin/python3
-"""Each row of the tables in engine/README.md, what the seeds ask for and how ringcast does it, names what shows it, and that exists and runs:
+"""engine/API.md has a section for each task of a program. Each row of its table belongs to one of them and names what shows it, and that
+exists and runs:
 
   `apps/examples/NAME.cpp`      an example, and tests/library/examples_test.py runs its program
   `SUITE/CASE`                  a case of a Boost.Test program, in a file that its folder's CMakeLists.txt builds
   `tests/FOLDER/FILE::WORDS`    a test in another language: the file has these words
 
-usage: check_seed_rows.py ROOT          prints one line for each breach
-       check_seed_rows.py --self-test   expects each kind of breach to be found
+usage: check_api_rows.py ROOT          prints one line for each breach
+       check_api_rows.py --self-test   expects each kind of breach to be found
 """
 import pathlib
 import re
 import sys
 
-HEADER = "| seed's call | ours | shown by |"
-SEEDS = {"000", "001", "002", "004"}
+PAGE = "engine/API.md"
+HEADER = "| task | call | shown by |"
+TASKS = ["serve", "receive", "send", "broadcast", "publish from a thread", "limit", "secure", "compress", "client", "test"]
 SUITE = re.compile(r"BOOST_(?:AUTO|FIXTURE)_TEST_SUITE\((\w+)")
 CASE = re.compile(r"BOOST_(?:AUTO|FIXTURE|DATA)_TEST_CASE\(\s*(\w+)")
 
@@ -50,41 +52,64 @@ def why_not_shown(root, cases, name):
     return None
 
 
-def breaches(root, table):
+def rows_of(page):
     rows = []
-    for part in table.split(HEADER)[1:]:
+    for part in page.split(HEADER)[1:]:
         lines = part.splitlines()[2:]
         rows += lines[: next((at for at, row in enumerate(lines) if not row.startswith("|")), len(lines))]
+    return rows
+
+
+def breaches(root, page):
     cases = cases_of(root)
-    seen = set()
-    for row in rows:
+    shown = set()
+    for row in rows_of(page):
         cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]]
-        seen |= set(re.findall(r"\b00\d\b", cells[0]))
-        names = re.findall(r"`([^`]+)`", cells[2])
+        if len(cells) != 3:
+            yield f"a row has {len(cells)} cells instead of 3: {row}"
+            continue
+        task, call, names = cells[0], cells[1], re.findall(r"`([^`]+)`", cells[2])
+        if task not in TASKS:
+            yield f"'{task}' is none of the tasks"
+        shown.add(task)
         if not names:
-            yield f"'{cells[0]}' names nothing that shows it"
+            yield f"{task}, '{call}' names nothing that shows it"
         for name in names:
             if why := why_not_shown(root, cases, name):
-                yield f"'{cells[0]}' names `{name}`: {why}"
-    for seed in sorted(SEEDS - seen):
-        yield f"no row is of seed {seed}"
+                yield f"{task}, '{call}' names `{name}`: {why}"
+    for task in TASKS:
+        if task not in shown:
+            yield f"no row is of the task '{task}'"
+        if f"## {task.capitalize()}\n" not in page:
+            yield f"no section is of the task '{task}'"
 
 
 def self_test(root):
-    all_seeds = "000, 001, 002, 004"
     failures = 0
-    for shown, expected in {
-        "": "names nothing", "`apps/examples/none.cpp`": "no such example", "`handlers/none`": "no test program",
-        "`tests/library/examples_test.py::not in there: " + "none`": "no such test", "`tests/library/examples_test.py`": "without the words",
-        "`handlers/a_coroutine_echoes`; `apps/examples/echo_server.cpp`; `tests/library/examples_test.py::echo`": None,
+
+    def page(last_task, shown):
+        sections = "".join(f"## {task.capitalize()}\n" for task in TASKS)
+        rows = "".join(f"| {task} | x | {shown} |\n" for task in [*TASKS[:-1], last_task])
+        return f"{sections}{HEADER}\n| --- | --- | --- |\n{rows}\nrest"
+
+    right = "`handlers/a_coroutine_echoes`; `apps/examples/echo_server.cpp`; `tests/library/examples_test.py::echo`"
+    for text, expected in {
+        page("test", ""): "names nothing",
+        page("test", "`apps/examples/none.cpp`"): "no such example",
+        page("test", "`handlers/none`"): "no test program",
+        page("test", "`tests/library/examples_test.py::not in there: " + "none`"): "no such test",
+        page("test", "`tests/library/examples_test.py`"): "without the words",
+        page("test", f"{right} | y"): "4 cells",
+        page("tests", right): "is none of the tasks",
+        page("test", right).replace("## Test\n", ""): "no section is of",
+        page("serve", right): "no row is of",
+        "no table": "no row is of",
+        page("test", right): None,
     }.items():
-        found = list(breaches(root, f"{HEADER}\n| --- | --- | --- |\n| {all_seeds} x | y | {shown} |\n\nrest"))
+        found = list(breaches(root, text))
         if (expected is None) != (not found) or (expected and expected not in found[0]):
             failures += 1
-            print(f"'{shown}' should be found as '{expected}', and was {found}")
-    if not list(breaches(root, "no table")):
-        failures += 1
-        print("a table that is gone was not found")
+            print(f"expected '{expected or 'nothing'}', found {found} in:\n{text}")
     return failures
 
 
@@ -93,6 +118,6 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["--self-test"]:
         sys.exit(1 if self_test(here) else 0)
     tree = pathlib.Path(sys.argv[1]).resolve()
-    lines = list(breaches(tree, (tree / "engine/README.md").read_text(encoding="utf-8")))
+    lines = list(breaches(tree, (tree / PAGE).read_text(encoding="utf-8")))
     print("\n".join(lines))
     sys.exit(1 if lines else 0)
