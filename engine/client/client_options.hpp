@@ -49,8 +49,8 @@ struct client_options {
   std::chrono::milliseconds connect_timeout{10'000};
   // A name may have several addresses. Each but the last gets this long before the next one is tried.
   std::chrono::milliseconds address_timeout{2'000};
-  // A server that was silent this long is sent a ping; 0: never.
-  std::chrono::milliseconds ping_interval{30'000};
+  // A server that was silent this long is sent a ping; 0: never. Well below the 60 s of silence after which proxies end a connection.
+  std::chrono::milliseconds ping_interval{25'000};
   // Silence after that ping that ends the connection. Also how long sent bytes may stay unacknowledged.
   std::chrono::milliseconds pong_timeout{15'000};
   // Silence in the middle of a frame or of a fragmented message.

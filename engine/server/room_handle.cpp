@@ -118,7 +118,8 @@ send_status room::send_to(std::string_view id, opcode op, std::span<const std::b
 
 namespace {
 
-// An answer that comes to the asking shard, in a later turn, perhaps after the asking coroutine has gone.
+// An answer that comes to the asking shard, in a later turn, perhaps after the asking coroutine has gone. While the server stops nobody waits
+// for one: the home of the room may have ended.
 template <class T>
 class answer_awaiter : waiter {
  public:
@@ -134,7 +135,7 @@ class answer_awaiter : waiter {
   ~answer_awaiter() { state_->waiting = nullptr; }
   [[nodiscard]] const std::shared_ptr<state>& target() const { return state_; }
 
-  bool await_ready() const noexcept { return state_->value.has_value(); }
+  bool await_ready() noexcept { return state_->value.has_value() || is_over({}, at_stop::ends); }
   void await_suspend(std::coroutine_handle<> handle) {
     state_->waiting = this;
     wait(handle, {}, at_stop::ends);

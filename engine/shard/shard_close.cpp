@@ -287,7 +287,8 @@ void shard::on_connection_timer(connection& c) {
         // Behind a backlog a ping would say nothing about the peer; the silence itself is judged.
         if (c.behind == nullptr) send(c, opcode::ping, {});
       }
-      next = std::min<std::uint64_t>(next, ping_interval_ms + pong_timeout_ms - silent_ms);
+      // The pong may come at once, and the silence behind it is as long as any other.
+      next = std::min<std::uint64_t>({next, ping_interval_ms, ping_interval_ms + pong_timeout_ms - silent_ms});
     }
   }
   if (next != UINT64_MAX) arm_timer(c, next);

@@ -41,6 +41,25 @@ class Refusals(unittest.TestCase):
                     result = run(under=("/usr/bin/python3", str(FILTER), f"{error}:{call}"))
                     self.assert_one_sentence(result, "io_uring_" + call if call != "setup" else "io_uring")
 
+    def test_a_ring_that_is_refused_or_loses_completions_in_the_middle_of_the_work(self):
+        # EBADR is what the kernel says when it had no memory for a completion. Nothing is known then of what is in flight.
+        members = 40
+        for error, says in (("EBADR", "io_uring_enter failed: Invalid request descriptor"), ("EPERM", "io_uring_enter is refused")):
+            with self.subTest(error=error):
+                server = Server("--shards", "1", "--coalesce-wait-us", "0", "--log-level", "warning",
+                                under=("/usr/bin/python3", str(FILTER), f"{error}:enter:{members // 2}")).wait_until_ready()
+                room = [Member(server.port, "/broadcast/a") for _ in range(members)]
+                self.assertIsNone(server.process.poll(), server.said())
+                # Its fan-out is one call for all of them.
+                room[0].send(b"x")
+                self.assertEqual(server.process.wait(20), 3, server.said())
+                self.assertEqual(server.said().count("\n"), 1, server.said())
+                self.assertRegex(server.said(), says + ".*; the process ends")
+                for member in room:
+                    with self.assertRaises((EOFError, ConnectionError)):
+                        while True:
+                            member.receive()
+
     @unittest.skipIf(os.environ.get("RINGCAST_SANITIZER"), "the undefined behaviour sanitizer opens pipes of its own and fails without")
     def test_each_number_of_descriptors_too_few(self):
         # From none that is left to enough: a ring, a listener, a doorbell and the rest each find nothing.

@@ -28,6 +28,7 @@ struct with_routes {
   running server{[](auto& s) {
     s.get("/say", say_everything);
     s.post("/say", say_everything);
+    s.post("/named/{name}", say_everything);
     s.get("/coroutine", echo);
     s.events("/events", {.on_message = [](websocket_ref ws, const message_view& m) { ws.send(m); }});
   }, {.shards = 1, .allowed_origins = {"http://friend.example"}}};
@@ -89,7 +90,7 @@ BOOST_AUTO_TEST_CASE(who_is_refused_anyway_is_not_told_to_go_on_and_the_body_is_
       {"POST /nowhere", "", "HTTP/1.1 404"},
       {"PUT /say", "", "HTTP/1.1 405"},
       {"BREW /say", "", "HTTP/1.1 501"},
-      {"POST /%zz", "", "HTTP/1.1 400"},
+      {"POST /named/%zz", "", "HTTP/1.1 400"},
       {"POST /say", "Origin: http://stranger.example\r\n", "HTTP/1.1 403"},
       {"GET /events", "", "HTTP/1.1 400"},
       {"GET /events", "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n", "HTTP/1.1 400"},

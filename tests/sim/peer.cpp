@@ -176,6 +176,7 @@ bool peer::read_frame() {
 void peer::on_frame(opcode op, bool fin, bool rsv1, std::string payload) {
   switch (op) {
   case opcode::ping:
+    ++pings_heard_;
     if (!close_sent_) send_frame(opcode::pong, payload, true);
     return;
   case opcode::pong: {

@@ -67,6 +67,7 @@ public:
   }
   bool compresses() const { return deflate_.has_value(); }
   std::size_t pongs_missing() const { return pings_.size(); }
+  std::uint32_t pings_heard() const { return pings_heard_; }
   remote& socket() { return socket_; }
   const remote& socket() const { return socket_; }
   const std::string& unparsed() const { return input_; }
@@ -104,6 +105,7 @@ private:
   std::optional<inflate_context> inflates_;
   peer_message message_{};
   std::vector<std::string> pings_; // sent, and not yet answered
+  std::uint32_t pings_heard_ = 0;
 };
 
 } // namespace ringcast::sim

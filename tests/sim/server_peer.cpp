@@ -73,6 +73,7 @@ bool server_peer::read_frame() {
   if (has_read_close_) return complaint = "a frame behind the Close frame", false;
   switch (header->op) {
   case opcode::ping:
+    ++pings_heard;
     send_frame(opcode::pong, payload);
     break;
   case opcode::pong:

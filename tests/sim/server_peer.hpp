@@ -48,6 +48,7 @@ class server_peer {
   [[nodiscard]] bool has_read_close() const { return has_read_close_; }
 
   std::vector<said> heard;
+  std::uint32_t pings_heard = 0;
   std::string complaint;
 
  private:

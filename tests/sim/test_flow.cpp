@@ -1,6 +1,8 @@
 // What one peer can make a shard hold or do: a peer that asks and never reads, and messages of which a few bytes unfold to a megabyte. The
 // bounds are counted, in blocks that the shard holds and in bytes that it hands over in one turn.
+#include "apps/ringcast-server/endpoints.hpp"
 #include "engine/connection/compressor.hpp"
+#include "engine/ringcast.hpp"
 #include "proto/frame_writer.hpp"
 #include "tests/sim/engine_world.hpp"
 #include "tests/sim/peer.hpp"
@@ -44,13 +46,51 @@ const std::string& bomb() {
   return frame;
 }
 
+// The ways in which a coroutine answers.
+task<void> sends_back(request& req) {
+  websocket ws = co_await req.upgrade();
+  while (const auto said = co_await ws.receive()) co_await ws.send(*said);
+}
+
+task<void> sends_back_in_parts(request& req) {
+  websocket ws = co_await req.upgrade();
+  std::byte part[512];
+  while (const auto said = co_await ws.receive_into(part)) co_await ws.send_binary(std::span{part}.first(said->bytes));
+}
+
+task<void> tries_to_send_back(request& req) {
+  websocket ws = co_await req.upgrade();
+  while (const auto said = co_await ws.receive()) (void)ws.try_send(*said);
+}
+
+task<void> sends_back_from_the_sender(request& req) {
+  auto [out, in] = (co_await req.upgrade()).split();
+  while (const auto said = co_await in.receive()) (void)out.send(said->op, said->payload);
+}
+
+task<void> answers_pings_itself(request& req) {
+  websocket ws = co_await req.upgrade({.answer_pings = false});
+  while (const auto said = co_await ws.receive_frame())
+    if (said->op == opcode::ping) co_await ws.pong(said->text());
+}
+
+void add_answering_routes(server& s) {
+  add_endpoints(s);
+  s.get("/sends", sends_back);
+  s.get("/parts", sends_back_in_parts);
+  s.get("/tries", tries_to_send_back);
+  s.get("/split", sends_back_from_the_sender);
+  s.get("/pongs", answers_pings_itself);
+}
+
 struct flow {
   kernel world;
   engine_world engine;
   std::list<peer> peers;
   std::size_t most = 0; // bytes in blocks, of all shards
 
-  explicit flow(std::uint32_t shards = 1, const machine& m = small_sockets) : world(1, {}, m), engine(world, {.shards = shards}) {}
+  explicit flow(std::uint32_t shards = 1, const machine& m = small_sockets)
+      : world(1, {}, m), engine(world, {.shards = shards, .routes = add_answering_routes}) {}
 
   peer& come() {
     peer& p = peers.emplace_back(world);
@@ -122,6 +162,20 @@ BOOST_AUTO_TEST_CASE(a_peer_that_never_reads_is_not_read_whatever_it_asks_for) {
       f.end();
     }
   }
+}
+
+BOOST_AUTO_TEST_CASE(a_peer_that_never_reads_is_not_read_however_a_coroutine_answers_it) {
+  for (const std::string_view target : {"/sends", "/parts", "/tries", "/split"})
+    for (const std::size_t bytes : {5uz, 1'000uz, 100'000uz}) {
+      BOOST_TEST_CONTEXT(target << " with messages of " << bytes << " bytes") {
+        flow f;
+        never_reads(f, f.open(target), repeated(masked(opcode::binary, std::string(bytes, 'x')), 5u << 20), held_max);
+        f.end();
+      }
+    }
+  flow f;
+  never_reads(f, f.open("/pongs"), repeated(masked(opcode::ping, std::string(125, 'p')), 5u << 20), held_max);
+  f.end();
 }
 
 BOOST_AUTO_TEST_CASE(messages_that_inflate_are_echoed_to_a_peer_that_never_reads_within_the_same_bound) {

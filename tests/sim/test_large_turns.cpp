@@ -1,9 +1,13 @@
 // A room that says more in one turn than one send can carry: the kernel takes 1,024 pieces of a message and not one more. Whoever keeps up
 // is served part by part, is sent everything in order, and no policy counts that against it.
+#include "tests/sim/client_journal.hpp"
+#include "tests/sim/client_world.hpp"
 #include "tests/sim/engine_world.hpp"
 #include "tests/sim/payload.hpp"
 #include "tests/sim/peer.hpp"
+#include "tests/sim/secure.hpp"
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <list>
 
@@ -126,6 +130,70 @@ BOOST_AUTO_TEST_CASE(a_member_that_does_not_read_is_judged_by_what_comes_behind_
   for (int i = 0; i < 100; ++i) room.run(50, &silent);
   BOOST_TEST(room.members.front().heard == messages + 20);
   room.end();
+}
+
+// What is encrypted is joined into records, and a record must not come to stand for more pieces than a send takes either.
+BOOST_AUTO_TEST_CASE(more_pieces_in_a_turn_than_a_send_takes_reach_every_member_over_tls_in_order) {
+  using namespace std::chrono_literals;
+  constexpr std::size_t members = 2;
+  (void)secure_identity();
+  for (const slow_consumer policy : policies)
+    for (const std::size_t bytes : {100uz, message_bytes}) {
+      BOOST_TEST_CONTEXT("policy " << static_cast<int>(policy) << ", messages of " << bytes << " bytes") {
+        kernel world{1, {}, {.send_bytes_min = 1u << 20, .send_bytes_max = 1u << 20, .receive_bytes_min = 1u << 20, .receive_bytes_max = 1u << 20}};
+        auto clients = std::make_unique<client_world>(world);
+        engine_world server(world, {.each = {.policy = policy}, .identity = secure_identity()});
+        const client_options options{.tls = {.verification = tls_verification::off_and_insecure}};
+        std::list<client_journal> journals;
+        std::list<client> all;
+        for (std::size_t i = 0; i < members; ++i) {
+          client_journal& journal = journals.emplace_back(world, options.reconnect);
+          client& c = all.emplace_back(fmt::format("wss://10.0.0.1:{}/broadcast/large", engine_world::secure_port), options, clients->host());
+          journal.attach(c);
+          journal.will_connect();
+          c.start();
+        }
+        const auto run_until = [&](auto&& done) {
+          for (int i = 0; i < 50'000 && !done(); ++i) {
+            clients->turn();
+            server.step();
+            (void)world.sleep(1'000'000);
+          }
+          return done();
+        };
+        const auto say = [&](std::uint32_t number, std::size_t with) {
+          const std::string payload = make_payload({1, number}, with);
+          BOOST_REQUIRE(server.at(0).home().publish_to("large", opcode::text, std::as_bytes(std::span{payload})));
+        };
+        BOOST_REQUIRE(run_until([&] { return std::ranges::all_of(journals, [](const client_journal& j) { return j.is_open(); }); }));
+        for (std::uint32_t i = 1; i <= messages; ++i) say(i, bytes);
+        // Nobody is behind for being served in parts.
+        for (std::uint32_t i = 1; i <= 40; ++i) {
+          server.step();
+          clients->turn();
+          say(messages + i, 1000);
+        }
+        BOOST_TEST(run_until([&] { return std::ranges::all_of(journals, [](const client_journal& j) { return j.heard.size() == messages + 40; }); }));
+        for (const client_journal& journal : journals) {
+          std::uint32_t last = 0, out_of_order = 0;
+          for (const said what : journal.heard) out_of_order += what.number == ++last ? 0 : 1;
+          BOOST_TEST(out_of_order == 0u);
+          BOOST_TEST(journal.is_open());
+          for (const std::string& failure : journal.failures) BOOST_TEST(failure == "");
+        }
+        BOOST_TEST(server.messages_lost_to_policy() == 0u);
+        BOOST_TEST(server.at(0).rooms().counters().members_closed_slow == 0u);
+        for (client_journal& journal : journals) journal.will_disconnect();
+        for (client& c : all) (void)c.disconnect();
+        BOOST_TEST(run_until([&] { return server.connections() + clients->at().connection_count() == 0; }));
+        clients->begin_stop();
+        server.begin_stop();
+        BOOST_TEST(run_until([&] { return clients->has_stopped() && server.has_stopped(); }));
+        for (const std::string& left : server.remains()) BOOST_TEST(left == "");
+        all.clear();
+        clients.reset();
+      }
+    }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,5 +1,6 @@
 // A server that is stopped: whatever its shards are doing, the stop reaches them, what was called queued comes before Close 1001, and it
 // ends within the close timeout. Time is the simulated clock's.
+#include "engine/ringcast.hpp"
 #include "engine/room/records.hpp"
 #include "tests/sim/engine_world.hpp"
 #include "tests/sim/payload.hpp"
@@ -232,6 +233,122 @@ BOOST_AUTO_TEST_CASE(stops_under_load_with_full_lanes_end_in_time_and_all_member
       }
     }
   }
+}
+
+// A name is asked for at the home of the room, and the answer may come in any turn of the stop, or the seat just before it.
+BOOST_AUTO_TEST_CASE(a_seat_that_is_granted_around_the_stop_is_a_503_or_a_1001_and_no_shard_keeps_it) {
+  std::uint32_t refused = 0, said_goodbye = 0;
+  for (std::uint64_t seed = 1; seed <= 150; ++seed) {
+    BOOST_TEST_CONTEXT("seed " << seed) {
+      stopping_world w(seed, roomy, {.shards = 2 + static_cast<std::uint32_t>(seed % 2)});
+      struct outcome {
+        peer* who;
+        int status = 0;
+        bool opened = false, was_read = false;
+      };
+      std::list<outcome> outcomes;
+      for (int i = 0; i < 12; ++i) {
+        peer& p = w.peers.emplace_back(w.world);
+        BOOST_REQUIRE(p.connect(engine_world::port));
+        outcome& told = outcomes.emplace_back(&p);
+        p.on_answer = [&told](int status, std::string_view) { told.status = status; };
+        p.on_open = [&told] { told.opened = true; };
+      }
+      BOOST_REQUIRE(w.step_until([&] { return w.engine.connections() == 12; }, everybody_reads));
+      int i = 0;
+      for (peer& p : w.peers) p.ask_for_websocket(fmt::format("/chat/room-{}?name=n{}", i % 5, i)), ++i;
+      for (std::uint64_t turns = w.world.chance.below(8); turns > 0; --turns) {
+        for (peer& p : w.peers) p.act(true);
+        w.engine.step();
+        w.world.advance_by(w.world.chance.below(60'000));
+      }
+      for (outcome& told : outcomes) {
+        const endpoint& end = told.who->socket().end();
+        told.was_read = !told.who->has_unsent() && end.outgoing.empty() && end.other().incoming.empty();
+      }
+      BOOST_TEST(w.stop(everybody_reads) <= close_timeout_ns + slack_ns);
+      w.hear_the_rest();
+      for (const outcome& told : outcomes) {
+        BOOST_TEST(told.who->complaint() == "");
+        // Whose request stands in the socket when the server stops is told nothing.
+        if (told.was_read) BOOST_TEST((told.opened || told.status != 0));
+        if (told.opened) BOOST_TEST(told.who->close_code() == 1001);
+        if (told.status != 0) BOOST_TEST(told.status == 503);
+        refused += told.status != 0 ? 1 : 0;
+        said_goodbye += told.opened ? 1 : 0;
+      }
+      for (std::uint32_t s = 0; s < w.engine.shard_count(); ++s) {
+        BOOST_TEST(w.engine.at(s).connection_count() == 0u);
+        BOOST_TEST(w.engine.at(s).rooms().size() == 0u);
+      }
+    }
+  }
+  BOOST_TEST_MESSAGE(refused << " refused, " << said_goodbye << " closed with 1001");
+  BOOST_TEST(refused > 50u);
+  BOOST_TEST(said_goodbye > 50u);
+}
+
+struct joining_program {
+  int begun = 0, seats = 0, going_away = 0, over = 0, ended = 0;
+
+  // Joins, before and behind the stop, and asks for what only the home of the room knows when everything is over.
+  task<void> run(request& req) {
+    ++begun;
+    websocket ws = co_await req.upgrade();
+    room r = req.server().room(req.path("room"));
+    const std::string name{req.query("name")};
+    for (int i = 0; i < 3 && ws.is_open(); ++i) {
+      const seat taken = co_await r.join(name, ws);
+      if (taken)
+        ++seats;
+      else if (taken.why_not() == "the server is going away")
+        ++going_away;
+      else
+        ++over;
+      // Ends with the stop, at once from then on.
+      (void)co_await sleep_for(std::chrono::milliseconds{1});
+    }
+    while (co_await ws.receive()) {
+    }
+    (void)co_await r.count();
+    (void)co_await r.broadcast_reported(opcode::text, {});
+    const seat late = co_await r.join(name, ws);
+    if (!late) ++ended;
+  }
+};
+
+BOOST_AUTO_TEST_CASE(whoever_awaits_a_seat_or_an_answer_when_the_server_stops_goes_on_and_the_stop_waits_for_nobody) {
+  joining_program all;
+  for (std::uint64_t seed = 1; seed <= 150; ++seed) {
+    BOOST_TEST_CONTEXT("seed " << seed) {
+      joining_program program;
+      stopping_world w(seed, roomy, {.shards = 1 + static_cast<std::uint32_t>(seed % 3), .routes = [&](server& s) {
+                                       s.get("/join/{room}", [&program](request& req) { return program.run(req); });
+                                     }});
+      const std::uint64_t count = 1 + w.world.chance.below(6);
+      for (std::uint64_t i = 0; i < count; ++i) {
+        peer& p = w.peers.emplace_back(w.world);
+        BOOST_REQUIRE(p.connect(engine_world::port));
+        p.ask_for_websocket(fmt::format("/join/room-{}?name=n{}", i % 4, w.world.chance.below(2) == 0 ? 0 : i));
+      }
+      for (std::uint64_t turns = w.world.chance.below(25); turns > 0; --turns) {
+        for (peer& p : w.peers) p.act(true);
+        w.engine.step();
+        w.world.advance_by(w.world.chance.below(60'000));
+      }
+      // Everybody answers the Close frame, so nothing has to wait for the close timeout.
+      BOOST_TEST(w.stop(everybody_reads) <= slack_ns);
+      BOOST_TEST(program.ended == program.begun);
+      for (const std::string& left : w.engine.remains()) BOOST_TEST(left == "");
+      all.begun += program.begun;
+      all.seats += program.seats;
+      all.going_away += program.going_away;
+      all.over += program.over;
+    }
+  }
+  BOOST_TEST_MESSAGE(all.begun << " handlers, " << all.seats << " seats, " << all.going_away << " going away, " << all.over << " over");
+  BOOST_TEST(all.seats > 100);
+  BOOST_TEST(all.going_away > 50);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
