@@ -132,7 +132,7 @@ BOOST_AUTO_TEST_CASE(a_member_that_does_not_read_is_judged_by_what_comes_behind_
   room.end();
 }
 
-// What is encrypted is joined into records, and a record must not come to stand for more pieces than a send takes either.
+// What is encrypted is joined into records, whatever number of pieces it stood in.
 BOOST_AUTO_TEST_CASE(more_pieces_in_a_turn_than_a_send_takes_reach_every_member_over_tls_in_order) {
   using namespace std::chrono_literals;
   constexpr std::size_t members = 2;
@@ -191,6 +191,58 @@ BOOST_AUTO_TEST_CASE(more_pieces_in_a_turn_than_a_send_takes_reach_every_member_
         BOOST_TEST(run_until([&] { return clients->has_stopped() && server.has_stopped(); }));
         for (const std::string& left : server.remains()) BOOST_TEST(left == "");
         all.clear();
+        clients.reset();
+      }
+    }
+}
+
+// Every other message of the turn is its own, which it does not hear: each of the rest is a piece by itself, however small.
+BOOST_AUTO_TEST_CASE(a_member_that_hears_every_other_message_of_a_turn_is_sent_all_of_them_in_order) {
+  (void)secure_identity();
+  for (const bool is_secure : {false, true})
+    for (const std::size_t bytes : {20uz, 200uz, 4'000uz}) {
+      BOOST_TEST_CONTEXT((is_secure ? "wss" : "ws") << ", messages of " << bytes << " bytes") {
+        kernel world{1, {}, {.send_bytes_min = 1u << 20, .send_bytes_max = 1u << 20, .receive_bytes_min = 1u << 20, .receive_bytes_max = 1u << 20}};
+        auto clients = std::make_unique<client_world>(world);
+        websocket_endpoint alternates{.on_upgrade = [](upgrade_request_view& u) { u.take_seat("large", false); },
+                                      .on_message = [bytes](websocket_ref ws, const message_view&) {
+                                        for (std::uint32_t i = 1; i <= 2 * messages; ++i) {
+                                          const std::string payload = make_payload({1, i}, bytes);
+                                          (void)ws.publish(opcode::text, std::as_bytes(std::span{payload}));
+                                          (void)ws.owner().home().publish_to("large", opcode::text, std::as_bytes(std::span{payload}));
+                                        }
+                                      }};
+        engine_world server(world, {.identity = secure_identity(), .routes = [&](ringcast::server& s) { s.events("/alternates", alternates); }});
+        const client_options options{.tls = {.verification = tls_verification::off_and_insecure}};
+        client_journal journal(world, options.reconnect);
+        client c(fmt::format("{}://10.0.0.1:{}/alternates", is_secure ? "wss" : "ws", is_secure ? engine_world::secure_port : engine_world::port), options,
+                 clients->host());
+        journal.attach(c);
+        journal.will_connect();
+        c.start();
+        const auto run_until = [&](auto&& done) {
+          for (int i = 0; i < 50'000 && !done(); ++i) {
+            clients->turn();
+            server.step();
+            (void)world.sleep(1'000'000);
+          }
+          return done();
+        };
+        BOOST_REQUIRE(run_until([&] { return journal.is_open(); }));
+        (void)c.send_text("go");
+        BOOST_TEST(run_until([&] { return journal.heard.size() == 2 * messages; }));
+        std::uint32_t last = 0, out_of_order = 0;
+        for (const said what : journal.heard) out_of_order += what.number == ++last ? 0 : 1;
+        BOOST_TEST(out_of_order == 0u);
+        BOOST_TEST(journal.is_open());
+        journal.will_disconnect();
+        (void)c.disconnect();
+        BOOST_TEST(run_until([&] { return server.connections() + clients->at().connection_count() == 0; }));
+        for (const std::string& left : server.remains()) BOOST_TEST(left == "");
+        clients->begin_stop();
+        server.begin_stop();
+        BOOST_TEST(run_until([&] { return clients->has_stopped() && server.has_stopped(); }));
+        c.stop();
         clients.reset();
       }
     }
