@@ -208,7 +208,7 @@ BOOST_AUTO_TEST_CASE(a_member_that_hears_every_other_message_of_a_turn_is_sent_a
                                       .on_message = [bytes](websocket_ref ws, const message_view&) {
                                         for (std::uint32_t i = 1; i <= 2 * messages; ++i) {
                                           const std::string payload = make_payload({1, i}, bytes);
-                                          (void)ws.publish(opcode::text, std::as_bytes(std::span{payload}));
+                                          (void)ws.broadcast(opcode::text, std::as_bytes(std::span{payload}));
                                           (void)ws.owner().home().publish_to("large", opcode::text, std::as_bytes(std::span{payload}));
                                         }
                                       }};

@@ -121,7 +121,7 @@ BOOST_AUTO_TEST_CASE(a_page_looks_at_no_more_rooms_than_it_has_and_some_hundred_
   // Every tenth of the first half has a member, and nobody is in the second half.
   for (std::uint32_t i = 0; i < rooms; ++i) {
     const room_ref room{i, 1};
-    home.attach(0, {.room = room, .lane = room_encoding::plain}, name_of_room(i));
+    home.attach(0, {.room = room, .encoding = room_encoding::plain}, name_of_room(i));
     if (i < rooms / 2 && i % 10 == 0) home.set_members(0, room, 1);
   }
   for (const std::size_t limit : {1uz, 10uz, 1'000uz}) {
