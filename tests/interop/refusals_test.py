@@ -48,6 +48,7 @@ class Refusals(unittest.TestCase):
             with self.subTest(error=error):
                 server = Server("--shards", "1", "--coalesce-wait-us", "0", "--log-level", "warning",
                                 under=("/usr/bin/python3", str(FILTER), f"{error}:enter:{members // 2}")).wait_until_ready()
+                self.addCleanup(server.kill)
                 room = [Member(server.port, "/broadcast/a") for _ in range(members)]
                 self.assertIsNone(server.process.poll(), server.said())
                 # Its fan-out is one call for all of them.
