@@ -29,9 +29,7 @@ bool is_future_address(std::string_view text) noexcept {
   const std::size_t dot = text.find('.');
   if (dot == std::string_view::npos || dot == 1 || dot + 1 == text.size()) return false;
   return std::ranges::all_of(text.substr(1, dot - 1), is_hex_digit) &&
-         std::ranges::all_of(text.substr(dot + 1), [](char c) {
-           return http_scan::is(c, http_scan::host_byte) && c != '%' && c != '[' && c != ']';
-         });
+         std::ranges::all_of(text.substr(dot + 1), [](char c) { return http_scan::is(c, http_scan::host_byte) && c != '%' && c != '[' && c != ']'; });
 }
 
 } // namespace

@@ -9,9 +9,7 @@
 
 namespace ringcast {
 
-[[nodiscard]] constexpr std::size_t base64_encoded_bytes(std::size_t input_bytes) noexcept {
-  return (input_bytes + 2) / 3 * 4;
-}
+[[nodiscard]] constexpr std::size_t base64_encoded_bytes(std::size_t input_bytes) noexcept { return (input_bytes + 2) / 3 * 4; }
 
 /// Writes base64_encoded_bytes(input.size()) characters to `out`, which must have room for them; returns that number.
 std::size_t base64_encode(std::span<const std::byte> input, char* out) noexcept;

@@ -18,8 +18,7 @@ class byte_buffer {
   byte_buffer() noexcept = default;
   ~byte_buffer() { ::operator delete(data_); }
   byte_buffer(byte_buffer&& other) noexcept
-      : data_{std::exchange(other.data_, nullptr)}, size_{std::exchange(other.size_, 0)}, capacity_{std::exchange(
-                                                                                              other.capacity_, 0)} {}
+      : data_{std::exchange(other.data_, nullptr)}, size_{std::exchange(other.size_, 0)}, capacity_{std::exchange(other.capacity_, 0)} {}
   byte_buffer& operator=(byte_buffer&& other) noexcept {
     byte_buffer taken{std::move(other)};
     std::swap(data_, taken.data_);

@@ -20,8 +20,7 @@ std::string_view cut_between_characters(std::string_view text, std::size_t bytes
 std::expected<close_payload, violation> parse_close(std::span<const std::byte> payload) noexcept {
   if (payload.empty()) return close_payload{};
   if (payload.size() == 1) return std::unexpected(violation::close_payload_of_one_byte);
-  const auto code =
-      static_cast<std::uint16_t>(std::to_integer<unsigned>(payload[0]) << 8 | std::to_integer<unsigned>(payload[1]));
+  const auto code = static_cast<std::uint16_t>(std::to_integer<unsigned>(payload[0]) << 8 | std::to_integer<unsigned>(payload[1]));
   if (!may_be_sent(code)) return std::unexpected(violation::close_code_not_sendable);
   const auto reason = payload.subspan(2);
   if (!is_valid_utf8(reason)) return std::unexpected(violation::close_reason_not_utf8);
@@ -47,16 +46,13 @@ close_action close_handshake::begin() noexcept {
 close_action close_handshake::on_close_received() noexcept {
   if (failed_) return close_action::none; // Nothing that the peer sends is processed any more.
   switch (state_) {
-  case close_state::open:
-    state_ = close_state::close_received;
-    return close_action::send_close;
+  case close_state::open: state_ = close_state::close_received; return close_action::send_close;
   case close_state::close_sent:
     // The two Close frames crossed. While ours is still queued, on_close_written() goes on from here.
     state_ = close_state::close_received;
     return written_ ? finish() : close_action::none;
   case close_state::close_received:
-  case close_state::closed:
-    break;
+  case close_state::closed: break;
   }
   return close_action::none;
 }

@@ -9,8 +9,7 @@ const cpu_features& this_cpu() noexcept {
     __builtin_cpu_init();
     return cpu_features{.avx2 = __builtin_cpu_supports("avx2") != 0,
                         .avx512 = __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
-                                  __builtin_cpu_supports("avx512vl") != 0 &&
-                                  __builtin_cpu_supports("avx512vbmi2") != 0};
+                                  __builtin_cpu_supports("avx512vl") != 0 && __builtin_cpu_supports("avx512vbmi2") != 0};
   }();
 #else
   static constexpr cpu_features features{};

@@ -35,9 +35,7 @@ static_assert(total_bytes(2) <= deflate_memory_bytes(2) && total_bytes(3) <= def
 static_assert(sizeof(inflate_state) <= inflate_memory_bytes);
 
 // isa-l reads through a pointer to non-const and does not write there.
-std::uint8_t* readable(const std::byte* bytes) noexcept {
-  return const_cast<std::uint8_t*>(reinterpret_cast<const std::uint8_t*>(bytes));
-}
+std::uint8_t* readable(const std::byte* bytes) noexcept { return const_cast<std::uint8_t*>(reinterpret_cast<const std::uint8_t*>(bytes)); }
 std::uint8_t* writable(std::byte* bytes) noexcept { return reinterpret_cast<std::uint8_t*>(bytes); }
 
 // A limit in bits on how far back a match may reach; isa-l takes 0 for its own 15.
@@ -51,8 +49,7 @@ void choose_codes(isal_zstream& stream, std::size_t message_bytes) noexcept {
 }
 
 bool ends_with_flush_tail(std::span<const std::byte> bytes) noexcept {
-  return bytes.size() > flush_tail.size() &&
-         std::equal(flush_tail.begin(), flush_tail.end(), bytes.end() - flush_tail.size());
+  return bytes.size() > flush_tail.size() && std::equal(flush_tail.begin(), flush_tail.end(), bytes.end() - flush_tail.size());
 }
 
 } // namespace
@@ -60,14 +57,13 @@ bool ends_with_flush_tail(std::span<const std::byte> bytes) noexcept {
 // ---- deflater -------------------------------------------------------------------------------------------------------
 
 deflater::deflater(unsigned level_max)
-    : stream_{new isal_zstream}, level_buffer_{new std::uint8_t[level_buffer_bytes(level_max)]},
-      level_max_{std::min(level_max, deflate_level_max)} {}
+    : stream_{new isal_zstream}, level_buffer_{new std::uint8_t[level_buffer_bytes(level_max)]}, level_max_{std::min(level_max, deflate_level_max)} {}
 deflater::~deflater() = default;
 deflater::deflater(deflater&&) noexcept = default;
 deflater& deflater::operator=(deflater&&) noexcept = default;
 
-std::optional<std::size_t> deflater::deflate_message(std::span<const std::byte> message, std::span<std::byte> out,
-                                                     unsigned level, unsigned window_bits) noexcept {
+std::optional<std::size_t> deflater::deflate_message(std::span<const std::byte> message, std::span<std::byte> out, unsigned level,
+                                                     unsigned window_bits) noexcept {
   if (out.empty() || message.size() > step_bytes_max) return std::nullopt;
   if (message.empty()) {
     out[0] = std::byte{0x00};
@@ -82,8 +78,7 @@ std::optional<std::size_t> deflater::deflate_message(std::span<const std::byte> 
   stream.level = std::min(level, level_max_);
   stream.level_buf = level_buffer_.get();
   stream.level_buf_size = level_buffer_bytes(stream.level);
-  stream.flush =
-      FULL_FLUSH; // The one flush that this call of isa-l knows; without history it is the same as a sync flush.
+  stream.flush = FULL_FLUSH; // The one flush that this call of isa-l knows; without history it is the same as a sync flush.
   stream.end_of_stream = 0;
   stream.hist_bits = history_bits(window_bits);
   if (stream.level == 0) choose_codes(stream, message.size());
@@ -99,8 +94,7 @@ std::optional<std::size_t> deflater::deflate_message(std::span<const std::byte> 
   return payload < message.size() ? std::optional{payload} : std::nullopt;
 }
 
-std::optional<std::size_t> deflater::deflate_message(std::span<const std::byte> message, byte_buffer& out,
-                                                     unsigned level, unsigned window_bits) {
+std::optional<std::size_t> deflater::deflate_message(std::span<const std::byte> message, byte_buffer& out, unsigned level, unsigned window_bits) {
   const auto written = deflate_message(message, out.prepare(deflate_message_bound(message.size())), level, window_bits);
   if (written) out.commit(*written);
   return written;
@@ -122,8 +116,7 @@ deflate_context& deflate_context::operator=(deflate_context&&) noexcept = defaul
 
 void deflate_context::reset() noexcept { isal_deflate_reset(stream_.get()); }
 
-std::optional<std::size_t> deflate_context::deflate_message(std::span<const std::byte> message,
-                                                            std::span<std::byte> out) noexcept {
+std::optional<std::size_t> deflate_context::deflate_message(std::span<const std::byte> message, std::span<std::byte> out) noexcept {
   if (out.size() < deflate_context_bound(message.size()) || message.size() > step_bytes_max) {
     reset();
     return std::nullopt;
@@ -146,8 +139,7 @@ std::optional<std::size_t> deflate_context::deflate_message(std::span<const std:
   stream.avail_out = room;
   const bool whole = isal_deflate(&stream) == COMP_OK && stream.avail_in == 0 && stream.avail_out > 0;
   const std::size_t written = room - stream.avail_out;
-  if (!whole || !ends_with_flush_tail(out.first(written)) ||
-      written - flush_tail.size() > message.size() + context_slack_bytes) {
+  if (!whole || !ends_with_flush_tail(out.first(written)) || written - flush_tail.size() > message.size() + context_slack_bytes) {
     reset();
     return std::nullopt;
   }
@@ -167,8 +159,7 @@ inflate_context::~inflate_context() = default;
 inflate_context::inflate_context(inflate_context&&) noexcept = default;
 inflate_context& inflate_context::operator=(inflate_context&&) noexcept = default;
 
-violation inflate_context::inflate_message(std::span<const std::byte> payload, byte_buffer& message,
-                                           std::size_t message_bytes_max) {
+violation inflate_context::inflate_message(std::span<const std::byte> payload, byte_buffer& message, std::size_t message_bytes_max) {
   message.clear();
   message.reserve(std::min(message_bytes_max, 3 * payload.size() + 256));
   if (const violation broken = feed(payload, message, message_bytes_max); broken != violation::none) return broken;
@@ -197,8 +188,7 @@ violation inflate_context::finish(byte_buffer& message, std::size_t message_byte
   // for the next block's header and found not one bit of it.
   const inflate_state& state = *state_;
   const bool at_header = state.block_state == ISAL_BLOCK_NEW_HDR || state.block_state == ISAL_BLOCK_HDR;
-  const bool between_blocks =
-      at_header && state.tmp_in_size == 0 && state.read_in_length == 0 && !ended_by_final_block_;
+  const bool between_blocks = at_header && state.tmp_in_size == 0 && state.read_in_length == 0 && !ended_by_final_block_;
   return between_blocks ? violation::none : violation::compressed_data_invalid;
 }
 

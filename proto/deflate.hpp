@@ -25,14 +25,10 @@ namespace ringcast {
 inline constexpr unsigned deflate_level_max = 3;
 
 /// Room that `deflater::deflate_message` needs for a message of `message_bytes`. What does not fit does not pay.
-[[nodiscard]] constexpr std::size_t deflate_message_bound(std::size_t message_bytes) noexcept {
-  return message_bytes + 8;
-}
+[[nodiscard]] constexpr std::size_t deflate_message_bound(std::size_t message_bytes) noexcept { return message_bytes + 8; }
 
 /// The same for `deflate_context::deflate_message`, whose output may be a little longer than the message.
-[[nodiscard]] constexpr std::size_t deflate_context_bound(std::size_t message_bytes) noexcept {
-  return message_bytes + 24;
-}
+[[nodiscard]] constexpr std::size_t deflate_context_bound(std::size_t message_bytes) noexcept { return message_bytes + 24; }
 
 /// What a `deflater` or a `deflate_context` of that level holds on the heap, at most.
 [[nodiscard]] constexpr std::size_t deflate_memory_bytes(unsigned level) noexcept {
@@ -58,12 +54,12 @@ class deflater {
   /// returns its length. Nothing is returned when it does not fit into `out` or would not be shorter than the message:
   /// then the message is sent as it is, without RSV1, as the RFC allows for each message. An empty message gives the
   /// single byte 00 (7.2.3.6). `level` is at most `level_max`; `window_bits` 8 to 15.
-  [[nodiscard]] std::optional<std::size_t> deflate_message(std::span<const std::byte> message, std::span<std::byte> out,
-                                                           unsigned level, unsigned window_bits = 15) noexcept;
+  [[nodiscard]] std::optional<std::size_t> deflate_message(std::span<const std::byte> message, std::span<std::byte> out, unsigned level,
+                                                           unsigned window_bits = 15) noexcept;
 
   /// The same, appended to a buffer that grows. On "nothing" the buffer is as it was.
-  [[nodiscard]] std::optional<std::size_t> deflate_message(std::span<const std::byte> message, byte_buffer& out,
-                                                           unsigned level, unsigned window_bits = 15);
+  [[nodiscard]] std::optional<std::size_t> deflate_message(std::span<const std::byte> message, byte_buffer& out, unsigned level,
+                                                           unsigned window_bits = 15);
 
  private:
   std::unique_ptr<isal_zstream> stream_;
@@ -84,8 +80,7 @@ class deflate_context {
   /// bytes, and returns its length, which may be up to 16 bytes more than the message's: that is the price of
   /// remembering it. Nothing is returned when it would be longer still: then the message is sent as it is, and the
   /// context starts anew, because what was not sent compressed is not in the peer's window.
-  [[nodiscard]] std::optional<std::size_t> deflate_message(std::span<const std::byte> message,
-                                                           std::span<std::byte> out) noexcept;
+  [[nodiscard]] std::optional<std::size_t> deflate_message(std::span<const std::byte> message, std::span<std::byte> out) noexcept;
 
   /// The same, appended to a buffer that grows. On "nothing" the buffer is as it was.
   [[nodiscard]] std::optional<std::size_t> deflate_message(std::span<const std::byte> message, byte_buffer& out);
@@ -116,8 +111,7 @@ class inflate_context {
   [[nodiscard]] violation finish(byte_buffer& message, std::size_t message_bytes_max);
 
   /// Decompresses a whole payload: `message` is cleared first, then feed() and finish().
-  [[nodiscard]] violation inflate_message(std::span<const std::byte> payload, byte_buffer& message,
-                                          std::size_t message_bytes_max);
+  [[nodiscard]] violation inflate_message(std::span<const std::byte> payload, byte_buffer& message, std::size_t message_bytes_max);
 
   /// Forgets all messages so far, for a peer that promised no context takeover.
   void reset() noexcept;
@@ -135,8 +129,7 @@ class inflate_context {
 class inflater {
  public:
   /// As `inflate_context::inflate_message`, with an empty window at the start of each message.
-  [[nodiscard]] violation inflate_message(std::span<const std::byte> payload, byte_buffer& message,
-                                          std::size_t message_bytes_max) {
+  [[nodiscard]] violation inflate_message(std::span<const std::byte> payload, byte_buffer& message, std::size_t message_bytes_max) {
     context_.reset();
     return context_.inflate_message(payload, message, message_bytes_max);
   }

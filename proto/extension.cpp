@@ -48,8 +48,7 @@ std::expected<deflate_element, extension_error> read_deflate_element(extension_r
   deflate_element element;
   while (const auto param = reader.next_param()) {
     if (param->name == server_no_context_takeover || param->name == client_no_context_takeover) {
-      bool& flag = param->name == server_no_context_takeover ? element.server_no_context_takeover
-                                                             : element.client_no_context_takeover;
+      bool& flag = param->name == server_no_context_takeover ? element.server_no_context_takeover : element.client_no_context_takeover;
       if (flag) return std::unexpected{extension_error::repeated_parameter};
       if (param->has_value) return std::unexpected{extension_error::invalid_value};
       flag = true;
@@ -84,8 +83,7 @@ void append_param(extension_text& text, std::string_view name, std::uint8_t bits
 }
 
 std::optional<deflate_accepted> accept(const deflate_element& offer, const deflate_policy& policy) noexcept {
-  const std::uint8_t server_bits =
-      std::min(into_range(policy.server_max_window_bits), offer.server_max_window_bits.value_or(15));
+  const std::uint8_t server_bits = std::min(into_range(policy.server_max_window_bits), offer.server_max_window_bits.value_or(15));
   if (server_bits < policy.server_min_window_bits) return std::nullopt;
 
   deflate_accepted accepted;
@@ -104,8 +102,7 @@ std::optional<deflate_accepted> accept(const deflate_element& offer, const defla
 
   // Without the client's word that it can limit its window we must not ask for it (RFC 7692 section 7.1.2.2).
   if (offer.has_client_max_window_bits) {
-    params.client_max_window_bits =
-        std::min(into_range(policy.client_max_window_bits), offer.client_max_window_bits.value_or(15));
+    params.client_max_window_bits = std::min(into_range(policy.client_max_window_bits), offer.client_max_window_bits.value_or(15));
     if (offer.client_max_window_bits || params.client_max_window_bits < 15)
       append_param(response, client_max_window_bits, params.client_max_window_bits);
   }
@@ -113,14 +110,11 @@ std::optional<deflate_accepted> accept(const deflate_element& offer, const defla
 }
 
 // What a client must check once the element itself is sound.
-std::expected<deflate_params, extension_error> match(const deflate_element& response,
-                                                     const deflate_offer& offer) noexcept {
-  if (offer.server_no_context_takeover && !response.server_no_context_takeover)
-    return std::unexpected{extension_error::offer_ignored};
+std::expected<deflate_params, extension_error> match(const deflate_element& response, const deflate_offer& offer) noexcept {
+  if (offer.server_no_context_takeover && !response.server_no_context_takeover) return std::unexpected{extension_error::offer_ignored};
   if (offer.server_max_window_bits) {
     if (!response.server_max_window_bits) return std::unexpected{extension_error::offer_ignored};
-    if (*response.server_max_window_bits > into_range(*offer.server_max_window_bits))
-      return std::unexpected{extension_error::offer_ignored};
+    if (*response.server_max_window_bits > into_range(*offer.server_max_window_bits)) return std::unexpected{extension_error::offer_ignored};
   }
   if (response.client_max_window_bits) {
     const bool offered = offer.allow_client_max_window_bits || offer.client_max_window_bits.has_value();
@@ -169,8 +163,7 @@ extension_text write_deflate_offer(const deflate_offer& offer) noexcept {
   text.append(permessage_deflate);
   if (offer.server_no_context_takeover) append_param(text, server_no_context_takeover);
   if (offer.client_no_context_takeover) append_param(text, client_no_context_takeover);
-  if (offer.server_max_window_bits)
-    append_param(text, server_max_window_bits, into_range(*offer.server_max_window_bits));
+  if (offer.server_max_window_bits) append_param(text, server_max_window_bits, into_range(*offer.server_max_window_bits));
   if (offer.client_max_window_bits)
     append_param(text, client_max_window_bits, into_range(*offer.client_max_window_bits));
   else if (offer.allow_client_max_window_bits)
@@ -178,8 +171,8 @@ extension_text write_deflate_offer(const deflate_offer& offer) noexcept {
   return text;
 }
 
-std::expected<std::optional<deflate_params>, extension_error>
-check_deflate_response(const http_fields& response, const deflate_offer* offer) noexcept {
+std::expected<std::optional<deflate_params>, extension_error> check_deflate_response(const http_fields& response,
+                                                                                     const deflate_offer* offer) noexcept {
   if (!extensions_well_formed(response)) return std::unexpected{extension_error::malformed};
   std::expected<std::optional<deflate_params>, extension_error> result;
   response.for_each(header_name, [&](std::string_view value) {
@@ -205,22 +198,14 @@ check_deflate_response(const http_fields& response, const deflate_offer* offer) 
 
 std::string_view describe(extension_error error) noexcept {
   switch (error) {
-  case extension_error::malformed:
-    return "The server's Sec-WebSocket-Extensions is malformed.";
-  case extension_error::unrequested:
-    return "The server accepted an extension that was not offered.";
-  case extension_error::repeated:
-    return "The server accepted permessage-deflate twice.";
-  case extension_error::unknown_parameter:
-    return "The server set a parameter that permessage-deflate does not have.";
-  case extension_error::repeated_parameter:
-    return "The server set a parameter of permessage-deflate twice.";
-  case extension_error::invalid_value:
-    return "The server gave a parameter of permessage-deflate an invalid value.";
-  case extension_error::unrequested_parameter:
-    return "The server limits the client's compression window in a way that was not offered.";
-  case extension_error::offer_ignored:
-    return "The server accepted permessage-deflate without what was demanded of it.";
+  case extension_error::malformed: return "The server's Sec-WebSocket-Extensions is malformed.";
+  case extension_error::unrequested: return "The server accepted an extension that was not offered.";
+  case extension_error::repeated: return "The server accepted permessage-deflate twice.";
+  case extension_error::unknown_parameter: return "The server set a parameter that permessage-deflate does not have.";
+  case extension_error::repeated_parameter: return "The server set a parameter of permessage-deflate twice.";
+  case extension_error::invalid_value: return "The server gave a parameter of permessage-deflate an invalid value.";
+  case extension_error::unrequested_parameter: return "The server limits the client's compression window in a way that was not offered.";
+  case extension_error::offer_ignored: return "The server accepted permessage-deflate without what was demanded of it.";
   }
   return {};
 }
@@ -245,8 +230,7 @@ std::optional<std::string_view> extension_reader::next_extension() noexcept {
   }
   if (malformed_) return std::nullopt;
   // RFC 9110 section 5.6.1.2: empty list elements are read over.
-  while (!rest_.empty() && (rest_.front() == ',' || rest_.front() == ' ' || rest_.front() == '\t'))
-    rest_.remove_prefix(1);
+  while (!rest_.empty() && (rest_.front() == ',' || rest_.front() == ' ' || rest_.front() == '\t')) rest_.remove_prefix(1);
   if (rest_.empty()) return std::nullopt;
   const std::string_view name = take_token();
   malformed_ = name.empty();

@@ -64,8 +64,7 @@ struct deflate_accepted {
 /// Walks the offers of all Sec-WebSocket-Extensions fields in order and accepts the first permessage-deflate that is
 /// valid and that the policy can keep. An offer with an unknown, repeated or malformed parameter is declined and the
 /// next one is tried. Nothing: the connection goes on without compression.
-[[nodiscard]] std::optional<deflate_accepted> negotiate_deflate(const http_fields& request,
-                                                                const deflate_policy& policy) noexcept;
+[[nodiscard]] std::optional<deflate_accepted> negotiate_deflate(const http_fields& request, const deflate_policy& policy) noexcept;
 
 /// False when a Sec-WebSocket-Extensions field breaks the grammar itself: then the handshake must fail (RFC 6455
 /// section 9.1).
@@ -102,8 +101,8 @@ enum class extension_error : std::uint8_t {
 
 /// Reads the server's answer to `offer` (null: none was made). Nothing: the server declined, the connection goes on
 /// without compression. Otherwise what both sides now must keep to.
-[[nodiscard]] std::expected<std::optional<deflate_params>, extension_error>
-check_deflate_response(const http_fields& response, const deflate_offer* offer) noexcept;
+[[nodiscard]] std::expected<std::optional<deflate_params>, extension_error> check_deflate_response(const http_fields& response,
+                                                                                                   const deflate_offer* offer) noexcept;
 
 // ---- the grammar ----------------------------------------------------------------------------------------------------
 

@@ -66,8 +66,7 @@ template <typename Integer> [[nodiscard]] constexpr Integer network_order(Intege
 }
 
 /// Writes the first byte and the length, with the mask bit as given; never touches a byte beyond what it returns.
-inline std::size_t write_first_bytes(std::byte* out, opcode op, std::uint64_t payload_bytes, bool fin, bool rsv1,
-                                     std::uint8_t mask_bit) noexcept {
+inline std::size_t write_first_bytes(std::byte* out, opcode op, std::uint64_t payload_bytes, bool fin, bool rsv1, std::uint8_t mask_bit) noexcept {
   const auto first = static_cast<std::uint8_t>((fin ? 0x80U : 0U) | (rsv1 ? 0x40U : 0U) | static_cast<unsigned>(op));
   out[0] = std::byte{first};
   if (payload_bytes <= control_payload_bytes_max) {
@@ -90,15 +89,14 @@ inline std::size_t write_first_bytes(std::byte* out, opcode op, std::uint64_t pa
 
 /// Writes the header of a frame as a server sends it, and returns its size, `frame_header_bytes(payload_bytes, false)`.
 /// Exactly that many bytes are written, so `out` may end where a payload that is already in place begins.
-inline std::size_t write_frame_header(std::byte* out, opcode op, std::uint64_t payload_bytes, bool fin = true,
-                                      bool rsv1 = false) noexcept {
+inline std::size_t write_frame_header(std::byte* out, opcode op, std::uint64_t payload_bytes, bool fin = true, bool rsv1 = false) noexcept {
   return wire::write_first_bytes(out, op, payload_bytes, fin, rsv1, 0);
 }
 
 /// The same as a client sends it: with the mask bit and the masking key, whose four bytes go out as they are in memory.
 /// The payload must be masked with the same key (`mask_in_place`).
-inline std::size_t write_masked_frame_header(std::byte* out, opcode op, std::uint64_t payload_bytes,
-                                             std::uint32_t masking_key, bool fin = true, bool rsv1 = false) noexcept {
+inline std::size_t write_masked_frame_header(std::byte* out, opcode op, std::uint64_t payload_bytes, std::uint32_t masking_key, bool fin = true,
+                                             bool rsv1 = false) noexcept {
   const std::size_t bytes = wire::write_first_bytes(out, op, payload_bytes, fin, rsv1, 0x80);
   std::memcpy(out + bytes, &masking_key, sizeof masking_key);
   return bytes + sizeof masking_key;
@@ -106,8 +104,7 @@ inline std::size_t write_masked_frame_header(std::byte* out, opcode op, std::uin
 
 /// Writes an unmasked header so that it ends where `payload` begins, and returns where it starts. The caller has left
 /// `frame_header_bytes(payload_bytes, false)` bytes free there.
-inline std::byte* write_frame_header_before(std::byte* payload, opcode op, std::uint64_t payload_bytes, bool fin = true,
-                                            bool rsv1 = false) noexcept {
+inline std::byte* write_frame_header_before(std::byte* payload, opcode op, std::uint64_t payload_bytes, bool fin = true, bool rsv1 = false) noexcept {
   std::byte* const start = payload - frame_header_bytes(payload_bytes, false);
   write_frame_header(start, op, payload_bytes, fin, rsv1);
   return start;

@@ -34,8 +34,7 @@ violation check_second_byte(std::uint8_t second, opcode op, const frame_rules& r
   return violation::none;
 }
 
-violation check_length(std::uint64_t payload_bytes, std::size_t length_bytes, opcode op,
-                       const frame_rules& rules) noexcept {
+violation check_length(std::uint64_t payload_bytes, std::size_t length_bytes, opcode op, const frame_rules& rules) noexcept {
   if (payload_bytes >> 63 != 0) return violation::length_high_bit_set;
   if (length_bytes != frame_header_bytes(payload_bytes, false) - 2) return violation::length_not_minimal;
   if (!is_control(op) && payload_bytes > rules.payload_bytes_max) return violation::message_too_big;

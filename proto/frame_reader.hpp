@@ -58,8 +58,8 @@ namespace frame_reader_detail {
   if (input.size() >= 6 && rules.our_role == role::server) {
     const auto first = static_cast<unsigned>(input[0]);
     const auto payload_bytes = static_cast<unsigned>(input[1]) - 0x80U; // Wraps to a large number without a mask bit.
-    if ((first == 0x81 || first == 0x82) && payload_bytes <= control_payload_bytes_max &&
-        input.size() >= 6 + payload_bytes && payload_bytes <= rules.payload_bytes_max) {
+    if ((first == 0x81 || first == 0x82) && payload_bytes <= control_payload_bytes_max && input.size() >= 6 + payload_bytes &&
+        payload_bytes <= rules.payload_bytes_max) {
       std::uint32_t masking_key;
       std::memcpy(&masking_key, input.data() + 2, sizeof masking_key);
       const bool is_ascii = mask_and_find_ascii(input.data() + 6, payload_bytes, masking_key);

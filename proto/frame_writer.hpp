@@ -19,8 +19,7 @@ namespace ringcast {
 
 /// Writes a frame as a server sends it, and returns its size. `out` has room for `frame_bytes(payload.size(), false)`
 /// bytes and does not overlap the payload.
-inline std::size_t write_frame(std::byte* out, opcode op, std::span<const std::byte> payload, bool fin = true,
-                               bool rsv1 = false) noexcept {
+inline std::size_t write_frame(std::byte* out, opcode op, std::span<const std::byte> payload, bool fin = true, bool rsv1 = false) noexcept {
   const std::size_t header_bytes = write_frame_header(out, op, payload.size(), fin, rsv1);
   if (!payload.empty()) std::memcpy(out + header_bytes, payload.data(), payload.size());
   return header_bytes + payload.size();
@@ -29,8 +28,8 @@ inline std::size_t write_frame(std::byte* out, opcode op, std::span<const std::b
 /// Writes a frame as a client sends it, masked with `masking_key`, and returns its size, `frame_bytes(.., true)`. The
 /// key is the caller's: fresh for every frame, from a strong source of entropy, so that nobody can foretell the bytes
 /// on the wire (RFC 6455 5.3 and 10.3).
-inline std::size_t write_masked_frame(std::byte* out, opcode op, std::span<const std::byte> payload,
-                                      std::uint32_t masking_key, bool fin = true, bool rsv1 = false) noexcept {
+inline std::size_t write_masked_frame(std::byte* out, opcode op, std::span<const std::byte> payload, std::uint32_t masking_key, bool fin = true,
+                                      bool rsv1 = false) noexcept {
   const std::size_t header_bytes = write_masked_frame_header(out, op, payload.size(), masking_key, fin, rsv1);
   if (!payload.empty()) {
     std::memcpy(out + header_bytes, payload.data(), payload.size());

@@ -19,9 +19,7 @@ constexpr std::string_view subprotocol_header = "Sec-WebSocket-Protocol";
 // Far above what any client sends; keeps the search for repetitions short.
 constexpr std::size_t subprotocols_max = 64;
 
-upgrade_check refuse(http_status error, std::string_view why) noexcept {
-  return {.ok = false, .error = error, .why = why, .key = {}};
-}
+upgrade_check refuse(http_status error, std::string_view why) noexcept { return {.ok = false, .error = error, .why = why, .key = {}}; }
 
 // RFC 6455 section 4.1: "The elements that comprise this value MUST be non-empty strings ... and MUST all be unique
 // strings."
@@ -75,8 +73,7 @@ bool are_header_lines(std::string_view lines) noexcept {
     if (crlf == std::string_view::npos) return false;
     const std::string_view line = lines.substr(0, crlf);
     const std::size_t colon = line.find(':');
-    if (colon == std::string_view::npos || !is_token(line.substr(0, colon)) || !is_field_value(line.substr(colon + 1)))
-      return false;
+    if (colon == std::string_view::npos || !is_token(line.substr(0, colon)) || !is_field_value(line.substr(colon + 1))) return false;
     lines.remove_prefix(crlf + 2);
   }
   return true;
@@ -103,26 +100,19 @@ bool is_websocket_upgrade(const request_head& head) noexcept { return head.has_t
 upgrade_check check_upgrade(const request_head& head) noexcept {
   if (!is_websocket_upgrade(head))
     return refuse(http_status::bad_request, "This endpoint speaks WebSocket: the request has no Upgrade to websocket.");
-  if (head.method != "GET")
-    return refuse(http_status::method_not_allowed, "A WebSocket handshake must be a GET request.");
+  if (head.method != "GET") return refuse(http_status::method_not_allowed, "A WebSocket handshake must be a GET request.");
   if (head.minor_version < 1) return refuse(http_status::bad_request, "A WebSocket handshake needs HTTP/1.1.");
-  if (!head.has_token("Connection", "upgrade"))
-    return refuse(http_status::bad_request, "The Connection header does not list Upgrade.");
+  if (!head.has_token("Connection", "upgrade")) return refuse(http_status::bad_request, "The Connection header does not list Upgrade.");
   // Bytes after the head are frames; a body in between would let two parties disagree about where they start.
-  if (head.chunked || head.content_length.value_or(0) != 0)
-    return refuse(http_status::bad_request, "A WebSocket handshake must not have a body.");
+  if (head.chunked || head.content_length.value_or(0) != 0) return refuse(http_status::bad_request, "A WebSocket handshake must not have a body.");
 
   const auto version = head.find("Sec-WebSocket-Version");
   if (version != "13") return refuse(http_status::upgrade_required, "Sec-WebSocket-Version must be 13.");
-  if (head.count("Sec-WebSocket-Version") != 1)
-    return refuse(http_status::bad_request, "There is more than one Sec-WebSocket-Version.");
+  if (head.count("Sec-WebSocket-Version") != 1) return refuse(http_status::bad_request, "There is more than one Sec-WebSocket-Version.");
   const std::string_view key = head.header("Sec-WebSocket-Key");
-  if (!is_websocket_key(key))
-    return refuse(http_status::bad_request, "Sec-WebSocket-Key is not the base64 text of 16 bytes.");
-  if (head.count("Sec-WebSocket-Key") != 1)
-    return refuse(http_status::bad_request, "There is more than one Sec-WebSocket-Key.");
-  if (!subprotocols_well_formed(head))
-    return refuse(http_status::bad_request, "Sec-WebSocket-Protocol is not a list of different tokens.");
+  if (!is_websocket_key(key)) return refuse(http_status::bad_request, "Sec-WebSocket-Key is not the base64 text of 16 bytes.");
+  if (head.count("Sec-WebSocket-Key") != 1) return refuse(http_status::bad_request, "There is more than one Sec-WebSocket-Key.");
+  if (!subprotocols_well_formed(head)) return refuse(http_status::bad_request, "Sec-WebSocket-Protocol is not a list of different tokens.");
   if (!extensions_well_formed(head)) return refuse(http_status::bad_request, "Sec-WebSocket-Extensions is malformed.");
   return {.ok = true, .error = http_status::ok, .why = {}, .key = key};
 }
@@ -138,15 +128,14 @@ std::string_view choose_subprotocol(const request_head& head, std::span<const st
   return {};
 }
 
-std::size_t write_accept_response(std::span<char> out, std::string_view key, std::string_view subprotocol,
-                                  std::string_view extensions, std::string_view extra_headers) noexcept {
+std::size_t write_accept_response(std::span<char> out, std::string_view key, std::string_view subprotocol, std::string_view extensions,
+                                  std::string_view extra_headers) noexcept {
   if (!subprotocol.empty() && !is_token(subprotocol)) return 0;
   if (!is_field_value(extensions) || !are_header_lines(extra_headers)) return 0;
   const auto accept = accept_key(key);
   head_writer writer{out};
-  writer.append(
-      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
-      std::string_view{accept.data(), accept.size()}, "\r\n");
+  writer.append("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
+                std::string_view{accept.data(), accept.size()}, "\r\n");
   if (!subprotocol.empty()) writer.append("Sec-WebSocket-Protocol: ", subprotocol, "\r\n");
   if (!extensions.empty()) writer.append("Sec-WebSocket-Extensions: ", extensions, "\r\n");
   writer.append(extra_headers, "\r\n");
@@ -162,8 +151,7 @@ websocket_key make_websocket_key(std::span<const std::byte, 16> random) noexcept
 }
 
 std::size_t upgrade_request_bytes_max(const upgrade_request& request) noexcept {
-  std::size_t bytes =
-      256 + request.host.size() + request.target.size() + request.key.size() + request.extensions.size();
+  std::size_t bytes = 256 + request.host.size() + request.target.size() + request.key.size() + request.extensions.size();
   for (const std::string_view name : request.subprotocols) bytes += name.size() + 2;
   for (const http_header& header : request.headers) bytes += header.name.size() + header.value.size() + 4;
   return bytes;
@@ -191,8 +179,7 @@ std::string_view fault_of(const upgrade_request& request) noexcept {
   const auto all_bytes = [](std::string_view text, std::uint8_t bit) {
     return std::ranges::all_of(text, [&](char c) { return http_scan::is(c, bit); });
   };
-  if (const auto host = parse_authority(request.host); !host || host->host.empty())
-    return "The host is not a valid host and port.";
+  if (const auto host = parse_authority(request.host); !host || host->host.empty()) return "The host is not a valid host and port.";
   if (!request.target.starts_with('/') || !all_bytes(request.target, http_scan::target_byte))
     return "The target is not a percent-encoded path that starts with a slash.";
   if (!is_websocket_key(request.key)) return "The key is not the base64 text of 16 bytes.";
@@ -212,13 +199,11 @@ std::string_view fault_of(const upgrade_request& request) noexcept {
 
 } // namespace
 
-std::expected<std::size_t, std::string_view> write_upgrade_request(std::span<char> out,
-                                                                   const upgrade_request& request) noexcept {
+std::expected<std::size_t, std::string_view> write_upgrade_request(std::span<char> out, const upgrade_request& request) noexcept {
   if (const std::string_view fault = fault_of(request); !fault.empty()) return std::unexpected{fault};
   head_writer writer{out};
   writer.append("GET ", request.target, " HTTP/1.1\r\nHost: ", request.host,
-                "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ", request.key,
-                "\r\nSec-WebSocket-Version: 13\r\n");
+                "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ", request.key, "\r\nSec-WebSocket-Version: 13\r\n");
   if (!request.subprotocols.empty()) {
     writer.append(subprotocol_header, ": ", request.subprotocols.front());
     for (const std::string_view name : request.subprotocols.subspan(1)) writer.append(", ", name);
@@ -231,24 +216,19 @@ std::expected<std::size_t, std::string_view> write_upgrade_request(std::span<cha
   return writer.size();
 }
 
-std::expected<upgrade_accepted, handshake_failure>
-check_upgrade_response(const response_head& head, std::string_view key, std::span<const std::string_view> subprotocols,
-                       const deflate_offer* offer) noexcept {
-  const auto fail = [](handshake_error error, std::string_view why) {
-    return std::unexpected{handshake_failure{.error = error, .why = why}};
-  };
-  if (head.status_code != 101)
-    return fail(handshake_error::wrong_status, "The server did not answer with 101 Switching Protocols.");
-  if (head.minor_version < 1)
-    return fail(handshake_error::wrong_http_version, "The server switched protocols in HTTP/1.0.");
+std::expected<upgrade_accepted, handshake_failure> check_upgrade_response(const response_head& head, std::string_view key,
+                                                                          std::span<const std::string_view> subprotocols,
+                                                                          const deflate_offer* offer) noexcept {
+  const auto fail = [](handshake_error error, std::string_view why) { return std::unexpected{handshake_failure{.error = error, .why = why}}; };
+  if (head.status_code != 101) return fail(handshake_error::wrong_status, "The server did not answer with 101 Switching Protocols.");
+  if (head.minor_version < 1) return fail(handshake_error::wrong_http_version, "The server switched protocols in HTTP/1.0.");
 
   const auto upgrade = head.find("Upgrade");
   if (!upgrade) return fail(handshake_error::missing_upgrade, "The server's answer has no Upgrade header.");
   if (!equal_ignoring_case(*upgrade, "websocket") || head.count("Upgrade") != 1)
     return fail(handshake_error::wrong_upgrade, "The server switched to something else than websocket.");
   if (!head.has_token("Connection", "upgrade"))
-    return fail(handshake_error::missing_connection,
-                "The Connection header of the server's answer does not list Upgrade.");
+    return fail(handshake_error::missing_connection, "The Connection header of the server's answer does not list Upgrade.");
 
   const auto accept = head.find("Sec-WebSocket-Accept");
   if (!accept) return fail(handshake_error::missing_accept, "The server's answer has no Sec-WebSocket-Accept.");

@@ -24,8 +24,7 @@ using websocket_key = std::array<char, 24>;
 
 struct upgrade_check {
   bool ok = false;
-  http_status error =
-      http_status::ok;  ///< when not ok: 400, 405 (say "Allow: GET") or 426 (say "Sec-WebSocket-Version: 13")
+  http_status error = http_status::ok;  ///< when not ok: 400, 405 (say "Allow: GET") or 426 (say "Sec-WebSocket-Version: 13")
   std::string_view why; ///< when not ok: one sentence, of static storage
   std::string_view key; ///< when ok: Sec-WebSocket-Key, a view into the head
 };
@@ -39,8 +38,7 @@ struct upgrade_check {
 
 /// The first of `preferences` (the server's order) that the client offered, or an empty view. The view is the one in
 /// `preferences`. Subprotocols are compared exactly (RFC 6455 section 4.2.2). A malformed list offers nothing.
-[[nodiscard]] std::string_view choose_subprotocol(const request_head& head,
-                                                  std::span<const std::string_view> preferences) noexcept;
+[[nodiscard]] std::string_view choose_subprotocol(const request_head& head, std::span<const std::string_view> preferences) noexcept;
 
 /// An upper bound for write_accept_response without the variable texts: add the sizes of those.
 inline constexpr std::size_t accept_response_bytes_base = 192;
@@ -48,8 +46,7 @@ inline constexpr std::size_t accept_response_bytes_base = 192;
 /// Writes the 101 response. `key` is the client's, as check_upgrade returned it. `subprotocol` and `extensions` may be
 /// empty. `extra_headers` are complete lines, each with its CRLF. Returns the length, or 0 when `out` is too small, or
 /// when one of the texts would break the head (control characters, a last line without CRLF).
-[[nodiscard]] std::size_t write_accept_response(std::span<char> out, std::string_view key, std::string_view subprotocol,
-                                                std::string_view extensions,
+[[nodiscard]] std::size_t write_accept_response(std::span<char> out, std::string_view key, std::string_view subprotocol, std::string_view extensions,
                                                 std::string_view extra_headers = {}) noexcept;
 
 // ---- client role ----------------------------------------------------------------------------------------------------
@@ -71,8 +68,7 @@ struct upgrade_request {
 
 /// Writes the opening handshake of a client. Returns its length, or one sentence when a part would break the head or
 /// take over one of the handshake's own headers, or when `out` is too small.
-[[nodiscard]] std::expected<std::size_t, std::string_view>
-write_upgrade_request(std::span<char> out, const upgrade_request& request) noexcept;
+[[nodiscard]] std::expected<std::size_t, std::string_view> write_upgrade_request(std::span<char> out, const upgrade_request& request) noexcept;
 
 /// Why a server's answer does not open a WebSocket (RFC 6455 section 4.1).
 enum class handshake_error : std::uint8_t {
@@ -98,8 +94,8 @@ struct upgrade_accepted {
 };
 
 /// Checks the server's answer to a request made with `key`, these subprotocols and this offer (null: none was made).
-[[nodiscard]] std::expected<upgrade_accepted, handshake_failure>
-check_upgrade_response(const response_head& head, std::string_view key, std::span<const std::string_view> subprotocols,
-                       const deflate_offer* offer) noexcept;
+[[nodiscard]] std::expected<upgrade_accepted, handshake_failure> check_upgrade_response(const response_head& head, std::string_view key,
+                                                                                        std::span<const std::string_view> subprotocols,
+                                                                                        const deflate_offer* offer) noexcept;
 
 } // namespace ringcast

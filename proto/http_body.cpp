@@ -31,9 +31,7 @@ chunked_result chunked_decoder::decode(std::span<std::byte> bytes) noexcept {
   const char* p = begin;
   char* out = begin;
   const auto result = [&](chunked_status status) {
-    return chunked_result{.status = status,
-                          .consumed = static_cast<std::size_t>(p - begin),
-                          .produced = static_cast<std::size_t>(out - begin)};
+    return chunked_result{.status = status, .consumed = static_cast<std::size_t>(p - begin), .produced = static_cast<std::size_t>(out - begin)};
   };
   const auto refuse = [&](http_status error, std::string_view why) {
     chunked_result refusal = result(chunked_status::bad);
@@ -45,8 +43,7 @@ chunked_result chunked_decoder::decode(std::span<std::byte> bytes) noexcept {
   constexpr std::string_view why_extension = "A chunk extension is not a name, or a name and its value.";
   while (p != end) {
     if (state_ == state::data) {
-      const auto take =
-          static_cast<std::size_t>(std::min<std::uint64_t>(chunk_left_, static_cast<std::size_t>(end - p)));
+      const auto take = static_cast<std::size_t>(std::min<std::uint64_t>(chunk_left_, static_cast<std::size_t>(end - p)));
       if (out != p) std::memmove(out, p, take);
       out += take;
       p += take;
@@ -58,8 +55,7 @@ chunked_result chunked_decoder::decode(std::span<std::byte> bytes) noexcept {
 
     const char c = *p++;
     if (state_ <= state::size_lf) {
-      if (++line_bytes_ > limits_.line_bytes_max)
-        return refuse(http_status::bad_request, "A chunk-size line is too long.");
+      if (++line_bytes_ > limits_.line_bytes_max) return refuse(http_status::bad_request, "A chunk-size line is too long.");
       // Many tiny chunks with long extensions would make us read far more than the body's own limit.
       if (line_bytes_ > free_line_bytes && ++overhead_ > limits_.overhead_bytes_max)
         return refuse(http_status::bad_request, "The chunk extensions are too long.");
@@ -161,12 +157,10 @@ chunked_result chunked_decoder::decode(std::span<std::byte> bytes) noexcept {
       if (c != '\n') return refuse(http_status::bad_request, "A chunk-size line does not end with CRLF.");
       line_bytes_ = 0;
       // A sum that cannot overflow: body_bytes_ never exceeds its limit.
-      if (chunk_left_ > limits_.body_bytes_max - body_bytes_)
-        return refuse(http_status::content_too_large, "The body is larger than allowed.");
+      if (chunk_left_ > limits_.body_bytes_max - body_bytes_) return refuse(http_status::content_too_large, "The body is larger than allowed.");
       state_ = chunk_left_ == 0 ? state::trailer_start : state::data;
       break;
-    case state::data:
-      break;
+    case state::data: break;
     case state::data_cr:
       if (c != '\r') return refuse(http_status::bad_request, "A chunk is longer than its size says.");
       state_ = state::data_lf;
@@ -180,8 +174,7 @@ chunked_result chunked_decoder::decode(std::span<std::byte> bytes) noexcept {
         state_ = state::end_lf;
         break;
       }
-      if (!is(c, http_scan::token_byte))
-        return refuse(http_status::bad_request, "A trailer line does not begin with a name.");
+      if (!is(c, http_scan::token_byte)) return refuse(http_status::bad_request, "A trailer line does not begin with a name.");
       state_ = state::trailer_name;
       break;
     case state::trailer_name:
@@ -204,8 +197,7 @@ chunked_result chunked_decoder::decode(std::span<std::byte> bytes) noexcept {
       if (c != '\n') return refuse(http_status::bad_request, "The chunked body does not end with CRLF.");
       state_ = state::finished;
       return result(chunked_status::done);
-    case state::finished:
-      return refuse(http_status::bad_request, "The body was already complete.");
+    case state::finished: return refuse(http_status::bad_request, "The body was already complete.");
     }
   }
   return result(chunked_status::need_more);

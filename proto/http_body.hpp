@@ -15,8 +15,7 @@ struct chunked_limits {
   std::uint64_t body_bytes_max = 1 << 20; ///< of decoded content; more is refused with 413
   std::size_t line_bytes_max = 256;       ///< of one chunk-size line with its extensions, which are checked and skipped
   std::size_t trailer_bytes_max = 4096;   ///< of all trailer fields together, which are checked and skipped
-  std::size_t overhead_bytes_max =
-      1 << 16; ///< of all chunk-size lines together, beyond a free allowance of 16 bytes a chunk
+  std::size_t overhead_bytes_max = 1 << 16; ///< of all chunk-size lines together, beyond a free allowance of 16 bytes a chunk
 };
 
 enum class chunked_status : std::uint8_t {

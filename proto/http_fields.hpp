@@ -55,9 +55,7 @@ struct http_fields {
   [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const noexcept;
 
   /// The value of the first field of that name, or an empty view.
-  [[nodiscard]] std::string_view header(std::string_view name) const noexcept {
-    return find(name).value_or(std::string_view{});
-  }
+  [[nodiscard]] std::string_view header(std::string_view name) const noexcept { return find(name).value_or(std::string_view{}); }
 
   /// How many fields have that name.
   [[nodiscard]] std::size_t count(std::string_view name) const noexcept;

@@ -17,8 +17,8 @@ using http_scan::is;
 class head_parser {
  public:
   head_parser(std::span<const std::byte> input, const http_limits& limits, head_progress* progress) noexcept
-      : begin_{reinterpret_cast<const char*>(input.data())}, end_{begin_ + input.size()}, p_{begin_}, line_{begin_},
-        limits_{limits}, progress_{progress} {}
+      : begin_{reinterpret_cast<const char*>(input.data())}, end_{begin_ + input.size()}, p_{begin_}, line_{begin_}, limits_{limits},
+        progress_{progress} {}
 
   head_result parse(request_head& out) noexcept;
   head_result parse(response_head& out) noexcept;
@@ -111,10 +111,8 @@ bool head_parser::skip_empty_line() noexcept {
 // is.
 bool head_parser::worth_a_look() noexcept {
   if (p_ == end_) return wait();
-  if (is_request_ && !is(*p_, http_scan::token_byte))
-    return refuse(http_status::bad_request, "The first byte cannot begin an HTTP method.");
-  if (!is_request_ && *p_ != 'H')
-    return refuse(http_status::bad_gateway, "The first byte cannot begin an HTTP response.");
+  if (is_request_ && !is(*p_, http_scan::token_byte)) return refuse(http_status::bad_request, "The first byte cannot begin an HTTP method.");
+  if (!is_request_ && *p_ != 'H') return refuse(http_status::bad_gateway, "The first byte cannot begin an HTTP response.");
   const auto size = static_cast<std::size_t>(end_ - begin_);
   if (progress_ == nullptr || progress_->scanned == 0 || progress_->scanned > size) return true;
   if (std::memchr(begin_ + progress_->scanned, '\n', size - progress_->scanned) != nullptr) return true;
@@ -127,21 +125,17 @@ bool head_parser::worth_a_look() noexcept {
 bool head_parser::request_line(request_head& out) noexcept {
   const char* method = p_;
   p_ = http_scan::find_token_end(p_, end_);
-  if (p_ == end_ || *p_ != ' ')
-    return wait_or_refuse(http_status::bad_request, "The request line does not begin with a method and one space.");
+  if (p_ == end_ || *p_ != ' ') return wait_or_refuse(http_status::bad_request, "The request line does not begin with a method and one space.");
   out.method = {method, p_};
 
   const char* target = ++p_;
   p_ = http_scan::find_target_end(p_, end_);
   if (p_ == end_ || p_ == target || *p_ != ' ')
-    return wait_or_refuse(http_status::bad_request,
-                          p_ != end_ && *p_ == '#'
-                              ? "The request target has a fragment."
-                              : "The request target is not followed by one space and the version.");
+    return wait_or_refuse(http_status::bad_request, p_ != end_ && *p_ == '#' ? "The request target has a fragment."
+                                                                             : "The request target is not followed by one space and the version.");
   out.target = {target, p_};
   ++p_;
-  return version(out.minor_version) && finish_line(p_, "The request line does not end after the version.") &&
-         request_target(out);
+  return version(out.minor_version) && finish_line(p_, "The request line does not end after the version.") && request_target(out);
 }
 
 bool head_parser::version(std::uint8_t& minor) noexcept {
@@ -178,8 +172,8 @@ bool head_parser::request_target(request_head& out) noexcept {
     const std::size_t colon = rest.find("://");
     if (colon == std::string_view::npos) return refuse(http_status::bad_request, why);
     const std::string_view scheme = rest.substr(0, colon);
-    if (!equal_ignoring_case(scheme, "http") && !equal_ignoring_case(scheme, "https") &&
-        !equal_ignoring_case(scheme, "ws") && !equal_ignoring_case(scheme, "wss"))
+    if (!equal_ignoring_case(scheme, "http") && !equal_ignoring_case(scheme, "https") && !equal_ignoring_case(scheme, "ws") &&
+        !equal_ignoring_case(scheme, "wss"))
       return refuse(http_status::bad_request, why);
     rest.remove_prefix(colon + 3);
     const std::size_t authority_size = std::min(rest.find_first_of("/?"), rest.size());
@@ -224,8 +218,7 @@ template <class Head> bool head_parser::header_lines(Head& out) noexcept {
     if (colon == end_ || *colon != ':' || colon == name) {
       std::string_view why = "A header line has no colon after a valid name.";
       if (colon != end_ && (*colon == ' ' || *colon == '\t'))
-        why = colon == name ? "A header line is folded onto the one before it."
-                            : "White space stands before the colon of a header.";
+        why = colon == name ? "A header line is folded onto the one before it." : "White space stands before the colon of a header.";
       return wait_or_refuse(http_status::bad_request, why);
     }
     const char* value = colon + 1;
@@ -250,8 +243,7 @@ template <class Head> bool head_parser::framing_field(Head& out, const http_head
     host_seen_ = true;
     // RFC 9112 section 3.2.2: the host of an absolute target wins over the field.
     if (host_.empty()) host_ = field.value;
-    if (!parse_authority(field.value))
-      return refuse(http_status::bad_request, "Host is not a valid host and port.");
+    if (!parse_authority(field.value)) return refuse(http_status::bad_request, "Host is not a valid host and port.");
     break;
   case 10:
     if (!equal_ignoring_case(field.name, "connection")) break;
@@ -282,8 +274,7 @@ template <class Head> bool head_parser::framing_field(Head& out, const http_head
     if (!equal_ignoring_case(field.name, "transfer-encoding")) break;
     note_codings(field.value);
     break;
-  default:
-    break;
+  default: break;
   }
   return true;
 }
@@ -309,16 +300,13 @@ void head_parser::note_codings(std::string_view list) noexcept {
 // What can only be said at the end: RFC 9112 sections 3.2 (Host), 6.1 and 6.3 (one meaning of the length), 9.3
 // (persistence).
 template <class Head> bool head_parser::framing(Head& out) noexcept {
-  if (coding_seen_ && length_seen_)
-    return refuse(http_status::bad_request, "Transfer-Encoding and Content-Length contradict each other.");
-  if (coding_seen_ && out.minor_version == 0)
-    return refuse(http_status::bad_request, "HTTP/1.0 has no Transfer-Encoding.");
+  if (coding_seen_ && length_seen_) return refuse(http_status::bad_request, "Transfer-Encoding and Content-Length contradict each other.");
+  if (coding_seen_ && out.minor_version == 0) return refuse(http_status::bad_request, "HTTP/1.0 has no Transfer-Encoding.");
   if (coding_is_missing_ || coding_before_last_is_chunked_)
     return refuse(http_status::bad_request, "Transfer-Encoding is not a list that names chunked once.");
   if (coding_seen_ && !last_coding_is_chunked_)
     return refuse(http_status::bad_request, "The last transfer coding is not chunked, so the body has no end.");
-  if (coding_before_last_is_unknown_)
-    return refuse(http_status::not_implemented, "The only transfer coding understood here is chunked.");
+  if (coding_before_last_is_unknown_) return refuse(http_status::not_implemented, "The only transfer coding understood here is chunked.");
   if constexpr (requires { out.host; }) {
     if (!host_seen_ && out.minor_version == 1) return refuse(http_status::bad_request, "HTTP/1.1 demands a Host.");
     out.host = host_;
@@ -354,9 +342,7 @@ bool head_parser::wait_or_refuse(http_status error, std::string_view why) noexce
 bool head_parser::wait() noexcept {
   if (end_ > line_limit()) return refuse_length();
   result_.status = head_status::need_more;
-  if (progress_ != nullptr)
-    *progress_ = {.scanned = static_cast<std::size_t>(end_ - begin_),
-                  .line_start = static_cast<std::size_t>(line_ - begin_)};
+  if (progress_ != nullptr) *progress_ = {.scanned = static_cast<std::size_t>(end_ - begin_), .line_start = static_cast<std::size_t>(line_ - begin_)};
   return false;
 }
 
@@ -383,13 +369,11 @@ bool head_parser::refuse_length() noexcept {
 
 } // namespace
 
-head_result parse_request_head(std::span<const std::byte> input, const http_limits& limits, request_head& out,
-                               head_progress* progress) noexcept {
+head_result parse_request_head(std::span<const std::byte> input, const http_limits& limits, request_head& out, head_progress* progress) noexcept {
   return head_parser{input, limits, progress}.parse(out);
 }
 
-head_result parse_response_head(std::span<const std::byte> input, const http_limits& limits, response_head& out,
-                                head_progress* progress) noexcept {
+head_result parse_response_head(std::span<const std::byte> input, const http_limits& limits, response_head& out, head_progress* progress) noexcept {
   return head_parser{input, limits, progress}.parse(out);
 }
 

@@ -28,8 +28,7 @@ struct request_head : http_fields {
   std::string_view text;   ///< the head itself: from its method to its last empty line, without one that stood before it
   std::string_view method; ///< a token, case matters ("GET")
   std::string_view target; ///< as in the request line
-  std::string_view
-      path; ///< of the target, still percent-encoded; starts with '/' (empty for CONNECT, "*" for OPTIONS *)
+  std::string_view path; ///< of the target, still percent-encoded; starts with '/' (empty for CONNECT, "*" for OPTIONS *)
   std::string_view query;         ///< of the target, without the '?', still percent-encoded
   std::string_view host;          ///< of an absolute target, else the Host field; "name:port" as received
   std::uint8_t minor_version = 1; ///< 0 or 1; that of a later HTTP/1.x is 1, as it is to be read (RFC 9112 section 2.3)
@@ -81,11 +80,11 @@ struct head_progress {
 /// Refusals: 400 malformed, which a body whose last transfer coding is not "chunked" is, too; 414 request line too
 /// long; 431 header line too long, too many headers, head too large; 501 another transfer coding before "chunked"; 505
 /// another major version than 1.
-[[nodiscard]] head_result parse_request_head(std::span<const std::byte> input, const http_limits& limits,
-                                             request_head& out, head_progress* progress = nullptr) noexcept;
+[[nodiscard]] head_result parse_request_head(std::span<const std::byte> input, const http_limits& limits, request_head& out,
+                                             head_progress* progress = nullptr) noexcept;
 
 /// The same for the head of a response, for clients.
-[[nodiscard]] head_result parse_response_head(std::span<const std::byte> input, const http_limits& limits,
-                                              response_head& out, head_progress* progress = nullptr) noexcept;
+[[nodiscard]] head_result parse_response_head(std::span<const std::byte> input, const http_limits& limits, response_head& out,
+                                              head_progress* progress = nullptr) noexcept;
 
 } // namespace ringcast

@@ -37,9 +37,7 @@ inline constexpr std::array<std::uint8_t, 256> byte_class = [] {
   return table;
 }();
 
-[[nodiscard]] inline bool is(char c, std::uint8_t bit) noexcept {
-  return (byte_class[static_cast<std::uint8_t>(c)] & bit) != 0;
-}
+[[nodiscard]] inline bool is(char c, std::uint8_t bit) noexcept { return (byte_class[static_cast<std::uint8_t>(c)] & bit) != 0; }
 
 [[nodiscard]] inline const char* skip(const char* p, const char* end, std::uint8_t bit) noexcept {
   while (p != end && is(*p, bit)) ++p;
@@ -57,9 +55,7 @@ inline constexpr std::array<std::uint8_t, 256> byte_class = [] {
 
 [[nodiscard]] inline unsigned bits(__m128i v) noexcept { return static_cast<unsigned>(_mm_movemask_epi8(v)); }
 
-[[nodiscard]] inline __m128i load(const char* p) noexcept {
-  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-}
+[[nodiscard]] inline __m128i load(const char* p) noexcept { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
 
 #endif
 
@@ -70,8 +66,7 @@ inline constexpr std::array<std::uint8_t, 256> byte_class = [] {
     // Letters, digits and '-' make up almost every name; the rarer token bytes are looked up one at a time.
     const __m128i v = load(p);
     const __m128i letters = in_range(_mm_or_si128(v, _mm_set1_epi8(0x20)), 'a', 'z');
-    const __m128i common =
-        _mm_or_si128(letters, _mm_or_si128(in_range(v, '0', '9'), _mm_cmpeq_epi8(v, _mm_set1_epi8('-'))));
+    const __m128i common = _mm_or_si128(letters, _mm_or_si128(in_range(v, '0', '9'), _mm_cmpeq_epi8(v, _mm_set1_epi8('-'))));
     const unsigned other = bits(common) ^ 0xffffU;
     if (other == 0) {
       p += 16;
@@ -91,8 +86,7 @@ inline constexpr std::array<std::uint8_t, 256> byte_class = [] {
   while (end - p >= 16) {
     const __m128i v = load(p);
     const __m128i control = in_range(v, 0x00, 0x1f);
-    const __m128i bad = _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('\t')), control),
-                                     _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)));
+    const __m128i bad = _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('\t')), control), _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)));
     if (const unsigned mask = bits(bad); mask != 0) return p + std::countr_zero(mask);
     p += 16;
   }

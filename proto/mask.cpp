@@ -27,10 +27,10 @@ void choose_and_mask(std::byte* data, std::size_t bytes, std::uint32_t masking_k
 std::span<const mask_kernel> mask_kernels() noexcept {
   static const mask_kernel kernels[] = {
 #if defined(__x86_64__)
-    {"avx512", this_cpu().avx512, mask_avx512},
-    {"avx2", this_cpu().avx2, mask_avx2},
+      {"avx512", this_cpu().avx512, mask_avx512},
+      {"avx2", this_cpu().avx2, mask_avx2},
 #endif
-    {"scalar", true, mask_scalar},
+      {"scalar", true, mask_scalar},
   };
   return kernels;
 }

@@ -10,15 +10,9 @@ namespace {
 
 constexpr std::size_t lane = 32;
 
-[[gnu::target("avx2")]] inline __m256i load(const std::byte* from) noexcept {
-  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-}
-[[gnu::target("avx2")]] inline void store(std::byte* to, __m256i value) noexcept {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), value);
-}
-[[gnu::target("avx2")]] inline __m256i spread(std::uint32_t masking_key) noexcept {
-  return _mm256_set1_epi32(static_cast<int>(masking_key));
-}
+[[gnu::target("avx2")]] inline __m256i load(const std::byte* from) noexcept { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); }
+[[gnu::target("avx2")]] inline void store(std::byte* to, __m256i value) noexcept { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), value); }
+[[gnu::target("avx2")]] inline __m256i spread(std::uint32_t masking_key) noexcept { return _mm256_set1_epi32(static_cast<int>(masking_key)); }
 
 } // namespace
 

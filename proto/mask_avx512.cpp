@@ -12,9 +12,7 @@ namespace {
 
 constexpr std::size_t lane = 64;
 
-RINGCAST_TARGET inline __m512i spread(std::uint32_t masking_key) noexcept {
-  return _mm512_set1_epi32(static_cast<int>(masking_key));
-}
+RINGCAST_TARGET inline __m512i spread(std::uint32_t masking_key) noexcept { return _mm512_set1_epi32(static_cast<int>(masking_key)); }
 
 } // namespace
 

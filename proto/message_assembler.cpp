@@ -46,8 +46,7 @@ assembled message_assembler::take(const frame& next, std::uint64_t message_bytes
   release();
   if (!fragments_ && next.fin) {
     utf8_validator text = seen.text();
-    if (!text.feed(next.payload.subspan(seen.checked_bytes())) || !text.is_complete())
-      return fail(violation::text_not_utf8);
+    if (!text.feed(next.payload.subspan(seen.checked_bytes())) || !text.is_complete()) return fail(violation::text_not_utf8);
     return {.what = assembled::kind::message, .op = next.op, .payload = next.payload};
   }
   if (!fragments_) fragments_ = std::make_unique<fragments>(next.op, false);
@@ -69,23 +68,20 @@ assembled message_assembler::append(const frame& next, std::uint64_t message_byt
 
   // Checked piece by piece, so that bad text ends the connection before the rest of it is stored.
   const bool is_plain_text = fragments_->op == opcode::text && !fragments_->compressed;
-  if (is_plain_text && !fragments_->text.feed(next.payload.subspan(checked_bytes)))
-    return fail(violation::text_not_utf8);
+  if (is_plain_text && !fragments_->text.feed(next.payload.subspan(checked_bytes))) return fail(violation::text_not_utf8);
   if (is_plain_text && next.fin && !fragments_->text.is_complete()) return fail(violation::text_not_utf8);
 
   const std::size_t wanted = bytes.size() + next.payload.size();
   if (wanted > bytes.capacity()) {
     // Doubling keeps the copies few, and the limit keeps the doubling from holding more than may ever be used.
-    bytes.reserve(static_cast<std::size_t>(
-        std::max<std::uint64_t>(wanted, std::min<std::uint64_t>(2 * bytes.capacity(), message_bytes_max))));
+    bytes.reserve(static_cast<std::size_t>(std::max<std::uint64_t>(wanted, std::min<std::uint64_t>(2 * bytes.capacity(), message_bytes_max))));
     fragments_->held.set(held_bytes());
   }
   bytes.insert(bytes.end(), next.payload.begin(), next.payload.end());
   if (!next.fin) return {};
 
   fragments_->finished = true;
-  return {
-      .what = assembled::kind::message, .op = fragments_->op, .payload = bytes, .compressed = fragments_->compressed};
+  return {.what = assembled::kind::message, .op = fragments_->op, .payload = bytes, .compressed = fragments_->compressed};
 }
 
 assembled message_assembler::fail(violation broken) noexcept {
@@ -99,9 +95,7 @@ void message_assembler::release() noexcept {
 
 bool message_assembler::is_inside_message() const noexcept { return fragments_ && !fragments_->finished; }
 
-std::uint64_t message_assembler::unfinished_bytes() const noexcept {
-  return is_inside_message() ? fragments_->bytes.size() : 0;
-}
+std::uint64_t message_assembler::unfinished_bytes() const noexcept { return is_inside_message() ? fragments_->bytes.size() : 0; }
 
 const utf8_validator* message_assembler::unfinished_plain_text() const noexcept {
   const bool is_plain_text = is_inside_message() && fragments_->op == opcode::text && !fragments_->compressed;
@@ -111,8 +105,6 @@ std::size_t message_assembler::arrived_bytes() const noexcept { return fragments
 
 message_progress* message_assembler::progress() noexcept { return is_inside_message() ? &fragments_->progress : nullptr; }
 
-std::size_t message_assembler::held_bytes() const noexcept {
-  return fragments_ ? sizeof(fragments) + fragments_->bytes.capacity() : 0;
-}
+std::size_t message_assembler::held_bytes() const noexcept { return fragments_ ? sizeof(fragments) + fragments_->bytes.capacity() : 0; }
 
 } // namespace ringcast

@@ -93,8 +93,7 @@ static_assert(sizeof(message_assembler) <= 16);
 
 [[gnu::always_inline]] inline assembled message_assembler::take(const frame& next, std::uint64_t message_bytes_max) {
   // A whole message in one frame, with nothing held: the usual case, settled without a call.
-  if (!fragments_ && next.fin && !is_control(next.op) && next.op != opcode::continuation &&
-      next.payload.size() <= message_bytes_max) [[likely]] {
+  if (!fragments_ && next.fin && !is_control(next.op) && next.op != opcode::continuation && next.payload.size() <= message_bytes_max) [[likely]] {
     if (next.op == opcode::text && !next.rsv1 && !next.is_ascii && !is_valid_utf8(next.payload)) {
       const assembled failed = fail(violation::text_not_utf8);
       return static_cast<const assembled&>(failed);

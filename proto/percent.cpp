@@ -18,8 +18,8 @@ std::optional<std::string_view> find_parameter(std::string_view query, std::stri
     const std::string_view pair = query.substr(0, ampersand);
     const std::size_t equals = pair.find('=');
     const std::string_view raw_name = pair.substr(0, equals);
-    const bool same = raw_name == name || (raw_name.find_first_of("%+") != std::string_view::npos &&
-                                           percent_decode(raw_name, plus_sign::is_space) == name);
+    const bool same =
+        raw_name == name || (raw_name.find_first_of("%+") != std::string_view::npos && percent_decode(raw_name, plus_sign::is_space) == name);
     if (same && !pair.empty()) return equals == std::string_view::npos ? std::string_view{} : pair.substr(equals + 1);
     if (ampersand == std::string_view::npos) break;
     query.remove_prefix(ampersand + 1);
@@ -52,9 +52,7 @@ std::optional<std::string> query_value(std::string_view query, std::string_view 
   return raw ? percent_decode(*raw, plus_sign::is_space) : std::nullopt;
 }
 
-bool has_query_parameter(std::string_view query, std::string_view name) {
-  return find_parameter(query, name).has_value();
-}
+bool has_query_parameter(std::string_view query, std::string_view name) { return find_parameter(query, name).has_value(); }
 
 std::string percent_encode(std::string_view text) {
   constexpr std::string_view digits = "0123456789ABCDEF";

@@ -43,8 +43,7 @@ void compress_scalar(sha1_state& state, const std::byte* block, std::size_t bloc
   for (; block_count != 0; --block_count, block += block_bytes) {
     std::array<std::uint32_t, 16> w;
     for (std::size_t i = 0; i < w.size(); ++i)
-      w[i] = std::to_integer<std::uint32_t>(block[4 * i]) << 24 |
-             std::to_integer<std::uint32_t>(block[4 * i + 1]) << 16 |
+      w[i] = std::to_integer<std::uint32_t>(block[4 * i]) << 24 | std::to_integer<std::uint32_t>(block[4 * i + 1]) << 16 |
              std::to_integer<std::uint32_t>(block[4 * i + 2]) << 8 | std::to_integer<std::uint32_t>(block[4 * i + 3]);
     auto [a, b, c, d, e] = state;
     for (std::size_t t = 0; t < 80; ++t) {
@@ -75,8 +74,7 @@ void compress_scalar(sha1_state& state, const std::byte* block, std::size_t bloc
 
 // The instructions do four rounds at a time: sha1rnds4 on a..d with e folded into the words, sha1nexte for the next e,
 // sha1msg1 and sha1msg2 for the schedule. The highest lane holds the first word throughout.
-[[gnu::target("sha,sse4.1,ssse3")]] void compress_sha_ni(sha1_state& state, const std::byte* block,
-                                                         std::size_t block_count) noexcept {
+[[gnu::target("sha,sse4.1,ssse3")]] void compress_sha_ni(sha1_state& state, const std::byte* block, std::size_t block_count) noexcept {
   const __m128i big_endian = _mm_set_epi64x(0x0001020304050607LL, 0x08090a0b0c0d0e0fLL);
   __m128i abcd = _mm_shuffle_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(state.data())), 0x1b);
   __m128i e_lane = _mm_set_epi32(static_cast<int>(state[4]), 0, 0, 0);
@@ -85,8 +83,7 @@ void compress_scalar(sha1_state& state, const std::byte* block, std::size_t bloc
     const __m128i abcd_before = abcd;
     const __m128i e_before = e_lane;
     __m128i w[4];
-    for (int i = 0; i < 4; ++i)
-      w[i] = _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(block + 16 * i)), big_endian);
+    for (int i = 0; i < 4; ++i) w[i] = _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(block + 16 * i)), big_endian);
 
     __m128i previous = abcd; // a..d before the last four rounds: its a becomes the next e
     for (int group = 0; group < 20; ++group) {
@@ -94,22 +91,13 @@ void compress_scalar(sha1_state& state, const std::byte* block, std::size_t bloc
         const __m128i mixed = _mm_xor_si128(_mm_sha1msg1_epu32(w[group & 3], w[(group + 1) & 3]), w[(group + 2) & 3]);
         w[group & 3] = _mm_sha1msg2_epu32(mixed, w[(group + 3) & 3]);
       }
-      const __m128i e_and_words =
-          group == 0 ? _mm_add_epi32(e_lane, w[0]) : _mm_sha1nexte_epu32(previous, w[group & 3]);
+      const __m128i e_and_words = group == 0 ? _mm_add_epi32(e_lane, w[0]) : _mm_sha1nexte_epu32(previous, w[group & 3]);
       previous = abcd;
       switch (group / 5) {
-      case 0:
-        abcd = _mm_sha1rnds4_epu32(abcd, e_and_words, 0);
-        break;
-      case 1:
-        abcd = _mm_sha1rnds4_epu32(abcd, e_and_words, 1);
-        break;
-      case 2:
-        abcd = _mm_sha1rnds4_epu32(abcd, e_and_words, 2);
-        break;
-      default:
-        abcd = _mm_sha1rnds4_epu32(abcd, e_and_words, 3);
-        break;
+      case 0: abcd = _mm_sha1rnds4_epu32(abcd, e_and_words, 0); break;
+      case 1: abcd = _mm_sha1rnds4_epu32(abcd, e_and_words, 1); break;
+      case 2: abcd = _mm_sha1rnds4_epu32(abcd, e_and_words, 2); break;
+      default: abcd = _mm_sha1rnds4_epu32(abcd, e_and_words, 3); break;
       }
     }
     e_lane = _mm_sha1nexte_epu32(previous, e_before);

@@ -8,8 +8,8 @@
 
 namespace ringcast {
 
-violation unfinished_text::check(std::span<const std::byte> input, const frame_rules& rules,
-                                 const message_assembler& before, std::uint64_t message_bytes_max) noexcept {
+violation unfinished_text::check(std::span<const std::byte> input, const frame_rules& rules, const message_assembler& before,
+                                 std::uint64_t message_bytes_max) noexcept {
   const auto header = decode_frame_header(input);
   if (!header) return violation::none;
   const utf8_validator* const begun = before.unfinished_plain_text();

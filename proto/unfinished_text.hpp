@@ -22,8 +22,8 @@ class unfinished_text {
   /// Looks at what has come since the last call of the frame at the start of `input`, behind the frames that `before`
   /// has taken. text_not_utf8 as soon as no continuation could make it text; message_too_big where the header says it;
   /// none otherwise, and for every frame that is not plain text.
-  [[nodiscard]] violation check(std::span<const std::byte> input, const frame_rules& rules,
-                                const message_assembler& before, std::uint64_t message_bytes_max) noexcept;
+  [[nodiscard]] violation check(std::span<const std::byte> input, const frame_rules& rules, const message_assembler& before,
+                                std::uint64_t message_bytes_max) noexcept;
 
   /// How many bytes of the payload have been checked. 0 says nothing about the frame.
   [[nodiscard]] std::size_t checked_bytes() const noexcept { return checked_bytes_; }

@@ -21,8 +21,7 @@ bool is_hex_digit(char c) noexcept { return is_digit(c) || (c >= 'a' && c <= 'f'
 bool is_host_name(std::string_view text) noexcept {
   constexpr std::size_t dns_name_bytes_max = 253; // RFC 1035 section 3.1.4, in text form
   return !text.empty() && text.size() <= dns_name_bytes_max && text.front() != '.' && !text.contains("..") &&
-         std::ranges::all_of(
-             text, [](char c) { return is_digit(c) || (c >= 'a' && c <= 'z') || c == '-' || c == '.' || c == '_'; });
+         std::ranges::all_of(text, [](char c) { return is_digit(c) || (c >= 'a' && c <= 'z') || c == '-' || c == '.' || c == '_'; });
 }
 
 std::optional<std::uint16_t> parse_port(std::string_view text) noexcept {
@@ -46,8 +45,7 @@ std::string_view read_host_and_port(std::string_view text, url& out) {
     after = text.substr(bracket + 1);
     if (host.contains('%')) return "The IPv6 address of the URL has a zone, which a URL cannot carry here.";
     if (!is_ipv6_address(host)) return "The URL's host in brackets is not an IPv6 address.";
-    if (!after.empty() && after.front() != ':')
-      return "Something else than a port follows the IPv6 address of the URL.";
+    if (!after.empty() && after.front() != ':') return "Something else than a port follows the IPv6 address of the URL.";
     out.kind = host_kind::ipv6;
   } else {
     const std::size_t colon = text.find(':');

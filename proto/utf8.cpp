@@ -38,17 +38,15 @@ std::size_t unfinished_bytes(std::span<const std::byte> text) noexcept {
 std::span<const utf8_kernel> utf8_kernels() noexcept {
   static const utf8_kernel kernels[] = {
 #if defined(__x86_64__)
-    {"avx512", this_cpu().avx512, utf8_avx512},
-    {"avx2", this_cpu().avx2, utf8_avx2},
+      {"avx512", this_cpu().avx512, utf8_avx512},
+      {"avx2", this_cpu().avx2, utf8_avx2},
 #endif
-    {"scalar", true, utf8_scalar},
+      {"scalar", true, utf8_scalar},
   };
   return kernels;
 }
 
-bool utf8_detail::is_valid_long(const std::byte* text, std::size_t bytes) noexcept {
-  return chosen.load(std::memory_order_relaxed)(text, bytes);
-}
+bool utf8_detail::is_valid_long(const std::byte* text, std::size_t bytes) noexcept { return chosen.load(std::memory_order_relaxed)(text, bytes); }
 
 bool utf8_validator::feed(std::span<const std::byte> piece) noexcept {
   if (!valid_) return false;

@@ -15,9 +15,7 @@ namespace {
 
 constexpr std::size_t lane = 32;
 
-RINGCAST_TARGET inline __m256i load(const std::byte* from) noexcept {
-  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-}
+RINGCAST_TARGET inline __m256i load(const std::byte* from) noexcept { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); }
 
 RINGCAST_TARGET inline __m256i fill(std::uint8_t byte) noexcept { return _mm256_set1_epi8(static_cast<char>(byte)); }
 
@@ -26,9 +24,7 @@ RINGCAST_TARGET inline __m256i look_up(const utf8_lookup::table& errors, __m256i
   return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(row), halves);
 }
 
-RINGCAST_TARGET inline __m256i upper_halves(__m256i bytes) noexcept {
-  return _mm256_and_si256(_mm256_srli_epi16(bytes, 4), fill(0x0F));
-}
+RINGCAST_TARGET inline __m256i upper_halves(__m256i bytes) noexcept { return _mm256_and_si256(_mm256_srli_epi16(bytes, 4), fill(0x0F)); }
 
 /// The state between blocks, zero at the start. What it finds gathers in `errors`; a non-zero byte is an error.
 struct checker {

@@ -21,9 +21,7 @@ RINGCAST_TARGET inline __m512i look_up(const utf8_lookup::table& errors, __m512i
   return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(row), halves);
 }
 
-RINGCAST_TARGET inline __m512i upper_halves(__m512i bytes) noexcept {
-  return _mm512_and_si512(_mm512_srli_epi16(bytes, 4), fill(0x0F));
-}
+RINGCAST_TARGET inline __m512i upper_halves(__m512i bytes) noexcept { return _mm512_and_si512(_mm512_srli_epi16(bytes, 4), fill(0x0F)); }
 
 /// The state between blocks, zero at the start. What it finds gathers in `errors`; a non-zero byte is an error.
 struct checker {

@@ -25,9 +25,7 @@ static task<void> chat(request& req) {
   lobby.broadcast(name + " left");
 }
 
-static task<void> members(request& req) {
-  req.respond(status::ok, std::to_string(co_await req.server().room(req.path("room")).count()));
-}
+static task<void> members(request& req) { req.respond(status::ok, std::to_string(co_await req.server().room(req.path("room")).count())); }
 
 int main(int argc, char** argv) {
   server s{{.listen = {argc > 1 ? argv[1] : "127.0.0.1:8080"}}};

@@ -13,7 +13,8 @@ static task<void> both_ways(request& req) {
   std::thread([to] { // any thread; a sender may be copied, and survives its connection
     for (int i = 0; i < 5 && to.send_text("count " + std::to_string(i)).value == send_status::queued; ++i)
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }).detach();
+  })
+      .detach();
   while (auto message = co_await from.receive()) to.send_text("you said: " + std::string{message->text()});
 }
 

@@ -40,12 +40,9 @@ void connection_set::on_ciphertext(unsigned i, std::span<std::byte> input) {
   });
   if (c.fd != fd || c.tls.get() != &tls) return;
   switch (tls.state()) {
-  case tls_state::handshaking:
-    return flush(i);
-  case tls_state::open:
-    return was_securing ? begin_upgrade(i) : flush(i);
-  case tls_state::peer_closed:
-    return end(i, fmt::format("{} closed the connection", dialer_.where()));
+  case tls_state::handshaking: return flush(i);
+  case tls_state::open: return was_securing ? begin_upgrade(i) : flush(i);
+  case tls_state::peer_closed: return end(i, fmt::format("{} closed the connection", dialer_.where()));
   case tls_state::failed:
     flush(i); // An alert may say why.
     return end(i, fmt::format("{} and TLS: {}", dialer_.where(), tls.reason()));
@@ -56,8 +53,7 @@ void connection_set::on_plaintext(unsigned i, std::span<std::byte> input) {
   connection& c = connections_[i];
   if (c.rest.empty()) {
     const std::size_t taken = take_input(i, input);
-    if (c.fd >= 0 && taken < input.size())
-      c.rest.insert(c.rest.end(), input.begin() + static_cast<std::ptrdiff_t>(taken), input.end());
+    if (c.fd >= 0 && taken < input.size()) c.rest.insert(c.rest.end(), input.begin() + static_cast<std::ptrdiff_t>(taken), input.end());
     return;
   }
   c.rest.insert(c.rest.end(), input.begin(), input.end());
@@ -76,8 +72,7 @@ std::size_t connection_set::take_input(unsigned i, std::span<std::byte> input) {
     at = take_answer(i, input);
     if (at == 0) return 0;
   }
-  const frame_rules rules{
-      .our_role = role::client, .payload_bytes_max = message_bytes_max, .rsv1_allowed = c.deflate != nullptr};
+  const frame_rules rules{.our_role = role::client, .payload_bytes_max = message_bytes_max, .rsv1_allowed = c.deflate != nullptr};
   const int fd = c.fd;
   while (at < input.size() && c.fd == fd && fd >= 0) {
     const frame_result read = read_frame(input.subspan(at), rules);
@@ -122,22 +117,16 @@ void connection_set::on_frame(unsigned i, const frame& got) {
   connection& c = connections_[i];
   const std::span<std::byte> payload = got.payload;
   switch (got.op) {
-  case opcode::ping:
-    queue_control(i, opcode::pong, payload);
-    return flush(i);
-  case opcode::pong:
-    return;
+  case opcode::ping: queue_control(i, opcode::pong, payload); return flush(i);
+  case opcode::pong: return;
   case opcode::close: {
-    const unsigned code =
-        payload.size() >= 2 ? std::to_integer<unsigned>(payload[0]) << 8 | std::to_integer<unsigned>(payload[1]) : 1005;
+    const unsigned code = payload.size() >= 2 ? std::to_integer<unsigned>(payload[0]) << 8 | std::to_integer<unsigned>(payload[1]) : 1005;
     if (c.at == stage::closing) return end(i, {});
     const std::size_t code_bytes = std::min<std::size_t>(2, payload.size());
     const std::string reason{reinterpret_cast<const char*>(payload.data()) + code_bytes, payload.size() - code_bytes};
-    return end(i, fmt::format("{} closed the connection with {}{}{}", dialer_.where(), code, reason.empty() ? "" : ": ",
-                              reason));
+    return end(i, fmt::format("{} closed the connection with {}{}{}", dialer_.where(), code, reason.empty() ? "" : ": ", reason));
   }
-  default:
-    on_data_frame(i, got);
+  default: on_data_frame(i, got);
   }
 }
 
@@ -165,8 +154,7 @@ void connection_set::on_whole_message(unsigned i, std::span<const std::byte> pay
   byte_buffer& message = scratch_->inflated;
   const violation broken = c.deflate->inflate ? c.deflate->inflate->inflate_message(payload, message, message_bytes_max)
                                               : scratch_->inflate.inflate_message(payload, message, message_bytes_max);
-  if (broken != violation::none)
-    return end(i, fmt::format("{} sent compressed data that cannot be inflated (RFC 7692)", dialer_.where()));
+  if (broken != violation::none) return end(i, fmt::format("{} sent compressed data that cannot be inflated (RFC 7692)", dialer_.where()));
   compression_.received_wire_bytes += payload.size();
   compression_.received_bytes += message.size();
   ++compression_.received_deflated;

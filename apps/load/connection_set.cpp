@@ -25,8 +25,7 @@ constexpr std::size_t buffer_bytes = 256 * 1024;
 
 connection_set::connection_set(const destination& to, const share& of_run, int doorbell)
     : dialer_{to}, share_{of_run}, under_way_max_{std::max(1U, under_way_max / of_run.stride)},
-      connections_((of_run.connections - of_run.first + of_run.stride - 1) / of_run.stride),
-      buffer_(buffer_bytes), random_{std::random_device{}()} {
+      connections_((of_run.connections - of_run.first + of_run.stride - 1) / of_run.stride), buffer_(buffer_bytes), random_{std::random_device{}()} {
   if (to.compression) scratch_ = std::make_unique<deflate_scratch>();
   epoll_fd_ = ::epoll_create1(EPOLL_CLOEXEC);
   epoll_event event{.events = EPOLLIN, .data = {.u32 = doorbell_mark}};
@@ -60,8 +59,7 @@ bool connection_set::open_all() {
     if (open_ != open_before || under_way_ == 0) progress_ns = now;
     open_before = open_;
     if (now - progress_ns > opening_patience_ns) {
-      fail(fmt::format("{} of {} connections were opened, then {} answered nothing for 10 s", open_, size(),
-                       dialer_.where()));
+      fail(fmt::format("{} of {} connections were opened, then {} answered nothing for 10 s", open_, size(), dialer_.where()));
     }
   }
   return is_going();
@@ -103,8 +101,7 @@ void connection_set::turn(std::int64_t timeout_ns) {
 void connection_set::on_ready(unsigned i, std::uint32_t events) {
   connection& c = connections_[i];
   if (c.at == stage::connecting) return on_connected(i);
-  if (c.deaf && (events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP)))
-    return end(i, "the server closed it while it did not read");
+  if (c.deaf && (events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP))) return end(i, "the server closed it while it did not read");
   if (events & EPOLLOUT) flush(i);
   if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) && c.fd >= 0 && !c.deaf) on_input(i);
 }
@@ -153,8 +150,8 @@ send_status connection_set::send(connection& c) {
 
 void connection_set::queue_deflated(unsigned i, std::span<const std::byte> message) {
   connection& c = connections_[i];
-  const std::size_t wire_bytes = scratch_->compress.append(c.out.buffer(), opcode::text, message, next_masking_key(),
-                                                           c.deflate->agreed.client_max_window_bits);
+  const std::size_t wire_bytes =
+      scratch_->compress.append(c.out.buffer(), opcode::text, message, next_masking_key(), c.deflate->agreed.client_max_window_bits);
   compression_.sent_bytes += message.size();
   compression_.sent_wire_bytes += wire_bytes;
 }

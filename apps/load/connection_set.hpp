@@ -165,8 +165,7 @@ class connection_set {
 
 #include "proto/frame_writer.hpp"
 
-template <typename Fill>
-void ringcast::load::connection_set::queue_message(unsigned i, std::size_t payload_bytes, Fill&& fill) {
+template <typename Fill> void ringcast::load::connection_set::queue_message(unsigned i, std::size_t payload_bytes, Fill&& fill) {
   connection& c = connections_[i];
   if (c.deflate) {
     scratch_->message.resize(payload_bytes);

@@ -26,8 +26,7 @@ unsigned ports_per_address() {
 constexpr deflate_offer offer{};
 
 std::string with_number(std::string text, unsigned ordinal) {
-  for (std::size_t at = text.find("{i}"); at != std::string::npos; at = text.find("{i}", at))
-    text.replace(at, 3, std::to_string(ordinal));
+  for (std::size_t at = text.find("{i}"); at != std::string::npos; at = text.find("{i}", at)) text.replace(at, 3, std::to_string(ordinal));
   return text;
 }
 
@@ -45,13 +44,11 @@ std::expected<void, std::string> dialer::prepare(unsigned connections) {
   if (names.empty() && server_.bytes.ss_family == AF_INET && (ntohl(as_ipv4->sin_addr.s_addr) >> 24) == 127) {
     const std::uint64_t per_address = std::max<std::uint64_t>(1, ports / 3 * 2); // Others hold ports, too.
     const std::uint64_t needed = connections / per_address + 1 + (connections > 1000 ? 7 : 0);
-    for (std::uint64_t i = 1; i <= std::max<std::uint64_t>(needed, to_.source_addresses_min); ++i)
-      names.push_back(fmt::format("127.0.0.{}", i));
+    for (std::uint64_t i = 1; i <= std::max<std::uint64_t>(needed, to_.source_addresses_min); ++i) names.push_back(fmt::format("127.0.0.{}", i));
   }
   for (const std::string& name : names) {
     address source;
-    if (!resolve(name, 0, true, source, why))
-      return std::unexpected{fmt::format("the source address {} cannot be used: {}", name, why)};
+    if (!resolve(name, 0, true, source, why)) return std::unexpected{fmt::format("the source address {} cannot be used: {}", name, why)};
     if (source.bytes.ss_family != server_.bytes.ss_family) {
       return std::unexpected{fmt::format("the source address {} is of another family than the server's", name)};
     }
@@ -60,21 +57,19 @@ std::expected<void, std::string> dialer::prepare(unsigned connections) {
   if (!sources_.empty() && connections > ports * sources_.size()) {
     return std::unexpected{fmt::format("{} connections need more ports than the {} of {} source address{}; give more "
                                        "--source-addresses, or widen net.ipv4.ip_local_port_range (tools/tune)",
-                                       connections, ports * sources_.size(), sources_.size(),
-                                       sources_.size() == 1 ? "" : "es")};
+                                       connections, ports * sources_.size(), sources_.size(), sources_.size() == 1 ? "" : "es")};
   }
   for (const std::string& name : to_.subprotocols) subprotocols_.push_back(name);
   if (to_.server.scheme == url_scheme::wss) {
     auto loaded = tls_context::shared_client(
-        {.ca_file = to_.tls_ca_file,
-         .verification = to_.tls_insecure ? tls_verification::off_and_insecure : tls_verification::on});
+        {.ca_file = to_.tls_ca_file, .verification = to_.tls_insecure ? tls_verification::off_and_insecure : tls_verification::on});
     if (!loaded) return std::unexpected{loaded.error()};
     tls_ = std::move(*loaded);
   }
   // What the request cannot carry is said here once; the sample key of RFC 6455 section 1.3 stands for all of them.
   std::array<char, 16384> probe{};
-  const auto written = write_upgrade_request(
-      probe, {.host = "localhost", .target = "/", .key = "dGhlIHNhbXBsZSBub25jZQ==", .subprotocols = subprotocols_});
+  const auto written =
+      write_upgrade_request(probe, {.host = "localhost", .target = "/", .key = "dGhlIHNhbXBsZSBub25jZQ==", .subprotocols = subprotocols_});
   if (!written) return std::unexpected{fmt::format("--subprotocol: {}", written.error())};
   return {};
 }
@@ -108,9 +103,8 @@ std::expected<int, std::string> dialer::dial(unsigned ordinal) {
       const int why = errno;
       ::close(fd);
       return std::unexpected{fmt::format("cannot connect from {}: {}",
-                                         to_.source_addresses.empty()
-                                             ? "127.0.0." + std::to_string(ordinal % sources_.size() + 1)
-                                             : to_.source_addresses[ordinal % sources_.size()],
+                                         to_.source_addresses.empty() ? "127.0.0." + std::to_string(ordinal % sources_.size() + 1)
+                                                                      : to_.source_addresses[ordinal % sources_.size()],
                                          std::strerror(why))};
     }
   }
@@ -118,8 +112,7 @@ std::expected<int, std::string> dialer::dial(unsigned ordinal) {
     const int why = errno;
     ::close(fd);
     if (why == EADDRNOTAVAIL) {
-      return std::unexpected{
-          fmt::format("no local port is left for connection {}; give more --source-addresses", ordinal)};
+      return std::unexpected{fmt::format("no local port is left for connection {}; give more --source-addresses", ordinal)};
     }
     return std::unexpected{fmt::format("cannot connect to {}: {}", where(), std::strerror(why))};
   }
@@ -135,8 +128,7 @@ std::string dialer::request(unsigned ordinal, const websocket_key& key) const {
   const std::string host = to_.server.host_field();
   const std::string authorization = to_.server.basic_authorization();
   const http_header header{"Authorization", authorization};
-  upgrade_request wanted{
-      .host = host, .target = target, .key = {key.data(), key.size()}, .subprotocols = subprotocols_};
+  upgrade_request wanted{.host = host, .target = target, .key = {key.data(), key.size()}, .subprotocols = subprotocols_};
   const extension_text extensions = write_deflate_offer(offer);
   if (to_.compression) wanted.extensions = extensions.view();
   if (!authorization.empty()) wanted.headers = {&header, 1};
@@ -146,19 +138,15 @@ std::string dialer::request(unsigned ordinal, const websocket_key& key) const {
   return out;
 }
 
-std::expected<dialer::opening, std::string> dialer::check(std::span<const std::byte> answer,
-                                                          const websocket_key& key) const {
+std::expected<dialer::opening, std::string> dialer::check(std::span<const std::byte> answer, const websocket_key& key) const {
   static thread_local response_head head;
   const head_result parsed = parse_response_head(answer, {}, head);
   if (parsed.status == head_status::need_more) return opening{};
-  if (parsed.status == head_status::bad)
-    return std::unexpected{fmt::format("{} does not answer in HTTP: {}", where(), parsed.why)};
-  const auto accepted =
-      check_upgrade_response(head, {key.data(), key.size()}, subprotocols_, to_.compression ? &offer : nullptr);
+  if (parsed.status == head_status::bad) return std::unexpected{fmt::format("{} does not answer in HTTP: {}", where(), parsed.why)};
+  const auto accepted = check_upgrade_response(head, {key.data(), key.size()}, subprotocols_, to_.compression ? &offer : nullptr);
   if (accepted) return opening{.head_bytes = head.head_bytes, .deflate = accepted->deflate};
   if (accepted.error().error == handshake_error::wrong_status) {
-    return std::unexpected{
-        fmt::format("{} refuses the upgrade of {}: {} {}", where(), to_.server.target, head.status_code, head.reason)};
+    return std::unexpected{fmt::format("{} refuses the upgrade of {}: {} {}", where(), to_.server.target, head.status_code, head.reason)};
   }
   return std::unexpected{fmt::format("{} answers the upgrade wrongly: {}", where(), accepted.error().why)};
 }

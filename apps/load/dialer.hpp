@@ -36,8 +36,7 @@ class dialer {
     std::optional<deflate_params> deflate;
   };
   // Or one sentence about why it opens nothing.
-  [[nodiscard]] std::expected<opening, std::string> check(std::span<const std::byte> answer,
-                                                          const websocket_key& key) const;
+  [[nodiscard]] std::expected<opening, std::string> check(std::span<const std::byte> answer, const websocket_key& key) const;
 
   // Null for ws://. After prepare().
   [[nodiscard]] const std::shared_ptr<const tls_context>& tls() const { return tls_; }

@@ -12,8 +12,7 @@ void append_masked_frame(byte_buffer& to, opcode op, std::span<const std::byte> 
   to.commit(bytes);
 }
 
-std::size_t frame_deflater::append(byte_buffer& to, opcode op, std::span<const std::byte> message, std::uint32_t key,
-                                   unsigned window_bits) {
+std::size_t frame_deflater::append(byte_buffer& to, opcode op, std::span<const std::byte> message, std::uint32_t key, unsigned window_bits) {
   deflated_.clear();
   const auto deflated = deflater_.deflate_message(message, deflated_, level, window_bits);
   const std::span<const std::byte> payload = deflated ? std::as_const(deflated_).bytes() : message;

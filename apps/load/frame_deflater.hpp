@@ -17,8 +17,7 @@ void append_masked_frame(byte_buffer& to, opcode op, std::span<const std::byte> 
 class frame_deflater {
  public:
   // Appends the message as one frame, as it is where it would not become shorter. Returns the bytes of its payload.
-  std::size_t append(byte_buffer& to, opcode op, std::span<const std::byte> message, std::uint32_t key,
-                     unsigned window_bits = 15);
+  std::size_t append(byte_buffer& to, opcode op, std::span<const std::byte> message, std::uint32_t key, unsigned window_bits = 15);
 
  private:
   static constexpr unsigned level = 1;

@@ -12,8 +12,7 @@ struct quantile {
   const char* name;
   double share;
 };
-inline constexpr std::array<quantile, 5> quantiles{
-    {{"p50", .5}, {"p90", .9}, {"p99", .99}, {"p99.9", .999}, {"p99.99", .9999}}};
+inline constexpr std::array<quantile, 5> quantiles{{{"p50", .5}, {"p90", .9}, {"p99", .99}, {"p99.9", .999}, {"p99.99", .9999}}};
 
 // In microseconds, with the largest value and the number of values.
 [[nodiscard]] inline nlohmann::ordered_json json_of(const histogram& of) {

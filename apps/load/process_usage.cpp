@@ -64,8 +64,7 @@ std::int64_t cpu_schedstat_ns_of(pid_t pid) {
 }
 
 memory_use memory_of(pid_t pid) {
-  return {.private_bytes =
-              sum_of_lines(fmt::format("/proc/{}/smaps_rollup", pid), {"Private_Clean:", "Private_Dirty:"}),
+  return {.private_bytes = sum_of_lines(fmt::format("/proc/{}/smaps_rollup", pid), {"Private_Clean:", "Private_Dirty:"}),
           .anonymous_bytes = sum_of_lines(fmt::format("/proc/{}/status", pid), {"RssAnon:"})};
 }
 
@@ -76,9 +75,7 @@ std::expected<process_usage, std::string> usage_of(pid_t pid) {
   const auto both = static_cast<double>(ticks.user_ns + ticks.system_ns);
   const double user_share = both > 0 ? static_cast<double>(ticks.user_ns) / both : 1.0;
   const double exact_s = static_cast<double>(*exact_ns) / 1e9;
-  return process_usage{.user_s = exact_s * user_share,
-                       .system_s = exact_s * (1 - user_share),
-                       .private_bytes = memory_of(pid).private_bytes};
+  return process_usage{.user_s = exact_s * user_share, .system_s = exact_s * (1 - user_share), .private_bytes = memory_of(pid).private_bytes};
 }
 
 } // namespace ringcast::load

@@ -12,9 +12,7 @@ class schedule {
   schedule(std::int64_t start_ns, double rate) : start_ns_{start_ns}, rate_{rate} {}
 
   [[nodiscard]] bool is_open_loop() const { return rate_ > 0; }
-  [[nodiscard]] std::int64_t due_ns(std::uint64_t k) const {
-    return start_ns_ + static_cast<std::int64_t>(static_cast<double>(k) * 1e9 / rate_);
-  }
+  [[nodiscard]] std::int64_t due_ns(std::uint64_t k) const { return start_ns_ + static_cast<std::int64_t>(static_cast<double>(k) * 1e9 / rate_); }
 
  private:
   std::int64_t start_ns_ = 0;

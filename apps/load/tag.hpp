@@ -98,8 +98,7 @@ class filler {
 };
 
 // The size of a message is known to both ends without being sent: it follows from its sender and number.
-[[nodiscard]] inline std::size_t size_of_message(std::uint32_t sender, std::uint32_t number, std::size_t least,
-                                                 std::size_t most) {
+[[nodiscard]] inline std::size_t size_of_message(std::uint32_t sender, std::uint32_t number, std::size_t least, std::size_t most) {
   if (least == most) return least;
   std::uint64_t mixed = (std::uint64_t{sender} << 32 | number) * 0x9E37'79B9'7F4A'7C15U;
   mixed ^= mixed >> 29;

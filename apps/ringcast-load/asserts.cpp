@@ -10,9 +10,8 @@ namespace ringcast::load {
 namespace {
 
 constexpr std::array<std::string_view, 6> durations{"p50", "p90", "p99", "p99.9", "p99.99", "max"};
-constexpr std::array<std::string_view, 13> counts{"sent",          "expected",  "delivered", "lost", "duplicated",
-                                                  "reordered",     "corrupted", "errors",    "rate", "connections",
-                                                  "delivery_rate", "cpu_us",    "unsent"};
+constexpr std::array<std::string_view, 13> counts{"sent",   "expected", "delivered",   "lost",          "duplicated", "reordered", "corrupted",
+                                                  "errors", "rate",     "connections", "delivery_rate", "cpu_us",     "unsent"};
 
 bool is_duration(std::string_view name) {
   for (std::string_view prefix : {"raw.", "handshake.", "send_lag.", "storm."}) {
@@ -50,14 +49,12 @@ std::expected<assertion, std::string> read_assertion(std::string_view text) {
   const std::string packed = without_blanks(text);
   const auto at = packed.find_first_of("<>=!");
   assertion out{.text = std::string{text}};
-  if (at == std::string::npos)
-    return std::unexpected{fmt::format("--assert: '{}' compares nothing; write it as in p99<5ms", text)};
+  if (at == std::string::npos) return std::unexpected{fmt::format("--assert: '{}' compares nothing; write it as in p99<5ms", text)};
   std::size_t length = packed.size() > at + 1 && packed[at + 1] == '=' ? 2 : 1;
   out.figure = packed.substr(0, at);
   out.comparison = packed.substr(at, length);
   if (out.comparison == "=") out.comparison = "==";
-  if (out.comparison == "!")
-    return std::unexpected{fmt::format("--assert: '{}' has no comparison that is known", text)};
+  if (out.comparison == "!") return std::unexpected{fmt::format("--assert: '{}' has no comparison that is known", text)};
   if (!is_figure(out.figure)) {
     return std::unexpected{fmt::format("--assert: '{}' is not a figure of the report; there are {} (also as raw.p99, "
                                        "handshake.p99, send_lag.p99, storm.p99) and {}",
@@ -67,9 +64,8 @@ std::expected<assertion, std::string> read_assertion(std::string_view text) {
   out.limit = read_value(std::string_view{packed}.substr(at + length), has_unit);
   out.limit_is_plain = !is_duration(out.figure);
   if (out.limit < 0 || has_unit != is_duration(out.figure)) {
-    return std::unexpected{fmt::format("--assert: '{}' needs {} after {}", text,
-                                       is_duration(out.figure) ? "a duration as in 5ms" : "a plain number",
-                                       out.comparison)};
+    return std::unexpected{
+        fmt::format("--assert: '{}' needs {} after {}", text, is_duration(out.figure) ? "a duration as in 5ms" : "a plain number", out.comparison)};
   }
   return out;
 }
@@ -83,8 +79,7 @@ std::expected<latency_bound, std::string> read_bound(std::string_view text) {
   double limit = -1;
   if (packed.starts_with('p') && at != std::string::npos) {
     const auto [end, error] = std::from_chars(packed.data() + 1, packed.data() + at, percent);
-    if (error == std::errc{} && end == packed.data() + at)
-      limit = read_value(std::string_view{packed}.substr(at + 1), has_unit);
+    if (error == std::errc{} && end == packed.data() + at) limit = read_value(std::string_view{packed}.substr(at + 1), has_unit);
   }
   if (limit <= 0 || !has_unit || percent <= 0 || percent >= 100) {
     return std::unexpected{fmt::format("--max-rate-under: '{}' is not a bound like p99=5ms", text)};

@@ -53,8 +53,7 @@ std::string read_sizes(const std::string& text, load_options& out) {
   if (!read_size(low, out.size_min) || !read_size(high, out.size_max) || out.size_min > out.size_max) {
     return fmt::format("--size: '{}' is neither BYTES nor MIN-MAX", text);
   }
-  if (out.size_min < tag_bytes)
-    return fmt::format("--size: a message has at least {} bytes: its sender, number and time", tag_bytes);
+  if (out.size_min < tag_bytes) return fmt::format("--size: a message has at least {} bytes: its sender, number and time", tag_bytes);
   if (out.size_max > (std::size_t{64} << 20)) return "--size: a message has at most 64 MiB";
   return {};
 }
@@ -68,8 +67,7 @@ std::string read_sources(const std::string& text, load_options& out) {
     at = comma + 1;
     const auto dash = item.find('-');
     const std::string first = item.substr(0, dash);
-    if (!is_ipv4_address(first) && !is_ipv6_address(first))
-      return fmt::format("--source-addresses: '{}' is not an IP address", item);
+    if (!is_ipv4_address(first) && !is_ipv6_address(first)) return fmt::format("--source-addresses: '{}' is not an IP address", item);
     if (dash == std::string::npos) {
       out.to.source_addresses.push_back(first);
       continue;
@@ -87,9 +85,7 @@ std::string read_sources(const std::string& text, load_options& out) {
 }
 
 // The range itself is no part of the help: it would be longer than what the option does.
-template <typename Number> CLI::Validator between(Number least, Number most) {
-  return CLI::Range(least, most).description("");
-}
+template <typename Number> CLI::Validator between(Number least, Number most) { return CLI::Range(least, most).description(""); }
 
 // The same words in lines of at most this width.
 std::string in_lines(const std::string& text, std::size_t width) {
@@ -116,12 +112,10 @@ std::string finish(const raw_options& raw, load_options& out) {
   out.server_text = raw.url;
   if (out.to.server.scheme != url_scheme::wss && (out.to.tls_insecure || !out.to.tls_ca_file.empty()))
     return fmt::format("--tls-insecure, --tls-ca: '{}' does not begin with wss://", raw.url);
-  if (out.to.tls_insecure && !out.to.tls_ca_file.empty())
-    return "--tls-insecure, --tls-ca: only one of them; insecure accepts any certificate";
+  if (out.to.tls_insecure && !out.to.tls_ca_file.empty()) return "--tls-insecure, --tls-ca: only one of them; insecure accepts any certificate";
   const auto mode = mode_of(raw.mode);
   if (!mode) {
-    return fmt::format("--mode: '{}' is not one of echo, broadcast, chat, connect, idle, slow-reader, reconnect-storm",
-                       raw.mode);
+    return fmt::format("--mode: '{}' is not one of echo, broadcast, chat, connect, idle, slow-reader, reconnect-storm", raw.mode);
   }
   out.mode = *mode;
   out.to.names = out.mode == load_mode::chat;
@@ -130,18 +124,14 @@ std::string finish(const raw_options& raw, load_options& out) {
   if (auto why = read_sizes(raw.size, out); !why.empty()) return why;
   if (auto why = read_sources(raw.sources, out); !why.empty()) return why;
   if (out.mode == load_mode::chat || out.mode == load_mode::echo) out.senders = out.connections;
-  if (out.senders > out.connections)
-    return fmt::format("--senders: {} of {} connections cannot send", out.senders, out.connections);
-  if (has_messages(out.mode) && out.hearer_count() == 0)
-    return "--no-self: with one connection nobody would hear anything";
+  if (out.senders > out.connections) return fmt::format("--senders: {} of {} connections cannot send", out.senders, out.connections);
+  if (has_messages(out.mode) && out.hearer_count() == 0) return "--no-self: with one connection nobody would hear anything";
   // What is expected next is kept for each pair of a sender and a hearer.
-  if (out.mode != load_mode::echo && has_messages(out.mode) &&
-      std::uint64_t{out.connections} * out.senders > pairs_max) {
-    return fmt::format("{} connections that hear {} senders are more than the {} pairs that can be accounted for",
-                       out.connections, out.senders, pairs_max);
+  if (out.mode != load_mode::echo && has_messages(out.mode) && std::uint64_t{out.connections} * out.senders > pairs_max) {
+    return fmt::format("{} connections that hear {} senders are more than the {} pairs that can be accounted for", out.connections, out.senders,
+                       pairs_max);
   }
-  if (std::max(out.threads, out.processes) > out.connections)
-    return "--threads, --processes: there are more of them than connections";
+  if (std::max(out.threads, out.processes) > out.connections) return "--threads, --processes: there are more of them than connections";
   for (const std::string& text : raw.asserts) {
     auto read = read_assertion(text);
     if (!read) return read.error();
@@ -163,44 +153,29 @@ std::string finish(const raw_options& raw, load_options& out) {
 parse_outcome parse_options(int argc, char** argv) {
   load_options out;
   raw_options raw;
-  CLI::App app{"Puts load on a WebSocket server, measures what it did, and proves that every\nmessage arrived.",
-               "ringcast-load"};
+  CLI::App app{"Puts load on a WebSocket server, measures what it did, and proves that every\nmessage arrived.", "ringcast-load"};
   app.set_version_flag("--version", std::string{"ringcast-load "} + RINGCAST_VERSION);
   app.footer("Exit code: 0 all is well; 1 messages were lost, duplicated, reordered or\n"
              "corrupted, or an assertion failed; 2 the run could not be done or finished.\n\n"
              "  ringcast-load ws://127.0.0.1:9001/echo --connections 200\n"
              "  ringcast-load ws://127.0.0.1:9001/broadcast/room --mode broadcast \\\n"
              "    --connections 1000 --rate 100 --assert 'p99<20ms'");
-  app.add_option("url", raw.url, "ws:// or wss://host[:port]/path; {i} stands for the number of the connection")
-      ->required()
-      ->type_name("URL");
+  app.add_option("url", raw.url, "ws:// or wss://host[:port]/path; {i} stands for the number of the connection")->required()->type_name("URL");
   app.add_option("--mode", raw.mode, "echo, broadcast, chat, connect, idle, slow-reader or reconnect-storm")
       ->capture_default_str()
       ->type_name("MODE");
-  app.add_option("--connections", out.connections, "How many connections")
-      ->check(between(1u, 1'000'000u))
-      ->capture_default_str()
-      ->type_name("N");
+  app.add_option("--connections", out.connections, "How many connections")->check(between(1u, 1'000'000u))->capture_default_str()->type_name("N");
   app.add_option("--senders", out.senders, "How many of them publish (broadcast, slow-reader)")
       ->check(between(1u, 1'000'000u))
       ->capture_default_str()
       ->type_name("M");
-  app.add_option("--rate", raw.rate, "Messages a second over all senders (open loop), or max (closed loop)")
-      ->capture_default_str()
-      ->type_name("R");
+  app.add_option("--rate", raw.rate, "Messages a second over all senders (open loop), or max (closed loop)")->capture_default_str()->type_name("R");
   app.add_option("--size", raw.size, "Payload bytes, BYTES or MIN-MAX")->capture_default_str()->type_name("BYTES");
-  app.add_option("--in-flight", out.in_flight,
-                 "Messages that each sender may have on their way (1; 4096 for publishers at a rate)")
+  app.add_option("--in-flight", out.in_flight, "Messages that each sender may have on their way (1; 4096 for publishers at a rate)")
       ->check(between(1u, 4096u))
       ->type_name("N");
-  app.add_option("--duration", out.duration_s, "Seconds that are measured")
-      ->check(between(0.05, 1e6))
-      ->capture_default_str()
-      ->type_name("S");
-  app.add_option("--warmup", out.warmup_s, "Seconds before that")
-      ->check(between(0.0, 1e6))
-      ->capture_default_str()
-      ->type_name("S");
+  app.add_option("--duration", out.duration_s, "Seconds that are measured")->check(between(0.05, 1e6))->capture_default_str()->type_name("S");
+  app.add_option("--warmup", out.warmup_s, "Seconds before that")->check(between(0.0, 1e6))->capture_default_str()->type_name("S");
   app.add_option("--ramp", out.ramp, "New connections a second; 0: as fast as they open")
       ->check(between(0.0, 1e6))
       ->capture_default_str()
@@ -212,30 +187,20 @@ parse_outcome parse_options(int argc, char** argv) {
   app.add_option("--processes", out.processes, "Processes; without it as many as the descriptor limit makes necessary")
       ->check(between(1u, 1024u))
       ->type_name("P");
-  app.add_option("--source-addresses", raw.sources,
-                 "Local addresses to connect from: 127.0.0.1,127.0.0.2 or 127.0.0.1-8")
-      ->type_name("LIST");
+  app.add_option("--source-addresses", raw.sources, "Local addresses to connect from: 127.0.0.1,127.0.0.2 or 127.0.0.1-8")->type_name("LIST");
   app.add_flag("--no-self", raw.no_self, "The server does not send a message back to its sender (broadcast, chat)");
   app.add_flag("--compression", out.to.compression, "Offer permessage-deflate");
   app.add_flag("--tls-insecure", out.to.tls_insecure, "wss://: accept any certificate");
-  app.add_option("--tls-ca", out.to.tls_ca_file, "wss://: PEM file of authorities to trust, in place of the system's")
-      ->type_name("FILE");
-  app.add_option("--subprotocol", out.to.subprotocols, "Subprotocol to offer; may be given several times")
-      ->type_name("NAME");
+  app.add_option("--tls-ca", out.to.tls_ca_file, "wss://: PEM file of authorities to trust, in place of the system's")->type_name("FILE");
+  app.add_option("--subprotocol", out.to.subprotocols, "Subprotocol to offer; may be given several times")->type_name("NAME");
   app.add_option("--json", out.json_file, "Write the report as JSON")->type_name("FILE");
   app.add_option("--hgrm", out.hgrm_file, "Write the latency distribution for HdrHistogram's tools")->type_name("FILE");
-  app.add_option("--max-rate-under", raw.bound, "Search the highest rate that keeps a bound, as in p99=5ms")
-      ->type_name("BOUND");
-  app.add_option("--assert", raw.asserts,
-                 "Fail unless this holds, as in 'p99<5ms' or 'lost==0'; may be given several times")
-      ->type_name("EXPR");
-  app.add_option("--server-pid", out.server_pid, "Measure CPU and memory of this process")
-      ->check(between(1, 1 << 30))
-      ->type_name("PID");
+  app.add_option("--max-rate-under", raw.bound, "Search the highest rate that keeps a bound, as in p99=5ms")->type_name("BOUND");
+  app.add_option("--assert", raw.asserts, "Fail unless this holds, as in 'p99<5ms' or 'lost==0'; may be given several times")->type_name("EXPR");
+  app.add_option("--server-pid", out.server_pid, "Measure CPU and memory of this process")->check(between(1, 1 << 30))->type_name("PID");
   constexpr std::size_t name_columns = 30;
   app.get_formatter()->column_width(name_columns);
-  for (CLI::Option* const option : app.get_options())
-    option->description(in_lines(option->get_description(), 80 - name_columns));
+  for (CLI::Option* const option : app.get_options()) option->description(in_lines(option->get_description(), 80 - name_columns));
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& asked) {

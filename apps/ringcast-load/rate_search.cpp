@@ -22,8 +22,8 @@ void search_rate(conductor& load, report& out) {
     rate_step step{.rate = rate,
                    .achieved = static_cast<double>(found.messages) / options.duration_s,
                    .latency_ns = found.corrected.percentile_ns(options.bound->share)};
-    step.holds = step.latency_ns <= static_cast<std::uint64_t>(options.bound->limit_ns) &&
-                 step.achieved >= rate * reached_share && found.totals.holds();
+    step.holds =
+        step.latency_ns <= static_cast<std::uint64_t>(options.bound->limit_ns) && step.achieved >= rate * reached_share && found.totals.holds();
     out.steps.push_back(step);
     (step.holds ? held : broken) = rate;
     if (!found.totals.holds() || rate < least_rate) break;

@@ -17,9 +17,7 @@ constexpr double busy_share = 0.9;
 constexpr double wait_share = 0.1;
 constexpr std::uint64_t lag_ns_most = 1'000'000;
 
-double per_second(std::uint64_t count, const load_result& r) {
-  return r.seconds > 0 ? static_cast<double>(count) / r.seconds : 0;
-}
+double per_second(std::uint64_t count, const load_result& r) { return r.seconds > 0 ? static_cast<double>(count) / r.seconds : 0; }
 
 // A sentence in lines of 80 columns, the first of which begins with `mark`.
 std::string wrapped(std::string_view mark, std::string_view text) {
@@ -58,8 +56,8 @@ std::vector<std::string> report::doubts() const {
   const load_result& r = result;
   if (!r.measured || r.seconds <= 0) return out;
   if (r.generator_cpu_s / r.seconds > busy_share) {
-    out.push_back(fmt::format("the generator used {:.0f} % of a core: the server may be able to do more than this",
-                              100 * r.generator_cpu_s / r.seconds));
+    out.push_back(
+        fmt::format("the generator used {:.0f} % of a core: the server may be able to do more than this", 100 * r.generator_cpu_s / r.seconds));
   }
   if (r.generator_wait_s / r.seconds > wait_share) {
     out.push_back(fmt::format("the generator was ready and waited for a processor in {:.0f} % of the time: the "
@@ -77,9 +75,8 @@ std::vector<std::string> report::doubts() const {
 std::vector<std::string> report::notes() const {
   std::vector<std::string> out = doubts();
   if (result.unsent) {
-    out.push_back(
-        fmt::format("{} planned messages still waited for earlier ones when time was up: this rate was not reached",
-                    with_separators(static_cast<double>(result.unsent))));
+    out.push_back(fmt::format("{} planned messages still waited for earlier ones when time was up: this rate was not reached",
+                              with_separators(static_cast<double>(result.unsent))));
   }
   if (options.to.compression && result.handshakes.total() && result.compression.connections == 0)
     out.push_back("the server did not agree on permessage-deflate: nothing was compressed");
@@ -116,8 +113,7 @@ std::map<std::string, double> report::figures() const {
 // What was run, in as few lines of 80 columns as it needs.
 std::string report::head() const {
   std::vector<std::string> parts{options.server_text, std::string{name_of(options.mode)}};
-  parts.push_back(fmt::format("{} connection{}", with_separators(static_cast<double>(result.connections)),
-                              result.connections == 1 ? "" : "s"));
+  parts.push_back(fmt::format("{} connection{}", with_separators(static_cast<double>(result.connections)), result.connections == 1 ? "" : "s"));
   if (plan.processes > 1) parts.back() += fmt::format(", {} processes", plan.processes);
   if (plan.workers > plan.processes) parts.back() += fmt::format(", {} threads", plan.workers);
   if (has_messages(options.mode)) {
@@ -143,28 +139,23 @@ std::string report::text() const {
   const bool traffic = has_messages(options.mode);
   std::string out = head();
   if (!steps.empty()) {
-    out += fmt::format("\n  {:>12}  {:>12}  {:>10}\n", "rate", "sent/s",
-                       options.bound->text.substr(0, options.bound->text.find('=')));
+    out += fmt::format("\n  {:>12}  {:>12}  {:>10}\n", "rate", "sent/s", options.bound->text.substr(0, options.bound->text.find('=')));
     for (const rate_step& step : steps) {
-      out += fmt::format("  {:>12}  {:>12}  {:>10}  {}\n", with_separators(step.rate), with_separators(step.achieved),
-                         duration_text(step.latency_ns), step.holds ? "holds" : "does not hold");
+      out += fmt::format("  {:>12}  {:>12}  {:>10}  {}\n", with_separators(step.rate), with_separators(step.achieved), duration_text(step.latency_ns),
+                         step.holds ? "holds" : "does not hold");
     }
-    out += found_rate > 0
-               ? fmt::format("\n  highest rate that keeps {}: {}/s\n", options.bound->text, with_separators(found_rate))
-               : fmt::format("\n  no rate keeps {}\n", options.bound->text);
+    out += found_rate > 0 ? fmt::format("\n  highest rate that keeps {}: {}/s\n", options.bound->text, with_separators(found_rate))
+                          : fmt::format("\n  no rate keeps {}\n", options.bound->text);
   }
   out += '\n';
   if (r.measured) {
     if (traffic) {
-      out += fmt::format("  {} messages/s sent, {} deliveries/s, {:.2f} s measured\n\n",
-                         with_separators(per_second(r.messages, r)), with_separators(per_second(r.deliveries, r)),
-                         r.seconds);
+      out += fmt::format("  {} messages/s sent, {} deliveries/s, {:.2f} s measured\n\n", with_separators(per_second(r.messages, r)),
+                         with_separators(per_second(r.deliveries, r)), r.seconds);
     } else if (options.mode != load_mode::idle) {
-      out +=
-          fmt::format("  {} connections/s, {:.2f} s measured\n\n", with_separators(per_second(r.opened, r)), r.seconds);
+      out += fmt::format("  {} connections/s, {:.2f} s measured\n\n", with_separators(per_second(r.opened, r)), r.seconds);
     } else {
-      out += fmt::format("  {} connections held for {:.2f} s\n\n", with_separators(static_cast<double>(r.connections)),
-                         r.seconds);
+      out += fmt::format("  {} connections held for {:.2f} s\n\n", with_separators(static_cast<double>(r.connections)), r.seconds);
     }
   }
   if (r.handshakes.total() || r.raw.total()) {
@@ -183,48 +174,39 @@ std::string report::text() const {
   }
   if (traffic) {
     const proof& p = r.totals;
-    out += fmt::format(
-        "  proof: sent {}  expected {}  delivered {}\n         lost {}  duplicated {}  reordered {}  corrupted {}\n",
-        with_separators(static_cast<double>(p.sent)), with_separators(static_cast<double>(p.expected)),
-        with_separators(static_cast<double>(p.delivered)), with_separators(static_cast<double>(p.lost)),
-        with_separators(static_cast<double>(p.duplicated)), with_separators(static_cast<double>(p.reordered)),
-        with_separators(static_cast<double>(p.corrupted)));
-    if (options.mode == load_mode::slow_reader)
-      out += fmt::format("  the server closed {} slow readers\n", r.closed_slow);
+    out += fmt::format("  proof: sent {}  expected {}  delivered {}\n         lost {}  duplicated {}  reordered {}  corrupted {}\n",
+                       with_separators(static_cast<double>(p.sent)), with_separators(static_cast<double>(p.expected)),
+                       with_separators(static_cast<double>(p.delivered)), with_separators(static_cast<double>(p.lost)),
+                       with_separators(static_cast<double>(p.duplicated)), with_separators(static_cast<double>(p.reordered)),
+                       with_separators(static_cast<double>(p.corrupted)));
+    if (options.mode == load_mode::slow_reader) out += fmt::format("  the server closed {} slow readers\n", r.closed_slow);
     if (r.other_messages)
-      out += fmt::format("  {} other messages came, which were not ours\n",
-                         with_separators(static_cast<double>(r.other_messages)));
+      out += fmt::format("  {} other messages came, which were not ours\n", with_separators(static_cast<double>(r.other_messages)));
   }
   if (options.to.compression && r.compression.sent_bytes) {
     const compression_counts& c = r.compression;
     out += fmt::format("  permessage-deflate: sent {} as {}", bytes_text(static_cast<double>(c.sent_bytes)),
                        bytes_text(static_cast<double>(c.sent_wire_bytes)));
-    out += fmt::format("\n          {} of {} messages came compressed",
-                       with_separators(static_cast<double>(c.received_deflated)),
+    out += fmt::format("\n          {} of {} messages came compressed", with_separators(static_cast<double>(c.received_deflated)),
                        with_separators(static_cast<double>(c.received_deflated + c.received_plain)));
     if (c.received_deflated)
-      out += fmt::format(", {} as {}", bytes_text(static_cast<double>(c.received_bytes)),
-                         bytes_text(static_cast<double>(c.received_wire_bytes)));
+      out += fmt::format(", {} as {}", bytes_text(static_cast<double>(c.received_bytes)), bytes_text(static_cast<double>(c.received_wire_bytes)));
     out += '\n';
   }
   if (server) {
     const std::uint64_t done = traffic ? r.deliveries : r.opened;
     out += fmt::format("  server: {:.2f} s user, {:.2f} s system", server->user_s, server->system_s);
     if (done)
-      out +=
-          fmt::format(", {:.3f} us of CPU a {}", (server->user_s + server->system_s) * 1e6 / static_cast<double>(done),
-                      traffic ? "delivery" : "connection");
+      out += fmt::format(", {:.3f} us of CPU a {}", (server->user_s + server->system_s) * 1e6 / static_cast<double>(done),
+                         traffic ? "delivery" : "connection");
     out += fmt::format("\n          {} private memory", bytes_text(static_cast<double>(server->memory_bytes)));
     if (r.connections && server->memory_bytes > server->memory_bytes_before) {
       out += fmt::format(", {} more a connection than before",
-                         bytes_text(static_cast<double>(server->memory_bytes - server->memory_bytes_before) /
-                                    static_cast<double>(r.connections)));
+                         bytes_text(static_cast<double>(server->memory_bytes - server->memory_bytes_before) / static_cast<double>(r.connections)));
     }
     out += '\n';
   }
-  if (r.errors)
-    out += fmt::format("  {} connection error{}\n", with_separators(static_cast<double>(r.errors)),
-                       r.errors == 1 ? "" : "s");
+  if (r.errors) out += fmt::format("  {} connection error{}\n", with_separators(static_cast<double>(r.errors)), r.errors == 1 ? "" : "s");
   for (const std::string& note : notes()) out += wrapped("  note:", note);
   for (const std::string& failed : failed_asserts) out += wrapped("  assertion failed:", failed);
   return out;
@@ -256,9 +238,8 @@ std::string report::json() const {
   out["errors"] = r.errors;
   if (has_messages(options.mode)) {
     const proof& p = r.totals;
-    out["proof"] = {{"sent", p.sent},          {"expected", p.expected},     {"delivered", p.delivered},
-                    {"lost", p.lost},          {"duplicated", p.duplicated}, {"reordered", p.reordered},
-                    {"corrupted", p.corrupted}};
+    out["proof"] = {{"sent", p.sent},           {"expected", p.expected},  {"delivered", p.delivered}, {"lost", p.lost}, {"duplicated", p.duplicated},
+                    {"reordered", p.reordered}, {"corrupted", p.corrupted}};
     out["other_messages"] = r.other_messages;
     if (options.mode == load_mode::slow_reader) out["closed_slow"] = r.closed_slow;
     if (options.to.compression) {
@@ -305,8 +286,7 @@ std::string report::json() const {
     }
   }
   if (options.bound) {
-    out["max_rate_under"] = {
-        {"bound", options.bound->text}, {"rate", found_rate}, {"steps", nlohmann::ordered_json::array()}};
+    out["max_rate_under"] = {{"bound", options.bound->text}, {"rate", found_rate}, {"steps", nlohmann::ordered_json::array()}};
     for (const rate_step& step : steps) {
       out["max_rate_under"]["steps"].push_back({{"rate", step.rate},
                                                 {"sent_per_second", step.achieved},
@@ -322,8 +302,7 @@ std::string report::json() const {
 
 std::string report::hgrm() const {
   const histogram& of = result.corrected.total() ? result.corrected : result.raw;
-  std::string out =
-      fmt::format("{:>12} {:>14} {:>10} {:>14}\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
+  std::string out = fmt::format("{:>12} {:>14} {:>10} {:>14}\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
   double sum = 0;
   double squares = 0;
   std::uint64_t seen = 0;
@@ -343,10 +322,8 @@ std::string report::hgrm() const {
   const double mean = total > 0 ? sum / total : 0;
   const double deviation = total > 0 ? std::sqrt(std::max(0.0, squares / total - mean * mean)) : 0;
   out += fmt::format("#[Mean    = {:12.3f}, StdDeviation   = {:12.3f}]\n", mean, deviation);
-  out += fmt::format("#[Max     = {:12.3f}, Total count    = {:12}]\n", static_cast<double>(of.max_ns()) / 1e6,
-                     of.total());
-  return out + fmt::format("#[Buckets = {:12}, SubBuckets     = {:12}]\n", histogram::buckets / histogram::linear,
-                           histogram::linear);
+  out += fmt::format("#[Max     = {:12.3f}, Total count    = {:12}]\n", static_cast<double>(of.max_ns()) / 1e6, of.total());
+  return out + fmt::format("#[Buckets = {:12}, SubBuckets     = {:12}]\n", histogram::buckets / histogram::linear, histogram::linear);
 }
 
 } // namespace ringcast::load

@@ -62,10 +62,11 @@ void publish(const http_request& request, http_responder responder) {
   const std::string_view type = request.head.header("Content-Type");
   const bool text = type.starts_with("text/") || type.starts_with("application/json");
   if (text && !is_valid_utf8(request.body)) return responder.respond_error(http_status::bad_request, "the body is not UTF-8");
-  responder.owner().publish_with_report(room, text ? opcode::text : opcode::binary, request.body, [responder](const broadcast_report& report) mutable {
-    responder.respond_json(http_status::ok, fmt::format(R"({{"members":{},"queued":{},"conflated":{},"dropped":{}}})", report.members,
-                                                        report.queued, report.conflated, report.dropped));
-  });
+  responder.owner().publish_with_report(
+      room, text ? opcode::text : opcode::binary, request.body, [responder](const broadcast_report& report) mutable {
+        responder.respond_json(http_status::ok, fmt::format(R"({{"members":{},"queued":{},"conflated":{},"dropped":{}}})", report.members,
+                                                            report.queued, report.conflated, report.dropped));
+      });
 }
 
 // A page of it: a server may have more rooms than anybody wants to wait for.
@@ -80,7 +81,8 @@ void list_rooms(const http_request& request, http_responder responder) {
   }
   const auto after = request.query("after");
   if (after)
-    if (const auto valid = check_room_name(*after); !valid) return responder.respond_error(http_status::bad_request, fmt::format("after: {}", valid.error()));
+    if (const auto valid = check_room_name(*after); !valid)
+      return responder.respond_error(http_status::bad_request, fmt::format("after: {}", valid.error()));
   responder.owner().query_rooms(after.value_or(""), limit, [responder](const room_listing& listing) mutable {
     std::string json = "{\"rooms\":[" + listing.text + "],\"next\":";
     if (listing.next)
@@ -104,8 +106,9 @@ void list_room(const http_request& request, http_responder responder) {
 }
 
 void page(const http_request&, http_responder responder) {
-  const std::string headers = fmt::format(
-      "Content-Security-Policy: {}\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\nCache-Control: no-cache\r\n", chat_page_csp());
+  const std::string headers =
+      fmt::format("Content-Security-Policy: {}\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\nCache-Control: no-cache\r\n",
+                  chat_page_csp());
   responder.respond(http_status::ok, "text/html; charset=utf-8", chat_page(), headers);
 }
 

@@ -24,11 +24,15 @@ struct settings {
 int parse(int argc, char** argv, settings& out) {
   CLI::App app{"A WebSocket broadcast server on io_uring.", "ringcast-server"};
   app.set_version_flag("--version", std::string{"ringcast-server "} + RINGCAST_VERSION);
-  app.add_option("--listen", out.server.listen, "ADDRESS:PORT to listen on; may be given several times")->type_name("ADDR:PORT")->capture_default_str();
-  app.add_option("--listen-tls", out.server.listen_tls, "ADDRESS:PORT for https:// and wss://; may be given several times. Then --listen has no default")
+  app.add_option("--listen", out.server.listen, "ADDRESS:PORT to listen on; may be given several times")
+      ->type_name("ADDR:PORT")
+      ->capture_default_str();
+  app.add_option("--listen-tls", out.server.listen_tls,
+                 "ADDRESS:PORT for https:// and wss://; may be given several times. Then --listen has no default")
       ->type_name("ADDR:PORT");
   std::vector<std::string> certificates, keys;
-  app.add_option("--tls-cert", certificates, "PEM file: the certificate, then its intermediates; several are chosen from by host name")->type_name("FILE");
+  app.add_option("--tls-cert", certificates, "PEM file: the certificate, then its intermediates; several are chosen from by host name")
+      ->type_name("FILE");
   app.add_option("--tls-key", keys, "PEM file: the key of the certificate at the same place")->type_name("FILE");
   app.add_option("--tls-client-ca", out.server.tls.client_ca_file, "PEM file: each client must present a certificate signed by one of these")
       ->type_name("FILE");
@@ -43,8 +47,7 @@ int parse(int argc, char** argv, settings& out) {
                  "What all shards together may hold for their peers; above it those that hold the most are ended with 1013 or 503")
       ->check(CLI::Range(std::uint64_t{1} << 20, std::uint64_t{1} << 50))
       ->default_str("half of the machine's memory");
-  app.add_option("--max-connections", out.server.max_connections,
-                 "Connections of the whole server, 503 beyond; 0: no bound")
+  app.add_option("--max-connections", out.server.max_connections, "Connections of the whole server, 503 beyond; 0: no bound")
       ->check(CLI::Range(0u, connections_most))
       ->capture_default_str();
   app.add_option("--max-connections-per-ip", out.server.max_connections_per_ip,
@@ -62,11 +65,9 @@ int parse(int argc, char** argv, settings& out) {
         ->check(CLI::Range(least, 86'400u))
         ->default_str(std::to_string(limit_ms / 1000));
   };
-  seconds("--ping-interval-s", out.server.limits.ping_interval_ms, 0,
-          "A peer that was silent this long is sent a ping; 0: never");
+  seconds("--ping-interval-s", out.server.limits.ping_interval_ms, 0, "A peer that was silent this long is sent a ping; 0: never");
   seconds("--pong-timeout-s", out.server.limits.pong_timeout_ms, 1, "Silence after that ping that ends the connection");
-  seconds("--idle-timeout-s", out.server.limits.idle_timeout_ms, 0,
-          "A peer that sent no message this long is closed with 1001; 0: never");
+  seconds("--idle-timeout-s", out.server.limits.idle_timeout_ms, 0, "A peer that sent no message this long is closed with 1001; 0: never");
   seconds("--close-timeout-s", out.server.limits.close_timeout_ms, 1,
           "From our Close frame to the peer's; at SIGTERM also how long what is queued may take to be sent before it");
   const std::map<std::string, ringcast::slow_consumer> policies{{"close", ringcast::slow_consumer::close},
@@ -76,9 +77,8 @@ int parse(int argc, char** argv, settings& out) {
   std::string policy = "close";
   app.add_option("--slow-consumer", policy, "What happens to a member that is further behind: close, drop-newest, drop-oldest or latest")
       ->capture_default_str();
-  const std::map<std::string, ringcast::compression_mode> compressions{{"off", ringcast::compression_mode::off},
-                                                                       {"shared", ringcast::compression_mode::shared},
-                                                                       {"dedicated", ringcast::compression_mode::dedicated}};
+  const std::map<std::string, ringcast::compression_mode> compressions{
+      {"off", ringcast::compression_mode::off}, {"shared", ringcast::compression_mode::shared}, {"dedicated", ringcast::compression_mode::dedicated}};
   std::string compression = "shared", compression_level = "auto", compression_threshold = "auto";
   app.add_option("--compression", compression,
                  "permessage-deflate: off, shared (each message by itself) or dedicated (memory for each connection, fewer bytes)")
@@ -89,7 +89,8 @@ int parse(int argc, char** argv, settings& out) {
   app.add_option("--compression-threshold", compression_threshold, "Bytes below which nothing is compressed, or auto: 256; 64 with dedicated")
       ->type_name("BYTES")
       ->capture_default_str();
-  app.add_option("--compression-window-bits", out.server.compression.window_bits, "How far back compressed bytes may refer: 8 to 15, as a power of two")
+  app.add_option("--compression-window-bits", out.server.compression.window_bits,
+                 "How far back compressed bytes may refer: 8 to 15, as a power of two")
       ->check(CLI::Range(8u, 15u))
       ->capture_default_str();
   app.add_option("--coalesce-wait-us", out.server.coalesce_wait_us, "The longest wait for more messages under load; 0: never")
@@ -113,8 +114,7 @@ int parse(int argc, char** argv, settings& out) {
     return 2;
   };
   for (const std::string& origin : out.server.allowed_origins)
-    if (const auto checked = ringcast::check_origin(origin); !checked)
-      return refuse("--allowed-origin: " + checked.error());
+    if (const auto checked = ringcast::check_origin(origin); !checked) return refuse("--allowed-origin: " + checked.error());
   if (certificates.size() != keys.size()) return refuse("--tls-cert and --tls-key come in pairs");
   if (out.server.listen_tls.empty() != certificates.empty()) return refuse("--listen-tls, --tls-cert and --tls-key are given together");
   for (std::size_t i = 0; i < certificates.size(); ++i)
@@ -135,7 +135,8 @@ int parse(int argc, char** argv, settings& out) {
     out.server.compression.level = static_cast<unsigned>(std::stoul(compression_level));
   }
   if (compression_threshold != "auto") {
-    if (!is_number(compression_threshold, 9)) return refuse("--compression-threshold: '" + compression_threshold + "' is not a number of bytes or auto");
+    if (!is_number(compression_threshold, 9))
+      return refuse("--compression-threshold: '" + compression_threshold + "' is not a number of bytes or auto");
     out.server.compression.threshold_bytes = std::stoul(compression_threshold);
   }
   if (out.shards != "auto") {

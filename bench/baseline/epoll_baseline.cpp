@@ -125,8 +125,7 @@ class baseline {
 
   void flush(connection& to) {
     while (to.unsent_from < to.unsent.size()) {
-      ssize_t sent = ::send(to.fd, to.unsent.data() + to.unsent_from, to.unsent.size() - to.unsent_from,
-                            MSG_NOSIGNAL | MSG_DONTWAIT);
+      ssize_t sent = ::send(to.fd, to.unsent.data() + to.unsent_from, to.unsent.size() - to.unsent_from, MSG_NOSIGNAL | MSG_DONTWAIT);
       if (sent < 0) {
         if (errno != EAGAIN) close_connection(to);
         return;
@@ -180,8 +179,7 @@ class baseline {
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::bind(listener_.fd, reinterpret_cast<sockaddr*>(&address), sizeof address) < 0 ||
-        ::listen(listener_.fd, 4096) < 0) {
+    if (::bind(listener_.fd, reinterpret_cast<sockaddr*>(&address), sizeof address) < 0 || ::listen(listener_.fd, 4096) < 0) {
       fmt::print(stderr, "bench-epoll-baseline: cannot listen on 127.0.0.1:{}: {}\n", port, std::strerror(errno));
       std::exit(2);
     }

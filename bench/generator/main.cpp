@@ -69,21 +69,16 @@ int main(int argc, char** argv) {
                                                                          {"handshake", pattern::handshake},
                                                                          {"idle", pattern::idle}}));
   app.add_flag("--raw", chosen.raw, "no upgrade, the server returns frames as they were sent: the bare epoll loop");
-  app.add_option("--connections", chosen.connections, "connections; in a broadcast the members that listen")
-      ->check(CLI::PositiveNumber);
+  app.add_option("--connections", chosen.connections, "connections; in a broadcast the members that listen")->check(CLI::PositiveNumber);
   app.add_option("--rooms", chosen.rooms, "chat: rooms that the connections are dealt to")->check(CLI::PositiveNumber);
-  app.add_option("--depth", chosen.depth, "messages outstanding per sender; handshakes under way")
-      ->check(CLI::PositiveNumber);
+  app.add_option("--depth", chosen.depth, "messages outstanding per sender; handshakes under way")->check(CLI::PositiveNumber);
   app.add_option("--size", chosen.size, "payload bytes, 8 at least")->check(CLI::Range(8, 16 * 1024 * 1024));
-  app.add_option("--rate", chosen.rate, "messages a second in all, open loop; 0: closed loop")
-      ->check(CLI::NonNegativeNumber);
+  app.add_option("--rate", chosen.rate, "messages a second in all, open loop; 0: closed loop")->check(CLI::NonNegativeNumber);
   app.add_option("--warmup", chosen.warmup_s, "seconds before the measured part")->check(CLI::NonNegativeNumber);
   app.add_option("--seconds", chosen.seconds, "seconds that are measured")->check(CLI::PositiveNumber);
   app.add_option("--server-pid", chosen.server_pid, "the server's process, for its CPU time and memory");
-  app.add_option("--receive", chosen.receive,
-                 "verify: look at each frame; count: let the kernel discard and count bytes")
-      ->transform(CLI::CheckedTransformer(
-          std::map<std::string, receive_mode>{{"verify", receive_mode::verify}, {"count", receive_mode::count}}));
+  app.add_option("--receive", chosen.receive, "verify: look at each frame; count: let the kernel discard and count bytes")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, receive_mode>{{"verify", receive_mode::verify}, {"count", receive_mode::count}}));
   app.add_flag("--gated", chosen.gated, "measure once for each line \"WARMUP SECONDS\" on standard input");
   app.add_option("--idle-path", chosen.idle_path, "idle: what the connections ask for");
   app.add_option("--path", chosen.path, "handshake: what the connections ask for");
@@ -101,8 +96,7 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "bench-generator: --receive count cannot tell the senders of a chat apart\n");
     return 2;
   }
-  if (chosen.what == pattern::chat &&
-      (chosen.connections % chosen.rooms != 0 || chosen.connections / chosen.rooms < 2)) {
+  if (chosen.what == pattern::chat && (chosen.connections % chosen.rooms != 0 || chosen.connections / chosen.rooms < 2)) {
     fmt::print(stderr, "bench-generator: the connections must fill the rooms evenly, two at least in each\n");
     return 2;
   }

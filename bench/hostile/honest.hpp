@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "apps/load/slices/connect.hpp"
 #include "apps/load/histogram.hpp"
+#include "apps/load/slices/connect.hpp"
 
 namespace ringcast::bench {
 

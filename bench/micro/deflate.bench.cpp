@@ -48,8 +48,7 @@ void inflate_what_is_shared(benchmark::State& state) {
   if (payloads.empty()) return state.SkipWithError("none of them became shorter");
   byte_buffer message;
   std::size_t at = 0;
-  for (auto _ : state)
-    benchmark::DoNotOptimize(reader.inflate_message(payloads[at++ % payloads.size()].bytes(), message, 1 << 20));
+  for (auto _ : state) benchmark::DoNotOptimize(reader.inflate_message(payloads[at++ % payloads.size()].bytes(), message, 1 << 20));
 }
 
 void dedicated_deflate(benchmark::State& state) {
@@ -70,8 +69,7 @@ void dedicated_deflate(benchmark::State& state) {
   state.counters["ratio"] = static_cast<double>(size) / mean;
 }
 
-const std::vector<std::vector<std::int64_t>> sizes_and_levels{
-    {64, 96, 128, 192, 256, 384, 512, 1024, 4096, 16384, 65536}, {0, 1, 2}};
+const std::vector<std::vector<std::int64_t>> sizes_and_levels{{64, 96, 128, 192, 256, 384, 512, 1024, 4096, 16384, 65536}, {0, 1, 2}};
 BENCHMARK(shared_deflate)->ArgsProduct(sizes_and_levels);
 BENCHMARK(inflate_what_is_shared)->ArgsProduct(sizes_and_levels);
 BENCHMARK(dedicated_deflate)->ArgsProduct({{64, 128, 256, 1024, 4096}, {0, 1}});

@@ -35,9 +35,7 @@ int main() {
   using namespace ringcast;
   const auto mask = std::ranges::find(mask_kernels(), true, &mask_kernel::supported)->name;
   const auto utf8 = std::ranges::find(utf8_kernels(), true, &utf8_kernel::supported)->name;
-  std::printf("repeats: %d\ncompiler: %s\nisa-l: %s\nC library: %s\nkernels: mask %.*s, utf8 %.*s\n", micro::repeats,
-              RINGCAST_COMPILER, RINGCAST_ISAL, gnu_get_libc_version(), static_cast<int>(mask.size()), mask.data(),
-              static_cast<int>(utf8.size()), utf8.data());
-  micro::for_each_proto_case(
-      [](const std::string& name, std::size_t, auto operation) { micro::count(name, std::move(operation)); });
+  std::printf("repeats: %d\ncompiler: %s\nisa-l: %s\nC library: %s\nkernels: mask %.*s, utf8 %.*s\n", micro::repeats, RINGCAST_COMPILER,
+              RINGCAST_ISAL, gnu_get_libc_version(), static_cast<int>(mask.size()), mask.data(), static_cast<int>(utf8.size()), utf8.data());
+  micro::for_each_proto_case([](const std::string& name, std::size_t, auto operation) { micro::count(name, std::move(operation)); });
 }

@@ -47,9 +47,8 @@ void measure_kernels() {
 } // namespace ringcast
 
 int main(int argc, char** argv) {
-  ringcast::micro::for_each_proto_case([](const std::string& name, std::size_t bytes, auto operation) {
-    ringcast::measure(name, bytes, std::move(operation));
-  });
+  ringcast::micro::for_each_proto_case(
+      [](const std::string& name, std::size_t bytes, auto operation) { ringcast::measure(name, bytes, std::move(operation)); });
   ringcast::measure_kernels();
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;

@@ -23,9 +23,7 @@
 namespace ringcast::micro {
 
 /// The compiler must have this value and cannot know what becomes of it.
-template <typename Value> [[gnu::always_inline]] inline void keep(const Value& value) {
-  asm volatile("" : : "r,m"(value) : "memory");
-}
+template <typename Value> [[gnu::always_inline]] inline void keep(const Value& value) { asm volatile("" : : "r,m"(value) : "memory"); }
 
 /// A wrong result would make its own speed meaningless.
 inline void must(bool holds) {
@@ -39,8 +37,7 @@ inline constexpr std::uint32_t key_that_changes_nothing = 0;
 inline std::vector<std::byte> masked_frames(opcode op, std::string_view payload, std::size_t count, bool fin = true) {
   const std::size_t each = frame_bytes(payload.size(), true);
   std::vector<std::byte> wire(each * count);
-  for (std::size_t i = 0; i < count; ++i)
-    write_masked_frame(wire.data() + i * each, op, bytes_of(payload), key_that_changes_nothing, fin);
+  for (std::size_t i = 0; i < count; ++i) write_masked_frame(wire.data() + i * each, op, bytes_of(payload), key_that_changes_nothing, fin);
   return wire;
 }
 
@@ -120,9 +117,8 @@ template <typename Visit> void for_each_frame_case(Visit&& visit) {
 
 template <typename Visit> void for_each_http_case(Visit&& visit) {
   const auto parse = [&](std::string name, std::string_view head) {
-    visit("http_head/" + name, head.size(), [head, out = request_head{}]() mutable {
-      must(parse_request_head(bytes_of(head), {}, out).status == head_status::done);
-    });
+    visit("http_head/" + name, head.size(),
+          [head, out = request_head{}]() mutable { must(parse_request_head(bytes_of(head), {}, out).status == head_status::done); });
   };
   parse("browser", browser_head);
   parse("plain", plain_head);
@@ -130,8 +126,7 @@ template <typename Visit> void for_each_http_case(Visit&& visit) {
     head_progress progress;
     head_status status = head_status::need_more;
     for (std::size_t end = 64; status == head_status::need_more; end += 64)
-      status = parse_request_head(bytes_of(browser_head).first(std::min(end, browser_head.size())), {}, out, &progress)
-                   .status;
+      status = parse_request_head(bytes_of(browser_head).first(std::min(end, browser_head.size())), {}, out, &progress).status;
     must(status == head_status::done);
   });
   visit("handshake/accept", browser_head.size(), [out = request_head{}, answer = std::array<char, 512>{}]() mutable {
@@ -153,10 +148,9 @@ template <typename Visit> void for_each_deflate_case(Visit&& visit) {
     }
     byte_buffer compressed;
     must(deflater{1}.deflate_message(bytes_of(chat_message(bytes, 5)), compressed, 1).has_value());
-    visit("inflate" + name, bytes,
-          [compressed = std::move(compressed), reader = inflater{}, message = byte_buffer{}]() mutable {
-            must(reader.inflate_message(compressed.bytes(), message, 1 << 20) == violation::none);
-          });
+    visit("inflate" + name, bytes, [compressed = std::move(compressed), reader = inflater{}, message = byte_buffer{}]() mutable {
+      must(reader.inflate_message(compressed.bytes(), message, 1 << 20) == violation::none);
+    });
   }
 }
 

@@ -33,8 +33,8 @@ struct pair {
   byte_buffer to_server, to_client;
   std::chrono::duration<double> server_time{};
 
-  pair(const std::shared_ptr<const tls_context>& from, const std::shared_ptr<const tls_context>& to,
-       tls_scratch& scratch, const tls_ticket& ticket = {})
+  pair(const std::shared_ptr<const tls_context>& from, const std::shared_ptr<const tls_context>& to, tls_scratch& scratch,
+       const tls_ticket& ticket = {})
       : client{new tls_session{to, "localhost", ticket}} {
     client->start(to_server);
     const auto start = clock::now();
@@ -77,8 +77,7 @@ void encrypt(benchmark::State& state) {
     open.server->write(message, *scratch, open.to_client);
   }
   state.SetBytesProcessed(state.iterations() * state.range(0));
-  state.counters["library_allocations"] =
-      static_cast<double>(tls_library_allocations().calls - calls) / static_cast<double>(state.iterations());
+  state.counters["library_allocations"] = static_cast<double>(tls_library_allocations().calls - calls) / static_cast<double>(state.iterations());
 }
 BENCHMARK(encrypt)->Arg(64)->Arg(1024)->Arg(16 * 1024)->Arg(1 << 20);
 
@@ -95,14 +94,13 @@ void decrypt(benchmark::State& state) {
     open.client->write(message, *scratch, open.to_server);
     client_calls += tls_library_allocations().calls - before;
     const auto start = clock::now();
-    open.server->feed(open.to_server.bytes(), *scratch, open.to_client,
-                      [&](auto plaintext) { heard += plaintext.size(); });
+    open.server->feed(open.to_server.bytes(), *scratch, open.to_client, [&](auto plaintext) { heard += plaintext.size(); });
     state.SetIterationTime(std::chrono::duration<double>(clock::now() - start).count());
   }
   if (heard != message.size() * static_cast<std::size_t>(state.iterations())) std::abort();
   state.SetBytesProcessed(state.iterations() * state.range(0));
-  state.counters["library_allocations"] = static_cast<double>(tls_library_allocations().calls - calls - client_calls) /
-                                          static_cast<double>(state.iterations());
+  state.counters["library_allocations"] =
+      static_cast<double>(tls_library_allocations().calls - calls - client_calls) / static_cast<double>(state.iterations());
 }
 BENCHMARK(decrypt)->UseManualTime()->Arg(64)->Arg(1024)->Arg(16 * 1024)->Arg(1 << 20);
 

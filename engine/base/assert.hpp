@@ -30,7 +30,6 @@ namespace ringcast {
 
 #define RINGCAST_ASSERT_TEXT_(x) #x
 #define RINGCAST_ASSERT_TEXT(x) RINGCAST_ASSERT_TEXT_(x)
-#define RINGCAST_ASSERT(condition)                                                                                     \
-  (__builtin_expect(static_cast<bool>(condition), 1)                                                                   \
-       ? static_cast<void>(0)                                                                                          \
-       : ::ringcast::assert_failed(#condition, __FILE__ ":" RINGCAST_ASSERT_TEXT(__LINE__)))
+#define RINGCAST_ASSERT(condition)                                                                                                                   \
+  (__builtin_expect(static_cast<bool>(condition), 1) ? static_cast<void>(0)                                                                          \
+                                                     : ::ringcast::assert_failed(#condition, __FILE__ ":" RINGCAST_ASSERT_TEXT(__LINE__)))

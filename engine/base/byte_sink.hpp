@@ -11,14 +11,10 @@ namespace ringcast {
 class byte_sink {
  public:
   template <typename Target>
-  requires(!std::same_as<Target, byte_sink> && !std::same_as<Target, const byte_sink>) &&
-      requires(Target& target, std::span<const std::byte> bytes) {
-    target.append(bytes);
-  }
+    requires(!std::same_as<Target, byte_sink> && !std::same_as<Target, const byte_sink>) &&
+                requires(Target& target, std::span<const std::byte> bytes) { target.append(bytes); }
   byte_sink(Target& target) noexcept
-      : target_{&target}, append_{[](void* to, std::span<const std::byte> bytes) {
-          static_cast<Target*>(to)->append(bytes);
-        }} {}
+      : target_{&target}, append_{[](void* to, std::span<const std::byte> bytes) { static_cast<Target*>(to)->append(bytes); }} {}
 
   /// The bytes are only valid during the call.
   void append(std::span<const std::byte> bytes) const { append_(target_, bytes); }

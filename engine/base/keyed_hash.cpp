@@ -39,8 +39,7 @@ hash_key draw_key() {
   hash_key key;
   // 16 bytes come whole once the kernel's generator is ready; before that a signal may end the wait for it.
   ssize_t drawn = 0;
-  do
-    drawn = getrandom(&key, sizeof key, 0);
+  do drawn = getrandom(&key, sizeof key, 0);
   while (drawn < 0 && errno == EINTR);
   RINGCAST_ASSERT(drawn == sizeof key);
   return key;

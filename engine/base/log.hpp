@@ -33,20 +33,16 @@ bool flush_log(std::chrono::milliseconds most);
 using log_taker = std::function<void(log_level, std::string_view)>;
 void set_log_taker(log_taker given);
 
-template <class... Values>
-void log_debug(fmt::format_string<Values...> format, Values&&... values) {
+template <class... Values> void log_debug(fmt::format_string<Values...> format, Values&&... values) {
   if (is_logged(log_level::debug)) log_line(log_level::debug, fmt::format(format, std::forward<Values>(values)...));
 }
-template <class... Values>
-void log_info(fmt::format_string<Values...> format, Values&&... values) {
+template <class... Values> void log_info(fmt::format_string<Values...> format, Values&&... values) {
   if (is_logged(log_level::info)) log_line(log_level::info, fmt::format(format, std::forward<Values>(values)...));
 }
-template <class... Values>
-void log_warning(fmt::format_string<Values...> format, Values&&... values) {
+template <class... Values> void log_warning(fmt::format_string<Values...> format, Values&&... values) {
   if (is_logged(log_level::warning)) log_line(log_level::warning, fmt::format(format, std::forward<Values>(values)...));
 }
-template <class... Values>
-void log_error(fmt::format_string<Values...> format, Values&&... values) {
+template <class... Values> void log_error(fmt::format_string<Values...> format, Values&&... values) {
   if (is_logged(log_level::error)) log_line(log_level::error, fmt::format(format, std::forward<Values>(values)...));
 }
 

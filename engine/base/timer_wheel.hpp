@@ -58,8 +58,7 @@ class timer_wheel {
   //
   // At most `work_max` nodes are touched, expired or moved down a level, so that one call cannot hold up the loop.
   // Returns how many expired. If work is left, next_deadline_ms() says so by a time that is not after `now_ms`.
-  template <class OnExpired>
-  std::size_t expire(std::uint64_t now_ms, OnExpired&& on_expired, std::size_t work_max = work_max_default) {
+  template <class OnExpired> std::size_t expire(std::uint64_t now_ms, OnExpired&& on_expired, std::size_t work_max = work_max_default) {
     std::size_t expired = 0;
     while (timer_node* node = next_expired(now_ms, work_max)) {
       ++expired;

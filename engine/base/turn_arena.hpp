@@ -21,13 +21,13 @@ class turn_arena {
   turn_arena& operator=(const turn_arena&) = delete;
 
   [[nodiscard]] std::byte* take(std::size_t bytes) {
-    if (static_cast<std::size_t>(end_ - next_) < bytes) [[unlikely]] start_block(bytes);
+    if (static_cast<std::size_t>(end_ - next_) < bytes) [[unlikely]]
+      start_block(bytes);
     std::byte* taken = next_;
     next_ += bytes;
     return taken;
   }
-  template <class T>
-  [[nodiscard]] T* take_array(std::size_t count) {
+  template <class T> [[nodiscard]] T* take_array(std::size_t count) {
     const auto misaligned = reinterpret_cast<std::uintptr_t>(next_) % alignof(T);
     if (misaligned != 0 && next_ != nullptr) next_ += std::min<std::size_t>(alignof(T) - misaligned, static_cast<std::size_t>(end_ - next_));
     return reinterpret_cast<T*>(take(count * sizeof(T)));

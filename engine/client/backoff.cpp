@@ -23,9 +23,7 @@ std::uint64_t even_upto(std::uint64_t most, std::uint64_t& state) noexcept {
   return static_cast<std::uint64_t>((static_cast<unsigned __int128>(next_random(state)) * (most + 1)) >> 64);
 }
 
-double at_least_zero(milliseconds delay) noexcept {
-  return static_cast<double>(std::max<milliseconds::rep>(delay.count(), 0));
-}
+double at_least_zero(milliseconds delay) noexcept { return static_cast<double>(std::max<milliseconds::rep>(delay.count(), 0)); }
 
 } // namespace
 
@@ -46,15 +44,12 @@ std::optional<milliseconds> backoff::next(milliseconds at_least, from lowest) no
   std::uint64_t delay = bound;
   if (policy_.jitter == reconnect_policy::jitter_kind::full) {
     const auto initial = static_cast<std::uint64_t>(initial_ms());
-    delay = lowest == from::zero ? even_upto(bound, random_)
-                                 : initial + even_upto(static_cast<std::uint64_t>(bound_ms_) - initial, random_);
+    delay = lowest == from::zero ? even_upto(bound, random_) : initial + even_upto(static_cast<std::uint64_t>(bound_ms_) - initial, random_);
   }
   return std::max(milliseconds(static_cast<milliseconds::rep>(delay)), at_least);
 }
 
-double backoff::initial_ms() const noexcept {
-  return std::min(at_least_zero(policy_.initial_delay), at_least_zero(policy_.max_delay));
-}
+double backoff::initial_ms() const noexcept { return std::min(at_least_zero(policy_.initial_delay), at_least_zero(policy_.max_delay)); }
 
 void backoff::reset() noexcept {
   attempts_ = 0;

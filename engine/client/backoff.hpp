@@ -39,8 +39,8 @@ class backoff {
 
   // The delay before the next attempt, or nothing when the policy allows no more. `at_least` is what the server has
   // asked for (Retry-After): the delay is not shorter, whatever the policy says.
-  [[nodiscard]] std::optional<std::chrono::milliseconds>
-  next(std::chrono::milliseconds at_least = std::chrono::milliseconds::zero(), from lowest = from::zero) noexcept;
+  [[nodiscard]] std::optional<std::chrono::milliseconds> next(std::chrono::milliseconds at_least = std::chrono::milliseconds::zero(),
+                                                              from lowest = from::zero) noexcept;
 
   // How many delays were given since the last reset().
   [[nodiscard]] unsigned attempts() const noexcept { return attempts_; }

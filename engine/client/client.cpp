@@ -20,8 +20,7 @@ url url_or_throw(std::string_view text) {
 
 client::client(std::string_view server_url, client_options options) : client(server_url, std::move(options), client_loop::shared()) {}
 
-client::client(std::string_view server_url, client_options options, client_loop& loop)
-    : client(server_url, std::move(options), loop.host()) {}
+client::client(std::string_view server_url, client_options options, client_loop& loop) : client(server_url, std::move(options), loop.host()) {}
 
 client::client(std::string_view server_url, client_options options, client_host& host) : host_(&host) {
   const url server = url_or_throw(server_url);

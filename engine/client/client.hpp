@@ -26,9 +26,9 @@
 // what the server asked for with Retry-After.
 #pragma once
 
-#include "engine/shard/client_link.hpp"
 #include "engine/client/client_options.hpp"
 #include "engine/client/client_sender.hpp"
+#include "engine/shard/client_link.hpp"
 #include "engine/shard/events.hpp"
 
 #include <chrono>
@@ -56,8 +56,7 @@ struct client_counts {
 };
 
 // A callback, and where it was set, for the log.
-template <class Signature>
-struct placed_callback : std::function<Signature> {
+template <class Signature> struct placed_callback : std::function<Signature> {
   std::source_location where{};
 };
 
@@ -87,21 +86,15 @@ class client {
 
   // Before start(). Where each is set is what the log says of one that throws.
   using place = std::source_location;
-  void on_open(std::function<void()> call, place where = place::current()) {
-    events_.on_open = {std::move(call), where};
-  }
+  void on_open(std::function<void()> call, place where = place::current()) { events_.on_open = {std::move(call), where}; }
   // A view that is valid until the callback returns. A callback that throws closes the connection with 1011, if there is one, behind an
   // on_error that says what was thrown, and is logged with its place; an exception of on_error itself is only logged.
-  void on_message(std::function<void(const message_view&)> call, place where = place::current()) {
-    events_.on_message = {std::move(call), where};
-  }
+  void on_message(std::function<void(const message_view&)> call, place where = place::current()) { events_.on_message = {std::move(call), where}; }
   // A ping or a pong of the server, with its payload, which is valid until the callback returns. Pings are answered all the same.
   void on_control(std::function<void(opcode, std::span<const std::byte>)> call, place where = place::current()) {
     events_.on_control = {std::move(call), where};
   }
-  void on_error(std::function<void(const client_error&)> call, place where = place::current()) {
-    events_.on_error = {std::move(call), where};
-  }
+  void on_error(std::function<void(const client_error&)> call, place where = place::current()) { events_.on_error = {std::move(call), where}; }
   void on_disconnected(std::function<void(std::uint16_t, std::string_view)> call, place where = place::current()) {
     events_.on_disconnected = {std::move(call), where};
   }
@@ -111,14 +104,10 @@ class client {
   void on_reconnecting(std::function<void(unsigned, std::chrono::milliseconds)> call, place where = place::current()) {
     events_.on_reconnecting = {std::move(call), where};
   }
-  void on_reconnected(std::function<void()> call, place where = place::current()) {
-    events_.on_reconnected = {std::move(call), where};
-  }
+  void on_reconnected(std::function<void()> call, place where = place::current()) { events_.on_reconnected = {std::move(call), where}; }
 
   // send_*() has said "full", and now half of the queue is free again.
-  void on_drain(std::function<void()> call, place where = place::current()) {
-    events_.on_drain = {std::move(call), where};
-  }
+  void on_drain(std::function<void()> call, place where = place::current()) { events_.on_drain = {std::move(call), where}; }
 
   // Any thread from here on.
 

@@ -1,7 +1,7 @@
 // The side of a client that lives on its shard: attempts to connect, the open connection, the end of it, and the events.
+#include "engine/base/log.hpp"
 #include "engine/client/client_core.hpp"
 #include "engine/client/client_host.hpp"
-#include "engine/base/log.hpp"
 #include "engine/shard/shard.hpp"
 #include "proto/close_code.hpp"
 
@@ -48,8 +48,7 @@ client_core& client_core::of_timer(timer_node& node) { return *static_cast<clien
 // --- events ---
 
 // Calls a user's callback unless the client was stopped; exceptions pass.
-template <class Call>
-void client_core::emit(Call&& call) {
+template <class Call> void client_core::emit(Call&& call) {
   struct guard {
     client_core& c;
     explicit guard(client_core& core) : c(core) { c.in_event_.store(true, std::memory_order_seq_cst); }
@@ -62,8 +61,7 @@ void client_core::emit(Call&& call) {
 }
 
 // Calls one of them. Whatever it throws, the user hears of it, and the connection that there may be is closed.
-template <class Callback, class... Values>
-void client_core::tell(std::string_view what, const Callback& callback, Values&&... values) {
+template <class Callback, class... Values> void client_core::tell(std::string_view what, const Callback& callback, Values&&... values) {
   if (!callback) return;
   try {
     emit([&] { callback(std::forward<Values>(values)...); });
@@ -83,7 +81,8 @@ void client_core::tell_thrown() {
     throw;
   } catch (const std::exception& thrown) {
     why = fmt::format("a callback threw: {}", thrown.what());
-  } catch (...) {}
+  } catch (...) {
+  }
   tell_error({.kind = client_error_kind::handler, .text = why});
 }
 
@@ -135,9 +134,7 @@ void client_core::work_on_records() {
     rest = rest.subspan(sizeof head + head.bytes);
     switch (head.kind) {
     case queued_kind::connect: begin_connecting(); break;
-    case queued_kind::disconnect:
-      begin_disconnecting(head.close_code, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
-      break;
+    case queued_kind::disconnect: begin_disconnecting(head.close_code, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}); break;
     default: take_message(head, bytes);
     }
   }
@@ -232,8 +229,7 @@ void client_core::begin_connecting() {
 }
 
 void client_core::begin_attempt() {
-  if (home_->owner().is_stopping())
-    return finish_closed(static_cast<std::uint16_t>(close_code::going_away), "the client's loop is ending", false);
+  if (home_->owner().is_stopping()) return finish_closed(static_cast<std::uint16_t>(close_code::going_away), "the client's loop is ending", false);
   const std::uint64_t now = home_->owner().turn_ms();
   const auto timeout_ms = static_cast<std::uint64_t>(std::max<std::chrono::milliseconds::rep>(options_.connect_timeout.count(), 1));
   ++attempt_;
@@ -246,9 +242,8 @@ void client_core::begin_attempt() {
   }
   step_ = step::resolving;
   arm_timer(attempt_deadline_ms_);
-  resolve(connect_host_, connect_port_, [self = shared_from_this(), attempt = attempt_](const resolved_name& answer) {
-    self->on_resolved(attempt, answer);
-  });
+  resolve(connect_host_, connect_port_,
+          [self = shared_from_this(), attempt = attempt_](const resolved_name& answer) { self->on_resolved(attempt, answer); });
 }
 
 void client_core::try_next_address() {
@@ -297,8 +292,7 @@ void client_core::try_again_or_close(std::chrono::milliseconds at_least, bool ma
 
 void client_core::on_timer() {
   if (step_ == step::waiting) return begin_attempt();
-  if (step_ == step::resolving)
-    attempt_failed({.kind = client_error_kind::timed_out, .text = "the host's name was not found in time"});
+  if (step_ == step::resolving) attempt_failed({.kind = client_error_kind::timed_out, .text = "the host's name was not found in time"});
 }
 
 // --- the open connection and its end ---
@@ -331,9 +325,7 @@ void client_core::on_message(const message_view& message) {
   tell("on_message", events_.on_message, message);
 }
 
-void client_core::on_control(opcode op, std::span<const std::byte> payload) {
-  tell("on_control", events_.on_control, op, payload);
-}
+void client_core::on_control(opcode op, std::span<const std::byte> payload) { tell("on_control", events_.on_control, op, payload); }
 
 void client_core::on_ending() {
   if (step_ == step::open) hand_over_waiting(true);
@@ -348,9 +340,11 @@ void client_core::on_link_closed(std::uint16_t code, std::string_view reason, bo
   tell("on_disconnected", events_.on_disconnected, code, reason);
   // A server that accepts and ends at once is no success, and one that has no room now is not served by coming back soon.
   const bool later = clean && code == static_cast<std::uint16_t>(close_code::try_again_later);
-  const bool lived = home_->owner().turn_ms() - opened_ms_ >= static_cast<std::uint64_t>(std::max<std::chrono::milliseconds::rep>(options_.reconnect.reset_after.count(), 0));
+  const bool lived = home_->owner().turn_ms() - opened_ms_ >=
+                     static_cast<std::uint64_t>(std::max<std::chrono::milliseconds::rep>(options_.reconnect.reset_after.count(), 0));
   if (lived || (brought_message_ && !later)) backoff_.reset();
-  try_again_or_close({}, !ours && (!clean || invites_to_return(code)), code, reason, clean, later ? backoff::from::initial_delay : backoff::from::zero);
+  try_again_or_close({}, !ours && (!clean || invites_to_return(code)), code, reason, clean,
+                     later ? backoff::from::initial_delay : backoff::from::zero);
 }
 
 void client_core::begin_disconnecting(std::uint16_t code, std::string_view reason) {

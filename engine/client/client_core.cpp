@@ -1,8 +1,8 @@
 // The side of a client that its users' threads see: the queue, the state, stop().
 #include "engine/client/client_core.hpp"
 
-#include "engine/client/client_host.hpp"
 #include "engine/base/clock.hpp"
+#include "engine/client/client_host.hpp"
 #include "engine/shard/shard.hpp"
 #include "proto/close_code.hpp"
 #include "proto/frame_header.hpp"
@@ -123,10 +123,9 @@ send_status client_core::disconnect(std::uint16_t code, std::string_view reason)
   if (commands_ >= commands_max) return send_status::full;
   set_state_locked(client_state::closing);
   ++commands_;
-  append_record({.bytes = static_cast<std::uint32_t>(std::min(reason.size(), close_reason_bytes_max)),
-                 .kind = queued_kind::disconnect,
-                 .close_code = code},
-                std::as_bytes(std::span{reason}).first(std::min(reason.size(), close_reason_bytes_max)));
+  append_record(
+      {.bytes = static_cast<std::uint32_t>(std::min(reason.size(), close_reason_bytes_max)), .kind = queued_kind::disconnect, .close_code = code},
+      std::as_bytes(std::span{reason}).first(std::min(reason.size(), close_reason_bytes_max)));
   return send_status::queued;
 }
 
@@ -144,15 +143,13 @@ send_status client_core::send(opcode op, std::span<const std::byte> payload) {
     return send_status::dropped;
   case client_state::open: break;
   }
-  if (payload.size() > options_.queue_bytes_max ||
-      queued_bytes_.load(std::memory_order_relaxed) + payload.size() > options_.queue_bytes_max) {
+  if (payload.size() > options_.queue_bytes_max || queued_bytes_.load(std::memory_order_relaxed) + payload.size() > options_.queue_bytes_max) {
     was_full_.store(true, std::memory_order_relaxed);
     list_locked(); // the room may have come before the flag was seen
     return send_status::full;
   }
-  const record_head head{.bytes = static_cast<std::uint32_t>(payload.size()),
-                         .kind = op == opcode::text ? queued_kind::text : queued_kind::binary,
-                         .close_code = 0};
+  const record_head head{
+      .bytes = static_cast<std::uint32_t>(payload.size()), .kind = op == opcode::text ? queued_kind::text : queued_kind::binary, .close_code = 0};
   queued_bytes_.fetch_add(bytes, std::memory_order_relaxed);
   append_record(head, payload);
   return send_status::queued;
@@ -172,8 +169,7 @@ send_status client_core::ping(std::string_view payload) {
   }
   if (queued_bytes_.load(std::memory_order_relaxed) + bytes > options_.queue_bytes_max) return send_status::full;
   queued_bytes_.fetch_add(bytes, std::memory_order_relaxed);
-  append_record({.bytes = static_cast<std::uint32_t>(payload.size()), .kind = queued_kind::ping, .close_code = 0},
-                std::as_bytes(std::span{payload}));
+  append_record({.bytes = static_cast<std::uint32_t>(payload.size()), .kind = queued_kind::ping, .close_code = 0}, std::as_bytes(std::span{payload}));
   return send_status::queued;
 }
 

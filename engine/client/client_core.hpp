@@ -8,13 +8,13 @@
 // at `in_event_`. Both are sequentially consistent, so one of the two sees the other.
 #pragma once
 
+#include "engine/base/intrusive_list.hpp"
+#include "engine/base/timer_wheel.hpp"
 #include "engine/client/backoff.hpp"
 #include "engine/client/client.hpp"
-#include "engine/shard/client_link.hpp"
 #include "engine/client/client_options.hpp"
-#include "engine/base/intrusive_list.hpp"
 #include "engine/io/resolver.hpp"
-#include "engine/base/timer_wheel.hpp"
+#include "engine/shard/client_link.hpp"
 #include "proto/byte_buffer.hpp"
 #include "proto/url.hpp"
 

@@ -76,8 +76,7 @@ void client_host::run_ready() {
 }
 
 // In the order in which they came.
-template <class Visit>
-void client_host::take_ready(Visit&& visit) {
+template <class Visit> void client_host::take_ready(Visit&& visit) {
   client_core* newest = ready_.exchange(nullptr, std::memory_order_acquire);
   client_core* oldest = nullptr;
   while (newest != nullptr) oldest = std::exchange(newest, std::exchange(newest->next_ready, oldest));

@@ -2,11 +2,11 @@
 // to its thread; notify() is for every thread.
 #pragma once
 
-#include "engine/shard/client_runner.hpp"
-#include "engine/mesh/doorbell.hpp"
 #include "engine/base/intrusive_list.hpp"
-#include "engine/coroutine/task.hpp"
 #include "engine/base/timer_wheel.hpp"
+#include "engine/coroutine/task.hpp"
+#include "engine/mesh/doorbell.hpp"
+#include "engine/shard/client_runner.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -51,8 +51,7 @@ class client_host final : public client_runner {
   void spawn(std::function<task<void>()> start);
 
  private:
-  template <class Visit>
-  void take_ready(Visit&& visit);
+  template <class Visit> void take_ready(Visit&& visit);
 
   shard& shard_;
   doorbell& bell_;

@@ -1,9 +1,9 @@
 #include "engine/client/client_loop.hpp"
 
 #include "engine/client/client_host.hpp"
-#include "engine/shard/http_router.hpp"
 #include "engine/mesh/inbox.hpp"
 #include "engine/mesh/mesh.hpp"
+#include "engine/shard/http_router.hpp"
 #include "engine/shard/shard.hpp"
 
 #include <csignal>

@@ -116,7 +116,7 @@ class coroutine_client {
   std::span<const std::byte> rest_; // of the message that receive_into() is in
   opcode rest_op_ = opcode::text;
   bool control_frames_wanted_ = false; // receive_frame() was called
-  bool awaits_frames_ = false;         // the receive under way shows them
+  bool awaits_frames_ = false; // the receive under way shows them
   bool holding_ = false; // the server waits until receive() has caught up
   waiter_queue connecting_, receiving_, sending_, closing_;
 };

@@ -46,9 +46,7 @@ struct compression_options {
   [[nodiscard]] std::size_t threshold_to_one() const {
     return std::max<std::size_t>(threshold_bytes.value_or(mode == compression_mode::dedicated ? 64 : 256), 1);
   }
-  [[nodiscard]] std::size_t threshold_to_room() const {
-    return std::max<std::size_t>(threshold_bytes.value_or(256), 1);
-  }
+  [[nodiscard]] std::size_t threshold_to_room() const { return std::max<std::size_t>(threshold_bytes.value_or(256), 1); }
   [[nodiscard]] std::uint8_t window() const { return static_cast<std::uint8_t>(std::clamp(window_bits, 8u, 15u)); }
   [[nodiscard]] deflate_policy policy() const {
     const bool forgets = mode != compression_mode::dedicated;

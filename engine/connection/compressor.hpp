@@ -29,8 +29,8 @@ class compressor {
   static constexpr std::size_t inflated_bytes_kept = 1u << 20;
 
   // As deflater::deflate_message().
-  [[nodiscard]] std::optional<std::size_t> deflate(std::span<const std::byte> message, std::span<std::byte> out,
-                                                   unsigned level, unsigned window_bits) {
+  [[nodiscard]] std::optional<std::size_t> deflate(std::span<const std::byte> message, std::span<std::byte> out, unsigned level,
+                                                   unsigned window_bits) {
     if (!deflater_ || level > level_max_) {
       deflater_.emplace(level);
       level_max_ = level;
@@ -38,14 +38,12 @@ class compressor {
     return counted(message.size(), deflater_->deflate_message(message, out, level, window_bits));
   }
   // The same with a connection's own context.
-  [[nodiscard]] std::optional<std::size_t> deflate(deflate_context& context, std::span<const std::byte> message,
-                                                   std::span<std::byte> out) {
+  [[nodiscard]] std::optional<std::size_t> deflate(deflate_context& context, std::span<const std::byte> message, std::span<std::byte> out) {
     return counted(message.size(), context.deflate_message(message, out));
   }
 
   // Inflates a whole payload into inflated(); with a context if the peer may refer to its messages before.
-  [[nodiscard]] violation inflate(inflate_context* context, std::span<const std::byte> payload,
-                                  std::size_t message_bytes_max) {
+  [[nodiscard]] violation inflate(inflate_context* context, std::span<const std::byte> payload, std::size_t message_bytes_max) {
     ++counters_.messages_inflated;
     if (context != nullptr) return context->inflate_message(payload, inflated_, message_bytes_max);
     if (!inflater_) inflater_.emplace();

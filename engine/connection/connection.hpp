@@ -6,8 +6,8 @@
 #pragma once
 
 #include "engine/base/block_pool.hpp"
-#include "engine/io/connection_handle.hpp"
 #include "engine/base/timer_wheel.hpp"
+#include "engine/io/connection_handle.hpp"
 #include "proto/close_handshake.hpp"
 #include "proto/http_body.hpp"
 #include "proto/http_head.hpp"
@@ -150,8 +150,7 @@ class connection_table {
     return c.phase != connection_phase::free && c.generation == generation ? &c : nullptr;
   }
   [[nodiscard]] std::uint32_t used() const { return used_; }
-  template <class F>
-  void for_each(F&& visit) {
+  template <class F> void for_each(F&& visit) {
     for (auto& slab : slabs_)
       for (std::uint32_t i = 0; i < slab_connections; ++i)
         if (slab[i].phase != connection_phase::free) visit(slab[i]);

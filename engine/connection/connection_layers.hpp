@@ -1,8 +1,8 @@
 // What an encrypted connection, or one that compresses with context takeover, holds beside its two cache lines. A plain connection has none.
 #pragma once
 
-#include "engine/io/connection_handle.hpp"
 #include "engine/base/intrusive_list.hpp"
+#include "engine/io/connection_handle.hpp"
 #include "engine/tls/tls_session.hpp"
 #include "proto/byte_buffer.hpp"
 #include "proto/deflate.hpp"

@@ -21,8 +21,7 @@ class deadline {
 
   // Rounded up to the next millisecond, so that nothing ends early. A negative duration has passed already, one that
   // no clock can hold is never.
-  template <class Rep, class Period>
-  deadline(std::chrono::duration<Rep, Period> from_now) noexcept : at_ms_(after(from_now)) {}
+  template <class Rep, class Period> deadline(std::chrono::duration<Rep, Period> from_now) noexcept : at_ms_(after(from_now)) {}
 
   [[nodiscard]] static constexpr deadline at_ms(std::uint64_t ms) noexcept {
     deadline d;

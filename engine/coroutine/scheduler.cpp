@@ -22,8 +22,7 @@ void log_exception(std::exception_ptr exception, const std::source_location& whe
 
 } // namespace
 
-scheduler::scheduler(timer_wheel& timers, doorbell* bell)
-    : timers_(timers), bell_(bell), on_exception_(log_exception) {}
+scheduler::scheduler(timer_wheel& timers, doorbell* bell) : timers_(timers), bell_(bell), on_exception_(log_exception) {}
 
 scheduler::~scheduler() {
   destroy_tasks();
@@ -104,22 +103,17 @@ void scheduler::stop() noexcept {
   }
 }
 
-scheduler::root_promise::root_promise(scheduler& s, const task<void>&, const std::source_location& place) noexcept
-    : owner(s), where(place) {
+scheduler::root_promise::root_promise(scheduler& s, const task<void>&, const std::source_location& place) noexcept : owner(s), where(place) {
   owner.tasks_.append(*this);
   ++owner.task_count_;
 }
 
 scheduler::root_promise::~root_promise() { --owner.task_count_; }
 
-scheduler::root_task scheduler::root_promise::get_return_object() noexcept {
-  return {std::coroutine_handle<root_promise>::from_promise(*this)};
-}
+scheduler::root_task scheduler::root_promise::get_return_object() noexcept { return {std::coroutine_handle<root_promise>::from_promise(*this)}; }
 
 // The parameters are also the promise's: it reads them in its constructor.
-scheduler::root_task scheduler::run_root(scheduler&, task<void> work, std::source_location) {
-  co_await std::move(work);
-}
+scheduler::root_task scheduler::run_root(scheduler&, task<void> work, std::source_location) { co_await std::move(work); }
 
 void scheduler::report(const std::source_location& where) noexcept { on_exception_(std::current_exception(), where); }
 

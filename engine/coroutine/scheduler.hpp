@@ -4,11 +4,11 @@
 // waiter::on_timer() for every expired timer of that kind. Everything here is for the shard's thread.
 #pragma once
 
-#include "engine/mesh/doorbell.hpp"
 #include "engine/base/intrusive_list.hpp"
-#include "engine/coroutine/task.hpp"
 #include "engine/base/timer_wheel.hpp"
+#include "engine/coroutine/task.hpp"
 #include "engine/coroutine/waiter.hpp"
+#include "engine/mesh/doorbell.hpp"
 
 #include <atomic>
 #include <coroutine>

@@ -94,8 +94,7 @@ class semaphore {
 
     semaphore& from_;
     wait_limits limits_;
-    permit
-        permit_; // filled at the hand-over: should the frame be destroyed before it is resumed, it goes on to the next
+    permit permit_; // filled at the hand-over: should the frame be destroyed before it is resumed, it goes on to the next
   };
 
   explicit semaphore(std::size_t permits) noexcept : available_(permits) {}

@@ -29,9 +29,7 @@ class [[nodiscard]] sleep_awaiter : waiter {
     wait(handle, limits_, at_stop::ends);
     if (over && is_waiting()) complete(reason);
   }
-  sleep_result await_resume() noexcept {
-    return finish() == wait_result::stopped ? sleep_result::stopped : sleep_result::elapsed;
-  }
+  sleep_result await_resume() noexcept { return finish() == wait_result::stopped ? sleep_result::stopped : sleep_result::elapsed; }
 
  private:
   wait_limits limits_;

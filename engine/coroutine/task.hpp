@@ -49,7 +49,7 @@ template <class T> class task_promise : public task_promise_base {
   void unhandled_exception() noexcept { result_.template emplace<2>(std::current_exception()); }
 
   template <class U>
-  requires std::is_constructible_v<T, U>
+    requires std::is_constructible_v<T, U>
   void return_value(U&& value) noexcept(std::is_nothrow_constructible_v<T, U>) {
     result_.template emplace<1>(std::forward<U>(value));
   }
@@ -124,12 +124,8 @@ template <class T = void> class [[nodiscard]] task {
   std::coroutine_handle<promise_type> frame_;
 };
 
-template <class T> task<T> task_promise<T>::get_return_object() noexcept {
-  return task<T>(std::coroutine_handle<task_promise>::from_promise(*this));
-}
+template <class T> task<T> task_promise<T>::get_return_object() noexcept { return task<T>(std::coroutine_handle<task_promise>::from_promise(*this)); }
 
-inline task<void> task_promise<void>::get_return_object() noexcept {
-  return task<void>(std::coroutine_handle<task_promise>::from_promise(*this));
-}
+inline task<void> task_promise<void>::get_return_object() noexcept { return task<void>(std::coroutine_handle<task_promise>::from_promise(*this)); }
 
 } // namespace ringcast

@@ -66,9 +66,7 @@ wait_result waiter::finish() noexcept {
   return result_;
 }
 
-void waiter::on_timer(timer_node& node) noexcept {
-  static_cast<deadline_node&>(node).owner->complete(wait_result::timed_out);
-}
+void waiter::on_timer(timer_node& node) noexcept { static_cast<deadline_node&>(node).owner->complete(wait_result::timed_out); }
 
 void waiter::on_stop_request() noexcept {
   if (scheduler::current() != scheduler_) return scheduler_->queue_foreign_stop(*this);

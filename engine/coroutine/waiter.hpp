@@ -10,9 +10,9 @@
 // may fire on any.
 #pragma once
 
-#include "engine/coroutine/deadline.hpp"
 #include "engine/base/intrusive_list.hpp"
 #include "engine/base/timer_wheel.hpp"
+#include "engine/coroutine/deadline.hpp"
 
 #include <atomic>
 #include <coroutine>

@@ -17,9 +17,7 @@ struct connection_handle {
     return {static_cast<std::uint64_t>(shard) << 56 | static_cast<std::uint64_t>(generation) << 32 | slot};
   }
   [[nodiscard]] constexpr std::uint32_t shard() const { return static_cast<std::uint32_t>(value >> 56); }
-  [[nodiscard]] constexpr std::uint32_t generation() const {
-    return static_cast<std::uint32_t>(value >> 32) & op_tag::generation_mask;
-  }
+  [[nodiscard]] constexpr std::uint32_t generation() const { return static_cast<std::uint32_t>(value >> 32) & op_tag::generation_mask; }
   [[nodiscard]] constexpr std::uint32_t slot() const { return static_cast<std::uint32_t>(value); }
   [[nodiscard]] constexpr explicit operator bool() const { return value != 0; }
   friend constexpr bool operator==(connection_handle, connection_handle) = default;

@@ -50,16 +50,13 @@ std::string why_refused(int error) {
     return "io_uring is refused with EPERM, which is what a container's seccomp profile does; allow the system calls "
            "io_uring_setup, "
            "io_uring_enter and io_uring_register in it (Docker: --security-opt seccomp=FILE)";
-  case EINVAL:
-    return "io_uring lacks what ringcast needs (single issuer with deferred task work); it needs Linux 6.1 or newer";
+  case EINVAL: return "io_uring lacks what ringcast needs (single issuer with deferred task work); it needs Linux 6.1 or newer";
   case ENOMEM:
     return "io_uring could not be set up for want of locked memory; raise the limit with: ulimit -l unlimited "
            "(LimitMEMLOCK= in systemd)";
   case EMFILE:
-  case ENFILE:
-    return "io_uring could not be set up for want of file descriptors; raise the limit with: ulimit -n 65536 (LimitNOFILE= in systemd)";
-  default:
-    return fmt::format("io_uring could not be set up: {}", std::strerror(error));
+  case ENFILE: return "io_uring could not be set up for want of file descriptors; raise the limit with: ulimit -n 65536 (LimitNOFILE= in systemd)";
+  default: return fmt::format("io_uring could not be set up: {}", std::strerror(error));
   }
 }
 
@@ -99,8 +96,7 @@ std::expected<std::unique_ptr<ring>, std::string> ring::open(const ring_options&
   io_uring_params params{};
   // SINGLE_ISSUER and DEFER_TASKRUN (6.1): completions are made only when this thread asks for them, in one batch.
   // SUBMIT_ALL (5.18): one bad entry does not hold up the rest of a fan-out. CQSIZE (5.5).
-  params.flags =
-      IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE;
+  params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE;
   params.cq_entries = options.completion_entries;
   const int result = io_uring_queue_init_params(options.submission_entries, &opened->ring_, &params);
   if (result < 0) {
@@ -133,13 +129,9 @@ void ring::arm_receive(op_tag tag, int socket, std::uint16_t buffer_group) {
   sqe->buf_group = buffer_group;
 }
 
-void ring::arm_poll_receive(op_tag tag, int socket) {
-  io_uring_prep_poll_multishot(next_sqe(tag), socket, POLLIN | POLLRDHUP);
-}
+void ring::arm_poll_receive(op_tag tag, int socket) { io_uring_prep_poll_multishot(next_sqe(tag), socket, POLLIN | POLLRDHUP); }
 
-void ring::arm_doorbell(op_tag tag, int eventfd, std::uint64_t* value) {
-  io_uring_prep_read(next_sqe(tag), eventfd, value, sizeof *value, 0);
-}
+void ring::arm_doorbell(op_tag tag, int eventfd, std::uint64_t* value) { io_uring_prep_read(next_sqe(tag), eventfd, value, sizeof *value, 0); }
 
 // MSG_DONTWAIT makes the kernel try once; MSG_WAITALL makes a short send count as a failure, so that it completes with
 // its count; and CQE_SKIP_SUCCESS (5.17) keeps a full send silent.
@@ -207,8 +199,8 @@ void ring::enter(unsigned wait_for, const wait_plan* plan) {
   }
   const unsigned count = sq_tail_ - sq_submitted_;
   ++enter_calls_;
-  const int taken = io_uring_enter2(static_cast<unsigned>(ring_.ring_fd), count, wait_for, flags,
-                                    static_cast<sigset_t*>(const_cast<void*>(extra)), extra_bytes);
+  const int taken =
+      io_uring_enter2(static_cast<unsigned>(ring_.ring_fd), count, wait_for, flags, static_cast<sigset_t*>(const_cast<void*>(extra)), extra_bytes);
   if (taken >= 0) {
     sq_submitted_ += static_cast<unsigned>(taken);
     submitted_ += static_cast<unsigned>(taken);

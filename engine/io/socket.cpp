@@ -35,17 +35,14 @@ std::string socket_address::text() const {
 }
 
 std::expected<socket_address, std::string> parse_address(std::string_view text) {
-  const auto refuse = [&](std::string_view why) {
-    return std::unexpected(fmt::format("'{}' is not an address to listen on: {}", text, why));
-  };
+  const auto refuse = [&](std::string_view why) { return std::unexpected(fmt::format("'{}' is not an address to listen on: {}", text, why)); };
   const std::size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return refuse("it wants ADDRESS:PORT");
   std::string_view host = text.substr(0, colon);
   const std::string_view port_text = text.substr(colon + 1);
   std::uint16_t port = 0;
   const auto [end, error] = std::from_chars(port_text.data(), port_text.data() + port_text.size(), port);
-  if (port_text.empty() || error != std::errc{} || end != port_text.data() + port_text.size())
-    return refuse("the port is a number from 0 to 65535");
+  if (port_text.empty() || error != std::errc{} || end != port_text.data() + port_text.size()) return refuse("the port is a number from 0 to 65535");
   socket_address address;
   if (host.size() >= 2 && host.front() == '[' && host.back() == ']') {
     auto& v6 = reinterpret_cast<sockaddr_in6&>(address.storage);
@@ -59,8 +56,7 @@ std::expected<socket_address, std::string> parse_address(std::string_view text) 
   if (host == "localhost") host = "127.0.0.1";
   if (host.empty() || host == "*") host = "0.0.0.0";
   auto& v4 = reinterpret_cast<sockaddr_in&>(address.storage);
-  if (inet_pton(AF_INET, std::string{host}.c_str(), &v4.sin_addr) != 1)
-    return refuse("the address is numeric, like 127.0.0.1 or [::1]");
+  if (inet_pton(AF_INET, std::string{host}.c_str(), &v4.sin_addr) != 1) return refuse("the address is numeric, like 127.0.0.1 or [::1]");
   v4.sin_family = AF_INET;
   v4.sin_port = htons(port);
   address.bytes = sizeof v4;
@@ -117,8 +113,7 @@ std::expected<int, std::string> listen_on(const socket_address& address, int bac
   const int unsent_max = kernel_unsent_bytes_max;
   setsockopt(listener, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_max, sizeof unsent_max);
   if (address.storage.ss_family == AF_INET6) setsockopt(listener, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-  if (bind(listener, reinterpret_cast<const sockaddr*>(&address.storage), address.bytes) < 0 ||
-      listen(listener, backlog) < 0) {
+  if (bind(listener, reinterpret_cast<const sockaddr*>(&address.storage), address.bytes) < 0 || listen(listener, backlog) < 0) {
     const int error = errno;
     close(listener);
     if (may_try_again(error, until)) return listen_on(address, backlog, until);
@@ -187,9 +182,7 @@ void reset_when_closed(int socket) {
   setsockopt(socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
-void set_user_timeout(int socket, unsigned milliseconds) {
-  setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof milliseconds);
-}
+void set_user_timeout(int socket, unsigned milliseconds) { setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof milliseconds); }
 
 int accept_now(int listener) {
   const int accepted = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);

@@ -43,9 +43,7 @@ class inbox {
   void close();
 
   // The shard: as spsc_ring::drain().
-  template <class OnRecord> std::size_t drain(OnRecord&& on_record, std::size_t records_max) {
-    return ring_.drain(on_record, records_max);
-  }
+  template <class OnRecord> std::size_t drain(OnRecord&& on_record, std::size_t records_max) { return ring_.drain(on_record, records_max); }
 
   // The shard: also the look between doorbell::prepare_sleep() and the wait.
   [[nodiscard]] bool has_records() const noexcept { return ring_.has_records(); }

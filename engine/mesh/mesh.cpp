@@ -20,8 +20,7 @@ void copy_two(std::byte* to, std::span<const std::byte> a, std::span<const std::
 } // namespace
 
 mesh::mesh(std::uint32_t shard_count, std::uint32_t lane_bytes)
-    : shard_count_(shard_count),
-      lanes_(std::make_unique<std::unique_ptr<lane>[]>(std::size_t{shard_count} * shard_count)),
+    : shard_count_(shard_count), lanes_(std::make_unique<std::unique_ptr<lane>[]>(std::size_t{shard_count} * shard_count)),
       sides_(std::make_unique<shard_side[]>(shard_count)), bells_(std::make_unique<doorbell[]>(shard_count)),
       ended_(std::make_unique<std::atomic<bool>[]>(shard_count)) {
   RINGCAST_ASSERT(shard_count >= 1);
@@ -97,9 +96,7 @@ void mesh::space_was_released(std::uint32_t from, std::uint32_t to) noexcept {
   if (waits.load(std::memory_order_relaxed) && waits.exchange(false, std::memory_order_acq_rel)) bells_[from].ring();
 }
 
-mesh_port::mesh_port(mesh& m, std::uint32_t shard) : mesh_(m), shard_(shard), overflow_(m.shard_count()) {
-  RINGCAST_ASSERT(shard < m.shard_count());
-}
+mesh_port::mesh_port(mesh& m, std::uint32_t shard) : mesh_(m), shard_(shard), overflow_(m.shard_count()) { RINGCAST_ASSERT(shard < m.shard_count()); }
 
 void mesh_port::send(std::uint32_t to, std::uint32_t kind, std::span<const std::byte> a, std::span<const std::byte> b, std::uint64_t pointed) {
   const std::size_t bytes = a.size() + b.size();

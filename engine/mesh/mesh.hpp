@@ -40,8 +40,7 @@ class mesh {
   // --- the thread of shard `from`; `to` is another shard ---
 
   // Room for a record, or nullptr when the lane is full. mesh_port::send() has an answer to that, this has none.
-  [[nodiscard]] std::byte* reserve(std::uint32_t from, std::uint32_t to, std::uint32_t kind,
-                                   std::uint32_t bytes) noexcept;
+  [[nodiscard]] std::byte* reserve(std::uint32_t from, std::uint32_t to, std::uint32_t kind, std::uint32_t bytes) noexcept;
   void commit(std::uint32_t from, std::uint32_t to) noexcept;
   // Publishes every lane that was committed to since the last flush, then rings each target at most once.
   void flush(std::uint32_t from) noexcept;

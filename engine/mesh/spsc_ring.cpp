@@ -97,8 +97,6 @@ bool spsc_ring::release() noexcept {
   return true;
 }
 
-bool spsc_ring::has_records() const noexcept {
-  return published_.value.load(std::memory_order_acquire) != reader_.position;
-}
+bool spsc_ring::has_records() const noexcept { return published_.value.load(std::memory_order_acquire) != reader_.position; }
 
 } // namespace ringcast

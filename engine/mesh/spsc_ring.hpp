@@ -53,9 +53,7 @@ class spsc_ring {
 
   // The largest payload. A quarter of the ring: a record and the skip before it then fit into every empty ring
   // whatever its position, so that waiting for room always ends.
-  [[nodiscard]] std::uint32_t record_bytes_max() const noexcept {
-    return capacity_bytes() / 4 - static_cast<std::uint32_t>(sizeof(record_header));
-  }
+  [[nodiscard]] std::uint32_t record_bytes_max() const noexcept { return capacity_bytes() / 4 - static_cast<std::uint32_t>(sizeof(record_header)); }
 
   // --- the writer's side ---
 

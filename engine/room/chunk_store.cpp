@@ -32,7 +32,8 @@ log_chunk* chunk_store::take(std::size_t bytes_min) {
 
 void chunk_store::came_back(log_chunk* chunk) {
   chunk->next_back = back_.load(std::memory_order_relaxed);
-  while (!back_.compare_exchange_weak(chunk->next_back, chunk, std::memory_order_release, std::memory_order_relaxed)) {}
+  while (!back_.compare_exchange_weak(chunk->next_back, chunk, std::memory_order_release, std::memory_order_relaxed)) {
+  }
 }
 
 void chunk_store::free_all() {

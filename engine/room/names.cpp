@@ -28,8 +28,8 @@ static_assert(room_name_bytes_max == 128 && member_name_bytes_max == 64); // the
 
 constexpr rule of_rooms{room_name_bytes_max, "the room has no name", "the room's name is longer than 128 bytes",
                         "the room's name has control characters", "the room's name is not UTF-8"};
-constexpr rule of_members{member_name_bytes_max, "the member has no name", "the name is longer than 64 bytes",
-                          "the name has control characters", "the name is not UTF-8"};
+constexpr rule of_members{member_name_bytes_max, "the member has no name", "the name is longer than 64 bytes", "the name has control characters",
+                          "the name is not UTF-8"};
 
 } // namespace
 

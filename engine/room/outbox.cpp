@@ -1,8 +1,8 @@
 #include "engine/room/outbox.hpp"
 
 #include "engine/base/limits.hpp"
-#include "engine/room/room_table.hpp"
 #include "engine/io/socket.hpp"
+#include "engine/room/room_table.hpp"
 
 #include <algorithm>
 #include <cerrno>

@@ -14,11 +14,11 @@
 
 #include "engine/base/block_pool.hpp"
 #include "engine/base/byte_sink.hpp"
+#include "engine/base/turn_arena.hpp"
 #include "engine/connection/connection.hpp"
 #include "engine/io/ring.hpp"
 #include "engine/room/room.hpp"
 #include "engine/room/room_host.hpp"
-#include "engine/base/turn_arena.hpp"
 #include "proto/held_bytes.hpp"
 
 #include <array>
@@ -153,8 +153,7 @@ class outbox {
   [[nodiscard]] msghdr* shared_header(std::span<const iovec> pieces);
 
   // Where there is no memory for what a connection is to be sent later, it ends.
-  template <class Work>
-  void queue_or_end(connection& c, Work&& work);
+  template <class Work> void queue_or_end(connection& c, Work&& work);
   backlog& start_backlog(connection& c);
   void serve_in_parts(room_part& r);
   void serve_in_parts(connection& c, const record& rec);

@@ -1,8 +1,8 @@
 // The part of the outbox for connections that did not take all of their output at once.
 #include "engine/base/limits.hpp"
+#include "engine/connection/user_events.hpp"
 #include "engine/room/outbox.hpp"
 #include "engine/room/room_table.hpp"
-#include "engine/connection/user_events.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -35,8 +35,7 @@ void outbox::append(byte_queue& queue, std::span<const std::byte> bytes) {
   if (!bytes.empty()) std::memcpy(grow(queue, bytes.size()), bytes.data(), bytes.size());
 }
 
-template <class Work>
-void outbox::queue_or_end(connection& c, Work&& work) {
+template <class Work> void outbox::queue_or_end(connection& c, Work&& work) {
   try {
     work();
   } catch (const std::bad_alloc&) {
@@ -48,8 +47,7 @@ void outbox::queue_or_end(connection& c, Work&& work) {
 backlog& outbox::start_backlog(connection& c) {
   RINGCAST_ASSERT(c.behind == nullptr);
   c.behind = new backlog;
-  for (membership* seat = served_seats(c); seat != nullptr; seat = seat->next)
-    rooms_.fall_behind(c, *seat, seat->where->flushed);
+  for (membership* seat = served_seats(c); seat != nullptr; seat = seat->next) rooms_.fall_behind(c, *seat, seat->where->flushed);
   return *c.behind;
 }
 
@@ -78,7 +76,8 @@ void outbox::serve_in_parts(room_part& r) {
 
 void outbox::serve_in_parts(connection& c, const record& rec) {
   backlog& b = start_backlog(c);
-  for (std::uint32_t i = rec.first_segment; i != none; i = now_->segments[i].next) append(b.queued, {now_->segments[i].bytes, now_->segments[i].size});
+  for (std::uint32_t i = rec.first_segment; i != none; i = now_->segments[i].next)
+    append(b.queued, {now_->segments[i].bytes, now_->segments[i].size});
   for (membership* seat = c.memberships; seat != nullptr; seat = seat->next)
     if (seat->where->dirty) fall_behind_excused(c, *seat);
   going_on_.push_back(&c);

@@ -1,10 +1,10 @@
 // The part of the outbox for encrypted connections: all that a connection is sent in one turn shares records, and what is left of a short
 // send is ciphertext.
-#include "engine/connection/connection_layers.hpp"
 #include "engine/base/limits.hpp"
+#include "engine/connection/connection_layers.hpp"
+#include "engine/connection/user_events.hpp"
 #include "engine/room/outbox.hpp"
 #include "engine/room/room_table.hpp"
-#include "engine/connection/user_events.hpp"
 
 #include <algorithm>
 #include <cstring>

@@ -117,8 +117,7 @@ struct room_part {
 };
 
 // Hands a laggard's next pieces to take(log_piece) until is_full() says so; its cursor moves along.
-template <class Full, class Take>
-void take_pieces(const room_part& r, lag& l, std::uint64_t author, Full&& is_full, Take&& take) {
+template <class Full, class Take> void take_pieces(const room_part& r, lag& l, std::uint64_t author, Full&& is_full, Take&& take) {
   l.flying = 0;
   const span_window& window = l.held != nullptr ? *l.held : r.window;
   const std::uint64_t to = std::min(r.flushed, l.stop);

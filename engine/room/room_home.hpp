@@ -4,10 +4,10 @@
 // members of the room. Members that negotiated permessage-deflate read a log of their own, so a broadcast is compressed once, here. One home_table a shard, on its thread.
 #pragma once
 
-#include "engine/io/connection_handle.hpp"
 #include "engine/base/keyed_hash.hpp"
-#include "engine/room/room_log.hpp"
+#include "engine/io/connection_handle.hpp"
 #include "engine/room/records.hpp"
+#include "engine/room/room_log.hpp"
 
 #include <array>
 #include <cstdint>
@@ -49,8 +49,8 @@ struct home_room {
   std::uint64_t next_sequence = 1;
   std::vector<branch> branches;
   std::unordered_map<std::string, std::uint64_t, peer_hash, std::equal_to<>> names; // of members -> connection_handle
-  std::vector<wanted_report> reports;                   // asked for in this turn
-  std::uint32_t members_here = 0;                       // on the home's own shard, which serves them
+  std::vector<wanted_report> reports; // asked for in this turn
+  std::uint32_t members_here = 0; // on the home's own shard, which serves them
   bool dirty = false;
 
   [[nodiscard]] std::uint32_t members() const;
@@ -95,8 +95,7 @@ class home_table {
     std::string_view last; // the next call goes on behind this one
     bool more;
   };
-  template <class Visit>
-  [[nodiscard]] list_end list(std::string_view after, std::size_t count, Visit&& visit) const {
+  template <class Visit> [[nodiscard]] list_end list(std::string_view after, std::size_t count, Visit&& visit) const {
     std::size_t looks_left = count + empty_rooms_passed_max;
     std::string_view last = after;
     for (auto at = rooms_.upper_bound(after); at != rooms_.end(); ++at) {
@@ -140,9 +139,6 @@ class home_table {
   std::vector<home_room::wanted_report> reports_;
 };
 
-template <class T>
-std::span<const std::byte> bytes_of(const T& value) {
-  return {reinterpret_cast<const std::byte*>(&value), sizeof value};
-}
+template <class T> std::span<const std::byte> bytes_of(const T& value) { return {reinterpret_cast<const std::byte*>(&value), sizeof value}; }
 
 } // namespace ringcast

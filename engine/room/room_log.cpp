@@ -68,9 +68,7 @@ void room_log::finish(std::size_t frame_bytes, const log_message& message) {
   next_sequence_ = message.sequence + 1;
 }
 
-void room_log::write_plain(std::byte* out, const log_message& message) {
-  finish(write_frame(out, message.op, message.payload), message);
-}
+void room_log::write_plain(std::byte* out, const log_message& message) { finish(write_frame(out, message.op, message.payload), message); }
 
 void room_log::prepare(chunk_store& store, std::size_t payload_bytes) {
   const std::size_t bytes = frame_bytes(payload_bytes, false);
@@ -81,7 +79,8 @@ void room_log::prepare(chunk_store& store, std::size_t payload_bytes) {
 
 void room_log::prepare_deflated(chunk_store& store, std::size_t payload_bytes, const compression_options& options) {
   prepare(store, payload_bytes);
-  if (payload_bytes >= options.threshold_to_room()) (void)store.scratch(frame_header_bytes(payload_bytes, false) + deflate_message_bound(payload_bytes));
+  if (payload_bytes >= options.threshold_to_room())
+    (void)store.scratch(frame_header_bytes(payload_bytes, false) + deflate_message_bound(payload_bytes));
 }
 
 void room_log::append(chunk_store& store, const log_message& message) {

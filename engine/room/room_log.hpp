@@ -5,9 +5,9 @@
 // that nobody reads holds no chunk.
 #pragma once
 
-#include "engine/room/chunk_store.hpp"
 #include "engine/connection/compression.hpp"
 #include "engine/connection/compressor.hpp"
+#include "engine/room/chunk_store.hpp"
 #include "proto/opcode.hpp"
 
 #include <cstddef>

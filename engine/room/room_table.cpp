@@ -15,9 +15,7 @@ room_table::~room_table() { clear(); }
 
 std::uint32_t room_table::home_of(std::string_view name) const { return room_home_shard(name, shards_); }
 
-std::uint32_t room_home_shard(std::string_view name, std::uint32_t shards) {
-  return static_cast<std::uint32_t>(keyed_hash(name) % shards);
-}
+std::uint32_t room_home_shard(std::string_view name, std::uint32_t shards) { return static_cast<std::uint32_t>(keyed_hash(name) % shards); }
 
 room_part& room_table::at(std::string_view name, room_encoding encoding) {
   auto& by_name = by_name_[static_cast<std::size_t>(encoding)];
@@ -93,8 +91,8 @@ void room_table::leave(connection& c, room_part& r) {
     remove_from_keeping_up(r, *seat);
   *link = seat->next;
   if (seat->name != nullptr)
-    host_.deliver(r.home_shard, record_kind::release_name,
-                   bytes_of(name_record{{r.index, r.generation}, host_.handle_of(c).value}), std::as_bytes(std::span{*seat->name}));
+    host_.deliver(r.home_shard, record_kind::release_name, bytes_of(name_record{{r.index, r.generation}, host_.handle_of(c).value}),
+                  std::as_bytes(std::span{*seat->name}));
   delete seat;
   members_changed(r, before);
 }

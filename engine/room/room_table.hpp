@@ -30,7 +30,8 @@ struct room_counters {
 class room_table {
  public:
   // A message of more than `record_bytes_max` goes to another shard by its address.
-  room_table(room_host& host, home_table& home, std::uint32_t shards, std::uint32_t record_bytes_max, std::uint64_t lag_bytes_max, slow_consumer policy);
+  room_table(room_host& host, home_table& home, std::uint32_t shards, std::uint32_t record_bytes_max, std::uint64_t lag_bytes_max,
+             slow_consumer policy);
   ~room_table();
 
   [[nodiscard]] room_part& at(std::string_view name, room_encoding encoding);

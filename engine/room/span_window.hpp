@@ -71,11 +71,9 @@ class span_window {
 
   // Calls visit(log_piece) for the bytes from one position to another, without the frames that `author` is not to hear.
   // Neighbouring frames make one piece. Stops when visit answers false.
-  template <class Visit>
-  void for_each_piece(std::uint64_t from, std::uint64_t to, std::uint64_t author, Visit&& visit) const;
+  template <class Visit> void for_each_piece(std::uint64_t from, std::uint64_t to, std::uint64_t author, Visit&& visit) const;
   // Calls visit(entry, begin, end) with the positions of each frame from one position to another.
-  template <class Visit>
-  void for_each_frame(std::uint64_t from, std::uint64_t to, Visit&& visit) const;
+  template <class Visit> void for_each_frame(std::uint64_t from, std::uint64_t to, Visit&& visit) const;
 
   // The bytes of the log that it keeps.
   [[nodiscard]] std::size_t bytes() const { return held_.bytes(); }
@@ -107,8 +105,7 @@ class span_window {
   mutable std::uint64_t visited_ = 0;
 };
 
-template <class Visit>
-void span_window::for_each_piece(std::uint64_t from, std::uint64_t to, std::uint64_t author, Visit&& visit) const {
+template <class Visit> void span_window::for_each_piece(std::uint64_t from, std::uint64_t to, std::uint64_t author, Visit&& visit) const {
   for (const window_span* at = span_behind(from); at != spans_end() && at->position < to; ++at) {
     const window_span& span = *at;
     ++visited_;
@@ -133,12 +130,12 @@ void span_window::for_each_piece(std::uint64_t from, std::uint64_t to, std::uint
   }
 }
 
-template <class Visit>
-void span_window::for_each_frame(std::uint64_t from, std::uint64_t to, Visit&& visit) const {
+template <class Visit> void span_window::for_each_frame(std::uint64_t from, std::uint64_t to, Visit&& visit) const {
   for (const window_span* at = span_behind(from); at != spans_end() && at->position < to; ++at) {
     const window_span& span = *at;
     ++visited_;
-    const std::uint32_t first = from > span.position ? span.entry_behind(span.begin + static_cast<std::uint32_t>(from - span.position)) : span.entry_begin;
+    const std::uint32_t first =
+        from > span.position ? span.entry_behind(span.begin + static_cast<std::uint32_t>(from - span.position)) : span.entry_begin;
     std::uint64_t begin = span.position + (span.frame_begin(first) - span.begin);
     for (std::uint32_t i = first; i < span.entry_end && begin < to; ++i) {
       const log_entry& entry = span.chunk->entry(i);

@@ -60,10 +60,11 @@ task<void> run_handler(shard& here, const request_handler& handler, std::unique_
 
 http_handler run_as_coroutine(server* from, request_handler handler, std::source_location where) {
   // Shared by all copies of the route, and there as long as the routes are, which is longer than any coroutine.
-  return [from, handler = std::make_shared<const request_handler>(std::move(handler)), where](const http_request& received, http_responder responder) {
-    shard& here = responder.owner();
-    here.coroutines().spawn(run_handler(here, *handler, std::make_unique<request>(from, received, responder), where), where);
-  };
+  return
+      [from, handler = std::make_shared<const request_handler>(std::move(handler)), where](const http_request& received, http_responder responder) {
+        shard& here = responder.owner();
+        here.coroutines().spawn(run_handler(here, *handler, std::make_unique<request>(from, received, responder), where), where);
+      };
 }
 
 } // namespace ringcast

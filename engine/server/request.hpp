@@ -11,10 +11,10 @@
 // handler was registered. Threads: the shard of the connection.
 #pragma once
 
-#include "engine/shard/events.hpp"
-#include "engine/server/request_copy.hpp"
 #include "engine/coroutine/task.hpp"
+#include "engine/server/request_copy.hpp"
 #include "engine/server/websocket.hpp"
+#include "engine/shard/events.hpp"
 #include "proto/http_status.hpp"
 
 #include <chrono>

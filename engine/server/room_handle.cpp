@@ -2,8 +2,8 @@
 
 #include "engine/mesh/inbox.hpp"
 #include "engine/server/server.hpp"
-#include "engine/shard/shard.hpp"
 #include "engine/server/websocket_session.hpp"
+#include "engine/shard/shard.hpp"
 
 #include <memory>
 #include <optional>
@@ -103,7 +103,8 @@ send_status room::broadcast(opcode op, std::span<const std::byte> payload) {
   if (here != nullptr && server_->owns(*here))
     if (room_part* known = here->rooms().known(name_)) {
       if (!here->takes_publications()) return send_status::closed;
-      here->rooms().publish(*known, {.room = {known->index, known->generation}, .author = 0, .report_id = 0, .op = op, .author_hears = true}, payload);
+      here->rooms().publish(*known, {.room = {known->index, known->generation}, .author = 0, .report_id = 0, .op = op, .author_hears = true},
+                            payload);
       return send_status::queued;
     }
   return call(room_call_kind::publish, op, {}, payload);
@@ -120,8 +121,7 @@ namespace {
 
 // An answer that comes to the asking shard, in a later turn, perhaps after the asking coroutine has gone. While the server stops nobody waits
 // for one: the home of the room may have ended.
-template <class T>
-class answer_awaiter : waiter {
+template <class T> class answer_awaiter : waiter {
  public:
   struct state {
     std::optional<T> value;
@@ -154,8 +154,7 @@ shard& asking_shard() {
   return *shard::current();
 }
 
-template <class Answer>
-std::future<Answer> at_once(Answer answer) {
+template <class Answer> std::future<Answer> at_once(Answer answer) {
   std::promise<Answer> promise;
   promise.set_value(std::move(answer));
   return promise.get_future();
@@ -248,9 +247,10 @@ task<std::uint32_t> room::count() {
 
 std::future<broadcast_report> room::broadcast_future(opcode op, std::span<const std::byte> payload) {
   if (!valid_) return at_once(broadcast_report{});
-  return ask_home<broadcast_report>(*server_, name_, [name = name_, op, bytes = std::vector<std::byte>{payload.begin(), payload.end()}](shard& there, const auto& promise) {
-    there.publish_with_report(name, op, bytes, [promise](const broadcast_report& report) { promise->set_value(report); });
-  });
+  return ask_home<broadcast_report>(
+      *server_, name_, [name = name_, op, bytes = std::vector<std::byte>{payload.begin(), payload.end()}](shard& there, const auto& promise) {
+        there.publish_with_report(name, op, bytes, [promise](const broadcast_report& report) { promise->set_value(report); });
+      });
 }
 
 std::future<std::uint32_t> room::count_future() {

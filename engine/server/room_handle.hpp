@@ -12,12 +12,12 @@
 // ever: what is sent there is answered with send_status::invalid_name, nobody can join, and its count is 0; valid() says why.
 #pragma once
 
-#include "engine/io/connection_handle.hpp"
 #include "engine/base/limits.hpp"
-#include "engine/room/names.hpp"
-#include "engine/room/room.hpp"
-#include "engine/room/records.hpp"
 #include "engine/coroutine/task.hpp"
+#include "engine/io/connection_handle.hpp"
+#include "engine/room/names.hpp"
+#include "engine/room/records.hpp"
+#include "engine/room/room.hpp"
 #include "engine/server/websocket.hpp"
 
 #include <cstddef>
@@ -41,8 +41,7 @@ class seat {
   seat() noexcept = default;
   seat(shard& owner, connection_handle who, room_ref where) noexcept : owner_(&owner), who_(who), where_(where) {}
   explicit seat(std::string_view why_not) noexcept : why_not_(why_not) {}
-  seat(seat&& other) noexcept
-      : owner_(std::exchange(other.owner_, nullptr)), who_(other.who_), where_(other.where_), why_not_(other.why_not_) {}
+  seat(seat&& other) noexcept : owner_(std::exchange(other.owner_, nullptr)), who_(other.who_), where_(other.where_), why_not_(other.why_not_) {}
   seat& operator=(seat&& other) noexcept;
   ~seat() { leave(); }
 

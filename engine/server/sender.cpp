@@ -1,8 +1,8 @@
 #include "engine/server/sender.hpp"
 
 #include "engine/mesh/inbox.hpp"
-#include "engine/shard/shard.hpp"
 #include "engine/server/websocket_session.hpp"
+#include "engine/shard/shard.hpp"
 
 #include <algorithm>
 

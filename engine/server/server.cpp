@@ -1,15 +1,15 @@
 #include "engine/server/server.hpp"
 
-#include "engine/shard/admission.hpp"
-#include "engine/io/core_allowance.hpp"
-#include "engine/mesh/inbox.hpp"
 #include "engine/base/log.hpp"
-#include "engine/shard/memory_bound.hpp"
-#include "engine/mesh/mesh.hpp"
-#include "engine/shard/origin.hpp"
+#include "engine/io/core_allowance.hpp"
 #include "engine/io/process_signals.hpp"
-#include "engine/shard/shard.hpp"
 #include "engine/io/socket.hpp"
+#include "engine/mesh/inbox.hpp"
+#include "engine/mesh/mesh.hpp"
+#include "engine/shard/admission.hpp"
+#include "engine/shard/memory_bound.hpp"
+#include "engine/shard/origin.hpp"
+#include "engine/shard/shard.hpp"
 #include "engine/tls/tls_identity.hpp"
 
 #include <algorithm>
@@ -114,8 +114,7 @@ std::expected<void, start_failure> server::open_listeners(const std::vector<std:
 // What the options say by themselves.
 std::expected<void, start_failure> server::check_options() {
   if (options_.shards > connection_handle::shards_max)
-    return std::unexpected(
-        start_failure{fmt::format("{} shards are more than the {} there can be", options_.shards, connection_handle::shards_max)});
+    return std::unexpected(start_failure{fmt::format("{} shards are more than the {} there can be", options_.shards, connection_handle::shards_max)});
   if (!options_.listen_tls.empty()) {
     if (options_.tls.certificates.empty()) return std::unexpected(start_failure{"a TLS port needs a certificate and its key"});
     auto loaded = tls_context::load_server(options_.tls);
@@ -299,7 +298,8 @@ void server::say_what_was_not_sent() const {
 }
 
 bool server::is_ready() const {
-  return started_.load(std::memory_order_acquire) && !stopping_.load(std::memory_order_relaxed) && std::ranges::all_of(threads_, [](const auto& t) { return t->accepting.load(std::memory_order_relaxed); });
+  return started_.load(std::memory_order_acquire) && !stopping_.load(std::memory_order_relaxed) &&
+         std::ranges::all_of(threads_, [](const auto& t) { return t->accepting.load(std::memory_order_relaxed); });
 }
 
 std::expected<void, std::string> server::reload_certificates() {

@@ -5,12 +5,12 @@
 //   return s.run();
 #pragma once
 
-#include "engine/connection/compression.hpp"
-#include "engine/shard/http_router.hpp"
 #include "engine/base/limits.hpp"
-#include "engine/server/request.hpp"
+#include "engine/connection/compression.hpp"
 #include "engine/room/room.hpp"
+#include "engine/server/request.hpp"
 #include "engine/server/room_handle.hpp"
+#include "engine/shard/http_router.hpp"
 #include "engine/tls/tls_context.hpp"
 
 #include <atomic>
@@ -65,7 +65,7 @@ struct server_options {
 
 // Why a server did not start, with the exit code that its program should end with.
 struct start_failure {
-  std::string why;   // one sentence
+  std::string why; // one sentence
   int exit_code = 2; // 2: the options or the address; 3: io_uring, a thread or a descriptor is refused
 };
 
@@ -131,19 +131,19 @@ class server {
   void on_other_signal(int signal);
   void say_what_was_not_sent() const;
   [[nodiscard]] std::expected<void, start_failure> open_listeners(const std::vector<std::string>& listen, bool encrypted,
-                                                                 std::vector<std::string>& addresses);
+                                                                  std::vector<std::string>& addresses);
 
   server_options options_;
   http_router router_;
   std::uint32_t shard_count_ = 0;
   std::vector<std::string> addresses_, tls_addresses_;
   std::unique_ptr<tls_identity> identity_; // null without listen_tls
-  std::unique_ptr<admission> admission_;   // null without a bound on connections
+  std::unique_ptr<admission> admission_; // null without a bound on connections
   std::unique_ptr<mesh> mesh_;
   std::vector<std::unique_ptr<shard_thread>> threads_;
-  std::atomic<bool> begun_{false};         // start() was called
-  std::unique_ptr<std::latch> all_begun_;  // all shards have been made, or have failed
-  std::atomic<bool> started_{false};       // all of the above is there, and stays
+  std::atomic<bool> begun_{false}; // start() was called
+  std::unique_ptr<std::latch> all_begun_; // all shards have been made, or have failed
+  std::atomic<bool> started_{false}; // all of the above is there, and stays
   std::atomic<bool> stopping_{false};
   std::atomic<std::uint32_t> running_{0};
   int finished_event_ = -1; // an eventfd, written when the last shard has ended

@@ -1,7 +1,7 @@
 #include "engine/server/websocket.hpp"
 
-#include "engine/server/sender.hpp"
 #include "engine/mesh/shared_frame.hpp"
+#include "engine/server/sender.hpp"
 #include "engine/server/websocket_session.hpp"
 
 #include <algorithm>
@@ -167,9 +167,7 @@ send_status websocket::send_control(opcode op, std::string_view payload) noexcep
 ready<send_status> websocket::ping(std::string_view payload) noexcept { return {send_control(opcode::ping, payload)}; }
 ready<send_status> websocket::pong(std::string_view payload) noexcept { return {send_control(opcode::pong, payload)}; }
 
-std::uint64_t websocket::buffered_bytes() const noexcept {
-  return is_open() ? session_->owner().output().waiting_bytes(*session_->where()) : 0;
-}
+std::uint64_t websocket::buffered_bytes() const noexcept { return is_open() ? session_->owner().output().waiting_bytes(*session_->where()) : 0; }
 
 std::pair<sender, receiver> websocket::split() && {
   if (session_ == nullptr) return {};

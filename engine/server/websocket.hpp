@@ -7,8 +7,8 @@
 // threads there is the sender of split(), and rooms. Nothing here allocates once warm.
 #pragma once
 
-#include "engine/shard/events.hpp"
 #include "engine/coroutine/waiter.hpp"
+#include "engine/shard/events.hpp"
 
 #include <coroutine>
 #include <cstddef>
@@ -50,8 +50,7 @@ struct message_gap {
 };
 
 // A result that is there at once, for `co_await` and for plain calls alike.
-template <class T>
-struct ready {
+template <class T> struct ready {
   T value;
   bool await_ready() const noexcept { return true; }
   void await_suspend(std::coroutine_handle<>) const noexcept {}

@@ -10,11 +10,11 @@
 #pragma once
 
 #include "engine/base/block_pool.hpp"
+#include "engine/coroutine/waiter.hpp"
 #include "engine/io/buffer_ring.hpp"
 #include "engine/server/request.hpp"
-#include "engine/shard/shard.hpp"
-#include "engine/coroutine/waiter.hpp"
 #include "engine/server/websocket.hpp"
+#include "engine/shard/shard.hpp"
 
 #include <atomic>
 #include <cstddef>

@@ -10,8 +10,7 @@ namespace ringcast {
 connection_source source_of(const socket_address& peer) noexcept {
   // No IPv6 connection has a multicast address (ff00::/8) as its source, so these prefixes are free (RFC 4291 2.7).
   const auto from_v4 = [](std::uint32_t address) { return std::uint64_t{0xffffffff} << 32 | address; };
-  if (peer.storage.ss_family == AF_INET)
-    return from_v4(reinterpret_cast<const sockaddr_in&>(peer.storage).sin_addr.s_addr);
+  if (peer.storage.ss_family == AF_INET) return from_v4(reinterpret_cast<const sockaddr_in&>(peer.storage).sin_addr.s_addr);
   if (peer.storage.ss_family != AF_INET6) return 0;
   const in6_addr& address = reinterpret_cast<const sockaddr_in6&>(peer.storage).sin6_addr;
   if (IN6_IS_ADDR_V4MAPPED(&address)) {

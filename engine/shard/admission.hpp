@@ -50,9 +50,7 @@ class admission {
     mutable std::mutex mutex;
     std::unordered_map<connection_source, std::uint32_t, peer_hash> connections;
   };
-  [[nodiscard]] part& part_of(connection_source from) noexcept {
-    return parts_[(peer_hash{}(from) >> 32) % parts_.size()];
-  }
+  [[nodiscard]] part& part_of(connection_source from) noexcept { return parts_[(peer_hash{}(from) >> 32) % parts_.size()]; }
   [[nodiscard]] bool count_one() noexcept;
 
   const std::uint32_t connections_max_;

@@ -2,9 +2,9 @@
 // client owns it; both live on the shard's thread. Once the connection has ended, or the client has let go of it, neither knows the other.
 #pragma once
 
+#include "engine/base/limits.hpp"
 #include "engine/connection/compression.hpp"
 #include "engine/io/connection_handle.hpp"
-#include "engine/base/limits.hpp"
 #include "engine/io/socket.hpp"
 #include "engine/tls/tls_session.hpp"
 #include "proto/handshake.hpp"

@@ -1,7 +1,7 @@
 #include "engine/shard/handlers.hpp"
 
-#include "engine/shard/http_router.hpp"
 #include "engine/base/log.hpp"
+#include "engine/shard/http_router.hpp"
 #include "engine/shard/shard.hpp"
 
 #include <exception>
@@ -11,8 +11,7 @@ namespace ringcast {
 
 // --- the rule ---
 
-template <class Call>
-bool handlers::call(connection_handle who, std::string_view what, const std::source_location& where, Call&& callback) {
+template <class Call> bool handlers::call(connection_handle who, std::string_view what, const std::source_location& where, Call&& callback) {
   const connection_handle before = std::exchange(running_, who);
   bool done = false;
   try {
@@ -134,8 +133,7 @@ void handlers::tell(connection_handle who) {
       if (c.is_open_websocket() && to->on_drain) call(who, "on_drain", to->registered_at, [&] { to->on_drain(websocket_ref{shard_, c}); });
     } else if (is_untold(c, user_event::leaving)) {
       // It is set until the seats are gone, so that closing here does not tell it again.
-      if (c.memberships != nullptr && to->on_leave)
-        call(who, "on_leave", to->registered_at, [&] { to->on_leave(websocket_ref{shard_, c}); });
+      if (c.memberships != nullptr && to->on_leave) call(who, "on_leave", to->registered_at, [&] { to->on_leave(websocket_ref{shard_, c}); });
       shard_.rooms().leave_all(c);
       take(user_event::leaving);
     } else if (take(user_event::closing)) {
@@ -165,8 +163,7 @@ void handlers::tell_closed(connection& c) {
   const websocket_endpoint& to = *c.endpoint;
   const std::uint16_t code = c.close_code;
   const auto [link, clean] = c.is_client ? shard_.take_link(c) : std::pair<client_link*, bool>{};
-  if (to.on_close)
-    call(shard_.handle_of(c), "on_close", to.registered_at, [&] { to.on_close(websocket_ref{shard_, c}, code, reason); });
+  if (to.on_close) call(shard_.handle_of(c), "on_close", to.registered_at, [&] { to.on_close(websocket_ref{shard_, c}, code, reason); });
   // A client catches what its callbacks throw, because it has someone to tell.
   if (link != nullptr) link->on_link_closed(code, reason, clean);
 }

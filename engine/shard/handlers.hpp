@@ -11,10 +11,10 @@
 // is logged with the place where the callback was registered, and counted.
 #pragma once
 
-#include "engine/shard/client_link.hpp"
 #include "engine/connection/connection.hpp"
-#include "engine/shard/events.hpp"
 #include "engine/connection/user_events.hpp"
+#include "engine/shard/client_link.hpp"
+#include "engine/shard/events.hpp"
 #include "proto/violation.hpp"
 
 #include <cstdint>
@@ -64,8 +64,7 @@ class handlers {
   void log_thrown(std::string_view what, const std::source_location& where);
 
  private:
-  template <class Call>
-  bool call(connection_handle who, std::string_view what, const std::source_location& where, Call&& callback);
+  template <class Call> bool call(connection_handle who, std::string_view what, const std::source_location& where, Call&& callback);
   void on_thrown(connection_handle who, std::string_view what, const std::source_location& where);
   void tell(connection_handle who);
   void tell_gap(connection& c);

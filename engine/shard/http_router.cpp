@@ -63,10 +63,12 @@ void http_router::take(route r, std::string_view pattern) {
   for (const route& earlier : routes_) {
     if (!why.empty()) break;
     if (takes_all_of(earlier, r))
-      why = fmt::format("the route of {}:{}, which was added before, takes all of its requests", earlier.registered_at.file_name(), earlier.registered_at.line());
+      why = fmt::format("the route of {}:{}, which was added before, takes all of its requests", earlier.registered_at.file_name(),
+                        earlier.registered_at.line());
   }
   if (!why.empty())
-    why = fmt::format("the route {} \"{}\" of {}:{} can never be reached: {}", r.method, pattern, r.registered_at.file_name(), r.registered_at.line(), why);
+    why = fmt::format("the route {} \"{}\" of {}:{} can never be reached: {}", r.method, pattern, r.registered_at.file_name(), r.registered_at.line(),
+                      why);
   if (closed_)
     throw std::logic_error(fmt::format("the route {} \"{}\" of {}:{} is added too late: routes are added before the server starts", r.method, pattern,
                                        r.registered_at.file_name(), r.registered_at.line()));

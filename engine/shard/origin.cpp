@@ -7,18 +7,14 @@ namespace ringcast {
 
 std::expected<void, std::string> check_origin(std::string_view text) {
   if (text == "null") return {};
-  const auto refuse = [&](std::string_view why) {
-    return std::unexpected(fmt::format("'{}' is not an origin: {}", text, why));
-  };
+  const auto refuse = [&](std::string_view why) { return std::unexpected(fmt::format("'{}' is not an origin: {}", text, why)); };
   const std::size_t scheme_end = text.find("://");
   if (scheme_end == std::string_view::npos || scheme_end == 0)
     return refuse("it wants SCHEME://HOST or SCHEME://HOST:PORT, like https://example.org");
   const std::string_view rest = text.substr(scheme_end + 3);
-  if (rest.find_first_of("/?#@") != std::string_view::npos)
-    return refuse("an origin ends behind its host or port, without a slash");
+  if (rest.find_first_of("/?#@") != std::string_view::npos) return refuse("an origin ends behind its host or port, without a slash");
   if (rest.empty() || rest.front() == ':') return refuse("it has no host");
-  if (std::ranges::any_of(text, [](unsigned char c) { return c <= 0x20 || c >= 0x7f; }))
-    return refuse("it has characters that no origin has");
+  if (std::ranges::any_of(text, [](unsigned char c) { return c <= 0x20 || c >= 0x7f; })) return refuse("it has characters that no origin has");
   if (text.contains('*')) return refuse("each origin is listed as it is, and a * stands for nothing");
   return {};
 }

@@ -47,9 +47,7 @@ class date_reader {
     rest_.remove_prefix(3);
     return true;
   }
-  bool time(std::tm& t) {
-    return number(2, t.tm_hour) && skip(":") && number(2, t.tm_min) && skip(":") && number(2, t.tm_sec);
-  }
+  bool time(std::tm& t) { return number(2, t.tm_hour) && skip(":") && number(2, t.tm_min) && skip(":") && number(2, t.tm_sec); }
   [[nodiscard]] bool at_end() const { return rest_.empty(); }
 
  private:
@@ -61,14 +59,14 @@ std::optional<std::time_t> parse_http_date(std::string_view text, std::time_t no
   // "Sun, 06 Nov 1994 08:49:37 GMT"
   const auto imf = [&](std::tm& t) {
     date_reader in{text};
-    return in.skip_to(',') && in.skip(" ") && in.number(2, t.tm_mday) && in.skip(" ") && in.month(t.tm_mon) && in.skip(" ") &&
-           in.number(4, year) && in.skip(" ") && in.time(t) && in.skip(" GMT") && in.at_end();
+    return in.skip_to(',') && in.skip(" ") && in.number(2, t.tm_mday) && in.skip(" ") && in.month(t.tm_mon) && in.skip(" ") && in.number(4, year) &&
+           in.skip(" ") && in.time(t) && in.skip(" GMT") && in.at_end();
   };
   // "Sunday, 06-Nov-94 08:49:37 GMT"; a year more than 50 years ahead means the last century that had it.
   const auto rfc850 = [&](std::tm& t) {
     date_reader in{text};
-    if (!(in.skip_to(',') && in.skip(" ") && in.number(2, t.tm_mday) && in.skip("-") && in.month(t.tm_mon) && in.skip("-") &&
-          in.number(2, year) && in.skip(" ") && in.time(t) && in.skip(" GMT") && in.at_end()))
+    if (!(in.skip_to(',') && in.skip(" ") && in.number(2, t.tm_mday) && in.skip("-") && in.month(t.tm_mon) && in.skip("-") && in.number(2, year) &&
+          in.skip(" ") && in.time(t) && in.skip(" GMT") && in.at_end()))
       return false;
     std::tm today{};
     gmtime_r(&now, &today);

@@ -34,12 +34,12 @@ shard* shard::current() { return in_turn; }
 
 shard::shard(std::uint32_t index, const shard_options& options, mesh& between, inbox& from_threads, const http_router& router,
              std::unique_ptr<ring> r)
-    : room_host(index, options.compression.window()), options_(options), mesh_(between), port_(between, index), inbox_(from_threads), router_(router), ring_(std::move(r)),
-      buffers_(*ring_, blocks_, receive_buffers, receive_buffer_bytes), timers_(ringcast::now_ms()),
+    : room_host(index, options.compression.window()), options_(options), mesh_(between), port_(between, index), inbox_(from_threads), router_(router),
+      ring_(std::move(r)), buffers_(*ring_, blocks_, receive_buffers, receive_buffer_bytes), timers_(ringcast::now_ms()),
       home_(blocks_, *this, index, between.shard_count(), compressor_, options_.compression),
       rooms_(*this, home_, between.shard_count(), between.record_bytes_max(), options.limits.send_queue_bytes_max, options.policy),
-      outbox_(*this, rooms_, *ring_, blocks_), handlers_(*this),
-      now_ms_(ringcast::now_ms()), idle_(options.spin_us * 1000ULL), scheduler_(timers_, &between.bell(index)) {
+      outbox_(*this, rooms_, *ring_, blocks_), handlers_(*this), now_ms_(ringcast::now_ms()), idle_(options.spin_us * 1000ULL),
+      scheduler_(timers_, &between.bell(index)) {
   reserve_descriptor_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   scheduler_.on_exception([this](std::exception_ptr thrown, const std::source_location& where) {
     try {
@@ -79,7 +79,8 @@ void shard::add_listener(int listener, const tls_identity* identity) {
 }
 
 void shard::run() {
-  while (turn()) {}
+  while (turn()) {
+  }
 }
 
 bool shard::turn() {

@@ -9,32 +9,32 @@
 // resumed by the scheduler, or within on_message by the session that they receive from.
 #pragma once
 
-#include "engine/shard/admission.hpp"
-#include "engine/io/buffer_ring.hpp"
-#include "engine/shard/client_link.hpp"
-#include "engine/shard/client_runner.hpp"
+#include "engine/base/limits.hpp"
+#include "engine/base/timer_wheel.hpp"
 #include "engine/connection/compression.hpp"
 #include "engine/connection/compressor.hpp"
 #include "engine/connection/connection.hpp"
 #include "engine/connection/connection_layers.hpp"
+#include "engine/coroutine/scheduler.hpp"
+#include "engine/io/buffer_ring.hpp"
+#include "engine/io/ring.hpp"
+#include "engine/mesh/inbox.hpp"
+#include "engine/mesh/mesh.hpp"
+#include "engine/room/outbox.hpp"
+#include "engine/room/room_home.hpp"
+#include "engine/room/room_host.hpp"
+#include "engine/room/room_table.hpp"
+#include "engine/shard/admission.hpp"
+#include "engine/shard/client_link.hpp"
+#include "engine/shard/client_runner.hpp"
 #include "engine/shard/events.hpp"
 #include "engine/shard/handlers.hpp"
 #include "engine/shard/http_router.hpp"
 #include "engine/shard/idle_spin.hpp"
-#include "engine/mesh/inbox.hpp"
-#include "engine/base/limits.hpp"
-#include "engine/mesh/mesh.hpp"
-#include "engine/room/outbox.hpp"
-#include "engine/io/ring.hpp"
-#include "engine/room/room_home.hpp"
-#include "engine/room/room_host.hpp"
-#include "engine/room/room_table.hpp"
-#include "engine/coroutine/scheduler.hpp"
 #include "engine/shard/shard_counters.hpp"
-#include "engine/base/timer_wheel.hpp"
+#include "engine/shard/turn_budget.hpp"
 #include "engine/tls/tls_identity.hpp"
 #include "engine/tls/tls_session.hpp"
-#include "engine/shard/turn_budget.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -50,7 +50,6 @@
 #include <vector>
 
 namespace ringcast {
-
 
 // An endpoint whose users keep messages for somebody who receives them later. The shard asks what they hold, and has them drop it.
 struct session_endpoint {
@@ -74,8 +73,7 @@ struct shard_options {
 
 class shard final : public room_host {
  public:
-  shard(std::uint32_t index, const shard_options& options, mesh& between, inbox& from_threads, const http_router& router,
-        std::unique_ptr<ring> r);
+  shard(std::uint32_t index, const shard_options& options, mesh& between, inbox& from_threads, const http_router& router, std::unique_ptr<ring> r);
   ~shard();
   shard(const shard&) = delete;
   shard& operator=(const shard&) = delete;
@@ -374,8 +372,7 @@ class shard final : public room_host {
   [[nodiscard]] session_endpoint* session_endpoint_of(const connection& c);
   void on_trim();
   // Runs what takes memory of a size that this peer decides. Where there is none, the connection ends.
-  template <class Work>
-  void spend_memory(connection& c, Work&& work) {
+  template <class Work> void spend_memory(connection& c, Work&& work) {
     try {
       work();
     } catch (const std::bad_alloc&) {
@@ -402,8 +399,7 @@ class shard final : public room_host {
   [[nodiscard]] std::uint32_t new_id();
   void on_room_query(const room_query_record& query, std::string_view name);
   void on_room_answer(const room_answer_record& answer, std::string_view text);
-  template <class Answer>
-  struct question {
+  template <class Answer> struct question {
     std::function<void(const Answer&)> answer;
     connection_handle by; // whose handler asked
     std::source_location where;

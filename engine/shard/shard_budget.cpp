@@ -9,8 +9,7 @@ namespace ringcast {
 
 namespace {
 
-template <class T>
-T head_of(std::span<const std::byte> bytes) {
+template <class T> T head_of(std::span<const std::byte> bytes) {
   T value;
   std::memcpy(static_cast<void*>(&value), bytes.data(), sizeof value);
   return value;

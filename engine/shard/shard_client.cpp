@@ -1,8 +1,8 @@
 // The client role of a shard's connections: TCP, the proxy, the upgrade, and the frames that go out masked. From the open WebSocket on a
 // client's connection is received, timed and closed like a server's; what differs there is asked of connection::is_client.
+#include "engine/io/socket.hpp"
 #include "engine/shard/retry_after.hpp"
 #include "engine/shard/shard.hpp"
-#include "engine/io/socket.hpp"
 #include "proto/frame_writer.hpp"
 #include "proto/handshake.hpp"
 
@@ -34,7 +34,8 @@ client_error refusal(client_error_kind kind, const response_head& head, std::str
 
 } // namespace
 
-std::expected<connection_handle, int> shard::connect(client_link& link, const socket_address& to, std::uint64_t timeout_ms, std::uint64_t deadline_ms) {
+std::expected<connection_handle, int> shard::connect(client_link& link, const socket_address& to, std::uint64_t timeout_ms,
+                                                     std::uint64_t deadline_ms) {
   const std::expected<int, int> socket = open_client_socket(to);
   if (!socket) return std::unexpected(socket.error());
   connection& c = connections_.take();

@@ -1,7 +1,7 @@
 // TLS of a shard in the client role: between the open way to the server and the upgrade. From there on it is like a server's (shard_tls.cpp).
-#include "engine/shard/client_link.hpp"
-#include "engine/connection/connection_layers.hpp"
 #include "engine/base/log.hpp"
+#include "engine/connection/connection_layers.hpp"
+#include "engine/shard/client_link.hpp"
 #include "engine/shard/shard.hpp"
 
 #include <fmt/format.h>

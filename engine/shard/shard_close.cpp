@@ -4,8 +4,8 @@
 //   end      the socket is shut down both ways, which completes whatever the kernel still holds for it
 //   release  nothing is in flight any more: the descriptor is closed and the slot is free for its next generation
 #include "engine/base/clock.hpp"
-#include "engine/shard/shard.hpp"
 #include "engine/io/socket.hpp"
+#include "engine/shard/shard.hpp"
 
 #include <cstddef>
 #include <utility>
@@ -235,8 +235,9 @@ void shard::on_connection_timer(connection& c) {
     return;
   case connection_phase::connecting:
   case connection_phase::upgrading:
-    return fail_attempt(c, {.kind = client_error_kind::timed_out,
-                            .text = client_seats_[c.slot].tls_pending ? "the TLS handshake was not finished in time" : "the server did not answer in time"});
+    return fail_attempt(
+        c, {.kind = client_error_kind::timed_out,
+            .text = client_seats_[c.slot].tls_pending ? "the TLS handshake was not finished in time" : "the server did not answer in time"});
   case connection_phase::finishing:
     if (is_draining(c)) return arm_timer(c, linger_ms);
     return give_up(c, c.close_code, "the peer did not close");
@@ -270,8 +271,7 @@ void shard::on_connection_timer(connection& c) {
   if (const std::uint32_t idle_timeout_ms = idle_timeout_of(c); idle_timeout_ms != 0) {
     // A message that is still arriving is judged by the frame timeout.
     const std::uint32_t idle_ms = inside ? 0 : static_cast<std::uint32_t>(now_ms_) - last_message_ms_[c.slot];
-    if (idle_ms >= idle_timeout_ms)
-      return close_websocket(c, static_cast<std::uint16_t>(close_code::going_away), "no message came for too long");
+    if (idle_ms >= idle_timeout_ms) return close_websocket(c, static_cast<std::uint16_t>(close_code::going_away), "no message came for too long");
     next = std::min<std::uint64_t>(next, idle_timeout_ms - idle_ms);
   }
   const std::uint32_t ping_interval_ms = ping_interval_of(c);

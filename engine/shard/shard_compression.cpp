@@ -81,8 +81,8 @@ void shard::append_compressible_frame(connection& c, opcode op, std::span<const 
   // The peer's window moves with every compressed frame, and those of rooms are not made here: while it is a member of
   // any, its own messages refer to nothing, and its context has started anew (room_table::join).
   const bool refers = c.layers != nullptr && c.layers->deflates != nullptr && c.memberships == nullptr;
-  const auto deflated = refers ? compressor_.deflate(*c.layers->deflates, payload, into)
-                               : compressor_.deflate(payload, into, options.level_to_one(), c.deflate_bits);
+  const auto deflated =
+      refers ? compressor_.deflate(*c.layers->deflates, payload, into) : compressor_.deflate(payload, into, options.level_to_one(), c.deflate_bits);
   const std::size_t bytes = deflated.value_or(payload.size());
   const std::size_t header_bytes = frame_header_bytes(bytes, masked);
   std::byte* const body = out + header_bytes;

@@ -1,7 +1,7 @@
 // HTTP/1.1 of a shard: requests one after the other on a connection, their answers, and the upgrade to WebSocket.
+#include "engine/io/socket.hpp"
 #include "engine/shard/origin.hpp"
 #include "engine/shard/shard.hpp"
-#include "engine/io/socket.hpp"
 #include "proto/handshake.hpp"
 #include "proto/http_body.hpp"
 
@@ -91,8 +91,8 @@ shard::consumed shard::consume_http(connection& c, std::span<std::byte> bytes) {
     }
     if (head_.chunked) {
       if (c.partial == nullptr) c.partial = std::make_unique<partial_input>();
-      c.partial->body = std::make_unique<chunked_body>(
-          chunked_decoder{chunked_limits{.body_bytes_max = options_.limits.message_bytes_max}}, head_.head_bytes);
+      c.partial->body =
+          std::make_unique<chunked_body>(chunked_decoder{chunked_limits{.body_bytes_max = options_.limits.message_bytes_max}}, head_.head_bytes);
       if (rest.size() > head_.head_bytes) continue;
       if (continue_wanted) send_continue(c);
       done.wanted = rest.size() + 1;
@@ -176,14 +176,12 @@ std::string_view shard::on_upgrade(connection& c, const http_request& request, c
   if (!check.ok) {
     std::string_view extra;
     // RFC 9110 15.5.22 and 7.8: the protocol that is required, and that this header is for the next hop only.
-    if (check.error == http_status::upgrade_required)
-      extra = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+    if (check.error == http_status::upgrade_required) extra = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
     if (check.error == http_status::method_not_allowed) extra = "Allow: GET\r\n";
     responder.respond(check.error, "application/json", json_error(check.why), extra);
     return {};
   }
-  if (!is_origin_allowed(request.head,
-                         endpoint.allowed_origins.empty() ? options_.allowed_origins : endpoint.allowed_origins)) {
+  if (!is_origin_allowed(request.head, endpoint.allowed_origins.empty() ? options_.allowed_origins : endpoint.allowed_origins)) {
     responder.respond_error(http_status::forbidden, "pages of this origin may not connect here");
     return {};
   }
@@ -220,8 +218,9 @@ std::string_view shard::on_upgrade(connection& c, const http_request& request, c
   // request is under way.
   room_part& r = rooms_.at(decision.room_, encoding_of(deflate ? deflate->params.server_max_window_bits : 0));
   rooms_.reserve(r);
-  upgrades_.insert_or_assign(c.slot, pending_upgrade{{response, bytes}, decision.room_, decision.name_, decision.hears_,
-                                                     deflate ? std::optional{deflate->params} : std::nullopt});
+  upgrades_.insert_or_assign(
+      c.slot,
+      pending_upgrade{{response, bytes}, decision.room_, decision.name_, decision.hears_, deflate ? std::optional{deflate->params} : std::nullopt});
   const claim_record claim{{r.index, r.generation}, handle_of(c).value, 0, r.first_seats, false};
   if (decision.name_.empty() && r.known_at_home)
     on_claim_answer(index_, {claim, true}, {});

@@ -14,7 +14,8 @@ void shard::query_room(std::string_view room_name, std::function<void(const room
 
 // The rooms of a shard are sorted there, and a name says which shard is its home: so each page costs its own length, wherever it begins,
 // and no shard ever walks over all of them.
-void shard::query_rooms(std::string_view after, std::uint32_t rooms_max, std::function<void(const room_listing&)> on_answer, const std::source_location& where) {
+void shard::query_rooms(std::string_view after, std::uint32_t rooms_max, std::function<void(const room_listing&)> on_answer,
+                        const std::source_location& where) {
   const std::uint32_t id = new_id();
   pending_query& pending = queries_[id];
   pending.asked = {std::move(on_answer), handlers_.running(), where};
@@ -26,8 +27,7 @@ void shard::query_rooms(std::string_view after, std::uint32_t rooms_max, std::fu
 }
 
 void shard::on_room_query(const room_query_record& query, std::string_view name) {
-  room_answer_record answer{
-      .query_id = query.query_id, .last = true, .found = query.all, .more = false, .name_bytes = 0, .members = 0, .rooms = 0};
+  room_answer_record answer{.query_id = query.query_id, .last = true, .found = query.all, .more = false, .name_bytes = 0, .members = 0, .rooms = 0};
   std::string text;
   if (!query.all) {
     if (const home_room* room = home_.find(name)) {

@@ -3,10 +3,10 @@
 // The total costs nothing per message: blocks are counted by their pool, everything else that peers make grow keeps its share of
 // held_bytes_of_thread. Whose it is is found by a walk over the connections, only while the total is above the bound. The walk decides: memory that
 // belongs to nobody (a room's log that members of another shard need, a record on its way) ends nobody here.
-#include "engine/connection/connection_layers.hpp"
 #include "engine/base/log.hpp"
-#include "engine/shard/memory_bound.hpp"
+#include "engine/connection/connection_layers.hpp"
 #include "engine/room/room_table.hpp"
+#include "engine/shard/memory_bound.hpp"
 #include "engine/shard/shard.hpp"
 
 #include <algorithm>
@@ -34,8 +34,8 @@ std::uint64_t pinned_bytes(const membership& seat) {
 } // namespace
 
 std::uint64_t shard::memory_held() const {
-  return blocks_.taken_bytes() + static_cast<std::uint64_t>(std::max<std::ptrdiff_t>(held_bytes_of_thread, 0)) + compressor_.counters().context_bytes +
-         upgrades_.size() * pending_upgrade_bytes + port_.overflow_bytes();
+  return blocks_.taken_bytes() + static_cast<std::uint64_t>(std::max<std::ptrdiff_t>(held_bytes_of_thread, 0)) +
+         compressor_.counters().context_bytes + upgrades_.size() * pending_upgrade_bytes + port_.overflow_bytes();
 }
 
 session_endpoint* shard::session_endpoint_of(const connection& c) {
@@ -92,8 +92,8 @@ void shard::end_debtors() {
   counters_.ended_for_memory += count;
   if (now_ms_ < debtors_said_ms_) return;
   debtors_said_ms_ = now_ms_ + debtors_say_ms;
-  log_warning("shard {} holds {} bytes for its peers, above its bound of {}: the {} that held the most of it are ended ({} so far)", index_, owed, bound, count,
-              counters_.ended_for_memory);
+  log_warning("shard {} holds {} bytes for its peers, above its bound of {}: the {} that held the most of it are ended ({} so far)", index_, owed,
+              bound, count, counters_.ended_for_memory);
 }
 
 // With 1013 or 503 where the peer can still hear it: behind output that it does not take it would not, and the output is the debt.

@@ -1,8 +1,8 @@
 // The receiving side of a shard: accepting, receives in their modes, and the bytes of unfinished frames and heads.
-#include "engine/connection/connection_layers.hpp"
 #include "engine/base/log.hpp"
-#include "engine/shard/shard.hpp"
+#include "engine/connection/connection_layers.hpp"
 #include "engine/io/socket.hpp"
+#include "engine/shard/shard.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -68,10 +68,9 @@ void shard::on_accept(op_tag tag, const completion& done) {
     // A TLS handshake is too much to pay for a refusal.
     if (identities_[tag.slot] != nullptr || refusals_ >= refusals_answered_max) return close_now(done.result);
     return answer_refusal(done.result, tag.slot,
-                          stopping_ ? "the server is going away"
-                          : result == admission_result::server_is_full
-                              ? "the server has as many connections as it takes"
-                              : "there are too many connections from this address");
+                          stopping_                                    ? "the server is going away"
+                          : result == admission_result::server_is_full ? "the server has as many connections as it takes"
+                                                                       : "there are too many connections from this address");
   }
   if (stopping_ || done.result == -ECONNABORTED || done.result == -EINTR) return;
   // Out of descriptors or memory: those who wait are refused rather than left waiting, and accepting pauses.
@@ -399,7 +398,8 @@ void shard::consume_plain(connection& c, std::span<std::byte> bytes) {
     } else {
       // Of a frame only what is missing is copied, and what follows it is read where it stands; a head's length is not known before its end.
       const std::size_t missing = partial.wanted > partial.size ? partial.wanted - partial.size : 1;
-      const std::size_t taken = c.phase == connection_phase::websocket && !c.answering && !c.input_held ? std::min(missing, bytes.size()) : bytes.size();
+      const std::size_t taken =
+          c.phase == connection_phase::websocket && !c.answering && !c.input_held ? std::min(missing, bytes.size()) : bytes.size();
       keep_partial(c, bytes.first(taken), partial.wanted);
       bytes = bytes.subspan(taken);
     }
@@ -412,8 +412,7 @@ void shard::resume_input(connection& c) {
   if (c.partial != nullptr && c.partial->size < c.partial->wanted && c.phase == connection_phase::websocket && !is_input_over(c) && !c.answering &&
       !c.input_held && !c.input_stopped)
     (void)check_unfinished_text(c, {c.partial->memory.bytes, c.partial->size}, rules_of(c), limits_of(c).message_bytes_max);
-  while (c.partial != nullptr && c.partial->size >= c.partial->wanted && !is_input_over(c) && !c.answering && !c.input_held &&
-         !c.input_stopped) {
+  while (c.partial != nullptr && c.partial->size >= c.partial->wanted && !is_input_over(c) && !c.answering && !c.input_held && !c.input_stopped) {
     partial_input& partial = *c.partial;
     const consumed done = consume_once(c, {partial.memory.bytes, partial.size});
     if (is_input_over(c)) break;

@@ -9,8 +9,7 @@ namespace ringcast {
 namespace {
 
 // A message and the bytes behind it.
-template <class T>
-T take(std::span<const std::byte>& bytes) {
+template <class T> T take(std::span<const std::byte>& bytes) {
   T value;
   RINGCAST_ASSERT(bytes.size() >= sizeof value);
   std::memcpy(static_cast<void*>(&value), bytes.data(), sizeof value);
@@ -58,7 +57,9 @@ void shard::publish_at_home(std::uint32_t from, const publish_record& head, std:
     ++counters_.allocations_failed;
     if (head.author == 0) return;
     static constexpr std::string_view why = "the server has no memory";
-    deliver(from, record_kind::close, bytes_of(deliver_record{.connection = head.author, .op = opcode::close, .close_code = static_cast<std::uint16_t>(close_code::try_again_later)}),
+    deliver(from, record_kind::close,
+            bytes_of(deliver_record{
+                .connection = head.author, .op = opcode::close, .close_code = static_cast<std::uint16_t>(close_code::try_again_later)}),
             std::as_bytes(std::span{why}));
   }
 }
@@ -172,15 +173,15 @@ void shard::deliver_to(connection_handle to, opcode op, std::span<const std::byt
 // The shard has ended: what was still on its way to it goes, and what waits here for the lanes to others. The mesh may hold both large
 // payloads and spans, whose chunks go home.
 void shard::drop_records() {
-  while (inbox_.drain([](std::uint32_t kind, std::span<const std::byte> bytes) { drop_message(kind, bytes); }, SIZE_MAX) > 0) {}
+  while (inbox_.drain([](std::uint32_t kind, std::span<const std::byte> bytes) { drop_message(kind, bytes); }, SIZE_MAX) > 0) {
+  }
   mesh_.drain(index_, [](std::uint32_t, std::uint32_t kind, std::span<const std::byte> bytes) { drop_message(kind, bytes); }, SIZE_MAX);
   port_.drop_overflow([](std::uint32_t kind, std::span<const std::byte> bytes) { drop_message(kind, bytes); });
 }
 
 void shard::publish_with_report(std::string_view room_name, opcode op, std::span<const std::byte> payload,
                                 std::function<void(const broadcast_report&)> on_report, const std::source_location& where) {
-  if (!takes_publications_)
-    return handlers_.note_answer([answer = std::move(on_report)] { answer({}); }, handlers_.running(), where);
+  if (!takes_publications_) return handlers_.note_answer([answer = std::move(on_report)] { answer({}); }, handlers_.running(), where);
   const std::uint32_t id = new_id();
   reports_[id] = {.asked = {std::move(on_report), handlers_.running(), where}};
   room_part* const known = rooms_.known(room_name);

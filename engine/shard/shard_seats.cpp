@@ -46,8 +46,7 @@ void shard::on_claim_answer(std::uint32_t from, const claim_answer_record& answe
     rooms_.end_reservation(claim.room);
   }
   // It went away while it waited: the name is free again.
-  if (!taken && answer.granted && !name.empty())
-    deliver(from, record_kind::release_name, bytes_of(name_record{claim.room, claim.connection}), name);
+  if (!taken && answer.granted && !name.empty()) deliver(from, record_kind::release_name, bytes_of(name_record{claim.room, claim.connection}), name);
 }
 
 } // namespace ringcast

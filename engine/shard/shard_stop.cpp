@@ -11,8 +11,8 @@
 // The close timeout bounds all of it: when it is over the rest is cut off, and what was not sent is counted. Each of the two marks travels
 // in the lanes, behind what it speaks of, and costs one hop; nobody waits for a shard that has ended, since none ends before it has said both,
 // but by the close timeout, which is the same for all.
-#include "engine/shard/shard.hpp"
 #include "engine/io/socket.hpp"
+#include "engine/shard/shard.hpp"
 
 namespace ringcast {
 
@@ -44,9 +44,7 @@ void shard::begin_stop() {
   timers_.arm(stop_timer_, now_ms_ + options_.limits.close_timeout_ms);
 }
 
-bool shard::has_stop_step() const {
-  return stopping_ && (stop_step_ == stop_step::close || may_end());
-}
+bool shard::has_stop_step() const { return stopping_ && (stop_step_ == stop_step::close || may_end()); }
 
 // At the end of each turn, when the spans of the turn are published.
 void shard::go_on_with_stop() {
@@ -71,9 +69,7 @@ void shard::go_on_with_stop() {
     // The flush of this turn sends what came last, and its failures are known in the next.
     if (neighbours_published_all_ == neighbours) stop_step_ = stop_step::close;
     return;
-  case stop_step::close:
-    stop_step_ = stop_step::closing;
-    [[fallthrough]];
+  case stop_step::close: stop_step_ = stop_step::closing; [[fallthrough]];
   case stop_step::closing:
     // Whoever waits for nothing that was called queued: all of those who keep up at first, then one after the other.
     connections_.for_each([this](connection& c) {

@@ -1,7 +1,7 @@
 // TLS of a shard: from ciphertext to the plaintext that the rest of the shard knows, handshakes within their bounds, and how a session ends.
 #include "engine/base/assert.hpp"
-#include "engine/connection/connection_layers.hpp"
 #include "engine/base/log.hpp"
+#include "engine/connection/connection_layers.hpp"
 #include "engine/shard/shard.hpp"
 
 #include <algorithm>

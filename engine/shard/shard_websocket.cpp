@@ -89,9 +89,7 @@ void shard::hand_over(connection& c, const message_view& view) {
 
 void shard::on_fragment_or_control(connection& c, const assembled& m) {
   switch (m.what) {
-  case assembled::kind::none:
-    look_within(c, limits_of(c).frame_timeout_ms);
-    return;
+  case assembled::kind::none: look_within(c, limits_of(c).frame_timeout_ms); return;
   case assembled::kind::control: return on_control(c, m);
   case assembled::kind::violation: return on_violation(c, m.broken);
   case assembled::kind::message: return;
@@ -212,13 +210,9 @@ send_status shard::send_in_place(connection& c, const message_view& message) {
 send_status shard::publish(connection& c, room_part& r, opcode op, std::span<const std::byte> payload) {
   const membership* seat = room_table::seat_of(c, r);
   if (seat == nullptr || !takes_publications_) return send_status::closed;
-  rooms_.publish(r,
-                 {.room = {r.index, r.generation},
-                  .author = handle_of(c).value,
-                  .report_id = 0,
-                  .op = op,
-                  .author_hears = seat->hears == hearing::everyone},
-                 payload);
+  rooms_.publish(
+      r, {.room = {r.index, r.generation}, .author = handle_of(c).value, .report_id = 0, .op = op, .author_hears = seat->hears == hearing::everyone},
+      payload);
   return send_status::queued;
 }
 

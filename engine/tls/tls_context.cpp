@@ -28,14 +28,13 @@ using sentence = std::unexpected<std::string>;
 constexpr std::streamoff file_bytes_max = 16 << 20;
 
 std::expected<std::string, std::string> read_file(const std::string& path, std::string_view what) {
-  struct stat found {};
+  struct stat found{};
   if (stat(path.c_str(), &found) != 0) return sentence{fmt::format("{} {}: {}", what, path, std::strerror(errno))};
   if (!S_ISREG(found.st_mode)) return sentence{fmt::format("{} {}: not a regular file", what, path)};
   if (found.st_size > file_bytes_max) return sentence{fmt::format("{} {}: larger than 16 MiB", what, path)};
   std::ifstream file(path, std::ios::binary);
   std::string content(static_cast<std::size_t>(found.st_size), '\0');
-  if (!file.read(content.data(), found.st_size))
-    return sentence{fmt::format("{} {}: {}", what, path, std::strerror(errno))};
+  if (!file.read(content.data(), found.st_size)) return sentence{fmt::format("{} {}: {}", what, path, std::strerror(errno))};
   return content;
 }
 
@@ -57,19 +56,18 @@ bool answers_to(std::string_view pattern, std::string_view host) noexcept {
 
 const std::uint8_t* raw(const std::string& text) noexcept { return reinterpret_cast<const std::uint8_t*>(text.data()); }
 
-std::expected<void, std::string> use_certificate(WOLFSSL_CTX* context, const std::string& chain_file,
-                                                 const std::string& chain, const std::string& key_file) {
+std::expected<void, std::string> use_certificate(WOLFSSL_CTX* context, const std::string& chain_file, const std::string& chain,
+                                                 const std::string& key_file) {
   int result = wolfSSL_CTX_use_certificate_chain_buffer(context, raw(chain), static_cast<long>(chain.size()));
   if (result != WOLFSSL_SUCCESS) {
-    return sentence{fmt::format("certificate {}: no usable certificate in PEM form: {}", chain_file,
-                                describe_wolfssl_error(result, nullptr))};
+    return sentence{fmt::format("certificate {}: no usable certificate in PEM form: {}", chain_file, describe_wolfssl_error(result, nullptr))};
   }
   const auto key = read_file(key_file, "private key");
   if (!key) return sentence{key.error()};
   result = wolfSSL_CTX_use_PrivateKey_buffer(context, raw(*key), static_cast<long>(key->size()), WOLFSSL_FILETYPE_PEM);
   if (result != WOLFSSL_SUCCESS) {
-    return sentence{fmt::format("private key {}: no usable key in PEM form without a password: {}", key_file,
-                                describe_wolfssl_error(result, nullptr))};
+    return sentence{
+        fmt::format("private key {}: no usable key in PEM form without a password: {}", key_file, describe_wolfssl_error(result, nullptr))};
   }
   if (wolfSSL_CTX_check_private_key(context) != WOLFSSL_SUCCESS)
     return sentence{fmt::format("private key {}: does not belong to the certificate {}", key_file, chain_file)};
@@ -91,8 +89,7 @@ std::expected<void, std::string> trust(WOLFSSL_CTX* context, const std::string& 
     if (last == std::string::npos) break;
     const std::size_t length = last + end.size() - at;
     const std::string one = pem->substr(at, length) + "\n";
-    const int result =
-        wolfSSL_CTX_load_verify_buffer(context, raw(one), static_cast<long>(one.size()), WOLFSSL_FILETYPE_PEM);
+    const int result = wolfSSL_CTX_load_verify_buffer(context, raw(one), static_cast<long>(one.size()), WOLFSSL_FILETYPE_PEM);
     if (result == WOLFSSL_SUCCESS) {
       ++loaded;
     } else if (policy == unreadable::refused) {
@@ -136,8 +133,7 @@ constexpr const char* cipher_suites = "TLS13-AES128-GCM-SHA256:TLS13-AES256-GCM-
 tls_context::tls_context(bool is_server) : is_server_{is_server} {}
 tls_context::~tls_context() = default;
 
-std::expected<std::shared_ptr<const tls_context>, std::string>
-tls_context::load_server(const tls_server_options& options) {
+std::expected<std::shared_ptr<const tls_context>, std::string> tls_context::load_server(const tls_server_options& options) {
   start_wolfssl();
   if (options.certificates.empty()) return sentence{"TLS needs at least one certificate"};
   std::shared_ptr<tls_context> made{new tls_context{true}};
@@ -145,49 +141,40 @@ tls_context::load_server(const tls_server_options& options) {
     const auto chain = read_file(certificate.chain_file, "certificate");
     if (!chain) return sentence{chain.error()};
     certificate_entry entry;
-    entry.context.reset(wolfSSL_CTX_new(options.newest == tls_version::tls_1_2 ? wolfTLSv1_2_server_method()
-                                                                               : wolfSSLv23_server_method()));
+    entry.context.reset(wolfSSL_CTX_new(options.newest == tls_version::tls_1_2 ? wolfTLSv1_2_server_method() : wolfSSLv23_server_method()));
     WOLFSSL_CTX* const context = entry.context.get();
-    if (!choose_protocol(context, options.oldest, options.newest))
-      return sentence{"this wolfSSL cannot speak the TLS versions asked for"};
+    if (!choose_protocol(context, options.oldest, options.newest)) return sentence{"this wolfSSL cannot speak the TLS versions asked for"};
     // Tickets carry the session to the client; the library's cache of a few sessions, behind locks, serves nobody here.
     wolfSSL_CTX_set_session_cache_mode(context, WOLFSSL_SESS_CACHE_OFF);
     if (!options.session_tickets) {
       wolfSSL_CTX_no_ticket_TLSv13(context);
       wolfSSL_CTX_NoTicketTLSv12(context);
     }
-    if (const auto used = use_certificate(context, certificate.chain_file, *chain, certificate.key_file); !used)
-      return sentence{used.error()};
+    if (const auto used = use_certificate(context, certificate.chain_file, *chain, certificate.key_file); !used) return sentence{used.error()};
     if (options.client_ca_file.empty()) {
       wolfSSL_CTX_set_verify(context, WOLFSSL_VERIFY_NONE, nullptr);
     } else {
-      if (const auto trusted = trust(context, options.client_ca_file, unreadable::refused); !trusted)
-        return sentence{trusted.error()};
+      if (const auto trusted = trust(context, options.client_ca_file, unreadable::refused); !trusted) return sentence{trusted.error()};
       made->verifies_peer_ = true;
     }
-    for (const std::string& name :
-         certificate.host_names.empty() ? read_first_certificate(*chain).names : certificate.host_names)
+    for (const std::string& name : certificate.host_names.empty() ? read_first_certificate(*chain).names : certificate.host_names)
       entry.host_names.push_back(lower(name));
     made->entries_.push_back(std::move(entry));
   }
   return made;
 }
 
-std::expected<std::shared_ptr<const tls_context>, std::string>
-tls_context::load_client(const tls_client_options& options) {
+std::expected<std::shared_ptr<const tls_context>, std::string> tls_context::load_client(const tls_client_options& options) {
   start_wolfssl();
   std::shared_ptr<tls_context> made{new tls_context{false}};
   certificate_entry entry;
-  entry.context.reset(wolfSSL_CTX_new(options.newest == tls_version::tls_1_2 ? wolfTLSv1_2_client_method()
-                                                                             : wolfSSLv23_client_method()));
+  entry.context.reset(wolfSSL_CTX_new(options.newest == tls_version::tls_1_2 ? wolfTLSv1_2_client_method() : wolfSSLv23_client_method()));
   WOLFSSL_CTX* const context = entry.context.get();
-  if (!choose_protocol(context, options.oldest, options.newest))
-    return sentence{"this wolfSSL cannot speak the TLS versions asked for"};
+  if (!choose_protocol(context, options.oldest, options.newest)) return sentence{"this wolfSSL cannot speak the TLS versions asked for"};
   wolfSSL_CTX_UseSessionTicket(context);
   if (options.verification == tls_verification::on) {
     const bool own = !options.ca_file.empty();
-    const auto trusted =
-        trust(context, own ? options.ca_file : system_store(), own ? unreadable::refused : unreadable::skipped);
+    const auto trusted = trust(context, own ? options.ca_file : system_store(), own ? unreadable::refused : unreadable::skipped);
     if (!trusted) return sentence{trusted.error()};
     made->verifies_peer_ = true;
   }
@@ -201,8 +188,7 @@ tls_context::load_client(const tls_client_options& options) {
   return made;
 }
 
-std::expected<std::shared_ptr<const tls_context>, std::string>
-tls_context::shared_client(const tls_client_options& options) {
+std::expected<std::shared_ptr<const tls_context>, std::string> tls_context::shared_client(const tls_client_options& options) {
   static std::mutex lock;
   // The system's store is named by the environment, which a program may change between two clients.
   using key = std::pair<tls_client_options, std::string>;

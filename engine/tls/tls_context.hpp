@@ -58,14 +58,11 @@ struct tls_client_options {
 class tls_context {
  public:
   /// Errors are one sentence with the file and the reason, for a log or a person.
-  [[nodiscard]] static std::expected<std::shared_ptr<const tls_context>, std::string>
-  load_server(const tls_server_options& options);
-  [[nodiscard]] static std::expected<std::shared_ptr<const tls_context>, std::string>
-  load_client(const tls_client_options& options);
+  [[nodiscard]] static std::expected<std::shared_ptr<const tls_context>, std::string> load_server(const tls_server_options& options);
+  [[nodiscard]] static std::expected<std::shared_ptr<const tls_context>, std::string> load_client(const tls_client_options& options);
   /// The same, but clients with equal options share one context for as long as any of them lives: the system's store
   /// takes a few milliseconds and some hundred KiB each time. Any thread.
-  [[nodiscard]] static std::expected<std::shared_ptr<const tls_context>, std::string>
-  shared_client(const tls_client_options& options);
+  [[nodiscard]] static std::expected<std::shared_ptr<const tls_context>, std::string> shared_client(const tls_client_options& options);
 
   ~tls_context();
   tls_context(const tls_context&) = delete;

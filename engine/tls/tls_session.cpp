@@ -51,8 +51,7 @@ peer_name name_of(std::string_view host) {
   in6_addr v6{};
   if (inet_pton(AF_INET6, text.c_str(), &v6) != 1) return {text, false};
   std::string groups;
-  for (std::size_t i = 0; i < 16; i += 2)
-    groups += fmt::format("{}{:02X}{:02X}", i == 0 ? "" : ":", v6.s6_addr[i], v6.s6_addr[i + 1]);
+  for (std::size_t i = 0; i < 16; i += 2) groups += fmt::format("{}{:02X}{:02X}", i == 0 ? "" : ":", v6.s6_addr[i], v6.s6_addr[i + 1]);
   return {groups, true};
 }
 
@@ -61,8 +60,7 @@ enum class first_bytes : std::uint8_t { undecided, tls, plain_http, noise };
 
 first_bytes judge(std::span<const std::byte> bytes) noexcept {
   if (bytes.empty()) return first_bytes::undecided;
-  if (bytes[0] == handshake_record)
-    return bytes.size() >= 2 && bytes[1] != major_version ? first_bytes::noise : first_bytes::tls;
+  if (bytes[0] == handshake_record) return bytes.size() >= 2 && bytes[1] != major_version ? first_bytes::noise : first_bytes::tls;
   const auto is_capital = [](std::byte octet) { return octet >= std::byte{'A'} && octet <= std::byte{'Z'}; };
   if (!std::ranges::all_of(bytes.first(std::min<std::size_t>(bytes.size(), 3)), is_capital)) return first_bytes::noise;
   return bytes.size() >= 3 ? first_bytes::plain_http : first_bytes::undecided;
@@ -88,10 +86,9 @@ tls_session::tls_session(std::shared_ptr<const tls_context> client, std::string_
   const peer_name name = name_of(host);
   if (!name.is_address) server_name_ = name.text; // SNI is for names only (RFC 6066 3).
   wolfSSL_set_verify(session, client->verifies_peer() ? WOLFSSL_VERIFY_PEER : WOLFSSL_VERIFY_NONE, on_certificate);
-  const bool prepared =
-      (server_name_.empty() || wolfSSL_UseSNI(session, WOLFSSL_SNI_HOST_NAME, server_name_.data(),
-                                              static_cast<unsigned short>(server_name_.size())) == WOLFSSL_SUCCESS) &&
-      (!client->verifies_peer() || wolfSSL_check_domain_name(session, name.text.c_str()) == WOLFSSL_SUCCESS);
+  const bool prepared = (server_name_.empty() || wolfSSL_UseSNI(session, WOLFSSL_SNI_HOST_NAME, server_name_.data(),
+                                                                static_cast<unsigned short>(server_name_.size())) == WOLFSSL_SUCCESS) &&
+                        (!client->verifies_peer() || wolfSSL_check_domain_name(session, name.text.c_str()) == WOLFSSL_SUCCESS);
   if (!prepared) {
     fail(tls_failure::handshake, "no memory for a TLS session");
     return;
@@ -170,16 +167,10 @@ tls_session::hello tls_session::gather_client_hello() {
   const bool has_header = take(record_header_bytes);
   const std::span<const std::byte> start = hello_.bytes();
   switch (judge(start)) {
-  case first_bytes::undecided:
-    return hello::incomplete;
-  case first_bytes::tls:
-    break;
-  case first_bytes::plain_http:
-    fail(tls_failure::plain_http, "the client speaks plain HTTP on a port for TLS");
-    return hello::refused;
-  case first_bytes::noise:
-    fail(tls_failure::not_tls, "the first bytes are not a TLS handshake");
-    return hello::refused;
+  case first_bytes::undecided: return hello::incomplete;
+  case first_bytes::tls: break;
+  case first_bytes::plain_http: fail(tls_failure::plain_http, "the client speaks plain HTTP on a port for TLS"); return hello::refused;
+  case first_bytes::noise: fail(tls_failure::not_tls, "the first bytes are not a TLS handshake"); return hello::refused;
   }
   if (!has_header) return hello::incomplete;
   const std::size_t length = std::to_integer<std::size_t>(start[3]) << 8 | std::to_integer<std::size_t>(start[4]);
@@ -198,8 +189,8 @@ bool tls_session::is_tls_answer() {
   const std::byte first = arrived_.front();
   answer_seen_ = first == handshake_record || first == alert_record;
   if (answer_seen_) return true;
-  fail(tls_failure::not_tls, first == std::byte{'H'} ? "the server speaks plain HTTP on this port and not TLS"
-                                                     : "the server's first bytes are not TLS");
+  fail(tls_failure::not_tls,
+       first == std::byte{'H'} ? "the server speaks plain HTTP on this port and not TLS" : "the server's first bytes are not TLS");
   return false;
 }
 
@@ -209,9 +200,8 @@ bool tls_session::open_as_server() {
   std::memset(slack.data(), 0, hello_slack_bytes);
   std::array<unsigned char, 256> name{};
   unsigned name_bytes = name.size() - 1;
-  if (wolfSSL_SNI_GetFromBuffer(reinterpret_cast<const unsigned char*>(hello_.data()),
-                                static_cast<unsigned>(hello_.size()), WOLFSSL_SNI_HOST_NAME, name.data(),
-                                &name_bytes) == WOLFSSL_SUCCESS) {
+  if (wolfSSL_SNI_GetFromBuffer(reinterpret_cast<const unsigned char*>(hello_.data()), static_cast<unsigned>(hello_.size()), WOLFSSL_SNI_HOST_NAME,
+                                name.data(), &name_bytes) == WOLFSSL_SUCCESS) {
     server_name_.assign(reinterpret_cast<const char*>(name.data()), name_bytes);
   }
   adopt(wolfSSL_new(context_->of_host(server_name_)));
@@ -219,8 +209,7 @@ bool tls_session::open_as_server() {
     fail(tls_failure::handshake, "no memory for a TLS session");
     return false;
   }
-  if (context_->verifies_peer())
-    wolfSSL_set_verify(session_.get(), WOLFSSL_VERIFY_PEER | WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT, on_certificate);
+  if (context_->verifies_peer()) wolfSSL_set_verify(session_.get(), WOLFSSL_VERIFY_PEER | WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT, on_certificate);
   context_.reset();
   return true;
 }
@@ -366,14 +355,9 @@ void tls_session::fail_with(int error, tls_failure otherwise) {
   if (records_without_data_ > tls_records_without_data_max) return fail(tls_failure::broken_record, "too many records without data");
   tls_failure kind = is_certificate_error(error) ? tls_failure::certificate : otherwise;
   switch (fatal_alert_of_peer(error, session_.get())) {
-  case peer_alert::none:
-    break;
-  case peer_alert::trouble:
-    kind = tls_failure::peer_trouble;
-    break;
-  case peer_alert::refusal:
-    kind = tls_failure::refused;
-    break;
+  case peer_alert::none: break;
+  case peer_alert::trouble: kind = tls_failure::peer_trouble; break;
+  case peer_alert::refusal: kind = tls_failure::refused; break;
   }
   fail(kind, describe_wolfssl_error(error, session_.get()));
 }
@@ -386,8 +370,7 @@ tls_agreement tls_session::agreement() const {
   if (const char* const cipher = wolfSSL_get_cipher(session); cipher != nullptr) agreed.cipher = cipher;
   char* protocol = nullptr;
   unsigned short protocol_bytes = 0;
-  if (wolfSSL_ALPN_GetProtocol(session, &protocol, &protocol_bytes) == WOLFSSL_SUCCESS)
-    agreed.alpn = {protocol, protocol_bytes};
+  if (wolfSSL_ALPN_GetProtocol(session, &protocol, &protocol_bytes) == WOLFSSL_SUCCESS) agreed.alpn = {protocol, protocol_bytes};
   agreed.resumed = wolfSSL_session_reused(session) == 1;
   return agreed;
 }

@@ -109,8 +109,7 @@ class tls_session {
   /// bytes lie in the scratch memory, may be changed, and are gone after the call. Answers of the protocol itself
   /// (handshake, tickets, alerts) go to `out`. `on_plaintext` may call write(), but not feed(), and must not destroy
   /// the session.
-  template <typename F>
-  void feed(std::span<const std::byte> ciphertext, tls_scratch& scratch, byte_sink out, F&& on_plaintext) {
+  template <typename F> void feed(std::span<const std::byte> ciphertext, tls_scratch& scratch, byte_sink out, F&& on_plaintext) {
     arrived_ = ciphertext;
     for (;;) {
       const std::span<std::byte> plaintext = decrypt(scratch, out);
@@ -127,9 +126,7 @@ class tls_session {
   /// one call. Only while open or peer_closed and before close_notify(); otherwise nothing happens and false is
   /// returned.
   bool write(std::span<const std::span<const std::byte>> pieces, tls_scratch& scratch, byte_sink out);
-  bool write(std::span<const std::byte> piece, tls_scratch& scratch, byte_sink out) {
-    return write(std::span{&piece, 1}, scratch, out);
-  }
+  bool write(std::span<const std::byte> piece, tls_scratch& scratch, byte_sink out) { return write(std::span{&piece, 1}, scratch, out); }
 
   /// Says that we will write nothing more. Once; later calls do nothing. What the peer still sends is fed as before.
   void close_notify(byte_sink out);
@@ -140,7 +137,9 @@ class tls_session {
   [[nodiscard]] std::string_view reason() const noexcept { return reason_; }
   [[nodiscard]] bool close_notify_sent() const noexcept { return close_notify_sent_; }
   /// What is held for a record of which only a part has come: the library takes a whole record's room with its first byte.
-  [[nodiscard]] std::size_t record_bytes_held() const noexcept { return inside_record_ ? tls_record_bytes_max + hello_.capacity() : hello_.capacity(); }
+  [[nodiscard]] std::size_t record_bytes_held() const noexcept {
+    return inside_record_ ? tls_record_bytes_max + hello_.capacity() : hello_.capacity();
+  }
 
   /// The views live as long as the session.
   [[nodiscard]] tls_agreement agreement() const;

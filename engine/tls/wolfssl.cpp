@@ -51,54 +51,30 @@ void* counted_realloc(void* block, std::size_t bytes) {
 
 std::string_view alert_name(int code) noexcept {
   switch (code) {
-  case unexpected_message:
-    return "unexpected_message";
-  case bad_record_mac:
-    return "bad_record_mac";
-  case record_overflow:
-    return "record_overflow";
-  case handshake_failure:
-    return "handshake_failure";
-  case bad_certificate:
-    return "bad_certificate";
-  case unsupported_certificate:
-    return "unsupported_certificate";
-  case certificate_revoked:
-    return "certificate_revoked";
-  case certificate_expired:
-    return "certificate_expired";
-  case certificate_unknown:
-    return "certificate_unknown";
-  case illegal_parameter:
-    return "illegal_parameter";
-  case unknown_ca:
-    return "unknown_ca";
-  case access_denied:
-    return "access_denied";
-  case decode_error:
-    return "decode_error";
-  case decrypt_error:
-    return "decrypt_error";
-  case protocol_version:
-    return "protocol_version";
-  case insufficient_security:
-    return "insufficient_security";
-  case internal_error:
-    return "internal_error";
-  case user_canceled:
-    return "user_canceled";
-  case no_renegotiation:
-    return "no_renegotiation";
-  case missing_extension:
-    return "missing_extension";
-  case unrecognized_name:
-    return "unrecognized_name";
-  case certificate_required:
-    return "certificate_required";
-  case no_application_protocol:
-    return "no_application_protocol";
-  default:
-    return {};
+  case unexpected_message: return "unexpected_message";
+  case bad_record_mac: return "bad_record_mac";
+  case record_overflow: return "record_overflow";
+  case handshake_failure: return "handshake_failure";
+  case bad_certificate: return "bad_certificate";
+  case unsupported_certificate: return "unsupported_certificate";
+  case certificate_revoked: return "certificate_revoked";
+  case certificate_expired: return "certificate_expired";
+  case certificate_unknown: return "certificate_unknown";
+  case illegal_parameter: return "illegal_parameter";
+  case unknown_ca: return "unknown_ca";
+  case access_denied: return "access_denied";
+  case decode_error: return "decode_error";
+  case decrypt_error: return "decrypt_error";
+  case protocol_version: return "protocol_version";
+  case insufficient_security: return "insufficient_security";
+  case internal_error: return "internal_error";
+  case user_canceled: return "user_canceled";
+  case no_renegotiation: return "no_renegotiation";
+  case missing_extension: return "missing_extension";
+  case unrecognized_name: return "unrecognized_name";
+  case certificate_required: return "certificate_required";
+  case no_application_protocol: return "no_application_protocol";
+  default: return {};
   }
 }
 
@@ -133,10 +109,8 @@ bool is_certificate_error(int error) noexcept {
   case DOMAIN_NAME_MISMATCH:
   case IPADDR_MISMATCH:
   case NO_PEER_CERT:
-  case VERIFY_CERT_ERROR:
-    return true;
-  default:
-    return false;
+  case VERIFY_CERT_ERROR: return true;
+  default: return false;
   }
 }
 
@@ -151,46 +125,30 @@ peer_alert fatal_alert_of_peer(int error, WOLFSSL* session) noexcept {
 
 std::string describe_wolfssl_error(int error, WOLFSSL* session) {
   switch (error) {
-  case ASN_NO_SIGNER_E:
-    return "the certificate is not signed by an authority that is trusted here";
-  case ASN_SELF_SIGNED_E:
-    return "the certificate is self-signed and not trusted here";
-  case ASN_AFTER_DATE_E:
-    return "the certificate has expired";
-  case ASN_BEFORE_DATE_E:
-    return "the certificate is not valid yet";
-  case ASN_SIG_CONFIRM_E:
-    return "the certificate's signature is wrong";
+  case ASN_NO_SIGNER_E: return "the certificate is not signed by an authority that is trusted here";
+  case ASN_SELF_SIGNED_E: return "the certificate is self-signed and not trusted here";
+  case ASN_AFTER_DATE_E: return "the certificate has expired";
+  case ASN_BEFORE_DATE_E: return "the certificate is not valid yet";
+  case ASN_SIG_CONFIRM_E: return "the certificate's signature is wrong";
   case DOMAIN_NAME_MISMATCH:
-  case IPADDR_MISMATCH:
-    return "the certificate is for another host name";
-  case NO_PEER_CERT:
-    return "the peer sent no certificate";
+  case IPADDR_MISMATCH: return "the certificate is for another host name";
+  case NO_PEER_CERT: return "the peer sent no certificate";
   case VERIFY_MAC_ERROR:
   case DECRYPT_ERROR:
-  case AES_GCM_AUTH_E:
-    return "a record does not decrypt";
-  case VERSION_ERROR:
-    return "the peer speaks no TLS version that is allowed here";
-  case UNKNOWN_RECORD_TYPE:
-    return "a record of an unknown type: this is not TLS";
-  case LENGTH_ERROR:
-    return "a record is longer than TLS allows";
-  case DUPLICATE_MSG_E:
-    return "a handshake message out of turn: renegotiation is not allowed here";
-  case MATCH_SUITE_ERROR:
-    return "no cipher suite in common";
-  case UNKNOWN_ALPN_PROTOCOL_NAME_E:
-    return "no application protocol in common (ALPN)";
-  default:
-    break;
+  case AES_GCM_AUTH_E: return "a record does not decrypt";
+  case VERSION_ERROR: return "the peer speaks no TLS version that is allowed here";
+  case UNKNOWN_RECORD_TYPE: return "a record of an unknown type: this is not TLS";
+  case LENGTH_ERROR: return "a record is longer than TLS allows";
+  case DUPLICATE_MSG_E: return "a handshake message out of turn: renegotiation is not allowed here";
+  case MATCH_SUITE_ERROR: return "no cipher suite in common";
+  case UNKNOWN_ALPN_PROTOCOL_NAME_E: return "no application protocol in common (ALPN)";
+  default: break;
   }
   if (fatal_alert_of_peer(error, session) != peer_alert::none) {
     WOLFSSL_ALERT_HISTORY history{};
     (void)wolfSSL_get_alert_history(session, &history);
     const std::string_view name = alert_name(history.last_rx.code);
-    return "the peer refused with the alert " +
-           (name.empty() ? std::to_string(history.last_rx.code) : std::string{name});
+    return "the peer refused with the alert " + (name.empty() ? std::to_string(history.last_rx.code) : std::string{name});
   }
   const char* const text = wolfSSL_ERR_reason_error_string(static_cast<unsigned long>(static_cast<long>(error)));
   return (text != nullptr ? std::string{text} : std::string{"TLS error"}) + " (" + std::to_string(error) + ")";
@@ -213,8 +171,8 @@ certificate_facts read_certificate(std::span<const std::uint8_t> der) {
 
 certificate_facts read_first_certificate(const std::string& pem) {
   std::vector<std::uint8_t> der(pem.size());
-  const int length = wc_CertPemToDer(reinterpret_cast<const std::uint8_t*>(pem.data()), static_cast<int>(pem.size()),
-                                     der.data(), static_cast<int>(der.size()), CERT_TYPE);
+  const int length = wc_CertPemToDer(reinterpret_cast<const std::uint8_t*>(pem.data()), static_cast<int>(pem.size()), der.data(),
+                                     static_cast<int>(der.size()), CERT_TYPE);
   if (length <= 0) return {};
   return read_certificate({der.data(), static_cast<std::size_t>(length)});
 }

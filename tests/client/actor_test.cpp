@@ -16,8 +16,8 @@ namespace {
 
 struct echo_server {
   explicit echo_server(std::string listen = "127.0.0.1:0") : own({.listen = {std::move(listen)}, .shards = 1}) {
-    own.routes().add("/echo", websocket_endpoint{.on_message = [](websocket_ref ws, const message_view& m) { ws.send(m); },
-                                                 .subprotocols = {"one", "two"}});
+    own.routes().add("/echo",
+                     websocket_endpoint{.on_message = [](websocket_ref ws, const message_view& m) { ws.send(m); }, .subprotocols = {"one", "two"}});
     own.routes().add("/close/{code}", websocket_endpoint{.on_message = [](websocket_ref ws, const message_view& m) {
                        ws.close(static_cast<std::uint16_t>(std::stoi(std::string{m.text()})), "as you wish");
                      }});

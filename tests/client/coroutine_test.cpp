@@ -3,8 +3,8 @@
 #include "raw_server.hpp"
 
 #include "engine/client/coroutine_client.hpp"
-#include "engine/server/server.hpp"
 #include "engine/coroutine/sleep.hpp"
+#include "engine/server/server.hpp"
 
 #include <boost/test/unit_test.hpp>
 #include <cstring>

@@ -89,8 +89,7 @@ BOOST_AUTO_TEST_SUITE(ending)
 
 BOOST_AUTO_TEST_CASE(what_a_callback_sends_before_the_last_frame_of_a_read_goes_out_before_the_close) {
   for (const row& r : rows())
-    for (const bool with_the_101 : {true, false})
-      BOOST_TEST_CONTEXT(r.name << (with_the_101 ? ", behind the 101" : "")) {
+    for (const bool with_the_101 : {true, false}) BOOST_TEST_CONTEXT(r.name << (with_the_101 ? ", behind the 101" : "")) {
         recorder got, seen;
         raw_server server{says_its_last(r, with_the_101, got)};
         client c{server.url(), {.reconnect = never}};
@@ -111,8 +110,7 @@ BOOST_AUTO_TEST_CASE(what_a_callback_sends_before_the_last_frame_of_a_read_goes_
 
 BOOST_AUTO_TEST_CASE(what_a_coroutine_sends_before_the_last_frame_of_a_read_goes_out_before_the_close) {
   for (const row& r : rows())
-    for (const bool with_the_101 : {true, false})
-      BOOST_TEST_CONTEXT(r.name << (with_the_101 ? ", behind the 101" : "")) {
+    for (const bool with_the_101 : {true, false}) BOOST_TEST_CONTEXT(r.name << (with_the_101 ? ", behind the 101" : "")) {
         recorder got;
         raw_server server{says_its_last(r, with_the_101, got)};
         client_loop loop;
@@ -154,9 +152,9 @@ BOOST_AUTO_TEST_CASE(a_disconnect_in_answer_to_the_last_message_is_final) {
 // --- a connection that is over before connect() has returned ---
 
 BOOST_AUTO_TEST_CASE(a_connection_that_opened_delivered_and_closed_in_one_read_was_connected) {
-  const std::vector<std::pair<std::string, unsigned>> ends{{close_of(1000, "done"), 1000}, {close_of(1001), 1001}, {frame_of(0x83, ""), 1002}, {"", 1006}};
-  for (const auto& [last, code] : ends)
-    BOOST_TEST_CONTEXT(code) {
+  const std::vector<std::pair<std::string, unsigned>> ends{
+      {close_of(1000, "done"), 1000}, {close_of(1001), 1001}, {frame_of(0x83, ""), 1002}, {"", 1006}};
+  for (const auto& [last, code] : ends) BOOST_TEST_CONTEXT(code) {
       raw_server server{[&](raw_connection& peer, int) {
         const std::string head = peer.read_head();
         peer.accept_upgrade(head, {}, frame_of(0x81, "hello") + frame_of(0x82, "again") + last);

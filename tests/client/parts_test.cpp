@@ -15,7 +15,7 @@ BOOST_AUTO_TEST_SUITE(parts)
 BOOST_AUTO_TEST_CASE(masking_keys_are_the_key_stream_of_rfc_8439_2_3_2) {
   std::array<std::byte, 32> key;
   for (std::size_t i = 0; i < key.size(); ++i) key[i] = static_cast<std::byte>(i);
-  const std::array<std::byte, 12> nonce{std::byte{0}, std::byte{0}, std::byte{0},    std::byte{9}, std::byte{0}, std::byte{0},
+  const std::array<std::byte, 12> nonce{std::byte{0}, std::byte{0},    std::byte{0}, std::byte{9}, std::byte{0}, std::byte{0},
                                         std::byte{0}, std::byte{0x4a}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0}};
   masking_keys keys{key, nonce, 1};
   for (const std::uint32_t word : {0xe4e7f110u, 0x15593bd1u, 0x1fdd0f50u, 0xc47120a3u, 0xc7f4d1c7u, 0x0368c033u, 0x9aaa2204u, 0x4e6cd4c3u,
@@ -44,7 +44,8 @@ BOOST_AUTO_TEST_CASE(retry_after_is_seconds_or_a_date) {
   BOOST_TEST(ms("Sunday, 06-Nov-94 08:49:37 GMT") == 7'000);
   BOOST_TEST(ms("Sun Nov  6 08:49:37 1994") == 7'000);
   BOOST_TEST(ms("Sun, 06 Nov 1994 08:49:00 GMT") == 0); // it has passed
-  for (const char* bad : {"", "-5", "soon", "12 s", "1.5", "Sun, 06 Foo 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nov 1994 08:49:37 GMTx"})
+  for (const char* bad :
+       {"", "-5", "soon", "12 s", "1.5", "Sun, 06 Foo 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nov 1994 08:49:37 GMTx"})
     BOOST_TEST(ms(bad) == 0, bad);
   BOOST_TEST(ms("99999999999999999999999") == 366LL * 86'400'000);
 }

@@ -44,8 +44,10 @@ raw_connection::~raw_connection() = default;
 bool raw_connection::start_tls(std::shared_ptr<const tls_context> context) {
   layer_ = std::make_unique<layer>(std::move(context));
   while (layer_->session.state() == tls_state::handshaking)
-    if (const std::string more = read_some(); more.empty() && layer_->session.state() != tls_state::open) return false;
-    else kept_ += more;
+    if (const std::string more = read_some(); more.empty() && layer_->session.state() != tls_state::open)
+      return false;
+    else
+      kept_ += more;
   return layer_->session.state() == tls_state::open;
 }
 
@@ -136,7 +138,8 @@ void raw_connection::reset() {
 }
 
 void raw_connection::wait_for_end() {
-  while (!read_some().empty()) {}
+  while (!read_some().empty()) {
+  }
 }
 
 void raw_connection::accept_upgrade(std::string_view request_head, std::string_view more, std::string_view behind) {

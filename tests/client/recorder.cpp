@@ -8,7 +8,8 @@ void recorder::listen_to(client& c) {
   c.on_open([this] { add("open"); });
   c.on_message([this](const message_view& m) { add(fmt::format("message {}", m.text())); });
   c.on_error([this](const client_error& e) {
-    add(e.http_status != 0 ? fmt::format("error {} {} {}", name_of(e.kind), e.http_status, e.text) : fmt::format("error {} {}", name_of(e.kind), e.text));
+    add(e.http_status != 0 ? fmt::format("error {} {} {}", name_of(e.kind), e.http_status, e.text)
+                           : fmt::format("error {} {}", name_of(e.kind), e.text));
   });
   c.on_disconnected([this](std::uint16_t code, std::string_view reason) { add(fmt::format("disconnected {} {}", code, reason)); });
   c.on_close([this](std::uint16_t code, std::string_view reason, bool clean) {

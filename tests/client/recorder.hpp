@@ -19,8 +19,7 @@ class recorder {
 
   void add(std::string line);
   // Waits until a line that starts so has been there `times` times; false after `timeout`.
-  [[nodiscard]] bool wait_for(const std::string& start, std::size_t times = 1,
-                              std::chrono::milliseconds timeout = std::chrono::seconds(10));
+  [[nodiscard]] bool wait_for(const std::string& start, std::size_t times = 1, std::chrono::milliseconds timeout = std::chrono::seconds(10));
   [[nodiscard]] std::vector<std::string> lines() const;
   [[nodiscard]] std::size_t count(const std::string& start) const;
   // All lines, joined by " | ", without what follows the first word of an error.

@@ -201,7 +201,8 @@ BOOST_AUTO_TEST_CASE(every_frame_has_a_masking_key_of_its_own) {
 }
 
 BOOST_AUTO_TEST_CASE(the_request_says_what_the_options_say) {
-  const std::string head = request_of("", "/feed?since=5", {.subprotocols = {"one", "two"}, .headers = {{"X-Token", "abc"}, {"Origin", "https://a.example"}}});
+  const std::string head =
+      request_of("", "/feed?since=5", {.subprotocols = {"one", "two"}, .headers = {{"X-Token", "abc"}, {"Origin", "https://a.example"}}});
   BOOST_TEST(head.starts_with("GET /feed?since=5 HTTP/1.1\r\n"));
   BOOST_TEST(header_of(head, "Sec-WebSocket-Protocol") == "one, two");
   BOOST_TEST(header_of(head, "X-Token") == "abc");

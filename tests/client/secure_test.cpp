@@ -374,12 +374,14 @@ BOOST_AUTO_TEST_CASE(a_proxy_must_not_speak_before_tls) {
 
 BOOST_AUTO_TEST_CASE(what_cannot_be_loaded_is_refused_when_the_client_is_made) {
   BOOST_CHECK_THROW((client{"wss://localhost/", {.tls = {.ca_file = "/nowhere/ca.pem"}}}), std::invalid_argument);
-  BOOST_CHECK_THROW((client{"wss://localhost/", {.tls = {.certificate_chain_file = "/nowhere/c.pem", .verification = tls_verification::off_and_insecure}}}),
-                    std::invalid_argument);
+  BOOST_CHECK_THROW(
+      (client{"wss://localhost/", {.tls = {.certificate_chain_file = "/nowhere/c.pem", .verification = tls_verification::off_and_insecure}}}),
+      std::invalid_argument);
 }
 
 BOOST_AUTO_TEST_CASE(clients_with_equal_options_share_one_context) {
-  const auto one = tls_context::shared_client(trusting()), two = tls_context::shared_client(trusting()), other = tls_context::shared_client(trusting("foreign-ca"));
+  const auto one = tls_context::shared_client(trusting()), two = tls_context::shared_client(trusting()),
+             other = tls_context::shared_client(trusting("foreign-ca"));
   BOOST_REQUIRE((one && two && other));
   BOOST_TEST(*one == *two);
   BOOST_TEST(*one != *other);

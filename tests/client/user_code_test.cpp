@@ -19,14 +19,15 @@ namespace {
 
 struct closing_server {
   closing_server() : own({.listen = {"127.0.0.1:0"}, .shards = 1}) {
-    own.routes().add("/", websocket_endpoint{.on_message =
-                                                 [](websocket_ref ws, const message_view& m) {
-                                                   if (m.text().starts_with("close "))
-                                                     ws.close(static_cast<std::uint16_t>(std::stoi(std::string{m.text().substr(6)})), "as you wish");
-                                                   else
-                                                     ws.send(m);
-                                                 },
-                                             .on_close = [this](websocket_ref, std::uint16_t code, std::string_view) { failed += code == 1011 ? 1 : 0; }});
+    own.routes().add("/",
+                     websocket_endpoint{.on_message =
+                                            [](websocket_ref ws, const message_view& m) {
+                                              if (m.text().starts_with("close "))
+                                                ws.close(static_cast<std::uint16_t>(std::stoi(std::string{m.text().substr(6)})), "as you wish");
+                                              else
+                                                ws.send(m);
+                                            },
+                                        .on_close = [this](websocket_ref, std::uint16_t code, std::string_view) { failed += code == 1011 ? 1 : 0; }});
     const auto started = own.start();
     BOOST_REQUIRE(started);
   }
@@ -53,7 +54,14 @@ const std::vector<throwing_case>& throwing_cases() {
   const auto nothing = [](client&) {};
   const auto asks_to_be_closed = [](std::string_view code) { return [text = "close " + std::string{code}](client& c) { (void)c.send_text(text); }; };
   static const std::vector<throwing_case> cases{
-      {"on_open", [](client& c, recorder& seen, thrower t) { c.on_open([&seen, t] { seen.add("open"); t(); }); }, nothing, true, "disconnected 1011"},
+      {"on_open",
+       [](client& c, recorder& seen, thrower t) {
+         c.on_open([&seen, t] {
+           seen.add("open");
+           t();
+         });
+       },
+       nothing, true, "disconnected 1011"},
       {"on_message", [](client& c, recorder&, thrower t) { c.on_message([t](const message_view&) { t(); }); },
        [](client& c) { (void)c.send_text("x"); }, true, "disconnected 1011"},
       {"on_control", [](client& c, recorder&, thrower t) { c.on_control([t](opcode, std::span<const std::byte>) { t(); }); },
@@ -65,7 +73,12 @@ const std::vector<throwing_case>& throwing_cases() {
        },
        true, "disconnected 1011"},
       {"on_reconnected",
-       [](client& c, recorder& seen, thrower t) { c.on_reconnected([&seen, t] { seen.add("reconnected"); t(); }); },
+       [](client& c, recorder& seen, thrower t) {
+         c.on_reconnected([&seen, t] {
+           seen.add("reconnected");
+           t();
+         });
+       },
        asks_to_be_closed("1012"), true, "disconnected 1011"},
       {"on_reconnecting", [](client& c, recorder&, thrower t) { c.on_reconnecting([t](unsigned, std::chrono::milliseconds) { t(); }); },
        asks_to_be_closed("1012"), false, "reconnected"},

@@ -50,7 +50,8 @@ BOOST_AUTO_TEST_CASE(a_warm_message_allocates_nothing) {
         const std::size_t made = allocation_count() - before;
         BOOST_TEST(made == 0u, path << ": " << made << " with " << shards << " shard(s)");
         c.wire().close(1000);
-        while (c.text() != "<close 1000>") {}
+        while (c.text() != "<close 1000>") {
+        }
       }
     }
 }

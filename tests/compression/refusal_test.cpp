@@ -67,7 +67,8 @@ BOOST_AUTO_TEST_CASE(data_that_does_not_inflate_ends_with_1007) {
       deflating_client c{server.address(), "/echo"};
       cut = c.deflated(json_text(500));
     }
-    for (const std::string& payload : {std::string{"\x07"}, std::string{"\xff\xff\xff\xff"}, cut.substr(0, cut.size() / 2), noise_bytes(300), std::string{}}) {
+    for (const std::string& payload :
+         {std::string{"\x07"}, std::string{"\xff\xff\xff\xff"}, cut.substr(0, cut.size() / 2), noise_bytes(300), std::string{}}) {
       deflating_client c{server.address(), "/echo"};
       c.send_payload(opcode::binary, payload);
       BOOST_TEST(c.text() == "<close 1007>", payload.size() << " bytes");

@@ -15,12 +15,14 @@ constexpr std::string_view both_windows = "permessage-deflate; client_max_window
 void rooms(server& s) {
   s.events("/broadcast/{room}", {.on_upgrade =
                                      [](upgrade_request_view& upgrade) {
-                                       upgrade.take_seat(upgrade.request().parameter("room"), upgrade.request().query("self") == "0" ? hearing::others : hearing::everyone);
+                                       upgrade.take_seat(upgrade.request().parameter("room"),
+                                                         upgrade.request().query("self") == "0" ? hearing::others : hearing::everyone);
                                      },
                                  .on_message = [](websocket_ref ws, const message_view& m) { ws.broadcast(m.op, m.payload); }});
   s.events("/chat/{room}", {.on_upgrade =
                                 [](upgrade_request_view& upgrade) {
-                                  upgrade.take_seat(upgrade.request().parameter("room"), hearing::everyone, upgrade.request().query("name").value_or(""));
+                                  upgrade.take_seat(upgrade.request().parameter("room"), hearing::everyone,
+                                                    upgrade.request().query("name").value_or(""));
                                 },
                             .on_message = [](websocket_ref ws, const message_view& m) { ws.broadcast(m.op, m.payload); }});
   // Echoes what begins with "echo"; joins and leaves a room when told to; publishes the rest.
@@ -40,7 +42,8 @@ void rooms(server& s) {
   });
 }
 
-std::vector<std::unique_ptr<deflating_client>> members_of(const running& server, std::string_view target, std::initializer_list<std::string_view> offers) {
+std::vector<std::unique_ptr<deflating_client>> members_of(const running& server, std::string_view target,
+                                                          std::initializer_list<std::string_view> offers) {
   std::vector<std::unique_ptr<deflating_client>> members;
   for (const std::string_view offer : offers) members.push_back(std::make_unique<deflating_client>(server.address(), target, offer));
   return members;
@@ -60,8 +63,9 @@ BOOST_AUTO_TEST_CASE(everybody_hears_the_same_in_the_same_order) {
   for (const auto mode : {compression_mode::shared, compression_mode::dedicated})
     for (const std::uint32_t shards : {1u, 2u, 3u}) {
       running server{rooms, {.shards = shards, .compression = {.mode = mode}}};
-      auto members = members_of(server, "/broadcast/all", {"", both_windows, "permessage-deflate; server_max_window_bits=10", both_windows, "",
-                                                           both_windows, "permessage-deflate; server_no_context_takeover", ""});
+      auto members = members_of(server, "/broadcast/all",
+                                {"", both_windows, "permessage-deflate; server_max_window_bits=10", both_windows, "", both_windows,
+                                 "permessage-deflate; server_no_context_takeover", ""});
       wait_for_members(server, "all", 8);
       for (unsigned i = 0; i < 60; ++i) members[i % 8]->send_plain(opcode::text, json_text(1 + i * 40, i));
       std::vector<std::string> first;
@@ -94,7 +98,8 @@ BOOST_AUTO_TEST_CASE(large_ones_are_compressed_for_those_who_can_and_small_ones_
 
 BOOST_AUTO_TEST_CASE(a_window_that_the_server_itself_limits_is_one_for_all) {
   running server{rooms, {.compression = {.window_bits = 11}}};
-  auto members = members_of(server, "/broadcast/all", {both_windows, "permessage-deflate; server_max_window_bits=11", "permessage-deflate; server_max_window_bits=10"});
+  auto members = members_of(server, "/broadcast/all",
+                            {both_windows, "permessage-deflate; server_max_window_bits=11", "permessage-deflate; server_max_window_bits=10"});
   wait_for_members(server, "all", 3);
   const std::string once = noise_bytes(3000);
   const std::string message = once + once + std::string(1000, ' ') + once;

@@ -15,8 +15,7 @@ BOOST_TEST_DONT_PRINT_LOG_VALUE(std::chrono::milliseconds)
 BOOST_AUTO_TEST_SUITE(the_backoff)
 
 BOOST_AUTO_TEST_CASE(without_jitter_doubles_up_to_the_maximum) {
-  backoff b({.initial_delay = 100ms, .max_delay = 1s, .multiplier = 2, .jitter = reconnect_policy::jitter_kind::none},
-            1);
+  backoff b({.initial_delay = 100ms, .max_delay = 1s, .multiplier = 2, .jitter = reconnect_policy::jitter_kind::none}, 1);
   for (const milliseconds expected : {100ms, 200ms, 400ms, 800ms, 1000ms, 1000ms}) BOOST_TEST((b.next() == expected));
   BOOST_TEST(b.attempts() == 6u);
   b.reset();
@@ -107,8 +106,7 @@ BOOST_AUTO_TEST_CASE(survives_every_number) {
   for (const double multiplier : {limits::infinity(), limits::max(), limits::quiet_NaN(), -1.0, 0.0, 1.0}) {
     for (const milliseconds delay : {milliseconds::max(), milliseconds::min(), 0ms, 1ms}) {
       for (const auto jitter : {reconnect_policy::jitter_kind::none, reconnect_policy::jitter_kind::full}) {
-        backoff b(
-            {.initial_delay = delay, .max_delay = milliseconds::max(), .multiplier = multiplier, .jitter = jitter}, 1);
+        backoff b({.initial_delay = delay, .max_delay = milliseconds::max(), .multiplier = multiplier, .jitter = jitter}, 1);
         for (int i = 0; i < 2000; ++i) {
           const auto next = b.next(0ms, i % 2 == 0 ? backoff::from::zero : backoff::from::initial_delay);
           BOOST_REQUIRE(next.has_value());

@@ -20,9 +20,8 @@ BOOST_AUTO_TEST_CASE(is_taken_at_the_next_turn) {
   manual_shard shard;
   std::stop_source source;
   bool stopped = false;
-  shard->spawn([](std::stop_token stop, bool& s) -> task<void> {
-    s = co_await sleep_for(1h, stop) == sleep_result::stopped;
-  }(source.get_token(), stopped));
+  shard->spawn(
+      [](std::stop_token stop, bool& s) -> task<void> { s = co_await sleep_for(1h, stop) == sleep_result::stopped; }(source.get_token(), stopped));
   shard.settle();
   std::thread([&] { source.request_stop(); }).join();
   BOOST_TEST(shard->has_ready());
@@ -65,8 +64,7 @@ BOOST_AUTO_TEST_CASE(races_with_the_time_that_is_over, *boost::unit_test::label(
     shard.attach();
     const auto sleeper = [](std::stop_token stop, std::size_t number, std::size_t& s, std::size_t& e) -> task<void> {
       // Some nearly an hour, some a millisecond, some nothing: the stop comes before, at, or after the end.
-      const auto duration =
-          number % 2 != 0 ? std::chrono::milliseconds(3'000'000) : std::chrono::milliseconds(number % 4);
+      const auto duration = number % 2 != 0 ? std::chrono::milliseconds(3'000'000) : std::chrono::milliseconds(number % 4);
       ++(co_await sleep_for(duration, stop) == sleep_result::stopped ? s : e);
     };
     std::size_t next = 0;

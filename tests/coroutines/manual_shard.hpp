@@ -2,9 +2,9 @@
 // monotonic clock of the whole program stands where the test has put it.
 #pragma once
 
-#include "engine/mesh/doorbell.hpp"
-#include "engine/coroutine/scheduler.hpp"
 #include "engine/base/timer_wheel.hpp"
+#include "engine/coroutine/scheduler.hpp"
+#include "engine/mesh/doorbell.hpp"
 
 #include <chrono>
 #include <cstdint>

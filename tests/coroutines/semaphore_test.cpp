@@ -60,9 +60,8 @@ BOOST_AUTO_TEST_CASE(with_no_permits_at_all_everybody_waits_for_the_limits) {
   manual_shard shard;
   semaphore none(0);
   std::optional<wait_result> result;
-  shard->spawn([](semaphore& s, std::optional<wait_result>& r) -> task<void> {
-    r = (co_await s.scoped_acquire({.deadline = 50ms})).result();
-  }(none, result));
+  shard->spawn(
+      [](semaphore& s, std::optional<wait_result>& r) -> task<void> { r = (co_await s.scoped_acquire({.deadline = 50ms})).result(); }(none, result));
   shard.settle();
   shard.advance(49ms);
   BOOST_TEST(!result.has_value());
@@ -77,9 +76,7 @@ BOOST_AUTO_TEST_CASE(destroyed_while_permits_are_out_and_wanted_it_empties_them)
   auto a = seats->try_acquire();
   auto b = seats->try_acquire();
   std::optional<wait_result> result;
-  shard->spawn([](semaphore& s, std::optional<wait_result>& r) -> task<void> {
-    r = (co_await s.scoped_acquire()).result();
-  }(*seats, result));
+  shard->spawn([](semaphore& s, std::optional<wait_result>& r) -> task<void> { r = (co_await s.scoped_acquire()).result(); }(*seats, result));
   shard.settle();
   seats.reset();
   shard.settle();
@@ -98,8 +95,7 @@ BOOST_AUTO_TEST_CASE(loses_no_permit_whatever_ends_the_waits) {
       semaphore seats(permits);
       std::size_t inside = 0;
       std::vector<std::stop_source> sources(200);
-      const auto guest = [](semaphore& s, wait_limits limits, std::chrono::milliseconds stay,
-                            std::size_t& in) -> task<void> {
+      const auto guest = [](semaphore& s, wait_limits limits, std::chrono::milliseconds stay, std::size_t& in) -> task<void> {
         const std::stop_token stop = limits.stop;
         auto seat = co_await s.scoped_acquire(std::move(limits));
         if (!seat) co_return;

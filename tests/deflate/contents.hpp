@@ -26,9 +26,9 @@ inline bytes noise(std::size_t size, unsigned seed = 1) {
 }
 
 inline bytes prose(std::size_t size, unsigned seed = 1) {
-  static constexpr std::array<std::string_view, 24> words{
-      "the",   "ring", "takes", "what",  "is",  "ready", "and",  "each", "member", "of",     "a",    "room",
-      "reads", "from", "log",   "until", "its", "end",   "then", "one",  "send",   "serves", "them", "all"};
+  static constexpr std::array<std::string_view, 24> words{"the",    "ring", "takes", "what", "is",    "ready",  "and",  "each",
+                                                          "member", "of",   "a",     "room", "reads", "from",   "log",  "until",
+                                                          "its",    "end",  "then",  "one",  "send",  "serves", "them", "all"};
   std::mt19937 random(seed);
   std::string text;
   while (text.size() < size) {
@@ -44,11 +44,8 @@ inline bytes json(std::size_t size, unsigned seed = 1) {
   std::string text = "[";
   while (text.size() < size) {
     text += R"({"type":"message","room":"lobby","from":"member-)" + std::to_string(random() % 50) + R"(","id":)" +
-            std::to_string(random() % 100'000'000) + R"(,"sent_ms":17000)" + std::to_string(random() % 100'000'000) +
-            R"(,"text":")" +
-            std::string(
-                reinterpret_cast<const char*>(prose(20 + random() % 60, static_cast<unsigned>(random())).data()), 20) +
-            R"("},)";
+            std::to_string(random() % 100'000'000) + R"(,"sent_ms":17000)" + std::to_string(random() % 100'000'000) + R"(,"text":")" +
+            std::string(reinterpret_cast<const char*>(prose(20 + random() % 60, static_cast<unsigned>(random())).data()), 20) + R"("},)";
   }
   text.resize(size);
   return to_bytes(text);

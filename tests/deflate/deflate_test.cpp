@@ -191,8 +191,8 @@ BOOST_AUTO_TEST_CASE(short_messages_are_learnt_from) {
     std::size_t plain = 0;
     std::size_t sent = 0;
     for (unsigned i = 0; i < 100; ++i) {
-      const bytes message = to_bytes(R"({"from":"member-)" + std::to_string(i * 7919 % 50) + R"(","id":)" +
-                                     std::to_string(i * 104'729) + R"(,"text":"on my way"})");
+      const bytes message =
+          to_bytes(R"({"from":"member-)" + std::to_string(i * 7919 % 50) + R"(","id":)" + std::to_string(i * 104'729) + R"(,"text":"on my way"})");
       byte_buffer out;
       const auto length = ours.deflate_message(message, out);
       plain += message.size();

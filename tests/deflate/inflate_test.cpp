@@ -15,9 +15,7 @@ using namespace test;
 
 constexpr std::size_t plenty = 32 << 20;
 
-bool holds(const byte_buffer& buffer, const bytes& expected) {
-  return std::ranges::equal(buffer.bytes(), std::span(expected));
-}
+bool holds(const byte_buffer& buffer, const bytes& expected) { return std::ranges::equal(buffer.bytes(), std::span(expected)); }
 
 BOOST_AUTO_TEST_SUITE(inflate)
 
@@ -187,8 +185,7 @@ BOOST_AUTO_TEST_CASE(rfc7692_7_2_3_examples) {
     BOOST_TEST(holds(message, to_bytes(text)));
     inflate_context in_pieces;
     message.clear();
-    for (const std::byte& octet : payload)
-      BOOST_TEST((in_pieces.feed({&octet, 1}, message, plenty) == violation::none));
+    for (const std::byte& octet : payload) BOOST_TEST((in_pieces.feed({&octet, 1}, message, plenty) == violation::none));
     BOOST_TEST((in_pieces.finish(message, plenty) == violation::none));
     BOOST_TEST(holds(message, to_bytes(text)));
   };
@@ -203,8 +200,7 @@ BOOST_AUTO_TEST_CASE(rfc7692_7_2_3_examples) {
 BOOST_AUTO_TEST_CASE(rfc7692_7_2_3_2_the_second_hello_refers_to_the_first) {
   inflate_context ours;
   byte_buffer message;
-  const bytes first{std::byte{0xf2}, std::byte{0x48}, std::byte{0xcd}, std::byte{0xc9},
-                    std::byte{0xc9}, std::byte{0x07}, std::byte{0x00}};
+  const bytes first{std::byte{0xf2}, std::byte{0x48}, std::byte{0xcd}, std::byte{0xc9}, std::byte{0xc9}, std::byte{0x07}, std::byte{0x00}};
   const bytes second{std::byte{0xf2}, std::byte{0x00}, std::byte{0x11}, std::byte{0x00}, std::byte{0x00}};
   BOOST_TEST((ours.inflate_message(first, message, plenty) == violation::none));
   BOOST_TEST((ours.inflate_message(second, message, plenty) == violation::none));
@@ -230,8 +226,7 @@ BOOST_AUTO_TEST_CASE(streams_that_end_with_bfinal_and_go_on) {
     message.clear();
     const std::size_t step = i % 3 == 0 ? 1 : i % 3 == 1 ? 100 : payload.size();
     for (std::size_t at = 0; at < payload.size(); at += step)
-      BOOST_REQUIRE((ours.feed(std::span(payload).subspan(at, std::min(step, payload.size() - at)), message, plenty) ==
-                     violation::none));
+      BOOST_REQUIRE((ours.feed(std::span(payload).subspan(at, std::min(step, payload.size() - at)), message, plenty) == violation::none));
     BOOST_REQUIRE((ours.finish(message, plenty) == violation::none));
     bytes whole = expected;
     if (i % 2 == 0) whole.insert(whole.end(), expected.begin(), expected.end());

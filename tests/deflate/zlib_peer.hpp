@@ -18,8 +18,7 @@ using bytes = std::vector<std::byte>;
 class zlib_deflater {
  public:
   explicit zlib_deflater(int window_bits = 15, int level = 6) {
-    if (deflateInit2(&stream_, level, Z_DEFLATED, -std::max(window_bits, 9), 8, Z_DEFAULT_STRATEGY) != Z_OK)
-      throw std::runtime_error("deflateInit2");
+    if (deflateInit2(&stream_, level, Z_DEFLATED, -std::max(window_bits, 9), 8, Z_DEFAULT_STRATEGY) != Z_OK) throw std::runtime_error("deflateInit2");
   }
   ~zlib_deflater() { deflateEnd(&stream_); }
   zlib_deflater(const zlib_deflater&) = delete;

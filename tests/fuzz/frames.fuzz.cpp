@@ -75,8 +75,7 @@ class reading_end {
       if (result.status == read_status::need_more) {
         require(result.frame_bytes_wanted == 0 || result.frame_bytes_wanted > input.size(), "more is wanted");
         require(result.frame_bytes_wanted <=
-                    frame_header_bytes_max +
-                        std::max<std::uint64_t>(chosen_.rules.payload_bytes_max, control_payload_bytes_max),
+                    frame_header_bytes_max + std::max<std::uint64_t>(chosen_.rules.payload_bytes_max, control_payload_bytes_max),
                 "what is wanted stays within the limit");
       } else {
         fail(result.broken);
@@ -108,8 +107,7 @@ class reading_end {
   void check_and_keep(const assembled& made) {
     if (made.what == assembled::kind::message) {
       require(made.op == opcode::text || made.op == opcode::binary, "a message is text or binary");
-      const std::uint64_t limit =
-          made.compressed ? compressed_bytes_max(chosen_.message_bytes_max) : chosen_.message_bytes_max;
+      const std::uint64_t limit = made.compressed ? compressed_bytes_max(chosen_.message_bytes_max) : chosen_.message_bytes_max;
       require(made.payload.size() <= limit, "a message stays within the limit");
       require(!made.compressed || chosen_.rules.rsv1_allowed, "compression was negotiated");
       if (made.op == opcode::text && !made.compressed) require(is_valid_utf8(made.payload), "text is UTF-8");

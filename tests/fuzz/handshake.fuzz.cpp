@@ -31,8 +31,8 @@ void require(bool holds, const char* what) {
 }
 
 bool in_range(const deflate_params& params) {
-  return params.server_max_window_bits >= 8 && params.server_max_window_bits <= 15 &&
-         params.client_max_window_bits >= 8 && params.client_max_window_bits <= 15;
+  return params.server_max_window_bits >= 8 && params.server_max_window_bits <= 15 && params.client_max_window_bits >= 8 &&
+         params.client_max_window_bits <= 15;
 }
 
 void check_request(std::span<const std::byte> bytes, std::uint8_t choice) {
@@ -73,8 +73,7 @@ void check_request(std::span<const std::byte> bytes, std::uint8_t choice) {
 void check_response(std::span<const std::byte> bytes, std::uint8_t choice) {
   response_head response;
   if (parse_response_head(bytes, limits, response).status != head_status::done) return;
-  deflate_offer offer{.server_no_context_takeover = (choice & 1) != 0,
-                      .allow_client_max_window_bits = (choice & 2) != 0};
+  deflate_offer offer{.server_no_context_takeover = (choice & 1) != 0, .allow_client_max_window_bits = (choice & 2) != 0};
   if ((choice & 4) != 0) offer.server_max_window_bits = 10;
   if ((choice & 8) != 0) offer.client_max_window_bits = 12;
   const bool offered = (choice & 16) == 0;
@@ -84,13 +83,11 @@ void check_response(std::span<const std::byte> bytes, std::uint8_t choice) {
     return;
   }
   require(response.status_code == 101, "only 101 opens a WebSocket");
-  require(result->subprotocol.empty() || std::ranges::find(subprotocols, result->subprotocol) != subprotocols.end(),
-          "one that was offered");
+  require(result->subprotocol.empty() || std::ranges::find(subprotocols, result->subprotocol) != subprotocols.end(), "one that was offered");
   if (!result->deflate) return;
   require(offered && in_range(*result->deflate), "only what was offered");
   require(!offer.server_no_context_takeover || result->deflate->server_no_context_takeover, "a demand was met");
-  require(result->deflate->server_max_window_bits <= offer.server_max_window_bits.value_or(15),
-          "a smaller window or the same");
+  require(result->deflate->server_max_window_bits <= offer.server_max_window_bits.value_or(15), "a smaller window or the same");
 }
 
 void check_url(std::string_view text) {
@@ -111,9 +108,8 @@ void check_url(std::string_view text) {
   again += first->authority() + first->target;
   const auto second = parse_url(again);
   require(second.has_value(), "a URL that is put together is one");
-  require(second->host == first->host && second->port == first->port && second->target == first->target &&
-              second->kind == first->kind && second->scheme == first->scheme && second->user == first->user &&
-              second->password == first->password,
+  require(second->host == first->host && second->port == first->port && second->target == first->target && second->kind == first->kind &&
+              second->scheme == first->scheme && second->user == first->user && second->password == first->password,
           "it is the same URL");
 
   const std::string host = first->host_field();
@@ -144,15 +140,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::copy_n(reinterpret_cast<const char*>(data + 2), text_size, memory.get());
   const std::string_view text{memory.get(), text_size};
   switch (data[0] % 3) {
-  case 0:
-    check_request(std::as_bytes(std::span{text}), data[1]);
-    break;
-  case 1:
-    check_response(std::as_bytes(std::span{text}), data[1]);
-    break;
-  default:
-    check_url(text);
-    break;
+  case 0: check_request(std::as_bytes(std::span{text}), data[1]); break;
+  case 1: check_response(std::as_bytes(std::span{text}), data[1]); break;
+  default: check_url(text); break;
   }
   return 0;
 }

@@ -48,18 +48,15 @@ struct pieces {
   [[nodiscard]] std::size_t operator()(std::size_t n) const { return n % 2 == 0 ? first : second; }
 };
 
-head_result parse(std::span<const std::byte> input, const http_limits& limits, request_head& out,
-                  head_progress* progress) {
+head_result parse(std::span<const std::byte> input, const http_limits& limits, request_head& out, head_progress* progress) {
   return parse_request_head(input, limits, out, progress);
 }
-head_result parse(std::span<const std::byte> input, const http_limits& limits, response_head& out,
-                  head_progress* progress) {
+head_result parse(std::span<const std::byte> input, const http_limits& limits, response_head& out, head_progress* progress) {
   return parse_response_head(input, limits, out, progress);
 }
 
 void append_lines(std::string& text, const http_fields& head) {
-  for (std::size_t i = 0; i < head.header_count; ++i)
-    text.append(head.headers[i].name).append(": ").append(head.headers[i].value).append("\r\n");
+  for (std::size_t i = 0; i < head.header_count; ++i) text.append(head.headers[i].name).append(": ").append(head.headers[i].value).append("\r\n");
   text.append("\r\n");
 }
 
@@ -98,8 +95,7 @@ template <class Head> bool same(const Head& a, const Head& b) {
   for (std::size_t i = 0; equal && i < a.header_count; ++i)
     equal = a.headers[i].name == b.headers[i].name && a.headers[i].value == b.headers[i].value;
   if constexpr (requires { a.method; })
-    return equal && a.method == b.method && a.target == b.target && a.path == b.path && a.query == b.query &&
-           a.host == b.host;
+    return equal && a.method == b.method && a.target == b.target && a.path == b.path && a.query == b.query && a.host == b.host;
   else
     return equal && a.status_code == b.status_code && a.reason == b.reason;
 }
@@ -147,8 +143,7 @@ template <class Head> void check(std::string_view text, const http_limits& limit
   }
   require(in_pieces.status == verdict.status, "the same status");
   require(in_pieces.error == verdict.error && in_pieces.why == verdict.why, "the same refusal");
-  if (verdict.status == head_status::bad)
-    require(!verdict.why.empty() && to_number(verdict.error) >= 400, "a refusal says why");
+  if (verdict.status == head_status::bad) require(!verdict.why.empty() && to_number(verdict.error) >= 400, "a refusal says why");
   if (verdict.status != head_status::done) return;
 
   require(same(head, grown) && head.head_bytes == grown.head_bytes, "the same head");
@@ -164,17 +159,14 @@ template <class Head> void check(std::string_view text, const http_limits& limit
   check_rules(head, limits);
 
   const exact_copy shorter{text.substr(0, head.head_bytes - 1)};
-  require(parse(shorter.bytes(), limits, grown, nullptr).status == head_status::need_more,
-          "a head is all of its bytes");
+  require(parse(shorter.bytes(), limits, grown, nullptr).status == head_status::need_more, "a head is all of its bytes");
   const exact_copy plain{in_plain_form(head)};
   const http_limits roomy{.head_bytes_max = 1 << 20, .line_bytes_max = 1 << 20};
-  require(parse(plain.bytes(), roomy, grown, nullptr).status == head_status::done && same(head, grown),
-          "it is read again");
+  require(parse(plain.bytes(), roomy, grown, nullptr).status == head_status::done && same(head, grown), "it is read again");
 
   if (head.chunked) {
     const std::string_view body = text.substr(head.head_bytes);
-    const chunked_limits small{
-        .body_bytes_max = 200, .line_bytes_max = 60, .trailer_bytes_max = 100, .overhead_bytes_max = 100};
+    const chunked_limits small{.body_bytes_max = 200, .line_bytes_max = 60, .trailer_bytes_max = 100, .overhead_bytes_max = 100};
     require(decode(body, small, {body.size(), body.size()}) == decode(body, small, cut), "the same body");
   }
 }

@@ -23,8 +23,7 @@ void require(bool holds, const char* what) {
   std::abort();
 }
 
-violation in_pieces(inflate_context& context, std::span<const std::byte> payload, std::size_t step,
-                    byte_buffer& message, std::size_t limit) {
+violation in_pieces(inflate_context& context, std::span<const std::byte> payload, std::size_t step, byte_buffer& message, std::size_t limit) {
   while (!payload.empty()) {
     const std::size_t length = std::min(step, payload.size());
     const auto piece = std::make_unique<std::byte[]>(length);
@@ -60,8 +59,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   // A payload that is both too big and broken further on may be refused for either.
   require((outcome == violation::none) == (outcome_in_pieces == violation::none), "whole and in pieces end the same");
   if (outcome != violation::none) {
-    require(outcome == violation::message_too_big || outcome == violation::compressed_data_invalid,
-            "a known violation");
+    require(outcome == violation::message_too_big || outcome == violation::compressed_data_invalid, "a known violation");
     return 0;
   }
   require(std::ranges::equal(whole.bytes(), joined.bytes()), "whole and in pieces say the same");

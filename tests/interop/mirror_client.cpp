@@ -27,8 +27,7 @@ void print(const json& line) {
 }
 
 // Calls `text` and `close` for the lines of standard input, until its end.
-template <class Text, class Close>
-void obey(Text text, Close close) {
+template <class Text, class Close> void obey(Text text, Close close) {
   for (std::string line; std::getline(std::cin, line);) {
     if (line.starts_with("text ")) {
       text(line.substr(5));
@@ -49,7 +48,8 @@ void mirror_by_events(const std::string& url, const client_options& options) {
   c.on_error([](const client_error& e) {
     print({{"event", "error"}, {"kind", name_of(e.kind)}, {"text", std::string{e.text}}, {"status", e.http_status}, {"fatal", e.is_fatal}});
   });
-  c.on_disconnected([](std::uint16_t code, std::string_view reason) { print({{"event", "disconnected"}, {"code", code}, {"reason", std::string{reason}}}); });
+  c.on_disconnected(
+      [](std::uint16_t code, std::string_view reason) { print({{"event", "disconnected"}, {"code", code}, {"reason", std::string{reason}}}); });
   c.on_reconnecting([](unsigned attempt, std::chrono::milliseconds delay) {
     print({{"event", "reconnecting"}, {"attempt", attempt}, {"delay_ms", delay.count()}});
   });
@@ -82,13 +82,8 @@ void mirror_by_coroutines(const std::string& url, const client_options& options)
     co_return;
   });
   loop.spawn([&]() -> task<void> { co_await mirror(*c); });
-  obey(
-      [&](const std::string& text) {
-        loop.run([&]() -> task<void> { (void)co_await c->send_text(text); });
-      },
-      [&](std::uint16_t code, const std::string& reason) {
-        loop.run([&]() -> task<void> { co_await c->close(code, reason); });
-      });
+  obey([&](const std::string& text) { loop.run([&]() -> task<void> { (void)co_await c->send_text(text); }); },
+       [&](std::uint16_t code, const std::string& reason) { loop.run([&]() -> task<void> { co_await c->close(code, reason); }); });
   loop.run([&]() -> task<void> {
     co_await c->close();
     c.reset();

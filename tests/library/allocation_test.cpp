@@ -23,16 +23,14 @@ task<void> echo_with_deadline(request& req) {
   while (auto message = co_await ws.receive({.deadline = std::chrono::seconds(30)})) co_await ws.send(*message);
 }
 
-template <bool with_deadline>
-task<void> echo_frames(request& req) {
+template <bool with_deadline> task<void> echo_frames(request& req) {
   websocket ws = co_await req.upgrade();
   while (auto frame = co_await ws.receive_frame(with_deadline ? wait_limits{.deadline = std::chrono::seconds(30)} : wait_limits{}))
     if (frame->op == opcode::text) co_await ws.send_text(frame->text());
 }
 
 // Into memory for the whole message, or for a part of it.
-template <std::size_t bytes, bool with_deadline>
-task<void> echo_into(request& req) {
+template <std::size_t bytes, bool with_deadline> task<void> echo_into(request& req) {
   websocket ws = co_await req.upgrade();
   std::byte memory[bytes], whole[256];
   std::size_t there = 0;
@@ -77,33 +75,36 @@ BOOST_AUTO_TEST_SUITE(allocations)
 BOOST_AUTO_TEST_CASE(a_warm_message_allocates_nothing_in_either_face) {
   for (const std::uint32_t shards : {1u, 2u}) {
     running server{[](auto& s) {
-      s.get("/coroutine/echo", echo);
-      s.get("/coroutine/broadcast", publish);
-      s.events("/events/echo", {.on_message = [](websocket_ref ws, const message_view& m) { ws.send(m); }});
-      s.events("/events/broadcast", {.on_upgrade = [](upgrade_request_view& upgrade) { upgrade.take_seat("all"); },
-                                     .on_message = [](websocket_ref ws, const message_view& m) { ws.broadcast(m.op, m.payload); }});
-    }, {.shards = shards}};
+                     s.get("/coroutine/echo", echo);
+                     s.get("/coroutine/broadcast", publish);
+                     s.events("/events/echo", {.on_message = [](websocket_ref ws, const message_view& m) { ws.send(m); }});
+                     s.events("/events/broadcast", {.on_upgrade = [](upgrade_request_view& upgrade) { upgrade.take_seat("all"); },
+                                                    .on_message = [](websocket_ref ws, const message_view& m) { ws.broadcast(m.op, m.payload); }});
+                   },
+                   {.shards = shards}};
     for (const char* path : {"/coroutine/echo", "/coroutine/broadcast", "/events/echo", "/events/broadcast"}) {
       wire_client c{server.address()};
       BOOST_REQUIRE(c.upgrade(path).starts_with("HTTP/1.1 101"));
       BOOST_TEST(allocations_of(c) == 0u, path << " with " << shards << " shard(s)");
       c.close(1000);
-      while (c.text() != "<close 1000>") {}
+      while (c.text() != "<close 1000>") {
+      }
     }
   }
 }
 
 BOOST_AUTO_TEST_CASE(no_way_to_receive_allocates_once_warm) {
   running server{[](auto& s) {
-    s.get("/receive", echo);
-    s.get("/receive/deadline", echo_with_deadline);
-    s.get("/frames", echo_frames<false>);
-    s.get("/frames/deadline", echo_frames<true>);
-    s.get("/into", echo_into<64, false>);
-    s.get("/into/deadline", echo_into<64, true>);
-    s.get("/parts", echo_into<16, false>);
-    s.get("/parts/deadline", echo_into<16, true>);
-  }, {.shards = 1}};
+                   s.get("/receive", echo);
+                   s.get("/receive/deadline", echo_with_deadline);
+                   s.get("/frames", echo_frames<false>);
+                   s.get("/frames/deadline", echo_frames<true>);
+                   s.get("/into", echo_into<64, false>);
+                   s.get("/into/deadline", echo_into<64, true>);
+                   s.get("/parts", echo_into<16, false>);
+                   s.get("/parts/deadline", echo_into<16, true>);
+                 },
+                 {.shards = 1}};
   for (const char* path : {"/receive", "/receive/deadline", "/frames", "/frames/deadline", "/into", "/into/deadline", "/parts", "/parts/deadline"}) {
     wire_client c{server.address()};
     BOOST_REQUIRE(c.upgrade(path).starts_with("HTTP/1.1 101"));

@@ -53,7 +53,7 @@ struct calling_program {
     s.events("/events", {.on_upgrade =
                              [this](upgrade_request_view& u) {
                                call_everything();
-                               u.take_seat("room-0", true, u.request().query("name").value_or(""));
+                               u.take_seat("room-0", hearing::everyone, u.request().query("name").value_or(""));
                                u.set_user(this);
                              },
                          .on_discard = [this](void*) { call_everything(); },

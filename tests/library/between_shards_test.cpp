@@ -1,9 +1,9 @@
 // Two shards without a server around them: what their mesh does when its lanes are full, and what becomes of messages
 // that nobody takes any more.
-#include "engine/shard/http_router.hpp"
-#include "engine/mesh/inbox.hpp"
 #include "engine/base/log.hpp"
+#include "engine/mesh/inbox.hpp"
 #include "engine/mesh/mesh.hpp"
+#include "engine/shard/http_router.hpp"
 #include "engine/shard/shard.hpp"
 
 #include <array>
@@ -44,8 +44,7 @@ struct running_shard {
 
   void tell(std::function<void(shard&)> work) {
     const run_message message{new std::function<void(shard&)>(std::move(work))};
-    BOOST_REQUIRE(
-        (from_threads.push(static_cast<std::uint32_t>(record_kind::run), bytes_of(message)) == inbox_result::queued));
+    BOOST_REQUIRE((from_threads.push(static_cast<std::uint32_t>(record_kind::run), bytes_of(message)) == inbox_result::queued));
   }
   template <class T> T ask(std::function<T(shard&)> question) {
     std::promise<T> answer;
@@ -71,23 +70,19 @@ BOOST_AUTO_TEST_CASE(what_does_not_fit_into_the_lanes_waits_within_its_bound_and
     both[i]->tell([&said, i](shard& s) {
       static const std::array<std::byte, payload_bytes> payload{};
       const deliver_record to_nobody{};
-      for (std::uint32_t n = 0; n < records; ++n)
-        s.deliver(1 - i, record_kind::deliver, bytes_of(to_nobody), payload);
+      for (std::uint32_t n = 0; n < records; ++n) s.deliver(1 - i, record_kind::deliver, bytes_of(to_nobody), payload);
       said[i].set_value(s.counters().turns);
     });
   for (std::uint32_t i = 0; i < 2; ++i) {
     const std::uint64_t turn = said[i].get_future().get();
     // The next turn in which the shard takes input.
     std::pair<std::uint64_t, std::size_t> seen;
-    do
-      seen = both[i]->ask<std::pair<std::uint64_t, std::size_t>>(
-          [](shard& s) { return std::pair{s.counters().turns, s.overflow_bytes()}; });
+    do seen = both[i]->ask<std::pair<std::uint64_t, std::size_t>>([](shard& s) { return std::pair{s.counters().turns, s.overflow_bytes()}; });
     while (seen.first == turn);
     BOOST_TEST(seen.second <= mesh_overflow_bytes_max);
   }
   for (running_shard* each : both) {
-    while (each->ask<std::uint64_t>([](shard& s) { return s.counters().sent_to_nobody; }) < records)
-      std::this_thread::yield();
+    while (each->ask<std::uint64_t>([](shard& s) { return s.counters().sent_to_nobody; }) < records) std::this_thread::yield();
   }
   for (running_shard* each : both) {
     BOOST_TEST(each->ask<std::uint64_t>([](shard& s) { return s.counters().turns_held_by_overflow; }) >= 1u);
@@ -125,8 +120,7 @@ BOOST_AUTO_TEST_CASE(messages_that_nobody_takes_any_more_take_their_memory_with_
   BOOST_TEST(mark.use_count() == 1 + static_cast<long>(rounds));
   BOOST_TEST(chunk.references == 1 + rounds);
   const run_message from_a_thread{new std::function<void(shard&)>([mark](shard&) {})};
-  BOOST_TEST(
-      (to_other.push(static_cast<std::uint32_t>(record_kind::run), bytes_of(from_a_thread)) == inbox_result::queued));
+  BOOST_TEST((to_other.push(static_cast<std::uint32_t>(record_kind::run), bytes_of(from_a_thread)) == inbox_result::queued));
   for (shard* each : {&one, &other}) each->end_tasks();
   for (shard* each : {&one, &other}) each->drop_rooms();
   BOOST_TEST(one.overflow_bytes() == 0u);

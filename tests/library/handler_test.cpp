@@ -70,8 +70,7 @@ BOOST_AUTO_TEST_CASE(a_request_tells_what_was_asked) {
   }};
   wire_client c{server.address()};
   for (int i = 0; i < 3; ++i) {
-    const std::string answer =
-        c.http("POST /rooms/a%20b?name=J%C3%B6rg HTTP/1.1\r\nHost: t\r\nX-Color: red\r\nContent-Length: 4\r\n\r\nbody");
+    const std::string answer = c.http("POST /rooms/a%20b?name=J%C3%B6rg HTTP/1.1\r\nHost: t\r\nX-Color: red\r\nContent-Length: 4\r\n\r\nbody");
     BOOST_TEST(answer.ends_with("POST|a b|J\xc3\xb6rg|red|body|here"));
   }
 }
@@ -153,16 +152,17 @@ BOOST_AUTO_TEST_CASE(a_stopping_server_ends_receive_with_1001_and_lets_handlers_
 
 BOOST_AUTO_TEST_CASE(spawned_tasks_and_locks_work_in_handlers) {
   running server{[](auto& s) {
-    s.get("/", [](request& req) -> task<void> {
-      thread_local mutex one;
-      thread_local int inside = 0;
-      const auto guard = co_await one.scoped_lock();
-      const int before = inside++;
-      co_await sleep_for(2ms);
-      --inside;
-      req.respond(status::ok, before == 0 ? "alone" : "crowded");
-    });
-  }, {.shards = 1}};
+                   s.get("/", [](request& req) -> task<void> {
+                     thread_local mutex one;
+                     thread_local int inside = 0;
+                     const auto guard = co_await one.scoped_lock();
+                     const int before = inside++;
+                     co_await sleep_for(2ms);
+                     --inside;
+                     req.respond(status::ok, before == 0 ? "alone" : "crowded");
+                   });
+                 },
+                 {.shards = 1}};
   wire_client a{server.address()}, b{server.address()}, c{server.address()};
   for (wire_client* each : {&a, &b, &c}) each->send_bytes("GET / HTTP/1.1\r\nHost: t\r\n\r\n");
   for (wire_client* each : {&a, &b, &c}) BOOST_TEST(each->http("").ends_with("alone"));

@@ -26,12 +26,13 @@ task<void> echo(request& req) {
 // An event endpoint and coroutines.
 struct with_routes {
   running server{[](auto& s) {
-    s.get("/say", say_everything);
-    s.post("/say", say_everything);
-    s.post("/named/{name}", say_everything);
-    s.get("/coroutine", echo);
-    s.events("/events", {.on_message = [](websocket_ref ws, const message_view& m) { ws.send(m); }});
-  }, {.shards = 1, .allowed_origins = {"http://friend.example"}}};
+                   s.get("/say", say_everything);
+                   s.post("/say", say_everything);
+                   s.post("/named/{name}", say_everything);
+                   s.get("/coroutine", echo);
+                   s.events("/events", {.on_message = [](websocket_ref ws, const message_view& m) { ws.send(m); }});
+                 },
+                 {.shards = 1, .allowed_origins = {"http://friend.example"}}};
   wire_client c{server.address()};
 };
 
@@ -93,14 +94,15 @@ BOOST_AUTO_TEST_CASE(who_is_refused_anyway_is_not_told_to_go_on_and_the_body_is_
       {"POST /named/%zz", "", "HTTP/1.1 400"},
       {"POST /say", "Origin: http://stranger.example\r\n", "HTTP/1.1 403"},
       {"GET /events", "", "HTTP/1.1 400"},
-      {"GET /events", "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n", "HTTP/1.1 400"},
+      {"GET /events", "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n",
+       "HTTP/1.1 400"},
   };
   for (const row& r : rows)
     for (const std::string_view length : {"Content-Length: 1000000\r\n", "Transfer-Encoding: chunked\r\n"})
       BOOST_TEST_CONTEXT(r.line << ' ' << length) {
         wire_client one{server.address()};
-        const std::string answer =
-            one.http(std::string{r.line} + " HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\n" + std::string{length} + std::string{r.headers} + "\r\n");
+        const std::string answer = one.http(std::string{r.line} + " HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\n" + std::string{length} +
+                                            std::string{r.headers} + "\r\n");
         BOOST_TEST(answer.starts_with(r.status), answer);
         BOOST_TEST(answer.contains("\r\nConnection: close\r\n"));
         BOOST_TEST(one.ended());
@@ -141,8 +143,7 @@ BOOST_AUTO_TEST_CASE(who_shuts_its_writing_side_gets_every_answer_and_then_the_e
       {"nothing", "", 0},
   };
   for (const row& r : rows)
-    for (const bool at_once : {true, false})
-      BOOST_TEST_CONTEXT(r.name << (at_once ? ", in the same packet" : ", after the last answer")) {
+    for (const bool at_once : {true, false}) BOOST_TEST_CONTEXT(r.name << (at_once ? ", in the same packet" : ", after the last answer")) {
         wire_client one{server.address()};
         if (at_once) {
           one.send_bytes(r.requests);

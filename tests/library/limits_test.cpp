@@ -96,8 +96,7 @@ BOOST_AUTO_TEST_CASE(a_flood_above_the_bound_holds_no_more_than_its_share_and_go
   BOOST_TEST(first.upgrade("/echo").starts_with("HTTP/1.1 101"));
   // They stay and read nothing: some get an answer, the others are closed without one.
   clients flood;
-  for (std::uint32_t i = 0; i < 3 * refusals_answered_max; ++i)
-    flood.push_back(std::make_unique<wire_client>(server.address()));
+  for (std::uint32_t i = 0; i < 3 * refusals_answered_max; ++i) flood.push_back(std::make_unique<wire_client>(server.address()));
   std::size_t answered = 0;
   for (const auto& each : flood) {
     const std::string answer = each->http("");
@@ -194,9 +193,8 @@ BOOST_AUTO_TEST_CASE(browsers_connect_from_allowed_pages_only_and_other_programs
   };
   for (const std::string_view origin : {"https://example.org", "http://localhost:3000", "HTTPS://Example.org", ""})
     BOOST_TEST(answer("/echo", origin).starts_with("HTTP/1.1 101"), origin);
-  for (const std::string_view origin :
-       {"http://example.org", "https://example.org:8443", "https://www.example.org", "https://example.org.evil.example",
-        "https://example.or", "https://other.example", "null", " "}) {
+  for (const std::string_view origin : {"http://example.org", "https://example.org:8443", "https://www.example.org",
+                                        "https://example.org.evil.example", "https://example.or", "https://other.example", "null", " "}) {
     const std::string refused = answer("/echo", origin);
     BOOST_TEST(refused.starts_with("HTTP/1.1 403"), origin);
     BOOST_TEST(refused.ends_with(R"({"error":"pages of this origin may not connect here"})"));
@@ -218,15 +216,13 @@ BOOST_AUTO_TEST_CASE(browsers_connect_from_allowed_pages_only_and_other_programs
 BOOST_AUTO_TEST_CASE(an_origin_that_no_browser_sends_is_refused_at_the_start) {
   for (const std::string_view good : {"https://example.org", "http://[::1]:8080", "null", "chrome-extension://abc"})
     BOOST_TEST(check_origin(good).has_value(), good);
-  for (const std::string_view bad :
-       {"", "example.org", "https://", "https://example.org/", "https://*.example.org", "https://:80", "https://a b"})
+  for (const std::string_view bad : {"", "example.org", "https://", "https://example.org/", "https://*.example.org", "https://:80", "https://a b"})
     BOOST_TEST(!check_origin(bad).has_value(), bad);
   server s{{.listen = {"127.0.0.1:0"}, .allowed_origins = {"https://example.org/"}}};
   const auto started = s.start();
   BOOST_REQUIRE(!started);
   BOOST_TEST(started.error().exit_code == 2);
-  BOOST_TEST(started.error().why ==
-             "'https://example.org/' is not an origin: an origin ends behind its host or port, without a slash");
+  BOOST_TEST(started.error().why == "'https://example.org/' is not an origin: an origin ends behind its host or port, without a slash");
 }
 
 BOOST_AUTO_TEST_CASE(a_peer_without_messages_is_closed_with_1001_and_pongs_do_not_count) {

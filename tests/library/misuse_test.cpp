@@ -19,8 +19,7 @@ std::string why_not_started(server& s) {
 
 bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
-template <class Answer>
-std::string why_unanswered(std::future<Answer> answer) {
+template <class Answer> std::string why_unanswered(std::future<Answer> answer) {
   if (answer.wait_for(10s) != std::future_status::ready) return "it never was";
   try {
     (void)answer.get();
@@ -125,7 +124,9 @@ BOOST_AUTO_TEST_CASE(a_route_that_can_never_be_reached_fails_the_start_with_its_
 BOOST_AUTO_TEST_CASE(a_route_that_is_added_after_the_start_is_refused_where_it_is_written) {
   server s{on_a_free_port()};
   BOOST_REQUIRE(why_not_started(s) == "it started");
-  const auto too_late = [](const std::logic_error& error) { return contains(error.what(), "too late") && contains(error.what(), "misuse_test.cpp:"); };
+  const auto too_late = [](const std::logic_error& error) {
+    return contains(error.what(), "too late") && contains(error.what(), "misuse_test.cpp:");
+  };
   BOOST_CHECK_EXCEPTION(s.events("/late", {}), std::logic_error, too_late);
   BOOST_CHECK_EXCEPTION(s.get("/late", [](request&) -> task<void> { co_return; }), std::logic_error, too_late);
   BOOST_CHECK_EXCEPTION(s.routes().add("GET", "/late", [](const http_request&, http_responder) {}), std::logic_error, too_late);

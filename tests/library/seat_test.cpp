@@ -21,17 +21,18 @@ namespace {
 // A thread of the program that publishes "hello" to each room that it is told of, at once.
 class publisher {
  public:
-  explicit publisher(server& of) : thread_([this, &of] {
-    for (;;) {
-      std::unique_lock lock{mutex_};
-      told_.wait(lock, [this] { return over_ || !rooms_.empty(); });
-      if (rooms_.empty()) return;
-      const std::string name = std::move(rooms_.front());
-      rooms_.pop_front();
-      lock.unlock();
-      while (of.room(name).broadcast("hello") == send_status::dropped) std::this_thread::yield();
-    }
-  }) {}
+  explicit publisher(server& of)
+      : thread_([this, &of] {
+          for (;;) {
+            std::unique_lock lock{mutex_};
+            told_.wait(lock, [this] { return over_ || !rooms_.empty(); });
+            if (rooms_.empty()) return;
+            const std::string name = std::move(rooms_.front());
+            rooms_.pop_front();
+            lock.unlock();
+            while (of.room(name).broadcast("hello") == send_status::dropped) std::this_thread::yield();
+          }
+        }) {}
   ~publisher() {
     {
       const std::lock_guard lock{mutex_};
@@ -126,7 +127,8 @@ BOOST_AUTO_TEST_CASE(whatever_is_published_when_join_has_been_awaited_is_heard_i
   auto all = clients_of(server, clients, "/");
   for (int round = 0; round < joins / static_cast<int>(clients); ++round) {
     for (auto& client : all) client->send(opcode::text, "join");
-    for (auto& client : all) BOOST_REQUIRE_MESSAGE(client->text() == "hello", "round " << round << ": a member did not hear what was published behind its join");
+    for (auto& client : all)
+      BOOST_REQUIRE_MESSAGE(client->text() == "hello", "round " << round << ": a member did not hear what was published behind its join");
     for (auto& client : all) client->send(opcode::text, "heard");
   }
   all.clear();
@@ -235,8 +237,8 @@ BOOST_AUTO_TEST_CASE(a_name_that_cannot_be_one_is_an_error_at_every_entry_and_is
       (void)co_await ws.receive();
     });
     s.events("/seat", {.on_upgrade = [](upgrade_request_view& upgrade) {
-      upgrade.take_seat(upgrade.request().query("room").value_or(""), hearing::everyone, upgrade.request().query("name").value_or(""));
-    }});
+               upgrade.take_seat(upgrade.request().query("room").value_or(""), hearing::everyone, upgrade.request().query("name").value_or(""));
+             }});
   }};
   const auto in_url = [](const std::string& text) {
     std::string out;

@@ -50,7 +50,8 @@ BOOST_AUTO_TEST_CASE(a_text_that_comes_in_any_pieces_is_what_it_was) {
   for (const std::size_t size : {1u, 30u, 4'000u, 100'000u, 300'000u}) {
     const std::string text = text_of(size);
     for (const std::size_t step : {std::size_t{1}, std::size_t{7}, std::size_t{4'099}, std::size_t{70'001}}) {
-      const std::string frame = masked_frame(opcode::text, text.substr(0, text.size() / 2 + 1), false) + masked_frame(opcode::continuation, text.substr(text.size() / 2 + 1));
+      const std::string frame = masked_frame(opcode::text, text.substr(0, text.size() / 2 + 1), false) +
+                                masked_frame(opcode::continuation, text.substr(text.size() / 2 + 1));
       if (frame.size() / step > 400) continue;
       for (std::size_t at = 0; at < frame.size(); at += step) c.send_bytes(std::string_view{frame}.substr(at, step));
       BOOST_TEST((c.text() == text), "a text of " << size << " bytes in pieces of " << step);

@@ -93,14 +93,16 @@ const std::vector<throwing_case>& throwing_cases() {
   const auto says_x = [](wire_client& c) { c.send(opcode::text, "x"); };
   const auto closes = [](wire_client& c) { c.close(1000); };
   static const std::vector<throwing_case> cases{
-      {"on_upgrade", endpoint([](thrower t) { return websocket_endpoint{.on_upgrade = [t](upgrade_request_view&) { t(); }}; }), upgraded(nothing), "500", "on_upgrade"},
-      {"on_open", endpoint([](thrower t) { return websocket_endpoint{.on_open = [t](websocket_ref) { t(); }}; }), upgraded(nothing), "<close 1011>", "on_open"},
-      {"on_message", endpoint([](thrower t) { return websocket_endpoint{.on_message = [t](websocket_ref, const message_view&) { t(); }}; }), upgraded(says_x),
-       "<close 1011>", "on_message"},
-      {"on_control", endpoint([](thrower t) { return websocket_endpoint{.on_control = [t](websocket_ref, opcode, std::span<const std::byte>) { t(); }}; }),
+      {"on_upgrade", endpoint([](thrower t) { return websocket_endpoint{.on_upgrade = [t](upgrade_request_view&) { t(); }}; }), upgraded(nothing),
+       "500", "on_upgrade"},
+      {"on_open", endpoint([](thrower t) { return websocket_endpoint{.on_open = [t](websocket_ref) { t(); }}; }), upgraded(nothing), "<close 1011>",
+       "on_open"},
+      {"on_message", endpoint([](thrower t) { return websocket_endpoint{.on_message = [t](websocket_ref, const message_view&) { t(); }}; }),
+       upgraded(says_x), "<close 1011>", "on_message"},
+      {"on_control",
+       endpoint([](thrower t) { return websocket_endpoint{.on_control = [t](websocket_ref, opcode, std::span<const std::byte>) { t(); }}; }),
        upgraded([](wire_client& c) { c.send(opcode::ping, "x"); }), "<close 1011>", "on_control"},
-      {"on_drain",
-       endpoint([](thrower t) {
+      {"on_drain", endpoint([](thrower t) {
          return websocket_endpoint{.on_message = [](websocket_ref ws, const message_view&) { flood(ws); }, .on_drain = [t](websocket_ref) { t(); }};
        }),
        upgraded([](wire_client& c) {
@@ -108,8 +110,7 @@ const std::vector<throwing_case>& throwing_cases() {
          std::this_thread::sleep_for(50ms);
        }),
        "<close 1011>", "on_drain"},
-      {"on_gap",
-       endpoint([](thrower t) {
+      {"on_gap", endpoint([](thrower t) {
          return websocket_endpoint{.on_upgrade = [](upgrade_request_view& u) { u.take_seat("r"); },
                                    .on_message = [](websocket_ref ws, const message_view&) { flood_room(ws); },
                                    .on_gap = [t](websocket_ref, std::uint64_t, std::uint64_t) { t(); }};
@@ -121,15 +122,13 @@ const std::vector<throwing_case>& throwing_cases() {
          }
        }),
        "<close 1011>", "on_gap"},
-      {"on_leave",
-       endpoint([](thrower t) {
+      {"on_leave", endpoint([](thrower t) {
          return websocket_endpoint{.on_upgrade = [](upgrade_request_view& u) { u.take_seat("r"); }, .on_leave = [t](websocket_ref) { t(); }};
        }),
        upgraded(closes), "<close 1000>", "on_leave"},
       {"on_close", endpoint([](thrower t) { return websocket_endpoint{.on_close = [t](websocket_ref, std::uint16_t, std::string_view) { t(); }}; }),
        upgraded(closes), "<close 1000>", "on_close"},
-      {"on_discard",
-       endpoint([](thrower t) {
+      {"on_discard", endpoint([](thrower t) {
          return websocket_endpoint{.on_upgrade =
                                        [](upgrade_request_view& u) {
                                          u.set_user(&u);
@@ -138,8 +137,9 @@ const std::vector<throwing_case>& throwing_cases() {
                                    .on_discard = [t](void*) { t(); }};
        }),
        upgraded(nothing), "403", "on_discard"},
-      {"a handler of the event face", [](server& s, const thrower& t) { s.routes().add("GET", "/throws", [t](const http_request&, http_responder) { t(); }); },
-       asked, "500", "the handler"},
+      {"a handler of the event face",
+       [](server& s, const thrower& t) { s.routes().add("GET", "/throws", [t](const http_request&, http_responder) { t(); }); }, asked, "500",
+       "the handler"},
       {"the callback of a report",
        [](server& s, const thrower& t) {
          s.routes().add("GET", "/throws", [t](const http_request&, http_responder r) {
@@ -149,7 +149,8 @@ const std::vector<throwing_case>& throwing_cases() {
        asked, "500", "the callback of a question"},
       {"the callback of a question",
        [](server& s, const thrower& t) {
-         s.routes().add("GET", "/throws", [t](const http_request&, http_responder r) { r.owner().query_rooms({}, 10, [t](const room_listing&) { t(); }); });
+         s.routes().add("GET", "/throws",
+                        [t](const http_request&, http_responder r) { r.owner().query_rooms({}, 10, [t](const room_listing&) { t(); }); });
        },
        asked, "500", "the callback of a question"},
       {"a coroutine before the upgrade",
@@ -190,15 +191,17 @@ const std::vector<throwing_case>& throwing_cases() {
 BOOST_AUTO_TEST_SUITE(user_code)
 
 BOOST_AUTO_TEST_CASE(whatever_is_thrown_from_anywhere_ends_its_own_connection_and_is_logged_with_its_place) {
-  const std::vector<std::pair<std::string, thrower>> throwers{{"42", [] { throw 42; }}, {"runtime_error", [] { throw std::runtime_error("the reason"); }}};
+  const std::vector<std::pair<std::string, thrower>> throwers{{"42", [] { throw 42; }},
+                                                              {"runtime_error", [] { throw std::runtime_error("the reason"); }}};
   for (const throwing_case& each : throwing_cases())
     for (const auto& [what, throws] : throwers) {
       BOOST_TEST_CONTEXT(each.name << " throws " << what) {
         const heard_log log;
         running server{[&](auto& s) {
-          each.routes(s, throws);
-          s.events("/echo", {.on_message = [](websocket_ref ws, const message_view& m) { ws.send(m); }});
-        }, {.shards = 1, .limits = {.send_queue_bytes_max = 200'000}, .policy = slow_consumer::drop_oldest}};
+                         each.routes(s, throws);
+                         s.events("/echo", {.on_message = [](websocket_ref ws, const message_view& m) { ws.send(m); }});
+                       },
+                       {.shards = 1, .limits = {.send_queue_bytes_max = 200'000}, .policy = slow_consumer::drop_oldest}};
         wire_client other{server.address()}, c{server.address()};
         BOOST_TEST(other.upgrade("/echo").starts_with("HTTP/1.1 101"));
         BOOST_TEST(each.drive(c) == each.expected);
@@ -245,7 +248,8 @@ BOOST_AUTO_TEST_CASE(what_set_user_was_given_comes_back_once_whatever_becomes_of
       s.events("/opens", counting(count, [](upgrade_request_view&) {}));
       s.events("/refuses", counting(count, [](upgrade_request_view& u) { u.refuse(http_status::forbidden, "no"); }));
       s.events("/throws", counting(count, [](upgrade_request_view&) { throw 42; }));
-      s.events("/named/{room}", counting(count, [](upgrade_request_view& u) { u.take_seat(u.request().parameter("room"), hearing::everyone, "name"); }));
+      s.events("/named/{room}",
+               counting(count, [](upgrade_request_view& u) { u.take_seat(u.request().parameter("room"), hearing::everyone, "name"); }));
     }};
     wire_client opens{server.address()}, refuses{server.address()}, throws{server.address()};
     BOOST_TEST(opens.upgrade("/opens").starts_with("HTTP/1.1 101"));
@@ -265,8 +269,9 @@ BOOST_AUTO_TEST_CASE(what_set_user_was_given_comes_back_once_whatever_becomes_of
       // The name is asked for, and who asked has gone.
       wire_client gone{server.address()};
       gone.reset();
-      gone.send_bytes("GET " + room + " HTTP/1.1\r\nHost: t\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                                      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+      gone.send_bytes("GET " + room +
+                      " HTTP/1.1\r\nHost: t\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
       given += 3;
     }
     // The last one may have gone before its request was read.
@@ -283,23 +288,25 @@ BOOST_AUTO_TEST_CASE(what_set_user_was_given_comes_back_once_whatever_becomes_of
 BOOST_AUTO_TEST_CASE(a_peer_that_goes_in_the_packet_of_its_upgrade_leaves_neither_a_coroutine_nor_a_descriptor) {
   std::atomic<int> begun{0}, ended{0};
   running server{[&](auto& s) {
-    s.get("/waits", [&](request& req) -> task<void> {
-      ++begun;
-      websocket ws = co_await req.upgrade({.ping_interval = 0ms});
-      while (auto message = co_await ws.receive()) co_await ws.send(*message);
-      ++ended;
-    });
-    s.get("/late", [&](request& req) -> task<void> {
-      ++begun;
-      co_await sleep_for(20ms);
-      websocket ws = co_await req.upgrade({.ping_interval = 0ms});
-      while (auto message = co_await ws.receive()) co_await ws.send(*message);
-      ++ended;
-    });
-  }, {.max_connections = 8}};
+                   s.get("/waits", [&](request& req) -> task<void> {
+                     ++begun;
+                     websocket ws = co_await req.upgrade({.ping_interval = 0ms});
+                     while (auto message = co_await ws.receive()) co_await ws.send(*message);
+                     ++ended;
+                   });
+                   s.get("/late", [&](request& req) -> task<void> {
+                     ++begun;
+                     co_await sleep_for(20ms);
+                     websocket ws = co_await req.upgrade({.ping_interval = 0ms});
+                     while (auto message = co_await ws.receive()) co_await ws.send(*message);
+                     ++ended;
+                   });
+                 },
+                 {.max_connections = 8}};
   const auto request_of = [](std::string_view path) {
     return "GET " + std::string{path} +
-           " HTTP/1.1\r\nHost: t\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+           " HTTP/1.1\r\nHost: t\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
+           "dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
   };
   int expected = 0;
   for (const std::string_view path : {"/waits", "/late"}) {
@@ -315,7 +322,8 @@ BOOST_AUTO_TEST_CASE(a_peer_that_goes_in_the_packet_of_its_upgrade_leaves_neithe
       BOOST_TEST(ended == expected, path << " with '" << behind << "' behind it");
       std::string end;
       BOOST_TEST(c.http("").starts_with("HTTP/1.1 101"));
-      while (c.receive()) {}
+      while (c.receive()) {
+      }
       BOOST_TEST(c.ended());
     }
   }
@@ -325,7 +333,8 @@ BOOST_AUTO_TEST_CASE(a_peer_that_goes_in_the_packet_of_its_upgrade_leaves_neithe
 // --- HTTP ---
 
 BOOST_AUTO_TEST_CASE(an_answer_behind_one_to_head_has_its_body) {
-  running server{[](auto& s) { s.routes().add("GET", "/", [](const http_request&, http_responder r) { r.respond(http_status::ok, "text/plain", "body"); }); }};
+  running server{
+      [](auto& s) { s.routes().add("GET", "/", [](const http_request&, http_responder r) { r.respond(http_status::ok, "text/plain", "body"); }); }};
   wire_client c{server.address()};
   c.send_bytes("HEAD / HTTP/1.1\r\nHost: t\r\n\r\n");
   const std::string broken = c.http("bad\r\n\r\n");

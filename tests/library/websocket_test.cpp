@@ -16,9 +16,7 @@ namespace {
 
 using handler = task<void> (*)(request&);
 
-wire_client connected(const running& server) {
-  return wire_client{server.address()};
-}
+wire_client connected(const running& server) { return wire_client{server.address()}; }
 
 } // namespace
 
@@ -280,7 +278,8 @@ BOOST_AUTO_TEST_CASE(a_split_sender_works_on_another_thread_and_outlives_its_con
         while (to.is_open()) std::this_thread::sleep_for(1ms);
         closed = to.send_text("x").value == send_status::closed ? 1 : 2;
       }).detach();
-      while (auto message = co_await from.receive()) {}
+      while (auto message = co_await from.receive()) {
+      }
     });
   }};
   wire_client c = connected(server);

@@ -7,17 +7,16 @@
 #include <cstring>
 #include <poll.h>
 #include <stdexcept>
-#include <utility>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <utility>
 
 namespace ringcast {
 
 wire_client::wire_client(const std::string& address, const std::string& from) {
   const auto to = parse_address(address);
   socket_ = ::socket(to->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (const auto own = parse_address(from);
-      own && ::bind(socket_, reinterpret_cast<const sockaddr*>(&own->storage), own->bytes) != 0)
+  if (const auto own = parse_address(from); own && ::bind(socket_, reinterpret_cast<const sockaddr*>(&own->storage), own->bytes) != 0)
     throw std::runtime_error(std::string{"bind: "} + std::strerror(errno));
   if (::connect(socket_, reinterpret_cast<const sockaddr*>(&to->storage), to->bytes) != 0)
     throw std::runtime_error(std::string{"connect: "} + std::strerror(errno));
@@ -105,7 +104,8 @@ std::string wire_client::http(std::string_view request) {
   head += 4;
   std::size_t body = 0;
   if (const auto at = in_.find("Content-Length: "); at < head) body = std::stoul(in_.substr(at + 16));
-  while (in_.size() < head + body && fill(5000)) {}
+  while (in_.size() < head + body && fill(5000)) {
+  }
   std::string answer = in_.substr(0, head + body);
   in_.erase(0, head + body);
   return answer;
@@ -121,8 +121,10 @@ std::optional<wire_client::frame> wire_client::receive(int timeout_ms) {
         for (std::size_t i = 0; i < bytes; ++i) size = size << 8 | static_cast<unsigned char>(in_[2 + i]);
         header = 2 + bytes;
       };
-      if (size == 126 && in_.size() >= 4) big_endian(2);
-      else if (size == 127 && in_.size() >= 10) big_endian(8);
+      if (size == 126 && in_.size() >= 4)
+        big_endian(2);
+      else if (size == 127 && in_.size() >= 10)
+        big_endian(8);
       if ((size < 126 || header > 2) && in_.size() >= header + size) {
         frame f{static_cast<opcode>(in_[0] & 0x0f), in_.substr(header, size), (in_[0] & 0x40) != 0};
         in_.erase(0, header + size);

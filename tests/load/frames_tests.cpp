@@ -84,8 +84,7 @@ BOOST_AUTO_TEST_CASE(counted_bytes_are_as_many_frames_as_looked_at_ones) {
   const frame_receiver receiver{64, true};
   inbox_position at;
   std::size_t frames = 0;
-  for (std::size_t i = 0; i < stream.size(); i += 7)
-    frames += receiver.skip(std::min<std::size_t>(7, stream.size() - i), at);
+  for (std::size_t i = 0; i < stream.size(); i += 7) frames += receiver.skip(std::min<std::size_t>(7, stream.size() - i), at);
   BOOST_TEST(frames == 5U);
   BOOST_TEST(at.consumed == 0U);
 }
@@ -100,8 +99,7 @@ BOOST_AUTO_TEST_CASE(a_message_that_does_not_shrink_goes_as_it_is_and_others_inf
   for (const auto& message : {letters, noise}) {
     wire.clear();
     const std::size_t payload_bytes = compress.append(wire, opcode::text, message, 0x01020304);
-    const frame_result read =
-        read_frame(wire.bytes(), {.our_role = role::server, .payload_bytes_max = 1 << 20, .rsv1_allowed = true});
+    const frame_result read = read_frame(wire.bytes(), {.our_role = role::server, .payload_bytes_max = 1 << 20, .rsv1_allowed = true});
     BOOST_REQUIRE((read.status == read_status::frame));
     BOOST_TEST(read.value.payload.size() == payload_bytes);
     BOOST_TEST(read.value.rsv1 == (payload_bytes < message.size()));
@@ -130,8 +128,7 @@ BOOST_AUTO_TEST_CASE(output_that_finds_no_room_goes_on_where_it_stopped) {
     was_blocked = was_blocked || result == send_status::blocked;
     std::vector<std::byte> piece(65536);
     ssize_t got = 0;
-    while ((got = ::recv(ends.fds[1], piece.data(), piece.size(), 0)) > 0)
-      received.insert(received.end(), piece.begin(), piece.begin() + got);
+    while ((got = ::recv(ends.fds[1], piece.data(), piece.size(), 0)) > 0) received.insert(received.end(), piece.begin(), piece.begin() + got);
   }
   BOOST_TEST(was_blocked);
   BOOST_TEST((received == sent));

@@ -13,9 +13,7 @@ BOOST_AUTO_TEST_SUITE(closing)
 
 namespace {
 
-bytes close_bytes(unsigned code, std::string_view reason = "") {
-  return to_bytes({code >> 8, code & 0xFF}) + to_bytes(reason);
-}
+bytes close_bytes(unsigned code, std::string_view reason = "") { return to_bytes({code >> 8, code & 0xFF}) + to_bytes(reason); }
 
 std::string written(std::uint16_t code, std::string_view reason) {
   guarded_memory memory(125);

@@ -54,8 +54,7 @@ inline std::ostream& operator<<(std::ostream& out, const events& story) {
 
 inline constexpr frame_rules to_server{.our_role = role::server, .payload_bytes_max = 1 << 20};
 inline constexpr frame_rules to_client{.our_role = role::client, .payload_bytes_max = 1 << 20};
-inline constexpr frame_rules to_server_with_deflate{
-    .our_role = role::server, .payload_bytes_max = 1 << 20, .rsv1_allowed = true};
+inline constexpr frame_rules to_server_with_deflate{.our_role = role::server, .payload_bytes_max = 1 << 20, .rsv1_allowed = true};
 
 enum class placement { before_guard, behind_guard };
 
@@ -68,14 +67,12 @@ class reading_end {
   void arrive(std::span<const std::byte> piece) {
     if (failed_) return;
     pending_.insert(pending_.end(), piece.begin(), piece.end());
-    std::span<std::byte> input =
-        where_ == placement::before_guard ? memory_.place_last(pending_) : memory_.place_first(pending_);
+    std::span<std::byte> input = where_ == placement::before_guard ? memory_.place_last(pending_) : memory_.place_first(pending_);
     while (!failed_) {
       const bytes before(input.begin(), input.end());
       const frame_result result = read_frame(input, rules_);
       if (result.status == read_status::need_more) {
-        BOOST_REQUIRE_MESSAGE(result.frame_bytes_wanted == 0 || result.frame_bytes_wanted > input.size(),
-                              "need more wants what is there");
+        BOOST_REQUIRE_MESSAGE(result.frame_bytes_wanted == 0 || result.frame_bytes_wanted > input.size(), "need more wants what is there");
         const std::size_t checked = seen_.checked_bytes();
         if (const violation rule = seen_.check(input, rules_, assembler_, message_bytes_max_); rule != violation::none) {
           add(broke(rule));

@@ -31,14 +31,12 @@ BOOST_AUTO_TEST_CASE(a_written_header_reads_back_and_fills_exactly_its_bytes) {
   guarded_memory memory(frame_header_bytes_max);
   for (const std::uint64_t length : lengths_around_the_limits) {
     for (const bool masked : {false, true}) {
-      for (const opcode op :
-           {opcode::continuation, opcode::text, opcode::binary, opcode::close, opcode::ping, opcode::pong}) {
+      for (const opcode op : {opcode::continuation, opcode::text, opcode::binary, opcode::close, opcode::ping, opcode::pong}) {
         for (const bool fin : {false, true}) {
           for (const bool rsv1 : {false, true}) {
             const std::span<std::byte> place = memory.last(frame_header_bytes(length, masked));
-            const std::size_t written = masked
-                                            ? write_masked_frame_header(place.data(), op, length, some_key, fin, rsv1)
-                                            : write_frame_header(place.data(), op, length, fin, rsv1);
+            const std::size_t written = masked ? write_masked_frame_header(place.data(), op, length, some_key, fin, rsv1)
+                                               : write_frame_header(place.data(), op, length, fin, rsv1);
             BOOST_REQUIRE(written == place.size());
             const auto header = decode_frame_header(place);
             BOOST_REQUIRE(header.has_value());
@@ -105,8 +103,7 @@ BOOST_AUTO_TEST_CASE(whole_frames_of_every_size_fill_exactly_their_bytes) {
     const bytes payload = noise(length, 5);
     const std::span<std::byte> plain = memory.last(frame_bytes(length, false));
     BOOST_TEST(write_frame(plain.data(), opcode::binary, payload, false, true) == plain.size());
-    BOOST_TEST((std::ranges::equal(
-        plain, wire_frame{.opcode = 2, .payload = payload, .fin = false, .rsv = 4, .masked = false}.write())));
+    BOOST_TEST((std::ranges::equal(plain, wire_frame{.opcode = 2, .payload = payload, .fin = false, .rsv = 4, .masked = false}.write())));
     const std::span<std::byte> masked = memory.last(frame_bytes(length, true));
     BOOST_TEST(write_masked_frame(masked.data(), opcode::text, payload, some_key) == masked.size());
     BOOST_TEST((std::ranges::equal(masked, wire_frame{.opcode = 1, .payload = payload}.write())));

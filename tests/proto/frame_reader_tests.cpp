@@ -11,8 +11,7 @@ BOOST_AUTO_TEST_SUITE(frame_reading)
 
 BOOST_AUTO_TEST_CASE(a_single_frame_masked_text_message_contains_hello) {
   // RFC 6455 5.7.
-  expect_everywhere(to_bytes({0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58}),
-                    {text_message("Hello")});
+  expect_everywhere(to_bytes({0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58}), {text_message("Hello")});
 }
 
 BOOST_AUTO_TEST_CASE(a_single_frame_unmasked_text_message_contains_hello) {
@@ -20,12 +19,10 @@ BOOST_AUTO_TEST_CASE(a_single_frame_unmasked_text_message_contains_hello) {
 }
 
 BOOST_AUTO_TEST_CASE(payloads_of_every_length_encoding_arrive_unmasked) {
-  for (const std::size_t length :
-       {0U, 1U, 2U, 3U, 4U, 7U, 8U, 15U, 16U, 17U, 31U, 32U, 33U, 124U, 125U, 126U, 127U, 300U}) {
+  for (const std::size_t length : {0U, 1U, 2U, 3U, 4U, 7U, 8U, 15U, 16U, 17U, 31U, 32U, 33U, 124U, 125U, 126U, 127U, 300U}) {
     const bytes payload = noise(length, 11);
     const bytes next = wire_frame{.opcode = 9, .payload = to_bytes("next")}.write();
-    expect_everywhere(wire_frame{.payload = payload}.write() + next,
-                      {binary_message(payload), control(opcode::ping, to_bytes("next"))});
+    expect_everywhere(wire_frame{.payload = payload}.write() + next, {binary_message(payload), control(opcode::ping, to_bytes("next"))});
     expect_everywhere(wire_frame{.payload = payload, .masked = false}.write(), {binary_message(payload)}, to_client);
   }
 }
@@ -117,21 +114,17 @@ BOOST_AUTO_TEST_CASE(an_unknown_opcode_must_fail_the_connection) {
   for (const unsigned op : {3U, 4U, 5U, 6U, 7U, 11U, 12U, 13U, 14U, 15U}) {
     for (const bool fin : {true, false}) {
       expect_everywhere(wire_frame{.opcode = op, .fin = fin}.write(), {broke(violation::reserved_opcode)});
-      expect_everywhere(wire_frame{.opcode = op, .fin = fin, .masked = false}.write(),
-                        {broke(violation::reserved_opcode)}, to_client);
+      expect_everywhere(wire_frame{.opcode = op, .fin = fin, .masked = false}.write(), {broke(violation::reserved_opcode)}, to_client);
     }
   }
 }
 
 BOOST_AUTO_TEST_CASE(a_length_must_be_encoded_in_the_minimal_number_of_bytes) {
   for (const std::size_t length : {0U, 1U, 124U, 125U}) {
-    expect_everywhere(wire_frame{.payload = bytes(length), .form = length_form::two_bytes}.write(),
-                      {broke(violation::length_not_minimal)});
-    expect_everywhere(wire_frame{.payload = bytes(length), .form = length_form::eight_bytes}.write(),
-                      {broke(violation::length_not_minimal)});
+    expect_everywhere(wire_frame{.payload = bytes(length), .form = length_form::two_bytes}.write(), {broke(violation::length_not_minimal)});
+    expect_everywhere(wire_frame{.payload = bytes(length), .form = length_form::eight_bytes}.write(), {broke(violation::length_not_minimal)});
   }
-  expect_everywhere(wire_frame{.payload = bytes(126), .form = length_form::eight_bytes}.write(),
-                    {broke(violation::length_not_minimal)});
+  expect_everywhere(wire_frame{.payload = bytes(126), .form = length_form::eight_bytes}.write(), {broke(violation::length_not_minimal)});
   bytes longest = wire_frame{.payload = bytes(65'535), .form = length_form::eight_bytes}.write();
   BOOST_TEST((read_frame(longest, to_server).broken == violation::length_not_minimal));
 }
@@ -145,10 +138,8 @@ BOOST_AUTO_TEST_CASE(the_most_significant_bit_of_a_64_bit_length_must_be_0) {
 
 BOOST_AUTO_TEST_CASE(all_control_frames_must_have_a_payload_length_of_125_bytes_or_less) {
   for (const unsigned op : {9U, 10U}) {
-    expect_everywhere(wire_frame{.opcode = op, .payload = bytes(125)}.write(),
-                      {control(static_cast<opcode>(op), bytes(125))});
-    expect_everywhere(wire_frame{.opcode = op, .payload = bytes(126)}.write(),
-                      {broke(violation::control_frame_too_long)});
+    expect_everywhere(wire_frame{.opcode = op, .payload = bytes(125)}.write(), {control(static_cast<opcode>(op), bytes(125))});
+    expect_everywhere(wire_frame{.opcode = op, .payload = bytes(126)}.write(), {broke(violation::control_frame_too_long)});
     bytes longest = wire_frame{.opcode = op, .payload = bytes(70'000)}.write();
     BOOST_TEST((read_frame(longest, to_server).broken == violation::control_frame_too_long));
   }
@@ -163,8 +154,7 @@ BOOST_AUTO_TEST_CASE(control_frames_must_not_be_fragmented) {
 
 BOOST_AUTO_TEST_CASE(the_compressed_bit_must_not_stand_on_control_frames_nor_on_later_fragments) {
   for (const unsigned op : {8U, 9U, 10U}) {
-    expect_everywhere(wire_frame{.opcode = op, .rsv = 4}.write(), {broke(violation::compressed_control_frame)},
-                      to_server_with_deflate);
+    expect_everywhere(wire_frame{.opcode = op, .rsv = 4}.write(), {broke(violation::compressed_control_frame)}, to_server_with_deflate);
   }
   expect_everywhere(wire_frame{.opcode = 1, .fin = false, .rsv = 4}.write() + wire_frame{.opcode = 0, .rsv = 4}.write(),
                     {broke(violation::compressed_continuation)}, to_server_with_deflate);
@@ -190,9 +180,7 @@ BOOST_AUTO_TEST_CASE(a_length_above_the_limit_is_reported_from_the_header) {
 }
 
 BOOST_AUTO_TEST_CASE(violations_show_at_the_first_byte_that_tells_them) {
-  const auto broken_by = [](bytes input, const frame_rules& rules = to_server) {
-    return read_frame(input, rules).broken;
-  };
+  const auto broken_by = [](bytes input, const frame_rules& rules = to_server) { return read_frame(input, rules).broken; };
   BOOST_TEST((broken_by(to_bytes({0xA2})) == violation::reserved_bit_set));
   BOOST_TEST((broken_by(to_bytes({0x83})) == violation::reserved_opcode));
   BOOST_TEST((broken_by(to_bytes({0x09})) == violation::control_frame_fragmented));

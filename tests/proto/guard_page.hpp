@@ -30,20 +30,14 @@ class guarded_memory {
   guarded_memory& operator=(const guarded_memory&) = delete;
 
   /// The last `bytes` bytes before the guard page: reading one further faults.
-  [[nodiscard]] std::span<std::byte> last(std::size_t bytes) noexcept {
-    return {usable_ + (usable_bytes_ - bytes), bytes};
-  }
+  [[nodiscard]] std::span<std::byte> last(std::size_t bytes) noexcept { return {usable_ + (usable_bytes_ - bytes), bytes}; }
   /// The first `bytes` bytes behind the other guard page: reading one before them faults.
   [[nodiscard]] std::span<std::byte> first(std::size_t bytes) noexcept { return {usable_, bytes}; }
 
   /// A copy of `content` that ends at the guard page.
-  std::span<std::byte> place_last(std::span<const std::byte> content) noexcept {
-    return copy(content, last(content.size()));
-  }
+  std::span<std::byte> place_last(std::span<const std::byte> content) noexcept { return copy(content, last(content.size())); }
   /// A copy of `content` that starts behind the guard page.
-  std::span<std::byte> place_first(std::span<const std::byte> content) noexcept {
-    return copy(content, first(content.size()));
-  }
+  std::span<std::byte> place_first(std::span<const std::byte> content) noexcept { return copy(content, first(content.size())); }
   /// The same for text, as the HTTP half reads it.
   std::string_view place_last(std::string_view content) noexcept { return as_text(place_last(as_bytes(content))); }
   std::string_view place_first(std::string_view content) noexcept { return as_text(place_first(as_bytes(content))); }
@@ -52,9 +46,7 @@ class guarded_memory {
 
  private:
   static std::span<const std::byte> as_bytes(std::string_view text) noexcept { return std::as_bytes(std::span(text)); }
-  static std::string_view as_text(std::span<const std::byte> bytes) noexcept {
-    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-  }
+  static std::string_view as_text(std::span<const std::byte> bytes) noexcept { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
   static std::span<std::byte> copy(std::span<const std::byte> content, std::span<std::byte> place) noexcept {
     if (!content.empty()) std::memcpy(place.data(), content.data(), content.size());
     return place;

@@ -25,8 +25,7 @@ void mask_as_the_rfc_says(std::span<std::byte> data, std::uint32_t masking_key, 
 
 /// Runs `mask` on `length` bytes that begin `offset` bytes into a region, and looks at the whole region.
 template <typename Mask>
-void compare(std::span<std::byte> region, std::size_t offset, std::size_t length, std::size_t phase, Mask mask,
-             std::string_view name) {
+void compare(std::span<std::byte> region, std::size_t offset, std::size_t length, std::size_t phase, Mask mask, std::string_view name) {
   bytes expected = noise(region.size(), static_cast<std::uint32_t>(length * 64 + offset));
   std::ranges::copy(expected, region.begin());
   mask_as_the_rfc_says(std::span(expected).subspan(offset, length), key_of_four_different_octets, phase);
@@ -43,9 +42,7 @@ BOOST_AUTO_TEST_CASE(every_kernel_masks_every_length_at_every_alignment_and_noth
   for (const mask_kernel& kernel : mask_kernels()) {
     if (!kernel.supported) continue;
     BOOST_TEST_MESSAGE("kernel " << kernel.name);
-    const auto run = [&](std::byte* data, std::size_t length) {
-      kernel.run(data, length, key_of_four_different_octets);
-    };
+    const auto run = [&](std::byte* data, std::size_t length) { kernel.run(data, length, key_of_four_different_octets); };
     for (std::size_t length = 0; length <= 256; ++length) {
       for (std::size_t alignment = 0; alignment < 64; ++alignment) {
         compare(memory.first(alignment + length + 8), alignment, length, 0, run, kernel.name);
@@ -60,9 +57,7 @@ BOOST_AUTO_TEST_CASE(every_kernel_masks_long_payloads) {
   guarded_memory memory(70'000);
   for (const mask_kernel& kernel : mask_kernels()) {
     if (!kernel.supported) continue;
-    const auto run = [&](std::byte* data, std::size_t length) {
-      kernel.run(data, length, key_of_four_different_octets);
-    };
+    const auto run = [&](std::byte* data, std::size_t length) { kernel.run(data, length, key_of_four_different_octets); };
     for (const std::size_t length : {257, 383, 511, 512, 513, 1023, 1024, 4095, 4097, 16'384, 65'535, 65'537}) {
       for (const std::size_t alignment : {0, 1, 6, 8, 14, 31, 63}) {
         compare(memory.first(alignment + length + 8), alignment, length, 0, run, kernel.name);
@@ -75,9 +70,7 @@ BOOST_AUTO_TEST_CASE(every_kernel_masks_long_payloads) {
 BOOST_AUTO_TEST_CASE(a_payload_in_pieces_is_masked_by_phase) {
   guarded_memory memory(4096);
   for (std::size_t phase = 0; phase < 9; ++phase) {
-    const auto run = [&](std::byte* data, std::size_t length) {
-      mask_in_place(data, length, key_of_four_different_octets, phase);
-    };
+    const auto run = [&](std::byte* data, std::size_t length) { mask_in_place(data, length, key_of_four_different_octets, phase); };
     for (std::size_t length = 0; length <= 256; ++length) {
       for (std::size_t alignment = 0; alignment < 64; ++alignment) {
         compare(memory.first(alignment + length + 8), alignment, length, phase, run, "mask_in_place");

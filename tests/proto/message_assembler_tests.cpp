@@ -11,15 +11,9 @@ BOOST_AUTO_TEST_SUITE(message_assembling)
 
 namespace {
 
-bytes text(std::string_view payload, bool fin = true) {
-  return wire_frame{.opcode = 1, .payload = to_bytes(payload), .fin = fin}.write();
-}
-bytes binary(const bytes& payload, bool fin = true) {
-  return wire_frame{.opcode = 2, .payload = payload, .fin = fin}.write();
-}
-bytes continuation(std::string_view payload, bool fin) {
-  return wire_frame{.opcode = 0, .payload = to_bytes(payload), .fin = fin}.write();
-}
+bytes text(std::string_view payload, bool fin = true) { return wire_frame{.opcode = 1, .payload = to_bytes(payload), .fin = fin}.write(); }
+bytes binary(const bytes& payload, bool fin = true) { return wire_frame{.opcode = 2, .payload = payload, .fin = fin}.write(); }
+bytes continuation(std::string_view payload, bool fin) { return wire_frame{.opcode = 0, .payload = to_bytes(payload), .fin = fin}.write(); }
 bytes ping(std::string_view payload) { return wire_frame{.opcode = 9, .payload = to_bytes(payload)}.write(); }
 
 frame frame_of(opcode op, bytes& payload, bool fin, bool rsv1 = false) {
@@ -30,35 +24,30 @@ frame frame_of(opcode op, bytes& payload, bool fin, bool rsv1 = false) {
 
 BOOST_AUTO_TEST_CASE(a_fragmented_unmasked_text_message_contains_hello) {
   // RFC 6455 5.7: "Hel" and "lo".
-  expect_everywhere(to_bytes({0x01, 0x03, 0x48, 0x65, 0x6c, 0x80, 0x02, 0x6c, 0x6f}), {text_message("Hello")},
-                    to_client);
+  expect_everywhere(to_bytes({0x01, 0x03, 0x48, 0x65, 0x6c, 0x80, 0x02, 0x6c, 0x6f}), {text_message("Hello")}, to_client);
 }
 
 BOOST_AUTO_TEST_CASE(a_fragmented_message_is_one_with_fin_clear_then_zero_or_more_with_fin_clear_then_one_with_it_set) {
-  expect_everywhere(text("one, ", false) + continuation("two, ", false) + continuation("", false) +
-                        continuation("three", true) + text("next"),
+  expect_everywhere(text("one, ", false) + continuation("two, ", false) + continuation("", false) + continuation("three", true) + text("next"),
                     {text_message("one, two, three"), text_message("next")});
   expect_everywhere(binary({}, false) + continuation("", true), {binary_message({})});
 }
 
 BOOST_AUTO_TEST_CASE(control_frames_may_be_injected_in_the_middle_of_a_fragmented_message) {
-  expect_everywhere(text("a", false) + ping("1") + continuation("b", false) + ping("2") + ping("3") +
-                        continuation("c", true),
-                    {control(opcode::ping, to_bytes("1")), control(opcode::ping, to_bytes("2")),
-                     control(opcode::ping, to_bytes("3")), text_message("abc")});
+  expect_everywhere(
+      text("a", false) + ping("1") + continuation("b", false) + ping("2") + ping("3") + continuation("c", true),
+      {control(opcode::ping, to_bytes("1")), control(opcode::ping, to_bytes("2")), control(opcode::ping, to_bytes("3")), text_message("abc")});
 }
 
 BOOST_AUTO_TEST_CASE(a_close_frame_in_the_middle_of_a_fragmented_message_is_passed_out) {
   const bytes normal = to_bytes({0x03, 0xE8});
-  expect_everywhere(text("a", false) + wire_frame{.opcode = 8, .payload = normal}.write(),
-                    {control(opcode::close, normal)});
+  expect_everywhere(text("a", false) + wire_frame{.opcode = 8, .payload = normal}.write(), {control(opcode::close, normal)});
 }
 
 BOOST_AUTO_TEST_CASE(a_continuation_frame_without_a_message_to_continue_fails) {
   expect_everywhere(continuation("x", true), {broke(violation::unexpected_continuation)});
   expect_everywhere(continuation("x", false), {broke(violation::unexpected_continuation)});
-  expect_everywhere(text("a") + continuation("x", true),
-                    {text_message("a"), broke(violation::unexpected_continuation)});
+  expect_everywhere(text("a") + continuation("x", true), {text_message("a"), broke(violation::unexpected_continuation)});
   expect_everywhere(text("a", false) + continuation("b", true) + continuation("c", true),
                     {text_message("ab"), broke(violation::unexpected_continuation)});
 }
@@ -69,10 +58,9 @@ BOOST_AUTO_TEST_CASE(the_fragments_of_one_message_must_not_be_interleaved_with_t
 }
 
 BOOST_AUTO_TEST_CASE(a_text_frame_that_is_not_utf8_fails) {
-  expect_everywhere(text("fine \xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80"),
-                    {text_message("fine \xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80")});
-  for (const std::string_view bad : {"\xFF", "\xC0\xAF", "\xED\xA0\x80", "\xF4\x90\x80\x80", "cut off \xE2\x82",
-                                     "a long line of letters, then \x80 and some more behind it"}) {
+  expect_everywhere(text("fine \xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80"), {text_message("fine \xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80")});
+  for (const std::string_view bad :
+       {"\xFF", "\xC0\xAF", "\xED\xA0\x80", "\xF4\x90\x80\x80", "cut off \xE2\x82", "a long line of letters, then \x80 and some more behind it"}) {
     expect_everywhere(text("good") + text(bad), {text_message("good"), broke(violation::text_not_utf8)});
     expect_everywhere(binary(to_bytes(bad)), {binary_message(to_bytes(bad))});
   }
@@ -82,8 +70,7 @@ BOOST_AUTO_TEST_CASE(a_character_may_be_split_between_fragments_but_the_whole_me
   const std::string_view sample = "x\xC3\xA4y\xE2\x82\xACz\xF0\x9F\x98\x80!";
   for (std::size_t first = 0; first <= sample.size(); ++first) {
     for (std::size_t second = first; second <= sample.size(); ++second) {
-      expect_everywhere(text(sample.substr(0, first), false) +
-                            continuation(sample.substr(first, second - first), false) +
+      expect_everywhere(text(sample.substr(0, first), false) + continuation(sample.substr(first, second - first), false) +
                             continuation(sample.substr(second), true),
                         {text_message(sample)});
     }
@@ -123,8 +110,8 @@ BOOST_AUTO_TEST_CASE(a_message_above_the_limit_fails_however_it_is_fragmented) {
     expect_everywhere(binary(first, false) + wire_frame{.opcode = 0, .payload = rest}.write(), expected, to_server, 10);
   }
   // It fails at the fragment that exceeds the limit, not at the end of the message.
-  expect_everywhere(binary(bytes(6), false) + wire_frame{.opcode = 0, .payload = bytes(5), .fin = false}.write(),
-                    {broke(violation::message_too_big)}, to_server, 10);
+  expect_everywhere(binary(bytes(6), false) + wire_frame{.opcode = 0, .payload = bytes(5), .fin = false}.write(), {broke(violation::message_too_big)},
+                    to_server, 10);
 }
 
 BOOST_AUTO_TEST_CASE(close_frames_with_a_bad_payload_fail) {

@@ -45,8 +45,7 @@ constexpr row rows[] = {
 
 BOOST_AUTO_TEST_CASE(a_frame_fails_at_the_byte_that_cannot_be_text) {
   for (const row& r : rows)
-    for (const bool fin : {true, false})
-      BOOST_TEST_CONTEXT(r.name << (fin ? "" : ", in a fragment")) {
+    for (const bool fin : {true, false}) BOOST_TEST_CONTEXT(r.name << (fin ? "" : ", in a fragment")) {
         const wire_frame to_us{.opcode = 1, .payload = to_bytes(r.text), .fin = fin};
         const outcome got = byte_by_byte(to_us.write());
         BOOST_TEST((got.broken == violation::text_not_utf8));
@@ -63,8 +62,7 @@ BOOST_AUTO_TEST_CASE(a_continuation_fails_at_the_byte_that_cannot_be_text) {
   for (const row& r : rows) {
     const std::string_view text = r.text;
     // Cut everywhere before the fault, also inside a character, with a ping between the fragments.
-    for (std::size_t cut = 0; cut < r.fails_after; ++cut)
-      BOOST_TEST_CONTEXT(r.name << " cut at " << cut) {
+    for (std::size_t cut = 0; cut < r.fails_after; ++cut) BOOST_TEST_CONTEXT(r.name << " cut at " << cut) {
         const bytes first = wire_frame{.opcode = 1, .payload = to_bytes(text.substr(0, cut)), .fin = false}.write() + wire_frame{.opcode = 9}.write();
         const bytes second = wire_frame{.opcode = 0, .payload = to_bytes(text.substr(cut))}.write();
         const outcome got = byte_by_byte(first + second);
@@ -103,7 +101,8 @@ BOOST_AUTO_TEST_CASE(no_byte_is_checked_twice_and_the_last_is_not_missed) {
   // A fault in the last byte is in no piece that was checked before.
   bytes broken_last = to_bytes(text);
   broken_last.back() = std::byte{0xFF};
-  BOOST_TEST((byte_by_byte(wire_frame{.opcode = 1, .payload = bytes(broken_last.end() - 300, broken_last.end())}.write()).broken == violation::text_not_utf8));
+  BOOST_TEST((byte_by_byte(wire_frame{.opcode = 1, .payload = bytes(broken_last.end() - 300, broken_last.end())}.write()).broken ==
+              violation::text_not_utf8));
 }
 
 BOOST_AUTO_TEST_CASE(nothing_but_plain_text_is_looked_at) {

@@ -41,17 +41,13 @@ BOOST_AUTO_TEST_CASE(is_made_by_a_handshake_of_either_role) {
   std::array<std::byte, 16> random{};
   const auto key = make_websocket_key(random);
   const std::string_view key_text{key.data(), key.size()};
-  const auto request_bytes = write_upgrade_request(out, {.host = "a",
-                                                         .target = "/",
-                                                         .key = key_text,
-                                                         .subprotocols = subprotocols,
-                                                         .extensions = offer_text.view(),
-                                                         .headers = extra});
+  const auto request_bytes = write_upgrade_request(
+      out, {.host = "a", .target = "/", .key = key_text, .subprotocols = subprotocols, .extensions = offer_text.view(), .headers = extra});
   const auto parsed = parse_request_head(std::as_bytes(std::span{out}.first(*request_bytes)), {}, request);
   const auto check = check_upgrade(request);
   const auto accepted = negotiate_deflate(request, {});
-  const auto response_bytes = write_accept_response(back, check.key, choose_subprotocol(request, subprotocols),
-                                                    accepted->response_value(), "Server: x\r\n");
+  const auto response_bytes =
+      write_accept_response(back, check.key, choose_subprotocol(request, subprotocols), accepted->response_value(), "Server: x\r\n");
   const auto answered = parse_response_head(std::as_bytes(std::span{back}.first(response_bytes)), {}, response);
   const auto opened = check_upgrade_response(response, key_text, subprotocols, &offer);
   const auto refused = parse_request_head(std::as_bytes(std::span{"GET / HTTP/1.1\r\n\r\n", 18}), {}, request);

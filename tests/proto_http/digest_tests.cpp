@@ -95,8 +95,8 @@ BOOST_AUTO_TEST_CASE(goes_there_and_back_for_every_byte) {
 }
 
 BOOST_AUTO_TEST_CASE(refuses_what_is_not_base64) {
-  for (const std::string_view text : {"Zg", "Zg=", "Z", "=", "====", "Z===", "Zg==Zg==", "Zm9v=", "Zm=v", "Zm9-",
-                                      "Zm9_", "Zm 9", "Zm9v\n", "Z\xff=="})
+  for (const std::string_view text :
+       {"Zg", "Zg=", "Z", "=", "====", "Z===", "Zg==Zg==", "Zm9v=", "Zm=v", "Zm9-", "Zm9_", "Zm 9", "Zm9v\n", "Z\xff=="})
     BOOST_TEST(!decoded(text).has_value(), text);
   BOOST_TEST(!decoded("Zm9v", 2).has_value());
   BOOST_TEST(decoded("Zm9v", 3).value() == "foo");

@@ -45,8 +45,7 @@ outcome response(const std::vector<std::string_view>& values, const deflate_offe
   return check_deflate_response(fields_of(values), &offer);
 }
 
-void expect_failure(const std::vector<std::string_view>& values, extension_error error,
-                    const deflate_offer& offer = {}) {
+void expect_failure(const std::vector<std::string_view>& values, extension_error error, const deflate_offer& offer = {}) {
   BOOST_TEST_CONTEXT(values.front()) {
     const auto result = response(values, offer);
     BOOST_TEST_REQUIRE(!result.has_value());
@@ -64,8 +63,7 @@ BOOST_AUTO_TEST_CASE(is_a_list_of_extensions_with_parameters) {
   BOOST_TEST(read_all("foo") == "[foo]");
   BOOST_TEST(read_all("bar; baz=2") == "[bar|baz=2]");
   BOOST_TEST(read_all("deflate-stream") == "[deflate-stream]");
-  BOOST_TEST(read_all("mux; max-channels=4; flow-control, deflate-stream") ==
-             "[mux|max-channels=4|flow-control][deflate-stream]");
+  BOOST_TEST(read_all("mux; max-channels=4; flow-control, deflate-stream") == "[mux|max-channels=4|flow-control][deflate-stream]");
   BOOST_TEST(read_all("private-extension") == "[private-extension]");
   BOOST_TEST(read_all("") == "");
   BOOST_TEST(read_all(" , a\t;\tb = c ,, d,") == "[a|b=c][d]");
@@ -74,10 +72,9 @@ BOOST_AUTO_TEST_CASE(is_a_list_of_extensions_with_parameters) {
 }
 
 BOOST_AUTO_TEST_CASE(that_breaks_the_grammar_is_malformed) {
-  for (const std::string_view value :
-       {";",           "a;",        "a;;b",       "a b",        "a=b",          "a;b=",   "a;b=;c",   "a;=b",
-        "a;b c",       "a;b=c d",   "\"a\"",      "a;\"b\"",    "a;b=\"c",      "a;b=\"", "a;b=\"\"", "a;b=\"c d\"",
-        "a;b=\"c,d\"", "a;b=\"c\\", "a;b=\"c\"d", "a;b='c,d';", "a;b=\"\\\"\"", "a,(",    "a;b=c=d",  "a,;b"})
+  for (const std::string_view value : {";",           "a;",        "a;;b",       "a b",        "a=b",          "a;b=",   "a;b=;c",   "a;=b",
+                                       "a;b c",       "a;b=c d",   "\"a\"",      "a;\"b\"",    "a;b=\"c",      "a;b=\"", "a;b=\"\"", "a;b=\"c d\"",
+                                       "a;b=\"c,d\"", "a;b=\"c\\", "a;b=\"c\"d", "a;b='c,d';", "a;b=\"\\\"\"", "a,(",    "a;b=c=d",  "a,;b"})
     BOOST_TEST(read_all(value) == "malformed", value);
   BOOST_TEST(extensions_well_formed(fields_of({"a", "b;c"})));
   BOOST_TEST(!extensions_well_formed(fields_of({"a", "b;"})));
@@ -102,13 +99,12 @@ BOOST_AUTO_TEST_SUITE(a_server_that_negotiates_permessage_deflate)
 BOOST_AUTO_TEST_CASE(answers_the_examples_of_RFC_7692_section_7_1_3) {
   // "The simplest header to offer use of the extension"; the response must then not have client_max_window_bits.
   BOOST_TEST(answer({"permessage-deflate"}) == "permessage-deflate");
-  BOOST_TEST(answer({"permessage-deflate"}, {.server_no_context_takeover = false,
-                                             .client_no_context_takeover = false,
-                                             .client_max_window_bits = 10}) == "permessage-deflate");
+  BOOST_TEST(
+      answer({"permessage-deflate"}, {.server_no_context_takeover = false, .client_no_context_takeover = false, .client_max_window_bits = 10}) ==
+      "permessage-deflate");
   // "asking the server to use a window of 1,024 bytes or less and declaring that the client supports
   // client_max_window_bits"
-  BOOST_TEST(answer({"permessage-deflate; client_max_window_bits; server_max_window_bits=10"}) ==
-             "permessage-deflate; server_max_window_bits=10");
+  BOOST_TEST(answer({"permessage-deflate; client_max_window_bits; server_max_window_bits=10"}) == "permessage-deflate; server_max_window_bits=10");
   // "the client should offer the fallback option explicitly": a server that can, and one that cannot do the first.
   const std::string_view with_fallback = "permessage-deflate; client_max_window_bits; server_max_window_bits=10, "
                                          "permessage-deflate; client_max_window_bits";
@@ -122,18 +118,14 @@ BOOST_AUTO_TEST_CASE(answers_the_examples_of_RFC_7692_section_7_1_3) {
 BOOST_AUTO_TEST_CASE(keeps_no_context_by_default) {
   const auto accepted = negotiate_deflate(fields_of({"permessage-deflate; client_max_window_bits"}), {});
   BOOST_TEST_REQUIRE(accepted.has_value());
-  BOOST_TEST(accepted->response_value() ==
-             "permessage-deflate; server_no_context_takeover; client_no_context_takeover");
-  BOOST_TEST(
-      (accepted->params == deflate_params{.server_no_context_takeover = true, .client_no_context_takeover = true}));
+  BOOST_TEST(accepted->response_value() == "permessage-deflate; server_no_context_takeover; client_no_context_takeover");
+  BOOST_TEST((accepted->params == deflate_params{.server_no_context_takeover = true, .client_no_context_takeover = true}));
   BOOST_TEST(answer({"permessage-deflate"}, {.enabled = false}) == "declined");
 }
 
 BOOST_AUTO_TEST_CASE(accepts_a_takeover_parameter_by_repeating_it) {
-  BOOST_TEST(answer({"permessage-deflate; server_no_context_takeover"}) ==
-             "permessage-deflate; server_no_context_takeover");
-  BOOST_TEST(answer({"permessage-deflate; client_no_context_takeover"}) ==
-             "permessage-deflate; client_no_context_takeover");
+  BOOST_TEST(answer({"permessage-deflate; server_no_context_takeover"}) == "permessage-deflate; server_no_context_takeover");
+  BOOST_TEST(answer({"permessage-deflate; client_no_context_takeover"}) == "permessage-deflate; client_no_context_takeover");
   BOOST_TEST(answer({"permessage-deflate; client_no_context_takeover; server_no_context_takeover"}) ==
              "permessage-deflate; server_no_context_takeover; client_no_context_takeover");
 }
@@ -155,13 +147,11 @@ BOOST_AUTO_TEST_CASE(answers_every_size_of_window) {
     policy.server_max_window_bits = policy.client_max_window_bits = 11;
     const std::string lower = std::to_string(std::min(bits, 11U));
     BOOST_TEST(answer({server_offer}, policy) == "permessage-deflate; server_max_window_bits=" + lower);
-    BOOST_TEST(answer({client_offer}, policy) ==
-               "permessage-deflate; server_max_window_bits=11; client_max_window_bits=" + lower);
+    BOOST_TEST(answer({client_offer}, policy) == "permessage-deflate; server_max_window_bits=11; client_max_window_bits=" + lower);
   }
   deflate_policy policy = no_wishes;
   policy.client_max_window_bits = 9;
-  BOOST_TEST(answer({"permessage-deflate; client_max_window_bits"}, policy) ==
-             "permessage-deflate; client_max_window_bits=9");
+  BOOST_TEST(answer({"permessage-deflate; client_max_window_bits"}, policy) == "permessage-deflate; client_max_window_bits=9");
 }
 
 BOOST_AUTO_TEST_CASE(writes_the_longest_answer_in_full) {
@@ -205,8 +195,7 @@ BOOST_AUTO_TEST_CASE(declines_an_offer_that_RFC_7692_does_not_allow_and_takes_th
       BOOST_TEST(answer({offer}) == "declined");
       BOOST_TEST(answer({offer + ", permessage-deflate"}) == "permessage-deflate");
       BOOST_TEST(answer({offer, "permessage-deflate"}) == "permessage-deflate");
-      BOOST_TEST(answer({"x-other; " + std::string{params} + ", " + offer +
-                         ", permessage-deflate; client_max_window_bits=9"}) ==
+      BOOST_TEST(answer({"x-other; " + std::string{params} + ", " + offer + ", permessage-deflate; client_max_window_bits=9"}) ==
                  "permessage-deflate; client_max_window_bits=9");
     }
   }
@@ -236,10 +225,8 @@ BOOST_AUTO_TEST_CASE(writes_its_offer) {
   BOOST_TEST(write_deflate_offer({.allow_client_max_window_bits = false}).view() == "permessage-deflate");
   const std::string longest = "permessage-deflate; server_no_context_takeover; client_no_context_takeover; "
                               "server_max_window_bits=10; client_max_window_bits=12";
-  BOOST_TEST(write_deflate_offer({.server_no_context_takeover = true,
-                                  .client_no_context_takeover = true,
-                                  .server_max_window_bits = 10,
-                                  .client_max_window_bits = 12})
+  BOOST_TEST(write_deflate_offer(
+                 {.server_no_context_takeover = true, .client_no_context_takeover = true, .server_max_window_bits = 10, .client_max_window_bits = 12})
                  .view() == longest);
   BOOST_TEST(write_deflate_offer({.server_max_window_bits = 3, .client_max_window_bits = 99}).view() ==
              "permessage-deflate; server_max_window_bits=8; client_max_window_bits=15");
@@ -249,10 +236,9 @@ BOOST_AUTO_TEST_CASE(knows_what_was_agreed) {
   BOOST_TEST(!response({}).value().has_value());
   BOOST_TEST(!response({""}).value().has_value());
   BOOST_TEST((response({"permessage-deflate"}).value() == deflate_params{}));
-  BOOST_TEST((
-      response({"permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=9; "
-                "client_max_window_bits=\"10\""})
-          .value() == deflate_params{true, true, 9, 10}));
+  BOOST_TEST((response({"permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=9; "
+                        "client_max_window_bits=\"10\""})
+                  .value() == deflate_params{true, true, 9, 10}));
   // A smaller window than was asked for is fine.
   BOOST_TEST((response({"permessage-deflate; server_max_window_bits=9"}, {.server_max_window_bits = 10}).value() ==
               deflate_params{.server_max_window_bits = 9}));
@@ -278,10 +264,8 @@ BOOST_AUTO_TEST_CASE(fails_the_connection_for_every_answer_that_does_not_fit_the
   expect_failure({"permessage-deflate; server_no_context_takeover=1"}, invalid_value);
   // Only an offer may leave the value out.
   expect_failure({"permessage-deflate; client_max_window_bits"}, invalid_value);
-  expect_failure({"permessage-deflate; client_max_window_bits=9"}, unrequested_parameter,
-                 {.allow_client_max_window_bits = false});
-  expect_failure({"permessage-deflate; client_max_window_bits=11"}, unrequested_parameter,
-                 {.client_max_window_bits = 10});
+  expect_failure({"permessage-deflate; client_max_window_bits=9"}, unrequested_parameter, {.allow_client_max_window_bits = false});
+  expect_failure({"permessage-deflate; client_max_window_bits=11"}, unrequested_parameter, {.client_max_window_bits = 10});
   expect_failure({"permessage-deflate"}, offer_ignored, {.server_no_context_takeover = true});
   expect_failure({"permessage-deflate"}, offer_ignored, {.server_max_window_bits = 10});
   expect_failure({"permessage-deflate; server_max_window_bits=11"}, offer_ignored, {.server_max_window_bits = 10});
@@ -292,9 +276,7 @@ BOOST_AUTO_TEST_CASE(agrees_with_our_server_on_every_combination) {
   // Both roles against each other: whatever the server answers, the client accepts, and both hold the same parameters.
   for (unsigned mask = 0; mask < 256; ++mask) {
     const auto bit = [&](unsigned n) { return (mask >> n & 1) != 0; };
-    deflate_offer offer{.server_no_context_takeover = bit(0),
-                        .client_no_context_takeover = bit(1),
-                        .allow_client_max_window_bits = bit(2)};
+    deflate_offer offer{.server_no_context_takeover = bit(0), .client_no_context_takeover = bit(1), .allow_client_max_window_bits = bit(2)};
     if (bit(3)) offer.server_max_window_bits = 10;
     if (bit(4)) offer.client_max_window_bits = 11;
     const deflate_policy policy{.server_no_context_takeover = bit(5),

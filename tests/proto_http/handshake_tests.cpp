@@ -70,9 +70,8 @@ BOOST_AUTO_TEST_CASE(answers_the_sample_of_RFC_6455_section_1_3) {
   constexpr std::array<std::string_view, 2> ours{"other", "chat"};
   std::array<char, 512> out;
   const auto size = write_accept_response(out, check.key, choose_subprotocol(head, ours), {});
-  BOOST_TEST((std::string_view{out.data(), size}) ==
-             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-             "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: chat\r\n\r\n");
+  BOOST_TEST((std::string_view{out.data(), size}) == "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                                                     "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: chat\r\n\r\n");
 }
 
 BOOST_AUTO_TEST_CASE(accepts_the_tokens_in_any_case_and_company) {
@@ -94,8 +93,7 @@ BOOST_AUTO_TEST_CASE(refuses_what_section_4_2_1_does_not_allow) {
   expect_refused("another Upgrade", with(text, "Upgrade: websocket", "Upgrade: h2c"), bad_request);
   expect_refused("Upgrade of a later word", with(text, "Upgrade: websocket", "Upgrade: websockets"), bad_request);
   expect_refused("no Connection", without(text, "Connection"), bad_request);
-  expect_refused("Connection without Upgrade", with(text, "Connection: Upgrade", "Connection: keep-alive"),
-                 bad_request);
+  expect_refused("Connection without Upgrade", with(text, "Connection: Upgrade", "Connection: keep-alive"), bad_request);
   expect_refused("POST", with(text, "GET", "POST"), method_not_allowed);
   expect_refused("a method in lower case", with(text, "GET", "get"), method_not_allowed);
   expect_refused("HTTP/1.0", with(text, "HTTP/1.1", "HTTP/1.0"), bad_request);
@@ -106,20 +104,17 @@ BOOST_AUTO_TEST_CASE(refuses_what_section_4_2_1_does_not_allow) {
     expect_refused(version, with(text, "Version: 13", "Version: " + std::string{version}), upgrade_required);
   expect_refused("two versions", with(text, "Version: 13", "Version: 13\r\nSec-WebSocket-Version: 8"), bad_request);
   expect_refused("no key", without(text, "Sec-WebSocket-Key"), bad_request);
-  expect_refused("two keys", with(text, "Origin:", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin:"),
-                 bad_request);
+  expect_refused("two keys", with(text, "Origin:", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin:"), bad_request);
   // 15 and 17 bytes, no padding, one '=' too few, bytes outside the alphabet, an empty one.
   for (const std::string_view key :
-       {"dGhlIHNhbXBsZSBub25j", "dGhlIHNhbXBsZSBub25jZWU=", "dGhlIHNhbXBsZSBub25jZQ",
-        "c2hvcnQ=", "dGhlIHNhbXBsZSBub25jZQ=A", "dGhlIHNhbXBsZSBub25jZ-==", "dGhlIHNhbXBsZSBub25 ZQ==", "",
-        "dGhlIHNhbXBsZSBub25jZQ==dGhlIHNhbXBsZSBub25jZQ=="})
+       {"dGhlIHNhbXBsZSBub25j", "dGhlIHNhbXBsZSBub25jZWU=", "dGhlIHNhbXBsZSBub25jZQ", "c2hvcnQ=", "dGhlIHNhbXBsZSBub25jZQ=A",
+        "dGhlIHNhbXBsZSBub25jZ-==", "dGhlIHNhbXBsZSBub25 ZQ==", "", "dGhlIHNhbXBsZSBub25jZQ==dGhlIHNhbXBsZSBub25jZQ=="})
     expect_refused(key, with(text, sample_key, key), bad_request);
   for (const std::string_view list : {"", ",", "chat chat2", "chat, ch/at", "chat, chat", "\"chat\"", "chat;q=1"})
     expect_refused(list, with(text, "chat, superchat", list), bad_request);
-  expect_refused("a subprotocol repeated in a second line",
-                 with(text, "superchat\r\n", "superchat\r\nSec-WebSocket-Protocol: chat\r\n"), bad_request);
-  expect_refused("malformed extensions", with(text, "Origin:", "Sec-WebSocket-Extensions: a=b\r\nOrigin:"),
+  expect_refused("a subprotocol repeated in a second line", with(text, "superchat\r\n", "superchat\r\nSec-WebSocket-Protocol: chat\r\n"),
                  bad_request);
+  expect_refused("malformed extensions", with(text, "Origin:", "Sec-WebSocket-Extensions: a=b\r\nOrigin:"), bad_request);
 }
 
 BOOST_AUTO_TEST_CASE(knows_a_request_that_is_none) {
@@ -169,8 +164,7 @@ BOOST_AUTO_TEST_CASE(writes_no_response_that_would_break_its_head) {
   BOOST_TEST(write_accept_response(out, sample_key, "a b", "") == 0U);
   BOOST_TEST(write_accept_response(out, sample_key, "a\r\nb", "") == 0U);
   BOOST_TEST(write_accept_response(out, sample_key, "", "a\r\nX: y") == 0U);
-  for (const std::string_view extra :
-       {"X: y", "X: y\n", "X\r\n", "X: y\r\n\r\n", "X: \x01\r\n", "\r\n", " X: y\r\n", "X: y\r\n z\r\n", "X : y\r\n"})
+  for (const std::string_view extra : {"X: y", "X: y\n", "X\r\n", "X: y\r\n\r\n", "X: \x01\r\n", "\r\n", " X: y\r\n", "X: y\r\n z\r\n", "X : y\r\n"})
     BOOST_TEST(write_accept_response(out, sample_key, "", "", extra) == 0U);
 }
 
@@ -191,12 +185,7 @@ std::expected<std::string, std::string> written(const upgrade_request& request) 
 }
 
 upgrade_request plain_request() {
-  return {.host = "a.example:81",
-          .target = "/x?y=1",
-          .key = sample_key,
-          .subprotocols = {},
-          .extensions = {},
-          .headers = {}};
+  return {.host = "a.example:81", .target = "/x?y=1", .key = sample_key, .subprotocols = {}, .extensions = {}, .headers = {}};
 }
 
 const std::string good_response = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -243,12 +232,10 @@ BOOST_AUTO_TEST_CASE(refuses_to_write_parts_that_would_break_the_head) {
     BOOST_TEST(!text.has_value());
     if (!text) BOOST_TEST(text.error().ends_with('.'));
   };
-  for (const std::string_view host : {"", "a b", "a\r\nX: y", "a/b", "a@b"})
-    expect_refusal([&](upgrade_request& r) { r.host = host; });
+  for (const std::string_view host : {"", "a b", "a\r\nX: y", "a/b", "a@b"}) expect_refusal([&](upgrade_request& r) { r.host = host; });
   for (const std::string_view target : {"", "x", "/a b", "/a\r\n", "/a#b", "/\xc3\xa9"})
     expect_refusal([&](upgrade_request& r) { r.target = target; });
-  for (const std::string_view key : {"", "short", "dGhlIHNhbXBsZSBub25j"})
-    expect_refusal([&](upgrade_request& r) { r.key = key; });
+  for (const std::string_view key : {"", "short", "dGhlIHNhbXBsZSBub25j"}) expect_refusal([&](upgrade_request& r) { r.key = key; });
   const std::array<std::string_view, 2> twice{"a", "a"};
   const std::array<std::string_view, 1> no_token{"a,b"};
   const std::array<std::string_view, 1> empty{""};
@@ -257,12 +244,10 @@ BOOST_AUTO_TEST_CASE(refuses_to_write_parts_that_would_break_the_head) {
   expect_refusal([&](upgrade_request& r) { r.subprotocols = empty; });
   expect_refusal([&](upgrade_request& r) { r.extensions = "a\r\nX: y"; });
   for (const http_header& header :
-       {http_header{"X", "a\r\nY: b"}, http_header{"X", "a\nb"}, http_header{"X", std::string_view{"\0", 1}},
-        http_header{"X Y", "a"}, http_header{"", "a"}, http_header{"X:", "a"}, http_header{"host", "a"},
-        http_header{"Connection", "close"}, http_header{"Upgrade", "x"}, http_header{"sec-websocket-key", "x"},
-        http_header{"Sec-WebSocket-Version", "8"}, http_header{"Sec-WebSocket-Protocol", "x"},
-        http_header{"Sec-WebSocket-Extensions", "x"}, http_header{"Content-Length", "1"},
-        http_header{"Transfer-Encoding", "chunked"}})
+       {http_header{"X", "a\r\nY: b"}, http_header{"X", "a\nb"}, http_header{"X", std::string_view{"\0", 1}}, http_header{"X Y", "a"},
+        http_header{"", "a"}, http_header{"X:", "a"}, http_header{"host", "a"}, http_header{"Connection", "close"}, http_header{"Upgrade", "x"},
+        http_header{"sec-websocket-key", "x"}, http_header{"Sec-WebSocket-Version", "8"}, http_header{"Sec-WebSocket-Protocol", "x"},
+        http_header{"Sec-WebSocket-Extensions", "x"}, http_header{"Content-Length", "1"}, http_header{"Transfer-Encoding", "chunked"}})
     expect_refusal([&](upgrade_request& r) { r.headers = {&header, 1}; });
   std::array<char, 10> small;
   BOOST_TEST(!write_upgrade_request(small, plain_request()).has_value());
@@ -286,8 +271,7 @@ BOOST_AUTO_TEST_CASE(accepts_the_answer_of_section_1_3) {
   const deflate_offer offer;
   const auto other = with(good_response, "\r\n\r\n", "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n");
   BOOST_TEST(check_upgrade_response(response_of(other), sample_key, {}, &offer)->deflate.has_value());
-  const auto lower = with(with(good_response, "Upgrade: websocket", "upgrade: WebSocket"), "Connection: Upgrade",
-                          "connection: x, upgrade");
+  const auto lower = with(with(good_response, "Upgrade: websocket", "upgrade: WebSocket"), "Connection: Upgrade", "connection: x, upgrade");
   BOOST_TEST(check_upgrade_response(response_of(lower), sample_key, {}, nullptr).has_value());
 }
 
@@ -307,12 +291,8 @@ BOOST_AUTO_TEST_CASE(fails_for_every_answer_that_section_4_1_does_not_allow) {
   expect_failure(with(good_response, "s3pP", "S3pP"), wrong_accept);
   expect_failure(with(good_response, sample_accept, ""), wrong_accept);
   expect_failure(with(good_response, sample_accept, sample_key), wrong_accept);
-  expect_failure(with(good_response, "Upgrade: websocket",
-                      "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nUpgrade: websocket"),
-                 wrong_accept);
-  const auto plus = [](std::string_view line) {
-    return with(good_response, "\r\n\r\n", "\r\n" + std::string{line} + "\r\n\r\n");
-  };
+  expect_failure(with(good_response, "Upgrade: websocket", "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nUpgrade: websocket"), wrong_accept);
+  const auto plus = [](std::string_view line) { return with(good_response, "\r\n\r\n", "\r\n" + std::string{line} + "\r\n\r\n"); };
   for (const std::string_view name : {"other", "Chat", "chat, superchat", ""})
     expect_failure(plus("Sec-WebSocket-Protocol: " + std::string{name}), wrong_subprotocol);
   expect_failure(plus("Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Protocol: superchat"), wrong_subprotocol);

@@ -20,13 +20,11 @@ struct outcome {
 
   friend bool operator==(const outcome&, const outcome&) = default;
   friend std::ostream& operator<<(std::ostream& out, const outcome& o) {
-    return out << int(o.status) << ' ' << o.error << ' ' << o.why << " content '" << o.content << "' consumed "
-               << o.consumed;
+    return out << int(o.status) << ' ' << o.error << ' ' << o.why << " content '" << o.content << "' consumed " << o.consumed;
   }
 };
 
-outcome decode_in_pieces(std::string_view text, const chunked_limits& limits, std::size_t first, std::size_t step,
-                         test::guarded_memory& memory) {
+outcome decode_in_pieces(std::string_view text, const chunked_limits& limits, std::size_t first, std::size_t step, test::guarded_memory& memory) {
   chunked_decoder decoder{limits};
   outcome o;
   std::size_t size = first;
@@ -53,8 +51,7 @@ outcome decode(std::string_view text, const chunked_limits& limits = {}) {
   test::guarded_memory memory{text.size()};
   const outcome whole = decode_in_pieces(text, limits, text.size(), 1, memory);
   BOOST_TEST(decode_in_pieces(text, limits, 1, 1, memory) == whole);
-  for (std::size_t split = 0; split < text.size() && text.size() < 2000; ++split)
-    BOOST_TEST_CONTEXT("split at " << split)
+  for (std::size_t split = 0; split < text.size() && text.size() < 2000; ++split) BOOST_TEST_CONTEXT("split at " << split)
   BOOST_TEST(decode_in_pieces(text, limits, split, text.size(), memory) == whole);
   return whole;
 }
@@ -69,8 +66,7 @@ void expect_content(std::string_view text, std::string_view content) {
     const auto with_next = decode(std::string{text} + "GET / HTTP/1.1\r\n");
     BOOST_TEST(with_next.content == content);
     BOOST_TEST(with_next.consumed == text.size());
-    for (std::size_t size = 0; size < text.size(); ++size)
-      BOOST_TEST((decode(text.substr(0, size)).status == chunked_status::need_more));
+    for (std::size_t size = 0; size < text.size(); ++size) BOOST_TEST((decode(text.substr(0, size)).status == chunked_status::need_more));
   }
 }
 
@@ -91,16 +87,14 @@ BOOST_AUTO_TEST_CASE(is_its_chunks_without_what_stands_between_them) {
   expect_content("0\r\n\r\n", "");
   expect_content("5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n", "hello world");
   expect_content("00005\r\nhello\r\n000\r\n\r\n", "hello");
-  expect_content("a\r\n0123456789\r\nD\r\n0\r\n\r\n4\r\n56789\r\n0\r\n\r\n",
-                 std::string_view{"01234567890\r\n\r\n4\r\n56789"});
+  expect_content("a\r\n0123456789\r\nD\r\n0\r\n\r\n4\r\n56789\r\n0\r\n\r\n", std::string_view{"01234567890\r\n\r\n4\r\n56789"});
   expect_content("1\r\nx\r\n0\r\nX-Trailer: y\r\nZ: \t\r\nEmpty:\r\n\r\n", "x");
 }
 
 // RFC 9112 section 7.1.1: *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )
 BOOST_AUTO_TEST_CASE(may_have_chunk_extensions_which_are_skipped) {
-  for (const std::string_view extensions :
-       {";note=x", ";last", ";a;b;c", ";a=b;c=d", " ; a=\"b;c\"", "\t;\ta\t=\tb", ";a=\"\"", ";a=\"\\\"\\\\\"",
-        ";a=\" \t!#[]~\xc3\xa9\"", ";a=\"b\" ;c", ";a ;b", ";!#$%&'*+-.^_`|~=z"}) {
+  for (const std::string_view extensions : {";note=x", ";last", ";a;b;c", ";a=b;c=d", " ; a=\"b;c\"", "\t;\ta\t=\tb", ";a=\"\"", ";a=\"\\\"\\\\\"",
+                                            ";a=\" \t!#[]~\xc3\xa9\"", ";a=\"b\" ;c", ";a ;b", ";!#$%&'*+-.^_`|~=z"}) {
     const std::string line{extensions};
     expect_content("1" + line + "\r\n,\r\n0" + line + "\r\n\r\n", ",");
   }
@@ -108,27 +102,25 @@ BOOST_AUTO_TEST_CASE(may_have_chunk_extensions_which_are_skipped) {
 
 BOOST_AUTO_TEST_CASE(whose_chunk_extensions_are_malformed_is_refused) {
   for (const std::string_view extensions :
-       {" ",        "\t",       "  ",      ";",      "; ",       ";;a",      ";a;",     ";a; ",     ";a ",
-        ";a=",      ";a= ",     ";=b",     ";a=b ",  ";a=b c",   ";a b",     ";a==b",   ";a=b=c",   ";a,b",
-        ";a=\"",    ";a=\"b",   ";a=\"b\"c", ";a=\"b\" ", ";a=\"b\\",  ";a=\"\\\x01\"", ";a=\"\x7f\"", ";\xc3\xa9", ";a=\xc3\xa9",
-        ";\"a\"",   ";a=(b)",   " a",      "=b",     ",",        ";a=\"b\x01\""})
+       {" ",      "\t",     "  ",        ";",         "; ",       ";;a",           ";a;",         ";a; ",      ";a ",
+        ";a=",    ";a= ",   ";=b",       ";a=b ",     ";a=b c",   ";a b",          ";a==b",       ";a=b=c",    ";a,b",
+        ";a=\"",  ";a=\"b", ";a=\"b\"c", ";a=\"b\" ", ";a=\"b\\", ";a=\"\\\x01\"", ";a=\"\x7f\"", ";\xc3\xa9", ";a=\xc3\xa9",
+        ";\"a\"", ";a=(b)", " a",        "=b",        ",",        ";a=\"b\x01\""})
     expect_refused("1" + std::string{extensions} + "\r\nx\r\n", 400);
 }
 
 // RFC 9112 section 7.1.2: *( field-line CRLF )
 BOOST_AUTO_TEST_CASE(whose_trailer_is_no_field_line_is_refused) {
-  for (const std::string_view trailer : {"A", "A b", "A : b", "A\t: b", "A b: c", ": b", " A: b", "\tA: b", "A;b", "(A): b",
-                                         "A: b\r\n c", "A: b\r\nC", "\xc3\xa9: b", "A\x01: b", "A: \x01", "A: b\x7f"})
+  for (const std::string_view trailer : {"A", "A b", "A : b", "A\t: b", "A b: c", ": b", " A: b", "\tA: b", "A;b", "(A): b", "A: b\r\n c",
+                                         "A: b\r\nC", "\xc3\xa9: b", "A\x01: b", "A: \x01", "A: b\x7f"})
     expect_refused("1\r\nx\r\n0\r\n" + std::string{trailer} + "\r\n\r\n", 400);
 }
 
 BOOST_AUTO_TEST_CASE(that_is_malformed_is_refused) {
   for (const std::string_view text :
-       {"zz\r\n",         "\r\n",         ";a\r\n",          " 1\r\nx\r\n",     "-1\r\n",
-        "+1\r\nx\r\n",    "0x1\r\nx\r\n", "1 1\r\nx\r\n",    "1\nx\r\n",        "1\rx\r\n",
-        "1\r\r\n",        "1;a\nb\r\n",   "1;a\x01\r\n",     "1\r\nxx\r\n",     "1\r\nx\n",
-        "1\r\nx\rx",      "0\r\n\rx",     "0\r\n\n",         "0\r\nA: b\n\r\n", "0\r\nA: b\rc\r\n",
-        "0\r\n A: b\r\n", "0\r\n: b\r\n", "0\r\nA: \x02\r\n"})
+       {"zz\r\n",   "\r\n",     ";a\r\n",          " 1\r\nx\r\n",      "-1\r\n",         "+1\r\nx\r\n",  "0x1\r\nx\r\n",    "1 1\r\nx\r\n",
+        "1\nx\r\n", "1\rx\r\n", "1\r\r\n",         "1;a\nb\r\n",       "1;a\x01\r\n",    "1\r\nxx\r\n",  "1\r\nx\n",        "1\r\nx\rx",
+        "0\r\n\rx", "0\r\n\n",  "0\r\nA: b\n\r\n", "0\r\nA: b\rc\r\n", "0\r\n A: b\r\n", "0\r\n: b\r\n", "0\r\nA: \x02\r\n"})
     expect_refused(text, 400);
   expect_refused(std::string_view{"0\r\nA: \0\r\n", 10}, 400);
   expect_refused("10000000000000000\r\n", 413);

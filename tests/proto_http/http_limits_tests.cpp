@@ -102,8 +102,7 @@ BOOST_AUTO_TEST_CASE(progress_may_be_kept_or_not) {
   request_head head;
   head_progress progress;
   for (std::size_t size = 0; size < text.size(); ++size) {
-    BOOST_TEST((test::parse_head(std::string_view{text}.substr(0, size), {}, head, &progress).status ==
-                head_status::need_more));
+    BOOST_TEST((test::parse_head(std::string_view{text}.substr(0, size), {}, head, &progress).status == head_status::need_more));
     BOOST_TEST(progress.scanned == size);
   }
   BOOST_TEST(progress.line_start == text.size() - 2);

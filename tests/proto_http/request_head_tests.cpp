@@ -130,7 +130,7 @@ BOOST_AUTO_TEST_CASE(field_name_is_found_whatever_the_case_of_its_letters) {
   std::string mismatches;
   for (std::size_t size = 1; size <= 33; ++size) {
     for (std::size_t place = 0; place < size; ++place) {
-      for (unsigned pair = 0; pair<65536; pair += size> 17 ? 33 : 1) {
+      for (unsigned pair = 0; pair < 65536; pair += size > 17 ? 33 : 1) {
         std::string a(size, 'Q');
         std::string b(size, 'q');
         a[place] = static_cast<char>(pair >> 8);
@@ -148,8 +148,8 @@ BOOST_AUTO_TEST_CASE(field_name_is_found_whatever_the_case_of_its_letters) {
 BOOST_AUTO_TEST_CASE(names_every_token_byte_and_no_other) {
   for (unsigned byte = 0; byte < 256; ++byte) {
     const char c = static_cast<char>(byte);
-    const bool tchar = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-                       (c != 0 && std::string_view{"!#$%&'*+-.^_`|~"}.contains(c));
+    const bool tchar =
+        (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c != 0 && std::string_view{"!#$%&'*+-.^_`|~"}.contains(c));
     // Once among the sixteen bytes that are looked at together, once among the last few.
     for (const std::size_t before : {0U, 1U, 15U, 16U, 20U}) {
       const std::string name = std::string(before, 'a') + c + 'z';
@@ -221,8 +221,7 @@ BOOST_AUTO_TEST_CASE(target_has_one_of_four_forms) {
       BOOST_TEST(head.host == row.host);
     }
   }
-  for (const std::string_view target :
-       {"*", "x", "x/y", "ftp://a/", "http:///x", "http://", "http://a@b/", "http:/x", "://a/", "http://a b/", "?x"})
+  for (const std::string_view target : {"*", "x", "x/y", "ftp://a/", "http:///x", "http://", "http://a@b/", "http:/x", "://a/", "http://a b/", "?x"})
     expect_refused(target, get("", target), 400);
   expect_refused("CONNECT to a path", "CONNECT other:443/x HTTP/1.1\r\nHost: a\r\n\r\n", 400);
 }
@@ -259,8 +258,7 @@ BOOST_AUTO_TEST_CASE(of_another_major_version_is_refused_with_505) {
   expect_refused("HTTP/3.0", "GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505);
   expect_refused("HTTP/9.1", "GET / HTTP/9.1\r\nHost: a\r\n\r\n", 505);
   expect_refused("HTTP/0.9", "GET / HTTP/0.9\r\nHost: a\r\n\r\n", 505);
-  for (const std::string_view malformed :
-       {"HTTP/1", "HTTP/1.", "http/1.1", "HTTP/1.11", "HTTP/11.1", "HTTP/+1.1", "HTTP1.1", "XTTP/1.1"})
+  for (const std::string_view malformed : {"HTTP/1", "HTTP/1.", "http/1.1", "HTTP/1.11", "HTTP/11.1", "HTTP/+1.1", "HTTP1.1", "XTTP/1.1"})
     expect_refused(malformed, "GET / " + std::string{malformed} + "\r\nHost: a\r\n\r\n", 400);
 }
 
@@ -306,14 +304,42 @@ BOOST_AUTO_TEST_CASE(of_HTTP_1_1_has_exactly_one_valid_Host) {
 // RFC 9110 section 7.2: Host = uri-host [ ":" port ], in the words of RFC 3986 section 3.2.2 and 3.2.3.
 BOOST_AUTO_TEST_CASE(names_a_host_and_a_port_in_their_grammar) {
   const auto with_host = [](std::string_view host) { return "GET / HTTP/1.1\r\nHost: " + std::string{host} + "\r\n\r\n"; };
-  for (const std::string_view host :
-       {"a:", "a:0", "a:65535", "a:00080", ":80", "[::]", "[::1]:", "[2001:DB8::8.8.8.8]:1", "[v1.x:y]", "a%20b", "%7Ea",
-        "a-b.c~d!$&'()*+,;=", "1.2.3.4.5"})
+  for (const std::string_view host : {"a:", "a:0", "a:65535", "a:00080", ":80", "[::]", "[::1]:", "[2001:DB8::8.8.8.8]:1", "[v1.x:y]", "a%20b",
+                                      "%7Ea", "a-b.c~d!$&'()*+,;=", "1.2.3.4.5"})
     BOOST_TEST(parsed(with_host(host)).host == host);
-  for (const std::string_view host :
-       {"a:b:c", "a:80:80", "a::", "::1", "1:2:3:4:5:6:7:8", "a:b", "a:-1", "a:+1", "a:8 0", "a:65536", "a:99999999999999999999",
-        "[::1", "::1]", "[]", "[]:80", "[::1]x", "[::1]80", "[::1]:x", "[::1]:80:80", "[[::1]]", "a[::1]", "[a]", "[1.2.3.4]",
-        "[fe80::1%25eth0]", "[v.x]", "[v1.]", "[v1x]", "a]", "a[", "a%", "a%2", "a%2g", "%zz:80"}) {
+  for (const std::string_view host : {"a:b:c",
+                                      "a:80:80",
+                                      "a::",
+                                      "::1",
+                                      "1:2:3:4:5:6:7:8",
+                                      "a:b",
+                                      "a:-1",
+                                      "a:+1",
+                                      "a:8 0",
+                                      "a:65536",
+                                      "a:99999999999999999999",
+                                      "[::1",
+                                      "::1]",
+                                      "[]",
+                                      "[]:80",
+                                      "[::1]x",
+                                      "[::1]80",
+                                      "[::1]:x",
+                                      "[::1]:80:80",
+                                      "[[::1]]",
+                                      "a[::1]",
+                                      "[a]",
+                                      "[1.2.3.4]",
+                                      "[fe80::1%25eth0]",
+                                      "[v.x]",
+                                      "[v1.]",
+                                      "[v1x]",
+                                      "a]",
+                                      "a[",
+                                      "a%",
+                                      "a%2",
+                                      "a%2g",
+                                      "%zz:80"}) {
     expect_refused(host, with_host(host), 400);
     expect_refused("as an absolute target", get("", "http://" + std::string{host} + "/"), 400);
   }
@@ -330,18 +356,11 @@ BOOST_AUTO_TEST_CASE(says_whether_the_connection_stays) {
     bool keep_alive;
   };
   constexpr std::array rows{
-      row{"1.1", "", true},
-      row{"1.1", "close", false},
-      row{"1.1", "Upgrade, CLOSE", false},
-      row{"1.1", "closed", true},
-      row{"1.0", "", false},
-      row{"1.0", "Keep-Alive", true},
-      row{"1.0", "close, keep-alive", false},
-      row{"1.1", "keep-alive,close", false},
+      row{"1.1", "", true},  row{"1.1", "close", false},     row{"1.1", "Upgrade, CLOSE", false},    row{"1.1", "closed", true},
+      row{"1.0", "", false}, row{"1.0", "Keep-Alive", true}, row{"1.0", "close, keep-alive", false}, row{"1.1", "keep-alive,close", false},
   };
   for (const auto& row : rows) {
-    const auto head = parsed("GET / HTTP/" + std::string{row.version} +
-                             "\r\nHost: a\r\nConnection: " + std::string{row.connection} + "\r\n\r\n");
+    const auto head = parsed("GET / HTTP/" + std::string{row.version} + "\r\nHost: a\r\nConnection: " + std::string{row.connection} + "\r\n\r\n");
     BOOST_TEST(head.keep_alive == row.keep_alive, row.version << ' ' << row.connection);
   }
 }
@@ -383,8 +402,7 @@ BOOST_AUTO_TEST_CASE(is_refused) {
       // RFC 9112 section 6.3: without chunked as the last one nobody knows where the body ends.
       row{"another coding", "Transfer-Encoding: gzip\r\n", 400},
       row{"another coding after chunked", "Transfer-Encoding: chunked, identity\r\n", 400},
-      row{"chunked, then identity in another field", "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
-          400},
+      row{"chunked, then identity in another field", "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", 400},
       row{"an almost chunked coding", "Transfer-Encoding: xchunked\r\n", 400},
       row{"a coding with a parameter", "Transfer-Encoding: chunked;a=b\r\n", 400},
       row{"a quoted coding", "Transfer-Encoding: \"chunked\"\r\n", 400},
@@ -406,8 +424,7 @@ BOOST_AUTO_TEST_CASE(is_refused) {
       row{"a header after a bare CR", "X: y\rTransfer-Encoding: chunked\r\n", 400},
       row{"a header after NUL", std::string_view{"X: y\0\r\nContent-Length: 5\r\n", 26}, 400},
   };
-  for (const auto& row : rows)
-    expect_refused(row.name, "POST / HTTP/1.1\r\nHost: a\r\n" + std::string{row.lines} + "\r\nhello", row.status);
+  for (const auto& row : rows) expect_refused(row.name, "POST / HTTP/1.1\r\nHost: a\r\n" + std::string{row.lines} + "\r\nhello", row.status);
   expect_refused("a coding in HTTP/1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400);
 }
 

@@ -24,19 +24,16 @@ BOOST_AUTO_TEST_CASE(is_taken_apart) {
       row{"ws://example.org", "example.org", "/", "example.org", "example.org:80", ws, name, 80},
       row{"wss://example.org/feed", "example.org", "/feed", "example.org", "example.org:443", wss, name, 443},
       row{"WSS://Example.ORG:443/", "example.org", "/", "example.org", "example.org:443", wss, name, 443},
-      row{"ws://example.org:8080/a?b=c&d", "example.org", "/a?b=c&d", "example.org:8080", "example.org:8080", ws, name,
-          8080},
+      row{"ws://example.org:8080/a?b=c&d", "example.org", "/a?b=c&d", "example.org:8080", "example.org:8080", ws, name, 8080},
       row{"ws://example.org?x=/y", "example.org", "/?x=/y", "example.org", "example.org:80", ws, name, 80},
       row{"ws://127.0.0.1:9/", "127.0.0.1", "/", "127.0.0.1:9", "127.0.0.1:9", ws, ipv4, 9},
       row{"ws://[::1]", "::1", "/", "[::1]", "[::1]:80", ws, ipv6, 80},
-      row{"wss://[2001:DB8::1]:8443/x", "2001:db8::1", "/x", "[2001:db8::1]:8443", "[2001:db8::1]:8443", wss, ipv6,
-          8443},
+      row{"wss://[2001:DB8::1]:8443/x", "2001:db8::1", "/x", "[2001:db8::1]:8443", "[2001:db8::1]:8443", wss, ipv6, 8443},
       row{"http://proxy:3128", "proxy", "/", "proxy:3128", "proxy:3128", http, name, 3128},
       row{"https://a/#x", "a", "/", "a", "a:443", https, name, 443},
       row{"ws://a:/", "a", "/", "a", "a:80", ws, name, 80},
       row{"ws://a:65535", "a", "/", "a:65535", "a:65535", ws, name, 65535},
-      row{"ws://xn--bcher-kva.example./%20", "xn--bcher-kva.example.", "/%20", "xn--bcher-kva.example.",
-          "xn--bcher-kva.example.:80", ws, name, 80},
+      row{"ws://xn--bcher-kva.example./%20", "xn--bcher-kva.example.", "/%20", "xn--bcher-kva.example.", "xn--bcher-kva.example.:80", ws, name, 80},
   };
   for (const auto& row : rows) {
     BOOST_TEST_CONTEXT(row.text) {
@@ -126,9 +123,8 @@ BOOST_AUTO_TEST_CASE(that_is_wrong_is_refused_with_one_sentence) {
 }
 
 BOOST_AUTO_TEST_CASE(knows_addresses) {
-  for (const std::string_view good :
-       {"::", "::1", "1::", "1:2:3:4:5:6:7:8", "1::8", "1:2:3:4:5:6:7::", "::2:3:4:5:6:7:8", "::ffff:1.2.3.4",
-        "1:2:3:4:5:6:1.2.3.4", "FFFF:abcd::0", "64:ff9b::1.2.3.4"})
+  for (const std::string_view good : {"::", "::1", "1::", "1:2:3:4:5:6:7:8", "1::8", "1:2:3:4:5:6:7::", "::2:3:4:5:6:7:8", "::ffff:1.2.3.4",
+                                      "1:2:3:4:5:6:1.2.3.4", "FFFF:abcd::0", "64:ff9b::1.2.3.4"})
     BOOST_TEST(is_ipv6_address(good), good);
   for (const std::string_view bad : {"",
                                      ":",
@@ -151,10 +147,9 @@ BOOST_AUTO_TEST_CASE(knows_addresses) {
                                      "1::2:",
                                      ":::1"})
     BOOST_TEST(!is_ipv6_address(bad), bad);
-  for (const std::string_view good : {"0.0.0.0", "255.255.255.255", "1.20.3.100"})
-    BOOST_TEST(is_ipv4_address(good), good);
-  for (const std::string_view bad : {"", "1", "1.2.3", "1.2.3.4.5", "1.2.3.256", "01.2.3.4", "1..3.4", "1.2.3.",
-                                     ".1.2.3", "1.2.3.4 ", "a.b.c.d", "1.2.3.1000"})
+  for (const std::string_view good : {"0.0.0.0", "255.255.255.255", "1.20.3.100"}) BOOST_TEST(is_ipv4_address(good), good);
+  for (const std::string_view bad :
+       {"", "1", "1.2.3", "1.2.3.4.5", "1.2.3.256", "01.2.3.4", "1..3.4", "1.2.3.", ".1.2.3", "1.2.3.4 ", "a.b.c.d", "1.2.3.1000"})
     BOOST_TEST(!is_ipv4_address(bad), bad);
 }
 
@@ -168,8 +163,7 @@ BOOST_AUTO_TEST_CASE(is_undone) {
   BOOST_TEST(percent_decode("%C3%A9+").value() == "\xc3\xa9+");
   BOOST_TEST(percent_decode("a+b%2B", plus_sign::is_space).value() == "a b+");
   BOOST_TEST(percent_decode("%00").value() == std::string_view("\0", 1));
-  for (const std::string_view broken : {"%", "a%", "%2", "%2g", "%g2", "% 2", "%%20", "%-1"})
-    BOOST_TEST(!percent_decode(broken).has_value(), broken);
+  for (const std::string_view broken : {"%", "a%", "%2", "%2g", "%g2", "% 2", "%%20", "%-1"}) BOOST_TEST(!percent_decode(broken).has_value(), broken);
 }
 
 BOOST_AUTO_TEST_CASE(is_done_so_that_it_can_be_undone) {

@@ -63,9 +63,7 @@ template <class Head> verdict make_verdict(const head_result& result, const Head
   return v;
 }
 
-template <class Head>
-head_result parse_head(std::string_view text, const http_limits& limits, Head& head,
-                       head_progress* progress = nullptr) {
+template <class Head> head_result parse_head(std::string_view text, const http_limits& limits, Head& head, head_progress* progress = nullptr) {
   const auto bytes = std::as_bytes(std::span{text});
   if constexpr (requires { head.method; })
     return parse_request_head(bytes, limits, head, progress);
@@ -75,8 +73,7 @@ head_result parse_head(std::string_view text, const http_limits& limits, Head& h
 
 /// Feeds prefixes that grow by `step`, each in fresh guarded memory, until there is a verdict.
 template <class Head>
-verdict judge_in_steps(std::string_view text, const http_limits& limits, std::size_t first, std::size_t step,
-                       guarded_memory& memory) {
+verdict judge_in_steps(std::string_view text, const http_limits& limits, std::size_t first, std::size_t step, guarded_memory& memory) {
   Head head;
   head_progress progress;
   for (std::size_t size = first;; size = std::min(text.size(), size + step)) {

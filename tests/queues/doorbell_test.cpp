@@ -74,8 +74,6 @@ BOOST_AUTO_TEST_CASE(a_sleep_that_was_called_off_leaves_no_ring_behind) {
   BOOST_TEST(eventfd_writes() == before);
 }
 
-BOOST_AUTO_TEST_CASE(flag_and_descriptor_are_on_different_cache_lines) {
-  BOOST_TEST(sizeof(ringcast::doorbell) == 2 * ringcast::cache_line_bytes);
-}
+BOOST_AUTO_TEST_CASE(flag_and_descriptor_are_on_different_cache_lines) { BOOST_TEST(sizeof(ringcast::doorbell) == 2 * ringcast::cache_line_bytes); }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -2,8 +2,8 @@
 #include "engine/base/keyed_hash.hpp"
 #include "engine/room/room_table.hpp"
 
-#include <boost/test/unit_test.hpp>
 #include <array>
+#include <boost/test/unit_test.hpp>
 #include <set>
 #include <string>
 #include <vector>

@@ -78,8 +78,7 @@ BOOST_AUTO_TEST_CASE(a_small_limit_starves_no_sender) {
     port.flush();
   }
   for (int pass = 0; pass < 24; ++pass) {
-    BOOST_TEST(m.drain(
-                   0, [&](std::uint32_t from, std::uint32_t, std::span<std::byte>) { ++seen[from]; }, 1) == 1u);
+    BOOST_TEST(m.drain(0, [&](std::uint32_t from, std::uint32_t, std::span<std::byte>) { ++seen[from]; }, 1) == 1u);
   }
   for (std::uint32_t from = 1; from < 4; ++from) BOOST_TEST(seen[from] >= 6);
 }
@@ -109,8 +108,7 @@ BOOST_AUTO_TEST_CASE(overflow_keeps_the_order_and_moves_on_at_flush) {
               [&](std::uint32_t, std::uint32_t kind, std::span<std::byte> bytes) {
                 BOOST_REQUIRE_EQUAL(kind, 77u);
                 BOOST_REQUIRE(!expected[to].empty());
-                BOOST_REQUIRE(
-                    std::equal(bytes.begin(), bytes.end(), expected[to].front().begin(), expected[to].front().end()));
+                BOOST_REQUIRE(std::equal(bytes.begin(), bytes.end(), expected[to].front().begin(), expected[to].front().end()));
                 expected[to].pop_front();
               },
               100);
@@ -122,8 +120,7 @@ BOOST_AUTO_TEST_CASE(overflow_keeps_the_order_and_moves_on_at_flush) {
         port.flush();
         std::size_t count = 0;
         for (const std::uint32_t to : {1u, 2u}) {
-          count += m.drain(
-              to, [&](std::uint32_t, std::uint32_t, std::span<std::byte>) { expected[to].pop_front(); }, 100);
+          count += m.drain(to, [&](std::uint32_t, std::uint32_t, std::span<std::byte>) { expected[to].pop_front(); }, 100);
         }
         BOOST_REQUIRE(count != 0);
       }
@@ -141,8 +138,7 @@ BOOST_AUTO_TEST_CASE(a_sender_that_sleeps_with_an_overflow_is_rung_when_there_is
   BOOST_TEST(port.overflow_bytes() != 0u);
   m.bell(0).prepare_sleep();
   BOOST_REQUIRE(!port.has_work());
-  BOOST_REQUIRE(m.drain(
-                    1, [](std::uint32_t, std::uint32_t, std::span<std::byte>) {}, 1) == 1u);
+  BOOST_REQUIRE(m.drain(1, [](std::uint32_t, std::uint32_t, std::span<std::byte>) {}, 1) == 1u);
   BOOST_TEST(wait_for(m.bell(0), 0));
   BOOST_TEST(port.has_work());
 }
@@ -191,8 +187,7 @@ BOOST_AUTO_TEST_CASE(no_allocation_per_record_nor_per_overflow_once_warm) {
   mesh_port port(m, 0);
   const auto round = [&](int records) {
     for (int i = 0; i < records; ++i) port.send(1, 1, bytes_of(i));
-    while (port.flush(), m.drain(
-                             1, [](std::uint32_t, std::uint32_t, std::span<std::byte>) {}, 1000) != 0) {
+    while (port.flush(), m.drain(1, [](std::uint32_t, std::uint32_t, std::span<std::byte>) {}, 1000) != 0) {
     }
   };
   round(1000);
@@ -237,8 +232,7 @@ BOOST_AUTO_TEST_CASE(tokens_travel_between_sleeping_threads, *boost::unit_test::
           100);
       port.flush();
       m.bell(self).prepare_sleep();
-      if (!port.has_work() && finished.load() < token_count && !wait_for(m.bell(self), lost_after_ms))
-        lost.fetch_add(1);
+      if (!port.has_work() && finished.load() < token_count && !wait_for(m.bell(self), lost_after_ms)) lost.fetch_add(1);
       m.bell(self).awake();
       m.bell(self).acknowledge();
     }
@@ -289,8 +283,7 @@ BOOST_AUTO_TEST_CASE(floods_through_tiny_lanes_lose_and_reorder_nothing, *boost:
         }
       }
       port.flush();
-      if (std::size_t most = overflow_most.load(); port.overflow_bytes() > most)
-        overflow_most.store(port.overflow_bytes());
+      if (std::size_t most = overflow_most.load(); port.overflow_bytes() > most) overflow_most.store(port.overflow_bytes());
       const bool done = all(sent) && port.overflow_bytes() == 0;
       if (done && all(received)) break;
       if (!done && port.overflow_bytes() == 0) continue;

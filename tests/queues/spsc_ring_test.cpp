@@ -21,9 +21,7 @@ struct model_record {
 
 std::size_t bytes_in_ring(std::size_t payload) { return 8 + (payload + 7) / 8 * 8; }
 
-bool equal(std::span<const std::byte> a, const std::vector<std::byte>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end());
-}
+bool equal(std::span<const std::byte> a, const std::vector<std::byte>& b) { return std::equal(a.begin(), a.end(), b.begin(), b.end()); }
 
 bool put(spsc_ring& ring, std::uint32_t kind, std::uint32_t bytes) {
   std::byte* at = ring.reserve(kind, bytes);
@@ -59,8 +57,7 @@ BOOST_AUTO_TEST_CASE(it_does_what_a_queue_of_records_does) {
         switch (random.upto(5)) {
         case 0:
         case 1: {
-          const auto bytes = static_cast<std::uint32_t>(random.one_in(8) ? ring.record_bytes_max()
-                                                                         : random.upto(ring.record_bytes_max()));
+          const auto bytes = static_cast<std::uint32_t>(random.one_in(8) ? ring.record_bytes_max() : random.upto(ring.record_bytes_max()));
           std::byte* at = ring.reserve(next_kind, bytes);
           if (at == nullptr) {
             // A skip is shorter than the record that caused it, and one more may lie further back in the ring.
@@ -135,8 +132,7 @@ BOOST_AUTO_TEST_CASE(the_largest_record_fits_into_an_empty_ring_at_every_positio
         if (bytes > ring.record_bytes_max()) continue;
         BOOST_REQUIRE(put(ring, 7, bytes));
         ring.publish();
-        BOOST_REQUIRE_EQUAL(
-            ring.drain([&](std::uint32_t, std::span<std::byte> b) { BOOST_REQUIRE(b.size() == bytes); }, 9), 1u);
+        BOOST_REQUIRE_EQUAL(ring.drain([&](std::uint32_t, std::span<std::byte> b) { BOOST_REQUIRE(b.size() == bytes); }, 9), 1u);
       }
     }
   }

@@ -17,8 +17,7 @@ BOOST_AUTO_TEST_CASE(it_does_what_a_sorted_list_of_deadlines_does) {
     BOOST_TEST_CONTEXT("RINGCAST_SEED=" << seed) {
       dice random(seed);
       // Some starts lie just before the end of a block of a high level, where most can go wrong.
-      std::uint64_t now =
-          random.one_in(2) ? random.upto(1'000'000'000) : (std::uint64_t{1} << (6 * (1 + random.upto(6)))) - 3;
+      std::uint64_t now = random.one_in(2) ? random.upto(1'000'000'000) : (std::uint64_t{1} << (6 * (1 + random.upto(6)))) - 3;
       timer_wheel wheel(now);
       constexpr std::size_t node_count = 40;
       std::vector<timer_node> nodes(node_count);
@@ -27,8 +26,7 @@ BOOST_AUTO_TEST_CASE(it_does_what_a_sorted_list_of_deadlines_does) {
       const auto arm = [&](std::size_t i) {
         static constexpr std::uint64_t scales[] = {0, 3, 70, 5'000, 300'000, 20'000'000, 2'000'000'000};
         const std::uint64_t scale = scales[random.upto(6)];
-        const std::uint64_t deadline =
-            random.one_in(10) ? now - std::min(now, random.upto(100)) : now + random.upto(scale);
+        const std::uint64_t deadline = random.one_in(10) ? now - std::min(now, random.upto(100)) : now + random.upto(scale);
         wheel.arm(nodes[i], deadline);
         not_before[i] = deadline;
         due[i] = std::max(deadline, now + 1);
@@ -36,9 +34,7 @@ BOOST_AUTO_TEST_CASE(it_does_what_a_sorted_list_of_deadlines_does) {
       for (int step = 0; step < 1500; ++step) {
         const std::size_t i = random.upto(node_count - 1);
         switch (random.upto(3)) {
-        case 0:
-          arm(i);
-          break;
+        case 0: arm(i); break;
         case 1:
           wheel.cancel(nodes[i]);
           due[i] = timer_wheel::never;
@@ -87,8 +83,7 @@ BOOST_AUTO_TEST_CASE(it_does_what_a_sorted_list_of_deadlines_does) {
 }
 
 BOOST_AUTO_TEST_CASE(a_loop_that_waits_for_the_next_deadline_meets_each_exactly) {
-  for (const std::uint64_t delay :
-       {1ull, 63ull, 64ull, 65ull, 4'095ull, 4'096ull, 60'000ull, 3'600'000ull, 86'400'000ull, 31'536'000'000ull}) {
+  for (const std::uint64_t delay : {1ull, 63ull, 64ull, 65ull, 4'095ull, 4'096ull, 60'000ull, 3'600'000ull, 86'400'000ull, 31'536'000'000ull}) {
     BOOST_TEST_CONTEXT("delay " << delay) {
       std::uint64_t now = 123'456'789;
       timer_wheel wheel(now);
@@ -175,8 +170,7 @@ BOOST_AUTO_TEST_CASE(one_call_touches_no_more_nodes_than_it_was_allowed) {
   std::size_t expired = 0;
   int calls = 0;
   while (wheel.next_deadline_ms() <= 100) {
-    const std::size_t now = wheel.expire(
-        100, [](timer_node&) {}, 100);
+    const std::size_t now = wheel.expire(100, [](timer_node&) {}, 100);
     BOOST_REQUIRE_LE(now, 100u);
     expired += now;
     ++calls;

@@ -21,7 +21,9 @@ struct written_log {
   std::vector<log_span> spans;
 
   void append(std::string_view payload, std::uint64_t author = 0, bool author_hears = true) {
-    log.append(store, {.op = opcode::text, .payload = std::as_bytes(std::span{payload}), .author = author, .author_hears = author_hears, .sequence = sequence++});
+    log.append(
+        store,
+        {.op = opcode::text, .payload = std::as_bytes(std::span{payload}), .author = author, .author_hears = author_hears, .sequence = sequence++});
   }
   // The end of a turn: what was appended goes to each of the windows.
   void publish(const std::vector<span_window*>& to) {

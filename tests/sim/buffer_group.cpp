@@ -14,8 +14,8 @@
 namespace ringcast::sim {
 
 buffer_group::buffer_group(kernel& world, const io_uring_buf_reg& registration, bool incremental)
-    : world_(world), memory_(reinterpret_cast<io_uring_buf_ring*>(registration.ring_addr)),
-      entries_(registration.ring_entries), incremental_(incremental) {}
+    : world_(world), memory_(reinterpret_cast<io_uring_buf_ring*>(registration.ring_addr)), entries_(registration.ring_entries),
+      incremental_(incremental) {}
 
 buffer_group::~buffer_group() {
   for (const auto& [id, buffer] : buffers_)
@@ -26,12 +26,10 @@ buffer_group::~buffer_group() {
 // overwritten, so that a late look at it finds nonsense, and under AddressSanitizer the look itself is an error.
 void buffer_group::look_for_new() {
   const std::uint16_t tail = __atomic_load_n(&memory_->tail, __ATOMIC_ACQUIRE);
-  if (static_cast<std::uint16_t>(tail - head_) > entries_)
-    world_.report_misuse("more buffers are provided than the buffer ring has entries");
+  if (static_cast<std::uint16_t>(tail - head_) > entries_) world_.report_misuse("more buffers are provided than the buffer ring has entries");
   for (; tail_seen_ != tail; ++tail_seen_) {
     const io_uring_buf& given = entry(tail_seen_);
-    const provided fresh{
-        .begin = reinterpret_cast<std::byte*>(given.addr), .bytes = given.len, .owned_by_kernel = true};
+    const provided fresh{.begin = reinterpret_cast<std::byte*>(given.addr), .bytes = given.len, .owned_by_kernel = true};
     if (fresh.bytes == 0) world_.report_misuse(fmt::format("buffer {} is provided without memory", given.bid));
     for (const auto& [id, other] : buffers_) {
       if (!other.owned_by_kernel) continue;
@@ -51,10 +49,8 @@ void buffer_group::check_entry(std::uint16_t position) {
   const io_uring_buf& given = entry(position);
   const auto found = buffers_.find(given.bid);
   if (found == buffers_.end() || !found->second.owned_by_kernel ||
-      reinterpret_cast<std::byte*>(given.addr) != found->second.begin + found->second.used ||
-      given.len != found->second.bytes - found->second.used)
-    world_.report_misuse(
-        fmt::format("the entry of provided buffer {} was changed while it was the kernel's", given.bid));
+      reinterpret_cast<std::byte*>(given.addr) != found->second.begin + found->second.used || given.len != found->second.bytes - found->second.used)
+    world_.report_misuse(fmt::format("the entry of provided buffer {} was changed while it was the kernel's", given.bid));
 }
 
 std::span<std::byte> buffer_group::select() {

@@ -8,8 +8,7 @@ namespace ringcast::sim {
 
 namespace {
 
-void judge_presence(const chat_record& witness, const std::vector<const chat_record*>& members,
-                    std::vector<std::string>& failures) {
+void judge_presence(const chat_record& witness, const std::vector<const chat_record*>& members, std::vector<std::string>& failures) {
   std::set<std::string> present;
   for (const std::string& line : witness.lines) {
     const std::string name = line.substr(0, line.find_first_of(": "));
@@ -26,23 +25,17 @@ void judge_presence(const chat_record& witness, const std::vector<const chat_rec
   }
   std::set<std::string> standing{witness.name};
   for (const chat_record* member : members)
-    if (member->healthy && !standing.insert(member->name).second)
-      failures.push_back(fmt::format("chat: two members are named '{}'", member->name));
-  if (standing != present)
-    failures.push_back(
-        fmt::format("chat: {} members are there, and by what was said {}", standing.size(), present.size()));
+    if (member->healthy && !standing.insert(member->name).second) failures.push_back(fmt::format("chat: two members are named '{}'", member->name));
+  if (standing != present) failures.push_back(fmt::format("chat: {} members are there, and by what was said {}", standing.size(), present.size()));
 }
 
 bool is_heard_from(const std::vector<std::string>& log, std::size_t first, const std::vector<std::string>& lines) {
-  return first + lines.size() <= log.size() &&
-         std::equal(lines.begin(), lines.end(), log.begin() + static_cast<std::ptrdiff_t>(first));
+  return first + lines.size() <= log.size() && std::equal(lines.begin(), lines.end(), log.begin() + static_cast<std::ptrdiff_t>(first));
 }
 
-void judge_member(const std::vector<std::string>& log, const chat_record& member, bool gaps_allowed,
-                  std::vector<std::string>& failures) {
+void judge_member(const std::vector<std::string>& log, const chat_record& member, bool gaps_allowed, std::vector<std::string>& failures) {
   const auto fail = [&](std::string_view why) {
-    failures.push_back(
-        fmt::format("chat: '{}' heard {} lines of {}, {}", member.name, member.lines.size(), log.size(), why));
+    failures.push_back(fmt::format("chat: '{}' heard {} lines of {}, {}", member.name, member.lines.size(), log.size(), why));
   };
   if (gaps_allowed) {
     std::size_t next = 0;
@@ -64,8 +57,7 @@ void judge_member(const std::vector<std::string>& log, const chat_record& member
 
 } // namespace
 
-void judge_chat(const chat_record& witness, const std::vector<const chat_record*>& members, bool gaps_allowed,
-                std::vector<std::string>& failures) {
+void judge_chat(const chat_record& witness, const std::vector<const chat_record*>& members, bool gaps_allowed, std::vector<std::string>& failures) {
   judge_presence(witness, members, failures);
   for (const chat_record* member : members) judge_member(witness.lines, *member, gaps_allowed, failures);
 }

@@ -17,7 +17,6 @@ struct chat_record {
 
 // Appends one sentence for each rule that is broken. `gaps_allowed`: the slow-consumer policy may take lines from a
 // member, not from the witness.
-void judge_chat(const chat_record& witness, const std::vector<const chat_record*>& members, bool gaps_allowed,
-                std::vector<std::string>& failures);
+void judge_chat(const chat_record& witness, const std::vector<const chat_record*>& members, bool gaps_allowed, std::vector<std::string>& failures);
 
 } // namespace ringcast::sim

@@ -8,20 +8,13 @@ namespace ringcast::sim {
 
 std::string_view name_of(client_event::kind what) {
   switch (what) {
-  case client_event::kind::open:
-    return "open";
-  case client_event::kind::message:
-    return "message";
-  case client_event::kind::error:
-    return "error";
-  case client_event::kind::disconnected:
-    return "disconnected";
-  case client_event::kind::closed:
-    return "closed";
-  case client_event::kind::reconnecting:
-    return "reconnecting";
-  case client_event::kind::reconnected:
-    return "reconnected";
+  case client_event::kind::open: return "open";
+  case client_event::kind::message: return "message";
+  case client_event::kind::error: return "error";
+  case client_event::kind::disconnected: return "disconnected";
+  case client_event::kind::closed: return "closed";
+  case client_event::kind::reconnecting: return "reconnecting";
+  case client_event::kind::reconnected: return "reconnected";
   }
   return "?";
 }
@@ -39,15 +32,10 @@ void client_journal::attach(client& c) {
     note({.what = kind::message});
   });
   c.on_error([this](const client_error& error) { note({.what = kind::error, .error = error.kind}, error.text); });
-  c.on_disconnected([this](std::uint16_t code, std::string_view reason) {
-    note({.what = kind::disconnected, .code = code}, reason);
-  });
-  c.on_close([this](std::uint16_t code, std::string_view reason, bool clean) {
-    note({.what = kind::closed, .code = code, .clean = clean}, reason);
-  });
-  c.on_reconnecting([this](unsigned attempt, std::chrono::milliseconds delay) {
-    note({.what = kind::reconnecting, .attempt = attempt, .delay = delay});
-  });
+  c.on_disconnected([this](std::uint16_t code, std::string_view reason) { note({.what = kind::disconnected, .code = code}, reason); });
+  c.on_close([this](std::uint16_t code, std::string_view reason, bool clean) { note({.what = kind::closed, .code = code, .clean = clean}, reason); });
+  c.on_reconnecting(
+      [this](unsigned attempt, std::chrono::milliseconds delay) { note({.what = kind::reconnecting, .attempt = attempt, .delay = delay}); });
   c.on_reconnected([this] { note({.what = kind::reconnected}); });
 }
 
@@ -59,8 +47,8 @@ void client_journal::will_connect() {
 
 void client_journal::note(client_event e, std::string_view text) {
   e.at_ns = world_.now_ns();
-  world_.trace("client event: {} code {} error {} clean {} attempt {} delay {} '{}'", name_of(e.what), e.code,
-               static_cast<int>(e.error), e.clean, e.attempt, e.delay.count(), text);
+  world_.trace("client event: {} code {} error {} clean {} attempt {} delay {} '{}'", name_of(e.what), e.code, static_cast<int>(e.error), e.clean,
+               e.attempt, e.delay.count(), text);
   if (inside_) fail("it came inside another event", e);
   if (stopped_) fail("it came after stop()", e);
   inside_ = true;
@@ -84,8 +72,7 @@ void client_journal::judge(const client_event& e) {
   case kind::open:
   case kind::reconnected:
     if (now_ != phase::attempting) return fail("no attempt was under way", e);
-    if ((e.what == kind::reconnected) != ever_open_)
-      return fail("on_open is for the first time and on_reconnected for the others", e);
+    if ((e.what == kind::reconnected) != ever_open_) return fail("on_open is for the first time and on_reconnected for the others", e);
     if (e.at_ns < not_before_ns_) fail("it came before the delay was over", e);
     ever_open_ = true;
     opened_ns_ = e.at_ns;
@@ -109,20 +96,18 @@ void client_journal::judge(const client_event& e) {
     if (now_ != phase::failed && now_ != phase::lost) return fail("nothing was lost", e);
     if (std::exchange(perhaps_success_, false) && e.attempt == 1) attempts_ = 0;
     if (e.attempt != ++attempts_) fail(fmt::format("it is number {}", attempts_), e);
-    const double grown = static_cast<double>(policy_.initial_delay.count()) *
-                         std::pow(policy_.multiplier, static_cast<double>(attempts_ - 1));
+    const double grown = static_cast<double>(policy_.initial_delay.count()) * std::pow(policy_.multiplier, static_cast<double>(attempts_ - 1));
     // After 1013 the delay lies between the first bound and the next one.
-    const double bound = std::min(std::exchange(told_later_, false) ? grown * policy_.multiplier : grown, static_cast<double>(policy_.max_delay.count()));
-    if (static_cast<double>(e.delay.count()) > bound)
-      fail(fmt::format("its delay is {} ms and its bound {}", e.delay.count(), bound), e);
+    const double bound =
+        std::min(std::exchange(told_later_, false) ? grown * policy_.multiplier : grown, static_cast<double>(policy_.max_delay.count()));
+    if (static_cast<double>(e.delay.count()) > bound) fail(fmt::format("its delay is {} ms and its bound {}", e.delay.count(), bound), e);
     // The clock of a turn is read at its begin, in milliseconds.
     not_before_ns_ = e.at_ns + static_cast<std::uint64_t>(std::max<std::int64_t>(e.delay.count() - 2, 0)) * 1'000'000;
     now_ = phase::attempting;
     return;
   }
   case kind::closed:
-    if (now_ == phase::closed || (!told_to_end_ && now_ != phase::failed && now_ != phase::lost))
-      return fail("nothing has ended", e);
+    if (now_ == phase::closed || (!told_to_end_ && now_ != phase::failed && now_ != phase::lost)) return fail("nothing has ended", e);
     now_ = phase::closed;
     return;
   }

@@ -5,8 +5,7 @@
 
 namespace ringcast::sim {
 
-client_rig::client_rig(std::uint64_t seed, const fault_plan& faults, const machine& host)
-    : world(std::make_unique<kernel>(seed, faults, host)) {
+client_rig::client_rig(std::uint64_t seed, const fault_plan& faults, const machine& host) : world(std::make_unique<kernel>(seed, faults, host)) {
   world->close_in_flight_is_misuse = true;
   world->names["server.sim"] = {"10.0.0.1"};
   listens = world->listen(port);
@@ -64,8 +63,7 @@ void client_rig::run_for(std::uint64_t ms) {
 
 send_status client_rig::say(std::size_t bytes) {
   const std::string payload = make_payload({1, ++said_count}, bytes);
-  const send_status result =
-      said_count % 2 == 0 ? c->send_text(payload) : c->send_binary(std::as_bytes(std::span{payload}));
+  const send_status result = said_count % 2 == 0 ? c->send_text(payload) : c->send_binary(std::as_bytes(std::span{payload}));
   if (result == send_status::queued) ++queued;
   if (result == send_status::dropped) ++dropped;
   return result;
@@ -90,8 +88,8 @@ std::string client_rig::account() const {
   const client_counts counts = c->counts();
   if (counts.queued_bytes != 0) return fmt::format("{} bytes are still queued", counts.queued_bytes);
   if (counts.sent + counts.dropped == queued + dropped) return {};
-  return fmt::format("{} messages were queued and {} refused as dropped, and the client counts {} sent and {} dropped",
-                     queued, dropped, counts.sent, counts.dropped);
+  return fmt::format("{} messages were queued and {} refused as dropped, and the client counts {} sent and {} dropped", queued, dropped, counts.sent,
+                     counts.dropped);
 }
 
 void client_rig::judge_messages() {
@@ -100,18 +98,15 @@ void client_rig::judge_messages() {
   for (const server_peer& s : servers) {
     if (!s.complaint.empty()) failures.push_back("the server complains: " + s.complaint);
     for (const said what : s.heard) {
-      if (what.number <= last)
-        failures.push_back(fmt::format("message {} reached a server behind message {}", what.number, last));
+      if (what.number <= last) failures.push_back(fmt::format("message {} reached a server behind message {}", what.number, last));
       last = what.number;
       reached.insert(what);
     }
   }
   last = 0;
   for (const said what : journal->heard) {
-    if (what.number <= last)
-      failures.push_back(fmt::format("the echo of {} came behind that of {}", what.number, last));
-    if (!reached.contains(what))
-      failures.push_back(fmt::format("the echo of {}, which no server has heard", what.number));
+    if (what.number <= last) failures.push_back(fmt::format("the echo of {} came behind that of {}", what.number, last));
+    if (!reached.contains(what)) failures.push_back(fmt::format("the echo of {}, which no server has heard", what.number));
     last = what.number;
   }
   if (reached.size() > c->counts().sent) failures.push_back("more messages reached servers than were sent");
@@ -121,8 +116,7 @@ std::vector<std::string> client_rig::end() {
   script = [] {};
   if (c != nullptr) {
     stop();
-    (void)run_until([&] { return clients->at().connection_count() == 0; },
-                    "the last connection of a stopped client is gone");
+    (void)run_until([&] { return clients->at().connection_count() == 0; }, "the last connection of a stopped client is gone");
     if (!clients->has_stopped()) {
       run_for(1);
       for (const std::string& what : clients->remains()) failures.push_back("the client was stopped, but " + what);

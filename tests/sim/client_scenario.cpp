@@ -48,29 +48,19 @@ struct user {
   void say(std::size_t bytes) {
     const std::string payload = make_payload({id, ++said_count}, bytes);
     switch (said_count % 2 == 0 ? c.send_text(payload) : c.send_binary(std::as_bytes(std::span{payload}))) {
-    case send_status::queued:
-      ++queued;
-      break;
-    case send_status::dropped:
-      ++dropped;
-      break;
-    case send_status::full:
-      ++full;
-      break;
-    case send_status::closed:
-      break;
+    case send_status::queued: ++queued; break;
+    case send_status::dropped: ++dropped; break;
+    case send_status::full: ++full; break;
+    case send_status::closed: break;
     }
   }
   bool is_open() const { return journal.is_open() && c.state() == client_state::open; }
-  bool has_heard_all() const {
-    return c.counts().queued_bytes == 0 && journal.heard_since_open == c.counts().sent - sent_before;
-  }
+  bool has_heard_all() const { return c.counts().queued_bytes == 0 && journal.heard_since_open == c.counts().sent - sent_before; }
 };
 
 class client_scenario {
  public:
-  explicit client_scenario(const scenario_options& options)
-      : options_(options), draw_(options.seed * 0xD1B54A32u + 7) {}
+  explicit client_scenario(const scenario_options& options) : options_(options), draw_(options.seed * 0xD1B54A32u + 7) {}
 
   scenario_result run() {
     set_up();
@@ -123,13 +113,11 @@ void client_scenario::set_up() {
   secure_ = options_.secure.value_or(draw_.below(3) == 0);
   engine_options_.shards = options_.shards.value_or(static_cast<std::uint32_t>(draw_.between(1, 2)));
   engine_options_.ring.submission_entries = 1u << draw_.between(2, 8);
-  engine_options_.ring.completion_entries =
-      std::max(engine_options_.ring.submission_entries, 1u << draw_.between(4, 9));
+  engine_options_.ring.completion_entries = std::max(engine_options_.ring.submission_entries, 1u << draw_.between(4, 9));
   engine_options_.each.limits.close_timeout_ms = 1000;
   engine_options_.each.spin_us = draw_.below(2) == 0 ? 0 : 10;
   engine_options_.identity = secure_ ? secure_identity() : nullptr;
-  const ring_options ring{.submission_entries = 1u << draw_.between(2, 8),
-                          .completion_entries = 1u << draw_.between(8, 9)};
+  const ring_options ring{.submission_entries = 1u << draw_.between(2, 8), .completion_entries = 1u << draw_.between(8, 9)};
   clients_ = std::make_unique<client_world>(*world_, ring);
   // Up to two addresses in front of the right one that lead nowhere.
   std::vector<std::string>& addresses = world_->names["server.sim"];
@@ -140,13 +128,12 @@ void client_scenario::set_up() {
   addresses.push_back("10.0.0.1");
   start_server();
   for (std::uint64_t count = draw_.between(1, 6); count > 0; --count) add_user();
-  result_.drawn =
-      fmt::format("{} clients, {} server shards, {}, {} addresses, buffers {}-{}, faults: short {:.2f} no buffers "
-                  "{:.2f} reset {:.4f} "
-                  "ends {:.2f} late cancel {:.2f} slow {:.2f} split {:.2f}",
-                  users_.size(), engine_options_.shards, secure_ ? "wss" : "ws", addresses.size(), host.send_bytes_min,
-                  host.send_bytes_max, faults_.short_send, faults_.no_buffers, faults_.reset, faults_.multishot_ends,
-                  faults_.late_cancel, faults_.slow_delivery, faults_.split_delivery);
+  result_.drawn = fmt::format("{} clients, {} server shards, {}, {} addresses, buffers {}-{}, faults: short {:.2f} no buffers "
+                              "{:.2f} reset {:.4f} "
+                              "ends {:.2f} late cancel {:.2f} slow {:.2f} split {:.2f}",
+                              users_.size(), engine_options_.shards, secure_ ? "wss" : "ws", addresses.size(), host.send_bytes_min,
+                              host.send_bytes_max, faults_.short_send, faults_.no_buffers, faults_.reset, faults_.multishot_ends, faults_.late_cancel,
+                              faults_.slow_delivery, faults_.split_delivery);
 }
 
 user& client_scenario::add_user() {
@@ -162,8 +149,8 @@ user& client_scenario::add_user() {
   with.close_timeout = milliseconds(2000);
   with.queue_bytes_max = std::size_t{1} << draw_.between(10, 17);
   with.tls.verification = tls_verification::off_and_insecure;
-  const std::string url = secure_ ? fmt::format("wss://server.sim:{}/echo", engine_world::secure_port)
-                                  : fmt::format("ws://server.sim:{}/echo", engine_world::port);
+  const std::string url =
+      secure_ ? fmt::format("wss://server.sim:{}/echo", engine_world::secure_port) : fmt::format("ws://server.sim:{}/echo", engine_world::port);
   const auto number = static_cast<std::uint32_t>(users_.size() + 1);
   user& u = users_.emplace_back(*world_, clients_->host(), number, with, url);
   u.connect();
@@ -238,9 +225,8 @@ template <class Done> bool client_scenario::run_until(Done&& done, std::string_v
   fail(fmt::format("it never happens: {}", what));
   world_->describe_connections();
   for (const user& u : users_)
-    fail(fmt::format("  client {}: state {}, sent {} ({} before), heard since open {}, queued bytes {}, {}", u.id,
-                     static_cast<int>(u.c.state()), u.c.counts().sent, u.sent_before, u.journal.heard_since_open,
-                     u.c.counts().queued_bytes, u.journal.story()));
+    fail(fmt::format("  client {}: state {}, sent {} ({} before), heard since open {}, queued bytes {}, {}", u.id, static_cast<int>(u.c.state()),
+                     u.c.counts().sent, u.sent_before, u.journal.heard_since_open, u.c.counts().queued_bytes, u.journal.story()));
   return false;
 }
 
@@ -256,25 +242,19 @@ void client_scenario::come_back() {
   for (user& u : users_)
     if (u.holds) u.hold(false);
   // A close that is under way ends first; then whoever is closed begins again.
-  if (!run_until(
-          [&] {
-            return std::ranges::all_of(users_, [](const user& u) { return u.c.state() != client_state::closing; });
-          },
-          "every closing handshake is over"))
+  if (!run_until([&] { return std::ranges::all_of(users_, [](const user& u) { return u.c.state() != client_state::closing; }); },
+                 "every closing handshake is over"))
     return;
   for (user& u : users_)
     if (u.c.state() == client_state::closed) u.connect();
-  if (!run_until(
-          [&] { return std::ranges::all_of(users_, [](const user& u) { return u.is_open() && u.has_heard_all(); }); },
-          "every client is open and has heard everything"))
+  if (!run_until([&] { return std::ranges::all_of(users_, [](const user& u) { return u.is_open() && u.has_heard_all(); }); },
+                 "every client is open and has heard everything"))
     return;
   for (user& u : users_) u.say(50);
-  (void)run_until(
-      [&] { return std::ranges::all_of(users_, [](const user& u) { return u.is_open() && u.has_heard_all(); }); },
-      "the last words are echoed");
+  (void)run_until([&] { return std::ranges::all_of(users_, [](const user& u) { return u.is_open() && u.has_heard_all(); }); },
+                  "the last words are echoed");
   for (const user& u : users_)
-    if (u.journal.heard.empty() || u.journal.heard.back().number != u.said_count)
-      fail(fmt::format("client {} did not hear its last word", u.id));
+    if (u.journal.heard.empty() || u.journal.heard.back().number != u.said_count) fail(fmt::format("client {} did not hear its last word", u.id));
 }
 
 void client_scenario::leave() {
@@ -286,14 +266,10 @@ void client_scenario::leave() {
     u.journal.has_stopped();
     u.c.stop();
   }
-  if (!run_until([&] { return clients_->at().connection_count() == 0 && engine_->connections() == 0; },
-                 "all connections are gone"))
-    return;
+  if (!run_until([&] { return clients_->at().connection_count() == 0 && engine_->connections() == 0; }, "all connections are gone")) return;
   for (const user& u : users_) {
-    if (u.c.state() != client_state::closed)
-      fail(fmt::format("client {} has left and is in state {}", u.id, static_cast<int>(u.c.state())));
-    if (u.journal.is_closed() && !u.journal.events.back().clean)
-      fail(fmt::format("client {} was not closed cleanly: {}", u.id, u.journal.story()));
+    if (u.c.state() != client_state::closed) fail(fmt::format("client {} has left and is in state {}", u.id, static_cast<int>(u.c.state())));
+    if (u.journal.is_closed() && !u.journal.events.back().clean) fail(fmt::format("client {} was not closed cleanly: {}", u.id, u.journal.story()));
   }
   for (int i = 0; i < 100; ++i) step();
   for (const std::string& what : clients_->remains()) fail("everybody has left, but " + what);
@@ -305,8 +281,7 @@ void client_scenario::judge() {
     for (const std::string& f : u.journal.failures) fail(fmt::format("client {}: {}", u.id, f));
     std::uint32_t last = 0;
     for (const said what : u.journal.heard) {
-      if (what.sender != u.id || what.number <= last)
-        fail(fmt::format("client {} heard {}/{} behind {}", u.id, what.sender, what.number, last));
+      if (what.sender != u.id || what.number <= last) fail(fmt::format("client {} heard {}/{} behind {}", u.id, what.sender, what.number, last));
       last = what.number;
     }
     result_.messages_echoed += u.journal.heard.size();
@@ -316,8 +291,8 @@ void client_scenario::judge() {
     if (counts.reconnected != u.journal.count(client_event::kind::reconnected))
       fail(fmt::format("client {} counts {} reconnections", u.id, counts.reconnected));
     if (counts.queued_bytes == 0 && counts.sent + counts.dropped != u.queued + u.dropped)
-      fail(fmt::format("client {}: {} queued and {} refused as dropped, but {} sent and {} dropped", u.id, u.queued,
-                       u.dropped, counts.sent, counts.dropped));
+      fail(fmt::format("client {}: {} queued and {} refused as dropped, but {} sent and {} dropped", u.id, u.queued, u.dropped, counts.sent,
+                       counts.dropped));
     world_->happened["reconnected"] += counts.reconnected;
     world_->happened["dropped by a client"] += counts.dropped;
     world_->happened["refused by a full queue"] += u.full;
@@ -328,8 +303,7 @@ void client_scenario::finish() {
   if (result_.failures.empty()) {
     clients_->begin_stop();
     engine_->begin_stop();
-    (void)run_until([&] { return clients_->has_stopped() && engine_->has_stopped() && dead_.empty(); },
-                    "clients and server stop");
+    (void)run_until([&] { return clients_->has_stopped() && engine_->has_stopped() && dead_.empty(); }, "clients and server stop");
   }
   result_.happened = world_->happened;
   clients_.reset();

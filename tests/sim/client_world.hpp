@@ -3,9 +3,9 @@
 #pragma once
 
 #include "engine/client/client_host.hpp"
-#include "engine/shard/http_router.hpp"
 #include "engine/mesh/inbox.hpp"
 #include "engine/mesh/mesh.hpp"
+#include "engine/shard/http_router.hpp"
 #include "engine/shard/shard.hpp"
 #include "tests/sim/kernel.hpp"
 
@@ -17,8 +17,7 @@ namespace ringcast::sim {
 
 class client_world {
  public:
-  explicit client_world(kernel& world,
-                        const ring_options& ring = {.submission_entries = 64, .completion_entries = 256});
+  explicit client_world(kernel& world, const ring_options& ring = {.submission_entries = 64, .completion_entries = 256});
   // As the end of a client_loop: clients that are left are told.
   ~client_world();
   client_world(const client_world&) = delete;

@@ -98,9 +98,7 @@ struct rig {
   unsigned mask = 0;
 };
 
-inline void say(int socket, std::string_view text) {
-  [[maybe_unused]] const auto sent = send(socket, text.data(), text.size(), MSG_NOSIGNAL);
-}
+inline void say(int socket, std::string_view text) { [[maybe_unused]] const auto sent = send(socket, text.data(), text.size(), MSG_NOSIGNAL); }
 
 // Reads until the end or until nothing is there; the count, and in errno why it stopped (0 for the end).
 inline std::size_t drain(int socket) {

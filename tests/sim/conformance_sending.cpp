@@ -295,5 +295,4 @@ BOOST_AUTO_TEST_CASE(a_second_listener_needs_reuse_port) {
   r.descriptors.push_back(*second);
 }
 
-
 BOOST_AUTO_TEST_SUITE_END()

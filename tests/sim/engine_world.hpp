@@ -24,7 +24,7 @@ struct engine_options {
 };
 
 class engine_world {
-public:
+ public:
   static constexpr std::uint16_t port = 8080;
   static constexpr std::uint16_t secure_port = 8443;
 
@@ -47,7 +47,7 @@ public:
   std::uint32_t connections() const;
   std::uint64_t messages_lost_to_policy() const;
 
-private:
+ private:
   void listen(shard& s, std::uint16_t on, const tls_identity* identity);
 
   struct place {

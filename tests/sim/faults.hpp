@@ -13,11 +13,9 @@ namespace ringcast::sim {
 
 struct fault_plan {
   double short_send = 0; // a send takes only a part, or nothing, although there is room
-  double no_buffers =
-      0;            // a multishot receive ends with ENOBUFS; the buffers that caused it are still unread completions
+  double no_buffers = 0;            // a multishot receive ends with ENOBUFS; the buffers that caused it are still unread completions
   double reset = 0; // a connection is reset when it delivers something
-  double multishot_ends =
-      0; // a multishot operation posts its last completion although nothing is wrong (as on a full ring)
+  double multishot_ends = 0; // a multishot operation posts its last completion although nothing is wrong (as on a full ring)
   double late_cancel = 0;      // what was cancelled completes long after the cancel did
   double no_descriptors = 0;   // an accept finds the descriptor table full (EMFILE)
   double slow_delivery = 0;    // a delivery takes milliseconds instead of microseconds

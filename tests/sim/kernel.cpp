@@ -22,8 +22,7 @@ open_file::~open_file() {
   if (stream) stream->close();
 }
 
-kernel::kernel(std::uint64_t seed, const fault_plan& plan, const machine& m)
-    : chance(seed), entropy(~seed), faults(plan), host(m), seed_(seed) {
+kernel::kernel(std::uint64_t seed, const fault_plan& plan, const machine& m) : chance(seed), entropy(~seed), faults(plan), host(m), seed_(seed) {
   if (the_kernel != nullptr) report_misuse("a second simulated kernel was made while the first one runs");
   the_kernel = this;
 }
@@ -148,8 +147,7 @@ int kernel::close(int descriptor) {
   if (file->operations_in_flight > 0) {
     ++happened["close with operations in flight"];
     if (close_in_flight_is_misuse && file->stream)
-      report_misuse(
-          fmt::format("descriptor {} is closed with {} operations in flight", descriptor, file->operations_in_flight));
+      report_misuse(fmt::format("descriptor {} is closed with {} operations in flight", descriptor, file->operations_in_flight));
   }
   descriptors_[static_cast<std::size_t>(descriptor - descriptor_first)] = nullptr;
   return 0;
@@ -254,8 +252,7 @@ void kernel::bell_was_rung(const file_reference& file) {
 }
 
 std::size_t kernel::open_descriptors() const {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(descriptors_, [](const auto& file) { return file != nullptr; }));
+  return static_cast<std::size_t>(std::ranges::count_if(descriptors_, [](const auto& file) { return file != nullptr; }));
 }
 
 std::vector<ring_state*> kernel::rings() const {
@@ -274,8 +271,8 @@ std::vector<std::string> kernel::leaks() const {
                              : file->what == open_file::kind::event ? "eventfd"
                              : file->listening                      ? "listener"
                                                                     : "socket";
-    found.push_back(fmt::format("descriptor {} is still open: a {} with {} operations in flight",
-                                descriptor_first + static_cast<int>(place), what, file->operations_in_flight));
+    found.push_back(fmt::format("descriptor {} is still open: a {} with {} operations in flight", descriptor_first + static_cast<int>(place), what,
+                                file->operations_in_flight));
     if (file->ring) file->ring->add_leaks(found);
   }
   return found;
@@ -291,8 +288,8 @@ void kernel::describe_connections() const {
                          end.sending != nullptr ? " sending" : "", end.receiving != nullptr ? " receiving" : "");
     };
     const endpoint& end = *descriptors_[place]->stream;
-    fmt::print(stderr, "  descriptor {} (port {}): {} | its peer: {}\n", descriptor_first + static_cast<int>(place), end.remote_port,
-               describe(end), describe(end.other()));
+    fmt::print(stderr, "  descriptor {} (port {}): {} | its peer: {}\n", descriptor_first + static_cast<int>(place), end.remote_port, describe(end),
+               describe(end.other()));
   }
 }
 

@@ -160,9 +160,7 @@ class kernel {
   struct event {
     std::uint64_t when_ns;
     std::uint64_t number;
-    bool operator<(const event& other) const {
-      return when_ns != other.when_ns ? when_ns < other.when_ns : number < other.number;
-    }
+    bool operator<(const event& other) const { return when_ns != other.when_ns ? when_ns < other.when_ns : number < other.number; }
   };
   void reach_listener(const endpoint_handle& end, std::weak_ptr<listener> target);
 

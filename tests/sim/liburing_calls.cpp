@@ -25,8 +25,8 @@ extern "C" {
 
 int io_uring_queue_init_params(unsigned entries, io_uring* ring, io_uring_params* params) {
   if (world().host.refuse_rings != 0) return -world().host.refuse_rings;
-  constexpr unsigned known = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL |
-                             IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
+  constexpr unsigned known =
+      IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
   constexpr unsigned needed = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL;
   if ((params->flags & ~known) != 0 || (params->flags & needed) != needed)
     world().report_misuse(fmt::format("a ring with set-up flags {:#x}, which is not simulated", params->flags));
@@ -48,8 +48,7 @@ int io_uring_queue_init_params(unsigned entries, io_uring* ring, io_uring_params
 
 void io_uring_queue_exit(io_uring* ring) { world().close(ring->ring_fd); }
 
-int io_uring_enter2(unsigned descriptor, unsigned submit_count, unsigned wait_count, unsigned flags, sigset_t* argument,
-                    std::size_t argument_bytes) {
+int io_uring_enter2(unsigned descriptor, unsigned submit_count, unsigned wait_count, unsigned flags, sigset_t* argument, std::size_t argument_bytes) {
   const ringcast::sim::call_scope here;
   const auto file = world().find(static_cast<int>(descriptor));
   if (!file || !file->ring) return -EBADF;

@@ -25,9 +25,9 @@ struct memory_rig {
   explicit memory_rig(const shard_options& each = {}, std::function<void(server&)> more_routes = {}, const fault_plan& faults = {})
       : world(1, faults, {.send_bytes_min = 1u << 16, .send_bytes_max = 1u << 16, .receive_bytes_min = 1u << 16, .receive_bytes_max = 1u << 16}),
         engine(std::make_unique<engine_world>(world, engine_options{.shards = 1, .each = each, .routes = [more = std::move(more_routes)](server& s) {
-                                                add_endpoints(s);
-                                                if (more) more(s);
-                                              }})) {}
+                                                                      add_endpoints(s);
+                                                                      if (more) more(s);
+                                                                    }})) {}
 
   shard& own() { return engine->at(0); }
   std::uint64_t held() { return own().memory_held(); }

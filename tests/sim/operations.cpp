@@ -17,29 +17,23 @@ constexpr std::size_t pieces_max = 1024; // UIO_MAXIOV of the kernel's headers
 std::uint64_t checksum_of(const std::vector<iovec>& pieces) {
   std::uint64_t sum = 0xCBF29CE484222325u;
   for (const iovec& piece : pieces)
-    for (std::size_t i = 0; i < piece.iov_len; ++i)
-      sum = (sum ^ static_cast<const unsigned char*>(piece.iov_base)[i]) * 0x100000001B3u;
+    for (std::size_t i = 0; i < piece.iov_len; ++i) sum = (sum ^ static_cast<const unsigned char*>(piece.iov_base)[i]) * 0x100000001B3u;
   return sum;
 }
 
 bool is_multishot(const io_uring_sqe& sqe) {
   switch (sqe.opcode) {
-  case IORING_OP_ACCEPT:
-    return (sqe.ioprio & IORING_ACCEPT_MULTISHOT) != 0;
-  case IORING_OP_RECV:
-    return (sqe.ioprio & IORING_RECV_MULTISHOT) != 0;
-  case IORING_OP_POLL_ADD:
-    return (sqe.len & IORING_POLL_ADD_MULTI) != 0;
-  default:
-    return false;
+  case IORING_OP_ACCEPT: return (sqe.ioprio & IORING_ACCEPT_MULTISHOT) != 0;
+  case IORING_OP_RECV: return (sqe.ioprio & IORING_RECV_MULTISHOT) != 0;
+  case IORING_OP_POLL_ADD: return (sqe.len & IORING_POLL_ADD_MULTI) != 0;
+  default: return false;
   }
 }
 
 bool is_send(const io_uring_sqe& sqe) { return sqe.opcode == IORING_OP_SEND || sqe.opcode == IORING_OP_SENDMSG; }
 
 bool wants_file(const io_uring_sqe& sqe) {
-  return sqe.opcode != IORING_OP_NOP && sqe.opcode != IORING_OP_ASYNC_CANCEL && sqe.opcode != IORING_OP_TIMEOUT &&
-         sqe.opcode != IORING_OP_CLOSE;
+  return sqe.opcode != IORING_OP_NOP && sqe.opcode != IORING_OP_ASYNC_CANCEL && sqe.opcode != IORING_OP_TIMEOUT && sqe.opcode != IORING_OP_CLOSE;
 }
 
 } // namespace
@@ -55,13 +49,11 @@ void ring_state::check(const io_uring_sqe& sqe) const {
   case IORING_OP_CLOSE:
   case IORING_OP_CONNECT:
   case IORING_OP_READ:
-  case IORING_OP_SHUTDOWN:
-    break;
+  case IORING_OP_SHUTDOWN: break;
   case IORING_OP_TIMEOUT:
     if (sqe.off != 0) refuse("a completion count", static_cast<unsigned>(sqe.off));
     break;
-  case IORING_OP_ASYNC_CANCEL:
-    break;
+  case IORING_OP_ASYNC_CANCEL: break;
   case IORING_OP_ACCEPT:
     ioprio = IORING_ACCEPT_MULTISHOT;
     extra = SOCK_NONBLOCK | SOCK_CLOEXEC;
@@ -74,20 +66,16 @@ void ring_state::check(const io_uring_sqe& sqe) const {
       refuse("multishot but without provided buffers, flags", sqe.flags);
     break;
   case IORING_OP_SEND:
-  case IORING_OP_SENDMSG:
-    extra = MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL;
-    break;
+  case IORING_OP_SENDMSG: extra = MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL; break;
   case IORING_OP_POLL_ADD:
     extra = 0xffff'ffff;
     if ((sqe.len & ~IORING_POLL_ADD_MULTI) != 0) refuse("poll flags", sqe.len);
     break;
-  default:
-    world_.report_misuse(fmt::format("operation {} is not simulated", sqe.opcode));
+  default: world_.report_misuse(fmt::format("operation {} is not simulated", sqe.opcode));
   }
   if ((sqe.flags & ~flags) != 0) refuse("flags", sqe.flags);
   if ((sqe.ioprio & ~ioprio) != 0) refuse("ioprio", sqe.ioprio);
-  if ((static_cast<unsigned>(sqe.rw_flags) & ~extra) != 0)
-    refuse("operation flags", static_cast<unsigned>(sqe.rw_flags));
+  if ((static_cast<unsigned>(sqe.rw_flags) & ~extra) != 0) refuse("operation flags", static_cast<unsigned>(sqe.rw_flags));
 }
 
 void ring_state::issue(const io_uring_sqe& sqe) {
@@ -102,8 +90,7 @@ void ring_state::issue(const io_uring_sqe& sqe) {
   }
   if (is_send(sqe) && !prepare_send(*op)) return fail(*op, -EMSGSIZE);
   if (sqe.opcode == IORING_OP_RECV && op->file->stream) {
-    if (op->file->stream->receiving != nullptr)
-      world_.report_misuse(fmt::format("two receives are in flight on descriptor {}", sqe.fd));
+    if (op->file->stream->receiving != nullptr) world_.report_misuse(fmt::format("two receives are in flight on descriptor {}", sqe.fd));
     op->file->stream->receiving = op.get();
   }
   attempt(*op);
@@ -111,23 +98,15 @@ void ring_state::issue(const io_uring_sqe& sqe) {
 
 void ring_state::attempt(pending_operation& op) {
   switch (op.sqe.opcode) {
-  case IORING_OP_NOP:
-    return finish(op, 0);
-  case IORING_OP_ACCEPT:
-    return attempt_accept(op);
-  case IORING_OP_RECV:
-    return (op.sqe.flags & IOSQE_BUFFER_SELECT) != 0 ? attempt_receive_into_buffers(op) : attempt_receive(op);
+  case IORING_OP_NOP: return finish(op, 0);
+  case IORING_OP_ACCEPT: return attempt_accept(op);
+  case IORING_OP_RECV: return (op.sqe.flags & IOSQE_BUFFER_SELECT) != 0 ? attempt_receive_into_buffers(op) : attempt_receive(op);
   case IORING_OP_SEND:
-  case IORING_OP_SENDMSG:
-    return attempt_send(op);
-  case IORING_OP_POLL_ADD:
-    return attempt_poll(op);
-  case IORING_OP_READ:
-    return attempt_read(op);
-  case IORING_OP_ASYNC_CANCEL:
-    return start_cancel(op);
-  case IORING_OP_CONNECT:
-    return start_connect(op);
+  case IORING_OP_SENDMSG: return attempt_send(op);
+  case IORING_OP_POLL_ADD: return attempt_poll(op);
+  case IORING_OP_READ: return attempt_read(op);
+  case IORING_OP_ASYNC_CANCEL: return start_cancel(op);
+  case IORING_OP_CONNECT: return start_connect(op);
   case IORING_OP_CLOSE:
     if (!world_.find(op.sqe.fd)) return fail(op, -EBADF);
     world_.close(op.sqe.fd);
@@ -140,8 +119,7 @@ void ring_state::attempt(pending_operation& op) {
     const auto& delay = *reinterpret_cast<const __kernel_timespec*>(op.sqe.addr);
     return finish_later(op, static_cast<std::uint64_t>(delay.tv_sec * 1'000'000'000 + delay.tv_nsec), -ETIME);
   }
-  default:
-    return;
+  default: return;
   }
 }
 
@@ -186,8 +164,8 @@ void ring_state::attempt_receive_into_buffers(pending_operation& op) {
     if (result == 0) return finish(op, 0);
     const buffer_group::taken buffer = group->second->commit(static_cast<std::size_t>(result));
     constexpr std::uint32_t buffer_more_flag = 1u << 4; // IORING_CQE_F_BUF_MORE, 6.12
-    const std::uint32_t flags = IORING_CQE_F_BUFFER | static_cast<std::uint32_t>(buffer.id) << IORING_CQE_BUFFER_SHIFT |
-                                (buffer.continues ? buffer_more_flag : 0);
+    const std::uint32_t flags =
+        IORING_CQE_F_BUFFER | static_cast<std::uint32_t>(buffer.id) << IORING_CQE_BUFFER_SHIFT | (buffer.continues ? buffer_more_flag : 0);
     if (!is_multishot(op.sqe) || !post_one_of_many(op, result, flags)) return finish(op, result, flags);
     // The socket says whether there is more (tcp_inq_hint); without more no other buffer is asked for.
     if (op.file->stream->incoming.empty() && !op.file->stream->fin_received) break;
@@ -224,8 +202,7 @@ void ring_state::check_send_order(const kernel& world, const endpoint& end, cons
     world.report_misuse(fmt::format("a send to port {} begins while another one is in flight", end.remote_port));
   for (const ring_state* ring : world.rings())
     if (ring == end.short_send_ring && ring->is_unread(end.short_send_position))
-      world.report_misuse(
-          fmt::format("a send to port {} begins before the short count of the last one was seen", end.remote_port));
+      world.report_misuse(fmt::format("a send to port {} begins before the short count of the last one was seen", end.remote_port));
 }
 
 void ring_state::attempt_send(pending_operation& op) {
@@ -273,8 +250,7 @@ void ring_state::attempt_poll(pending_operation& op) {
 }
 
 void ring_state::attempt_read(pending_operation& op) {
-  if (op.file->what != open_file::kind::event)
-    world_.report_misuse("a read of something else than an eventfd is not simulated");
+  if (op.file->what != open_file::kind::event) world_.report_misuse("a read of something else than an eventfd is not simulated");
   if (op.sqe.len < sizeof(std::uint64_t)) return fail(op, -EINVAL);
   if (op.file->count == 0) {
     // A read of a non-blocking descriptor does not wait (io_file_supports_nowait and O_NONBLOCK, as in the kernel).

@@ -26,15 +26,14 @@ void peer::ask_for_websocket(std::string_view target) {
 }
 
 void peer::ask(std::string_view method, std::string_view target, std::string_view body) {
-  output_ += fmt::format("{} {} HTTP/1.1\r\nHost: sim\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{}", method,
-                         target, body.size(), body);
+  output_ +=
+      fmt::format("{} {} HTTP/1.1\r\nHost: sim\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{}", method, target, body.size(), body);
 }
 
 void peer::send_frame(opcode op, std::string_view payload, bool fin, bool rsv1) {
   const std::size_t begin = output_.size();
   output_.resize(begin + frame_bytes(payload.size(), true));
-  write_masked_frame(reinterpret_cast<std::byte*>(output_.data() + begin), op,
-                     std::as_bytes(std::span{payload.data(), payload.size()}),
+  write_masked_frame(reinterpret_cast<std::byte*>(output_.data() + begin), op, std::as_bytes(std::span{payload.data(), payload.size()}),
                      static_cast<std::uint32_t>(world_.chance.next()), fin, rsv1);
 }
 
@@ -110,14 +109,14 @@ void peer::read() {
     if (count == -EAGAIN) return;
     if (count <= 0) return ended(count == 0);
     input_.append(reinterpret_cast<const char*>(some), static_cast<std::size_t>(count));
-    while (!is_over() && (state_ == state::asking ? read_head() : read_frame())) {}
+    while (!is_over() && (state_ == state::asking ? read_head() : read_frame())) {
+    }
     if (state_ == state::wrong) return socket_.reset();
   }
 }
 
 void peer::ended(bool clean) {
-  if (!input_.empty() && clean && !is_over() && state_ != state::asking && !close_received_)
-    world_.trace("the stream ends within a frame");
+  if (!input_.empty() && clean && !is_over() && state_ != state::asking && !close_received_) world_.trace("the stream ends within a frame");
   const bool done = close_received_ || last_answer_;
   if (!is_over()) state_ = clean && done ? state::closed : state::lost;
   socket_.close();
@@ -162,7 +161,8 @@ bool peer::read_frame() {
     if (input_.size() >= frame_header_bytes_max) complain("a frame header that does not parse");
     return false;
   }
-  if (header->masked || (header->rsv1 && (!deflate_ || inside_message_)) || header->rsv2 || header->rsv3) return complain("a masked frame or a reserved bit"), false;
+  if (header->masked || (header->rsv1 && (!deflate_ || inside_message_)) || header->rsv2 || header->rsv3)
+    return complain("a masked frame or a reserved bit"), false;
   if (header->payload_bytes > (64u << 20)) return complain("a frame of an absurd length"), false;
   const std::size_t total = header->header_bytes + static_cast<std::size_t>(header->payload_bytes);
   if (input_.size() < total) return false;
@@ -188,9 +188,8 @@ void peer::on_frame(opcode op, bool fin, bool rsv1, std::string payload) {
   }
   case opcode::close:
     close_received_ = true;
-    close_code_ = payload.size() < 2 ? 1005
-                                     : static_cast<std::uint16_t>(static_cast<unsigned char>(payload[0]) << 8 |
-                                                                  static_cast<unsigned char>(payload[1]));
+    close_code_ =
+        payload.size() < 2 ? 1005 : static_cast<std::uint16_t>(static_cast<unsigned char>(payload[0]) << 8 | static_cast<unsigned char>(payload[1]));
     if (!close_sent_) {
       send_frame(opcode::close, std::string_view(payload).substr(0, std::min<std::size_t>(payload.size(), 2)), true);
       close_sent_ = true;

@@ -21,7 +21,7 @@ struct peer_message {
 };
 
 class peer {
-public:
+ public:
   enum class state : std::uint8_t {
     nothing,    // never connected
     asking,     // the request is sent, the answer is not there
@@ -76,7 +76,7 @@ public:
   std::function<void()> on_open;
   std::function<void(int status, std::string_view body)> on_answer;
 
-private:
+ private:
   void send_frame(opcode op, std::string_view payload, bool fin, bool rsv1 = false);
   bool inflate_message();
   void read();

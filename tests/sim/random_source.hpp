@@ -22,9 +22,7 @@ class random_source {
   std::uint64_t between(std::uint64_t low, std::uint64_t high) { return low + below(high - low + 1); }
 
   // True with this probability. Draws nothing for 0, so that a fault that is off does not change the run.
-  bool chance(double probability) {
-    return probability > 0 && static_cast<double>(next() >> 11) * 0x1.0p-53 < probability;
-  }
+  bool chance(double probability) { return probability > 0 && static_cast<double>(next() >> 11) * 0x1.0p-53 < probability; }
 
  private:
   std::uint64_t state_;

@@ -28,9 +28,8 @@ static_assert(sizeof(wait_argument) == sizeof(io_uring_getevents_arg));
 } // namespace
 
 ring_state::ring_state(kernel& world, unsigned submission_entries, unsigned completion_entries)
-    : world_(world), sqes_(submission_entries), sq_array_(submission_entries), sq_mask_(submission_entries - 1),
-      sq_entries_(submission_entries), cqes_(completion_entries), cq_mask_(completion_entries - 1),
-      cq_entries_(completion_entries) {
+    : world_(world), sqes_(submission_entries), sq_array_(submission_entries), sq_mask_(submission_entries - 1), sq_entries_(submission_entries),
+      cqes_(completion_entries), cq_mask_(completion_entries - 1), cq_entries_(completion_entries) {
   number_ = world.rings().size();
 }
 
@@ -62,19 +61,16 @@ void ring_state::fill_in(io_uring& user) {
   user.cq.cqes = cqes_.data();
   user.cq.ring_mask = cq_mask_;
   user.cq.ring_entries = cq_entries_;
-  user.features = IORING_FEAT_SINGLE_MMAP | IORING_FEAT_NODROP | IORING_FEAT_SUBMIT_STABLE | IORING_FEAT_RW_CUR_POS |
-                  IORING_FEAT_CUR_PERSONALITY | IORING_FEAT_FAST_POLL | IORING_FEAT_POLL_32BITS | IORING_FEAT_EXT_ARG |
-                  IORING_FEAT_NATIVE_WORKERS | IORING_FEAT_RSRC_TAGS | IORING_FEAT_CQE_SKIP | IORING_FEAT_LINKED_FILE |
-                  feature_recvsend_bundle | feature_min_timeout;
+  user.features = IORING_FEAT_SINGLE_MMAP | IORING_FEAT_NODROP | IORING_FEAT_SUBMIT_STABLE | IORING_FEAT_RW_CUR_POS | IORING_FEAT_CUR_PERSONALITY |
+                  IORING_FEAT_FAST_POLL | IORING_FEAT_POLL_32BITS | IORING_FEAT_EXT_ARG | IORING_FEAT_NATIVE_WORKERS | IORING_FEAT_RSRC_TAGS |
+                  IORING_FEAT_CQE_SKIP | IORING_FEAT_LINKED_FILE | feature_recvsend_bundle | feature_min_timeout;
   user.features &= ~world_.host.features_hidden;
 }
 
 // Submits, then, with GETEVENTS, moves what overflowed, runs pending work, and returns instead of sleeping.
-int ring_state::enter(unsigned submit_count, unsigned wait_count, unsigned flags, const void* argument,
-                      std::size_t argument_bytes) {
+int ring_state::enter(unsigned submit_count, unsigned wait_count, unsigned flags, const void* argument, std::size_t argument_bytes) {
   if (std::this_thread::get_id() != thread_)
-    world_.report_misuse(
-        "a ring with IORING_SETUP_SINGLE_ISSUER is entered by another thread than the one that made it");
+    world_.report_misuse("a ring with IORING_SETUP_SINGLE_ISSUER is entered by another thread than the one that made it");
   if ((flags & ~(IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG)) != 0)
     world_.report_misuse(fmt::format("io_uring_enter with flags {:#x}, which are not simulated", flags));
   world_.entered_last = this;
@@ -95,13 +91,11 @@ int ring_state::enter(unsigned submit_count, unsigned wait_count, unsigned flags
   would_sleep_ = !std::exchange(wakes_, false);
   const __kernel_timespec* timeout = nullptr;
   if ((flags & IORING_ENTER_EXT_ARG) != 0) {
-    if (argument == nullptr || argument_bytes != sizeof(wait_argument))
-      world_.report_misuse("IORING_ENTER_EXT_ARG without its argument");
+    if (argument == nullptr || argument_bytes != sizeof(wait_argument)) world_.report_misuse("IORING_ENTER_EXT_ARG without its argument");
     timeout = static_cast<const wait_argument*>(argument)->timeout;
   }
   if (timeout != nullptr)
-    waits_until_ns_ = world_.now_ns() + static_cast<std::uint64_t>(timeout->tv_sec) * 1'000'000'000u +
-                      static_cast<std::uint64_t>(timeout->tv_nsec);
+    waits_until_ns_ = world_.now_ns() + static_cast<std::uint64_t>(timeout->tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(timeout->tv_nsec);
   if (submitted > 0) return submitted;
   return timeout != nullptr ? -ETIME : -EINTR;
 }
@@ -109,8 +103,7 @@ int ring_state::enter(unsigned submit_count, unsigned wait_count, unsigned flags
 unsigned ring_state::submit(unsigned count) {
   const unsigned tail = __atomic_load_n(&sq_tail_, __ATOMIC_ACQUIRE);
   if (count > tail - sq_head_ || tail - sq_head_ > sq_entries_)
-    world_.report_misuse(
-        fmt::format("{} entries are submitted, but {} are in the submission queue", count, tail - sq_head_));
+    world_.report_misuse(fmt::format("{} entries are submitted, but {} are in the submission queue", count, tail - sq_head_));
   unsigned head = sq_head_;
   for (unsigned i = 0; i < count; ++i, ++head) {
     const unsigned place = sq_array_[head & sq_mask_];
@@ -205,11 +198,8 @@ int ring_state::register_with(unsigned opcode, const void* argument, unsigned co
     world_.report_misuse(fmt::format("io_uring_register with opcode {}, which is not simulated", opcode));
   const auto& registration = *static_cast<const io_uring_buf_reg*>(argument);
   const bool incremental = (registration.pad & buffer_ring_incremental) != 0;
-  if ((registration.pad & ~buffer_ring_incremental) != 0 || (incremental && !world_.host.incremental_buffers))
-    return -EINVAL;
-  if (!std::has_single_bit(registration.ring_entries) || registration.ring_entries > 32'768 ||
-      registration.ring_addr % 4096 != 0)
-    return -EINVAL;
+  if ((registration.pad & ~buffer_ring_incremental) != 0 || (incremental && !world_.host.incremental_buffers)) return -EINVAL;
+  if (!std::has_single_bit(registration.ring_entries) || registration.ring_entries > 32'768 || registration.ring_addr % 4096 != 0) return -EINVAL;
   if (groups_.contains(registration.bgid)) return -EEXIST;
   groups_.emplace(registration.bgid, std::make_unique<buffer_group>(world_, registration, incremental));
   return 0;
@@ -227,11 +217,9 @@ std::size_t ring_state::buffers_away() {
 
 void ring_state::add_leaks(std::vector<std::string>& into) {
   for (const auto& op : operations_)
-    into.push_back(
-        fmt::format("operation {} with user_data {:#018x} is still in flight", op->sqe.opcode, op->sqe.user_data));
+    into.push_back(fmt::format("operation {} with user_data {:#018x} is still in flight", op->sqe.opcode, op->sqe.user_data));
   for (const auto& [id, group] : groups_)
-    if (const std::size_t away = group->away(); away > 0)
-      into.push_back(fmt::format("{} buffers of group {} were not given back", away, id));
+    if (const std::size_t away = group->away(); away > 0) into.push_back(fmt::format("{} buffers of group {} were not given back", away, id));
   if (has_completions()) into.push_back("completions were not read");
 }
 

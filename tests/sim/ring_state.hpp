@@ -55,15 +55,12 @@ class ring_state {
   ring_state& operator=(const ring_state&) = delete;
 
   void fill_in(io_uring& user);
-  int enter(unsigned submit_count, unsigned wait_count, unsigned flags, const void* argument,
-            std::size_t argument_bytes);
+  int enter(unsigned submit_count, unsigned wait_count, unsigned flags, const void* argument, std::size_t argument_bytes);
   int register_with(unsigned opcode, const void* argument, unsigned count);
 
   // Until when the thread of the ring would sleep now: UINT64_MAX while it does not, or has no bound.
   std::uint64_t waits_until_ns() const { return waits_until_ns_; }
-  bool has_completions() const {
-    return cq_tail_ != __atomic_load_n(&cq_head_, __ATOMIC_ACQUIRE) || !overflow_.empty();
-  }
+  bool has_completions() const { return cq_tail_ != __atomic_load_n(&cq_head_, __ATOMIC_ACQUIRE) || !overflow_.empty(); }
   // Whether the last entry would have slept: it waited, and nothing was there.
   bool would_sleep() const { return would_sleep_; }
   // Time has passed while it slept: its next entry is the end of that sleep, and not the begin of another one.

@@ -5,14 +5,13 @@
 
 namespace ringcast::sim {
 
-std::uint64_t room_checker::judge(const std::vector<const member_record*>& members, const member_record& witness,
-                                  bool gaps_allowed, std::vector<std::string>& failures) const {
+std::uint64_t room_checker::judge(const std::vector<const member_record*>& members, const member_record& witness, bool gaps_allowed,
+                                  std::vector<std::string>& failures) const {
   // Whatever else holds: nobody hears a message twice or of nobody, and no two members disagree about an order.
   for (const member_record* member : members) {
     std::set<said> seen;
     for (const said what : member->heard) {
-      if (!seen.insert(what).second)
-        failures.push_back(fmt::format("{}: member {} heard {}/{} twice", name_, member->id, what.sender, what.number));
+      if (!seen.insert(what).second) failures.push_back(fmt::format("{}: member {} heard {}/{} twice", name_, member->id, what.sender, what.number));
       if (!sent_at_.contains(what))
         failures.push_back(fmt::format("{}: member {} heard {}/{}, which nobody said", name_, member->id, what.sender, what.number));
     }
@@ -36,9 +35,8 @@ std::uint64_t room_checker::judge(const std::vector<const member_record*>& membe
   return gaps;
 }
 
-std::uint64_t room_checker::judge_member(const member_record& member, const std::vector<said>& log,
-                                         const std::map<said, std::size_t>& place, bool gaps_allowed,
-                                         std::vector<std::string>& failures) const {
+std::uint64_t room_checker::judge_member(const member_record& member, const std::vector<said>& log, const std::map<said, std::size_t>& place,
+                                         bool gaps_allowed, std::vector<std::string>& failures) const {
   if (!member.opened) return 0;
   // Messages that were sent after this member was in the room are due to it.
   std::size_t due = log.size();
@@ -54,13 +52,11 @@ std::uint64_t room_checker::judge_member(const member_record& member, const std:
       if (!member.hears_itself && log[next].sender == member.id) continue;
       ++gaps;
       if (!gaps_allowed)
-        failures.push_back(fmt::format("{}: member {} did not hear {}/{} (place {})", name_, member.id, log[next].sender,
-                                       log[next].number, next));
+        failures.push_back(fmt::format("{}: member {} did not hear {}/{} (place {})", name_, member.id, log[next].sender, log[next].number, next));
     }
   };
   for (const said what : member.heard) {
-    if (!member.hears_itself && what.sender == member.id)
-      failures.push_back(fmt::format("{}: member {} heard itself", name_, member.id));
+    if (!member.hears_itself && what.sender == member.id) failures.push_back(fmt::format("{}: member {} heard itself", name_, member.id));
     const auto found = place.find(what);
     if (found == place.end()) {
       failures.push_back(fmt::format("{}: member {} heard {}/{}, which the witness did not", name_, member.id, what.sender, what.number));

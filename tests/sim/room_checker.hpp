@@ -27,7 +27,7 @@ struct member_record {
 };
 
 class room_checker {
-public:
+ public:
   explicit room_checker(std::string name) : name_(std::move(name)) {}
 
   void was_sent(said what, std::uint64_t at) { sent_at_[what] = at; }
@@ -37,9 +37,9 @@ public:
   std::uint64_t judge(const std::vector<const member_record*>& members, const member_record& witness, bool gaps_allowed,
                       std::vector<std::string>& failures) const;
 
-private:
-  std::uint64_t judge_member(const member_record& member, const std::vector<said>& log, const std::map<said, std::size_t>& place,
-                             bool gaps_allowed, std::vector<std::string>& failures) const;
+ private:
+  std::uint64_t judge_member(const member_record& member, const std::vector<said>& log, const std::map<said, std::size_t>& place, bool gaps_allowed,
+                             std::vector<std::string>& failures) const;
   void judge_pair(const member_record& one, const member_record& other, std::vector<std::string>& failures) const;
 
   std::string name_;

@@ -13,12 +13,12 @@ namespace ringcast::sim {
 namespace {
 
 class scenario {
-public:
+ public:
   explicit scenario(const scenario_options& options) : options_(options), draw_(options.seed * 0x9E3779B9u + 1) {}
 
   scenario_result run();
 
-private:
+ private:
   // What the steps of a run are: see scenario.hpp.
   void set_up();
   void talk();
@@ -39,8 +39,7 @@ private:
   void settle(std::string_view what);
   bool nothing_moves() const;
   void pass_time(std::uint64_t most_ns = UINT64_MAX);
-  void ask_once(std::string_view method, const std::string& target, const std::string& body,
-                std::function<void(int, std::string_view)> on_answer);
+  void ask_once(std::string_view method, const std::string& target, const std::string& body, std::function<void(int, std::string_view)> on_answer);
   std::size_t size_of_message();
   std::string name_of(std::uint32_t room) const { return fmt::format("room-{}", room); }
   void fail(const std::string& why) { result_.failures.push_back(why); }
@@ -114,11 +113,12 @@ void scenario::set_up() {
   stop_with_clients_ = draw_.below(3) == 0;
   const auto rooms = static_cast<std::uint32_t>(draw_.between(1, 3));
   result_.drawn = fmt::format(
-      "{} shards, lanes of {}, compression {}, policy {}, queue {} bytes, rings {}/{}, {} clients, {} rooms, buffers {}-{}, incremental {}, faults: short {:.2f} "
+      "{} shards, lanes of {}, compression {}, policy {}, queue {} bytes, rings {}/{}, {} clients, {} rooms, buffers {}-{}, incremental {}, faults: "
+      "short {:.2f} "
       "no buffers {:.2f} reset {:.4f} ends {:.2f} late cancel {:.2f} no fd {:.2f} slow {:.2f} split {:.2f} bell {:.2f} work {:.2f}",
-      engine.shards, engine.lane_bytes, static_cast<int>(compression.mode), static_cast<int>(policy_), engine.each.limits.send_queue_bytes_max, engine.ring.submission_entries,
-      engine.ring.completion_entries, clients_max_, rooms, host.send_bytes_min, host.send_bytes_max, host.incremental_buffers,
-      faults.short_send, faults.no_buffers, faults.reset, faults.multishot_ends, faults.late_cancel, faults.no_descriptors,
+      engine.shards, engine.lane_bytes, static_cast<int>(compression.mode), static_cast<int>(policy_), engine.each.limits.send_queue_bytes_max,
+      engine.ring.submission_entries, engine.ring.completion_entries, clients_max_, rooms, host.send_bytes_min, host.send_bytes_max,
+      host.incremental_buffers, faults.short_send, faults.no_buffers, faults.reset, faults.multishot_ends, faults.late_cancel, faults.no_descriptors,
       faults.slow_delivery, faults.split_delivery, faults.late_doorbell, faults.little_task_work);
   engine_ = std::make_unique<engine_world>(*world_, engine);
   for (std::uint32_t room = 0; room < rooms; ++room) rooms_.emplace_back(name_of(room));
@@ -165,8 +165,8 @@ void scenario::connect(scenario_client& c) {
     c.p.ask_for_websocket("/echo");
     c.p.on_message = [this, &c](const peer_message& heard) {
       if (c.echoes.empty() || heard.op != c.echoes.front().op || heard.payload != c.echoes.front().payload)
-        fail(fmt::format("echo client {} heard '{}' ({} bytes) and expected '{}'", c.record.id, heard.payload.substr(0, 40),
-                         heard.payload.size(), c.echoes.empty() ? "nothing" : c.echoes.front().payload.substr(0, 40)));
+        fail(fmt::format("echo client {} heard '{}' ({} bytes) and expected '{}'", c.record.id, heard.payload.substr(0, 40), heard.payload.size(),
+                         c.echoes.empty() ? "nothing" : c.echoes.front().payload.substr(0, 40)));
       else
         c.echoes.pop_front();
       ++result_.messages_echoed;
@@ -294,7 +294,10 @@ void scenario::vandalise(scenario_client& c) {
   switch (draw_.below(8)) {
   case 0: return c.p.send_bytes(std::string{"\x81\x05hello", 7});                        // not masked
   case 1: return c.p.send_bytes(std::string{"\xF1\x80\x00\x00\x00\x00", 6});             // reserved bits
-  case 2: return c.p.send_bytes(std::string{"\x01\x84\x00\x00\x00\x00" "half", 10});     // a fragment, and silence
+  case 2:
+    return c.p.send_bytes(std::string{"\x01\x84\x00\x00\x00\x00"
+                                      "half",
+                                      10});     // a fragment, and silence
   case 3: return c.p.send_bytes(std::string{"\x81\x82\x00\x00\x00\x00\xC0\x80", 8});     // not UTF-8
   case 4: return c.p.send_bytes("GARBAGE\r\n\r\n");
   case 5: return c.p.half_close();
@@ -369,9 +372,8 @@ void scenario::count_and_probe() {
   for (std::uint32_t room = 0; room < rooms_.size(); ++room) {
     const auto members = std::ranges::count_if(clients_, [&](const scenario_client& c) { return c.is_member() && c.room == room; });
     // Vandals that have not broken anything yet sit there, too.
-    const auto vandals = std::ranges::count_if(clients_, [&](const scenario_client& c) {
-      return c.kind == client_kind::vandal && c.room == room && !c.p.is_over();
-    });
+    const auto vandals =
+        std::ranges::count_if(clients_, [&](const scenario_client& c) { return c.kind == client_kind::vandal && c.room == room && !c.p.is_over(); });
     const auto is_right = [&](std::int64_t counted) { return counted >= members && counted <= members + vandals; };
     ask_once("GET", "/rooms/" + name_of(room), {}, [&](int status, std::string_view body) {
       const std::int64_t counted = status == 404 ? 0 : number_in(body, "members");

@@ -63,8 +63,7 @@ bool server_peer::read_head() {
 bool server_peer::read_frame() {
   const auto header = decode_frame_header(std::as_bytes(std::span{input_}));
   if (!header) return false;
-  if (!header->masked || header->rsv1 || !header->fin)
-    complaint = "a frame without a mask, with a reserved bit or in pieces";
+  if (!header->masked || header->rsv1 || !header->fin) complaint = "a frame without a mask, with a reserved bit or in pieces";
   const std::size_t total = header->header_bytes + static_cast<std::size_t>(header->payload_bytes);
   if (input_.size() < total || !complaint.empty()) return false;
   std::string payload = input_.substr(header->header_bytes, total - header->header_bytes);
@@ -76,8 +75,7 @@ bool server_peer::read_frame() {
     ++pings_heard;
     send_frame(opcode::pong, payload);
     break;
-  case opcode::pong:
-    break;
+  case opcode::pong: break;
   case opcode::close:
     has_read_close_ = true;
     if (close_end_ == 0) {
@@ -129,16 +127,10 @@ void server_peer::write() {
 void server_peer::die() {
   was_cut_ = true;
   switch (cut_.dies) {
-  case server_cut::how::reset:
-    return socket_.reset();
-  case server_cut::how::close:
-    return socket_.close();
-  case server_cut::how::silence:
-    silent_ = true;
-    return;
-  case server_cut::how::fin:
-    socket_.shut_down_writing();
-    drains_ = true;
+  case server_cut::how::reset: return socket_.reset();
+  case server_cut::how::close: return socket_.close();
+  case server_cut::how::silence: silent_ = true; return;
+  case server_cut::how::fin: socket_.shut_down_writing(); drains_ = true;
   }
 }
 

@@ -31,8 +31,7 @@ enum class server_close : std::uint8_t { never, normal, going_away };
 
 class server_peer {
  public:
-  server_peer(kernel& world, remote socket, const server_cut& cut)
-      : world_(world), socket_(std::move(socket)), cut_(cut) {}
+  server_peer(kernel& world, remote socket, const server_cut& cut) : world_(world), socket_(std::move(socket)), cut_(cut) {}
 
   void act();
   void send_close(std::uint16_t code);

@@ -17,13 +17,11 @@ void add_shard_remains(shard& s, const std::string& name, std::vector<std::strin
 
 void add_ring_remains(const kernel& world, std::vector<std::string>& found) {
   for (ring_state* ring : world.rings()) {
-    const std::size_t expected =
-        ring->operations_in_flight(IORING_OP_READ) + ring->operations_in_flight(IORING_OP_ACCEPT);
+    const std::size_t expected = ring->operations_in_flight(IORING_OP_READ) + ring->operations_in_flight(IORING_OP_ACCEPT);
     if (ring->operations_in_flight() != expected)
-      found.push_back(fmt::format("{} operations are in flight, and only {} of them are a doorbell or an accept",
-                                  ring->operations_in_flight(), expected));
-    if (ring->buffers_away() != 0)
-      found.push_back(fmt::format("{} receive buffers are not with the kernel", ring->buffers_away()));
+      found.push_back(
+          fmt::format("{} operations are in flight, and only {} of them are a doorbell or an accept", ring->operations_in_flight(), expected));
+    if (ring->buffers_away() != 0) found.push_back(fmt::format("{} receive buffers are not with the kernel", ring->buffers_away()));
   }
 }
 

@@ -95,8 +95,8 @@ int main(int argc, char** argv) {
   std::map<std::string, std::uint64_t> happened;
   const auto begin = std::chrono::steady_clock::now();
   for (options.seed = first; options.seed <= last; ++options.seed) {
-    const auto end = fmt::format_to_n(current, sizeof current - 2, "sim_run {}--seed {} --steps {}{}\n", clients ? "--clients " : "", options.seed, options.steps,
-                                      options.calm ? " --calm" : "");
+    const auto end = fmt::format_to_n(current, sizeof current - 2, "sim_run {}--seed {} --steps {}{}\n", clients ? "--clients " : "", options.seed,
+                                      options.steps, options.calm ? " --calm" : "");
     *end.out = '\0';
     const scenario_result result = clients ? run_client_scenario(options) : run_scenario(options);
     heard += result.messages_heard;
@@ -111,8 +111,8 @@ int main(int argc, char** argv) {
     std::fflush(stdout);
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-  fmt::print("{} runs, {} failed, {} messages heard in rooms ({} taken by policies), {} echoed, {:.1f} s\n", last - first + 1, failed, heard,
-             gaps, echoed, took.count());
+  fmt::print("{} runs, {} failed, {} messages heard in rooms ({} taken by policies), {} echoed, {:.1f} s\n", last - first + 1, failed, heard, gaps,
+             echoed, took.count());
   for (const auto& [what, count] : happened) fmt::print("  {}: {}\n", what, count);
   return failed == 0 ? 0 : 1;
 }

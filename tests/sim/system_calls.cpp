@@ -1,7 +1,7 @@
 // The plain system calls that the engine makes, over the simulated kernel. The linker puts these functions in the place
 // of the C library's (-Wl,--wrap=NAME); a descriptor that is not the simulated kernel's goes on to the real function.
-#include "tests/sim/kernel.hpp"
 #include "tests/sim/address.hpp"
+#include "tests/sim/kernel.hpp"
 #include "tests/sim/ring_state.hpp"
 
 #include <arpa/inet.h>
@@ -147,8 +147,7 @@ int __wrap_accept4(int descriptor, sockaddr* address, socklen_t* bytes, int flag
   const auto file = file_of(descriptor);
   if (!file) return told(-EBADF);
   if (!file->listening) return told(-EINVAL);
-  return static_cast<int>(told(
-      until_done(*file, 0, [&]() -> std::ptrdiff_t { return kernel::current()->accept(*file->listening, flags); })));
+  return static_cast<int>(told(until_done(*file, 0, [&]() -> std::ptrdiff_t { return kernel::current()->accept(*file->listening, flags); })));
 }
 
 int __wrap_setsockopt(int descriptor, int level, int name, const void* value, socklen_t bytes) {
@@ -160,8 +159,7 @@ int __wrap_setsockopt(int descriptor, int level, int name, const void* value, so
     const linger& how = *static_cast<const linger*>(value);
     file->stream->resets_when_closed = how.l_onoff != 0 && how.l_linger == 0;
   }
-  if (level == SOL_SOCKET && name == SO_SNDBUF && file->stream)
-    file->stream->send_limit = static_cast<std::size_t>(*static_cast<const int*>(value));
+  if (level == SOL_SOCKET && name == SO_SNDBUF && file->stream) file->stream->send_limit = static_cast<std::size_t>(*static_cast<const int*>(value));
   return 0;
 }
 
@@ -208,9 +206,7 @@ ssize_t __wrap_recv(int descriptor, void* into, size_t bytes, int flags) {
   if (!file->stream) return told<ssize_t>(-ENOTCONN);
   const ringcast::sim::call_scope here;
   if (file->stream->receiving != nullptr) kernel::current()->report_misuse("a recv() while a receive is in flight");
-  return told<ssize_t>(until_done(*file, flags, [&] {
-    return file->stream->receive({static_cast<std::byte*>(into), bytes});
-  }));
+  return told<ssize_t>(until_done(*file, flags, [&] { return file->stream->receive({static_cast<std::byte*>(into), bytes}); }));
 }
 
 ssize_t __wrap_send(int descriptor, const void* from, size_t bytes, int flags) {
@@ -218,13 +214,10 @@ ssize_t __wrap_send(int descriptor, const void* from, size_t bytes, int flags) {
   const auto file = file_of(descriptor);
   if (!file) return told<ssize_t>(-EBADF);
   if (!file->stream) return told<ssize_t>(-ENOTCONN);
-  if ((flags & MSG_NOSIGNAL) == 0)
-    kernel::current()->report_misuse("a send() without MSG_NOSIGNAL may end the process");
+  if ((flags & MSG_NOSIGNAL) == 0) kernel::current()->report_misuse("a send() without MSG_NOSIGNAL may end the process");
   const ringcast::sim::call_scope here;
   ring_state::check_send_order(*kernel::current(), *file->stream, nullptr);
-  return told<ssize_t>(until_done(*file, flags, [&] {
-    return file->stream->send({static_cast<const std::byte*>(from), bytes});
-  }));
+  return told<ssize_t>(until_done(*file, flags, [&] { return file->stream->send({static_cast<const std::byte*>(from), bytes}); }));
 }
 
 ssize_t __wrap_sendmsg(int descriptor, const msghdr* message, int flags) {
@@ -288,13 +281,9 @@ ssize_t __wrap_write(int descriptor, const void* from, size_t bytes) {
   return static_cast<ssize_t>(bytes);
 }
 
-int __wrap_eventfd_write(int descriptor, eventfd_t value) {
-  return __wrap_write(descriptor, &value, sizeof value) == sizeof value ? 0 : -1;
-}
+int __wrap_eventfd_write(int descriptor, eventfd_t value) { return __wrap_write(descriptor, &value, sizeof value) == sizeof value ? 0 : -1; }
 
-int __wrap_eventfd_read(int descriptor, eventfd_t* value) {
-  return __wrap_read(descriptor, value, sizeof *value) == sizeof *value ? 0 : -1;
-}
+int __wrap_eventfd_read(int descriptor, eventfd_t* value) { return __wrap_read(descriptor, value, sizeof *value) == sizeof *value ? 0 : -1; }
 
 ssize_t __wrap_getrandom(void* into, size_t bytes, unsigned) {
   kernel* const world = kernel::current();

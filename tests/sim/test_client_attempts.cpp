@@ -23,9 +23,7 @@ std::string story_of_attempts(client_rig& rig, std::size_t events) {
   return rig.journal->story();
 }
 
-std::uint64_t ms_between(const client_event& one, const client_event& other) {
-  return (other.at_ns - one.at_ns) / 1'000'000;
-}
+std::uint64_t ms_between(const client_event& one, const client_event& other) { return (other.at_ns - one.at_ns) / 1'000'000; }
 
 } // namespace
 
@@ -115,8 +113,7 @@ BOOST_AUTO_TEST_CASE(the_last_attempt_that_is_allowed_ends_with_on_close) {
   rig.start();
   for (int i = 0; i < 5; ++i) (void)rig.say(10);
   (void)rig.run_until([&] { return rig.is_closed(); }, "it is given up");
-  BOOST_TEST(rig.journal->story() ==
-             "error(2) reconnecting(1) error(2) reconnecting(2) error(2) closed(1006 not clean)");
+  BOOST_TEST(rig.journal->story() == "error(2) reconnecting(1) error(2) reconnecting(2) error(2) closed(1006 not clean)");
   BOOST_TEST(rig.c->counts().dropped == 5);
   BOOST_TEST(rig.account() == "");
   BOOST_TEST((rig.say(10) == send_status::closed));
@@ -145,8 +142,7 @@ BOOST_AUTO_TEST_CASE(messages_without_a_connection_are_kept_up_to_the_bound_or_d
     BOOST_TEST((full > 0) == (policy == offline_policy::keep));
     BOOST_TEST((rig.dropped == 30) == (policy == offline_policy::drop));
     rig.listens = rig.world->listen(client_rig::port);
-    (void)rig.run_until([&] { return rig.journal->is_open() && rig.journal->heard_since_open == rig.queued; },
-                        "what was kept was echoed");
+    (void)rig.run_until([&] { return rig.journal->is_open() && rig.journal->heard_since_open == rig.queued; }, "what was kept was echoed");
     BOOST_TEST(rig.account() == "");
     rig.judge_messages();
     check_end(rig);
@@ -174,17 +170,11 @@ const place places[] = {
      }},
     {"a port that refuses", [](client_rig& rig) { rig.listens.reset(); }},
     {"a server that never answers",
-     [](client_rig& rig) {
-       rig.cut_of = [](std::size_t) { return server_cut{.dies = server_cut::how::silence, .written_max = 0}; };
-     }},
+     [](client_rig& rig) { rig.cut_of = [](std::size_t) { return server_cut{.dies = server_cut::how::silence, .written_max = 0}; }; }},
     {"a server that resets within the messages",
-     [](client_rig& rig) {
-       rig.cut_of = [](std::size_t n) { return n == 0 ? server_cut{.written_max = 150} : server_cut{}; };
-     }},
+     [](client_rig& rig) { rig.cut_of = [](std::size_t n) { return n == 0 ? server_cut{.written_max = 150} : server_cut{}; }; }},
     {"a server that falls silent",
-     [](client_rig& rig) {
-       rig.cut_of = [](std::size_t) { return server_cut{.dies = server_cut::how::silence, .written_max = 137}; };
-     }},
+     [](client_rig& rig) { rig.cut_of = [](std::size_t) { return server_cut{.dies = server_cut::how::silence, .written_max = 137}; }; }},
 };
 
 // Gives up after so many steps; false when the conversation was over before.
@@ -194,8 +184,7 @@ bool give_up_after(std::size_t steps, const place& where, giving_up how, std::ui
   rig.script = [&] {
     if (rig.journal->is_open() && rig.journal->heard_since_open == 3) rig.disconnect();
   };
-  const std::string which =
-      fmt::format("{}, {} steps, giving up by {}, seed {}", where.what, steps, static_cast<int>(how), seed);
+  const std::string which = fmt::format("{}, {} steps, giving up by {}, seed {}", where.what, steps, static_cast<int>(how), seed);
   rig.start();
   for (const std::size_t bytes : {5, 130, 300}) (void)rig.say(bytes);
   while (rig.steps < steps && !rig.is_closed()) rig.step();
@@ -210,13 +199,10 @@ bool give_up_after(std::size_t steps, const place& where, giving_up how, std::ui
     rig.listens = rig.world->listen(client_rig::port);
     rig.world->names["server.sim"] = {"10.0.0.1"};
     rig.cut_of = [](std::size_t) { return server_cut{}; };
-    (void)rig.run_until([&] { return rig.journal->is_open() && rig.c->state() == client_state::open; },
-                        "it is open again");
+    (void)rig.run_until([&] { return rig.journal->is_open() && rig.c->state() == client_state::open; }, "it is open again");
     rig.disconnect();
     break;
-  case giving_up::stops:
-    rig.stop();
-    break;
+  case giving_up::stops: rig.stop(); break;
   case giving_up::destroys:
     rig.journal->has_stopped();
     rig.c.reset();
@@ -227,8 +213,7 @@ bool give_up_after(std::size_t steps, const place& where, giving_up how, std::ui
     (void)rig.run_until([&] { return rig.clients->has_stopped(); }, "the loop has ended");
     rig.clients.reset();
     if (!rig.journal->is_closed()) rig.failures.push_back("the client was not told of the end of its loop");
-    if ((rig.c->send_text("late") != send_status::closed))
-      rig.failures.push_back("a client without a loop takes messages");
+    if ((rig.c->send_text("late") != send_status::closed)) rig.failures.push_back("a client without a loop takes messages");
     rig.c.reset();
     rig.clients = std::make_unique<client_world>(*rig.world);
     break;
@@ -250,8 +235,7 @@ bool give_up_after(std::size_t steps, const place& where, giving_up how, std::ui
 BOOST_AUTO_TEST_CASE(a_user_may_give_up_at_every_step) {
   std::size_t given_up = 0;
   for (const place& where : places)
-    for (const giving_up how : {giving_up::disconnects, giving_up::connects_again, giving_up::stops,
-                                giving_up::destroys, giving_up::ends_the_loop})
+    for (const giving_up how : {giving_up::disconnects, giving_up::connects_again, giving_up::stops, giving_up::destroys, giving_up::ends_the_loop})
       for (std::size_t steps = 0; steps < 150; ++steps)
         if (give_up_after(steps, where, how, 1 + steps, {}))
           ++given_up;
@@ -267,8 +251,7 @@ BOOST_AUTO_TEST_CASE(a_user_may_give_up_at_every_step_of_a_kernel_with_faults) {
     fault_plan faults = draw_faults(draw);
     faults.reset = 0;
     for (const place& where : places)
-      for (const giving_up how : {giving_up::disconnects, giving_up::connects_again, giving_up::stops,
-                                  giving_up::destroys, giving_up::ends_the_loop})
+      for (const giving_up how : {giving_up::disconnects, giving_up::connects_again, giving_up::stops, giving_up::destroys, giving_up::ends_the_loop})
         for (std::size_t steps = draw.below(7); steps < 150; steps += 7)
           if (give_up_after(steps, where, how, seed, faults))
             ++given_up;

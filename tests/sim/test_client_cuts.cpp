@@ -23,21 +23,17 @@ struct outcome {
   std::vector<std::string> failures;
 };
 
-std::string expected_story(const cut_case& made, const server_peer& first, bool client_was_closing,
-                           const std::string& story) {
+std::string expected_story(const cut_case& made, const server_peer& first, bool client_was_closing, const std::string& story) {
   const std::string whole = " disconnected(1000) closed(1000 clean)";
   const bool silent = made.cut.dies == server_cut::how::silence;
   if (!first.answer_is_out())
-    return fmt::format("error({}) reconnecting(1) open{}",
-                       static_cast<int>(silent ? client_error_kind::timed_out : client_error_kind::lost), whole);
+    return fmt::format("error({}) reconnecting(1) open{}", static_cast<int>(silent ? client_error_kind::timed_out : client_error_kind::lost), whole);
   const std::string again = " reconnecting(1) reconnected" + whole;
-  if (first.close_is_out())
-    return made.who == ending::server_goes_away ? "open disconnected(1001)" + again : "open" + whole;
+  if (first.close_is_out()) return made.who == ending::server_goes_away ? "open disconnected(1001)" + again : "open" + whole;
   if (client_was_closing) {
     // Dead right behind the last echo: the loss may be there before the user's disconnect() is.
     const bool raced = !first.has_read_close() && !first.is_inside_frame() && story.contains("reconnecting");
-    return raced ? "open disconnected(1006) reconnecting(1) closed(1006 not clean)"
-                 : "open disconnected(1006) closed(1006 not clean)";
+    return raced ? "open disconnected(1006) reconnecting(1) closed(1006 not clean)" : "open disconnected(1006) closed(1006 not clean)";
   }
   // A client that hears nothing more in the middle of a frame closes for that reason.
   return (silent && first.is_inside_frame() ? "open disconnected(1008)" : "open disconnected(1006)") + again;
@@ -91,8 +87,7 @@ outcome run(const cut_case& made) {
 void at_every_byte(cut_case made) {
   std::size_t cuts = 0, failed = 0;
   for (const ending who : {ending::by_client, ending::by_server, ending::server_goes_away})
-    for (const auto dies :
-         {server_cut::how::reset, server_cut::how::fin, server_cut::how::close, server_cut::how::silence})
+    for (const auto dies : {server_cut::how::reset, server_cut::how::fin, server_cut::how::close, server_cut::how::silence})
       for (const bool reading : {false, true})
         for (std::size_t at = reading ? 1 : 0;; ++at) {
           made.who = who;
@@ -100,9 +95,8 @@ void at_every_byte(cut_case made) {
           (reading ? made.cut.read_max : made.cut.written_max) = at;
           const outcome result = run(made);
           if (!result.failures.empty() || result.story != result.expected) {
-            BOOST_TEST_ERROR(fmt::format("seed {}, ending {}, death {}, {} bytes {}: {}\n  expected: {}", made.seed,
-                                         static_cast<int>(who), static_cast<int>(dies), at,
-                                         reading ? "read" : "written", result.story, result.expected));
+            BOOST_TEST_ERROR(fmt::format("seed {}, ending {}, death {}, {} bytes {}: {}\n  expected: {}", made.seed, static_cast<int>(who),
+                                         static_cast<int>(dies), at, reading ? "read" : "written", result.story, result.expected));
             for (const std::string& f : result.failures) BOOST_TEST_MESSAGE("  " << f);
             if (++failed > 20) return;
           }
@@ -123,9 +117,7 @@ BOOST_AUTO_TEST_SUITE(client_cuts)
 BOOST_AUTO_TEST_CASE(a_server_dies_at_every_byte) { at_every_byte({}); }
 
 BOOST_AUTO_TEST_CASE(a_server_behind_tiny_socket_buffers_dies_at_every_byte) {
-  at_every_byte(
-      {.seed = 2,
-       .host = {.send_bytes_min = 20, .send_bytes_max = 60, .receive_bytes_min = 20, .receive_bytes_max = 60}});
+  at_every_byte({.seed = 2, .host = {.send_bytes_min = 20, .send_bytes_max = 60, .receive_bytes_min = 20, .receive_bytes_max = 60}});
 }
 
 BOOST_AUTO_TEST_SUITE_END()

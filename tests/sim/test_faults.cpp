@@ -95,9 +95,7 @@ BOOST_AUTO_TEST_CASE(bytes_arrive_in_any_pieces) {
   BOOST_TEST(pieces(receive_all(1, {.split_delivery = 1}, host)) > pieces(receive_all(1, {}, host)));
 }
 
-BOOST_AUTO_TEST_CASE(deliveries_are_slow) {
-  BOOST_TEST(receive_all(1, {.slow_delivery = 0.5}, small_machine()).happened["slow delivery"] > 0u);
-}
+BOOST_AUTO_TEST_CASE(deliveries_are_slow) { BOOST_TEST(receive_all(1, {.slow_delivery = 0.5}, small_machine()).happened["slow delivery"] > 0u); }
 
 BOOST_AUTO_TEST_CASE(sends_are_short_though_there_is_room) {
   kernel world(1, {.short_send = 1});

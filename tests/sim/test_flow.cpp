@@ -144,8 +144,9 @@ BOOST_AUTO_TEST_SUITE(flow_of_one_peer)
 
 BOOST_AUTO_TEST_CASE(a_peer_that_never_reads_is_not_read_whatever_it_asks_for) {
   const std::string post = "POST /rooms/r/messages HTTP/1.1\r\nHost: t\r\nContent-Length: 2\r\n\r\nhi";
-  for (const std::string_view ask : {std::string_view{"GET / HTTP/1.1\r\nHost: t\r\n\r\n"}, std::string_view{"GET /rooms HTTP/1.1\r\nHost: t\r\n\r\n"},
-                                     std::string_view{"GET /none HTTP/1.1\r\nHost: t\r\n\r\n"}, std::string_view{post}}) {
+  for (const std::string_view ask :
+       {std::string_view{"GET / HTTP/1.1\r\nHost: t\r\n\r\n"}, std::string_view{"GET /rooms HTTP/1.1\r\nHost: t\r\n\r\n"},
+        std::string_view{"GET /none HTTP/1.1\r\nHost: t\r\n\r\n"}, std::string_view{post}}) {
     BOOST_TEST_CONTEXT(ask) {
       flow f;
       if (ask.starts_with("GET /rooms"))
@@ -154,8 +155,8 @@ BOOST_AUTO_TEST_CASE(a_peer_that_never_reads_is_not_read_whatever_it_asks_for) {
       f.end();
     }
   }
-  for (const std::string& frame : {masked(opcode::text, "hello"), masked(opcode::binary, std::string(1000, 'x')), masked(opcode::binary, std::string(100'000, 'x')),
-                                   masked(opcode::ping, std::string(125, 'p'))}) {
+  for (const std::string& frame : {masked(opcode::text, "hello"), masked(opcode::binary, std::string(1000, 'x')),
+                                   masked(opcode::binary, std::string(100'000, 'x')), masked(opcode::ping, std::string(125, 'p'))}) {
     BOOST_TEST_CONTEXT("frames of " << frame.size() << " bytes") {
       flow f;
       never_reads(f, f.open("/echo"), repeated(frame, 5u << 20), held_max);
@@ -213,7 +214,8 @@ BOOST_AUTO_TEST_CASE(what_waited_is_answered_once_the_peer_reads) {
 
 // Many bombs arrive at once, on many connections; somebody else says a word now and then.
 BOOST_AUTO_TEST_CASE(a_turn_hands_over_a_bounded_number_of_bytes_and_nobody_waits_longer_than_until_each_other_had_its_turn) {
-  for (const auto& [target, count] : {std::pair<std::string_view, std::size_t>{"/echo", 4}, {"/echo", 16}, {"/broadcast/bombs", 4}, {"/broadcast/bombs", 16}}) {
+  for (const auto& [target, count] :
+       {std::pair<std::string_view, std::size_t>{"/echo", 4}, {"/echo", 16}, {"/broadcast/bombs", 4}, {"/broadcast/bombs", 16}}) {
     flow f;
     std::vector<peer*> attackers;
     for (std::size_t i = 0; i < count; ++i) attackers.push_back(&f.open(target, true));

@@ -58,7 +58,8 @@ void check(const flood& who, std::uint64_t seed) {
     };
     const bool is_complete = who.said >= hello.size() && !who.leaves;
     // The crowd comes first: in so small a world those who come in the middle of a handshake might be the ones who end it.
-    if (is_complete) (void)run_until([&] { return server.at(0).counters().handshakes_refused >= who.crowd - handshakes_max; }, "the oldest are ended");
+    if (is_complete)
+      (void)run_until([&] { return server.at(0).counters().handshakes_refused >= who.crowd - handshakes_max; }, "the oldest are ended");
     const std::uint64_t began_ns = world.now_ns();
     const client_options own{.tls = {.verification = tls_verification::off_and_insecure}, .reconnect = {.max_attempts = 1}, .close_timeout = 1s};
     client_journal journal(world, own.reconnect);

@@ -204,19 +204,20 @@ BOOST_AUTO_TEST_CASE(a_member_that_hears_every_other_message_of_a_turn_is_sent_a
       BOOST_TEST_CONTEXT((is_secure ? "wss" : "ws") << ", messages of " << bytes << " bytes") {
         kernel world{1, {}, {.send_bytes_min = 1u << 20, .send_bytes_max = 1u << 20, .receive_bytes_min = 1u << 20, .receive_bytes_max = 1u << 20}};
         auto clients = std::make_unique<client_world>(world);
-        websocket_endpoint alternates{.on_upgrade = [](upgrade_request_view& u) { u.take_seat("large", false); },
-                                      .on_message = [bytes](websocket_ref ws, const message_view&) {
-                                        for (std::uint32_t i = 1; i <= 2 * messages; ++i) {
-                                          const std::string payload = make_payload({1, i}, bytes);
-                                          (void)ws.broadcast(opcode::text, std::as_bytes(std::span{payload}));
-                                          (void)ws.owner().home().publish_to("large", opcode::text, std::as_bytes(std::span{payload}));
-                                        }
-                                      }};
+        websocket_endpoint alternates{.on_upgrade = [](upgrade_request_view& u) { u.take_seat("large", hearing::others); },
+                                      .on_message =
+                                          [bytes](websocket_ref ws, const message_view&) {
+                                            for (std::uint32_t i = 1; i <= 2 * messages; ++i) {
+                                              const std::string payload = make_payload({1, i}, bytes);
+                                              (void)ws.broadcast(opcode::text, std::as_bytes(std::span{payload}));
+                                              (void)ws.owner().home().publish_to("large", opcode::text, std::as_bytes(std::span{payload}));
+                                            }
+                                          }};
         engine_world server(world, {.identity = secure_identity(), .routes = [&](ringcast::server& s) { s.events("/alternates", alternates); }});
         const client_options options{.tls = {.verification = tls_verification::off_and_insecure}};
         client_journal journal(world, options.reconnect);
-        client c(fmt::format("{}://10.0.0.1:{}/alternates", is_secure ? "wss" : "ws", is_secure ? engine_world::secure_port : engine_world::port), options,
-                 clients->host());
+        client c(fmt::format("{}://10.0.0.1:{}/alternates", is_secure ? "wss" : "ws", is_secure ? engine_world::secure_port : engine_world::port),
+                 options, clients->host());
         journal.attach(c);
         journal.will_connect();
         c.start();

@@ -51,8 +51,7 @@ struct full_house {
     BOOST_REQUIRE(asker.connect(engine_world::port));
     asker.on_answer = [this](int answered, std::string_view with) { status = answered, body = with; };
   }
-  template <class Done>
-  bool run_until(Done&& done) {
+  template <class Done> bool run_until(Done&& done) {
     for (int i = 0; i < 200'000 && !done(); ++i) {
       sitter.act(true);
       asker.act(true);

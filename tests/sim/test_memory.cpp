@@ -38,8 +38,8 @@ const side sides[] = {
      500'000},
     {"half a chunked body", "",
      [](memory_rig&, peer& p) {
-       p.send_bytes("POST /rooms/a/messages HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n10000\r\n" + std::string(0x10000, 'x') + "\r\n70000\r\n" +
-                    std::string(400'000, 'x'));
+       p.send_bytes("POST /rooms/a/messages HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n10000\r\n" + std::string(0x10000, 'x') +
+                    "\r\n70000\r\n" + std::string(400'000, 'x'));
      },
      460'000},
     {"answers that are not read", "/echo",
@@ -48,8 +48,8 @@ const side sides[] = {
        for (int i = 0; i < 3; ++i) p.send_message(opcode::binary, std::string(300'000, 'x'));
      },
      250'000},
-    {"messages for a coroutine that does not receive", "/stuck", [](memory_rig&, peer& p) { p.send_message(opcode::binary, std::string(500'000, 'x')); },
-     500'000},
+    {"messages for a coroutine that does not receive", "/stuck",
+     [](memory_rig&, peer& p) { p.send_message(opcode::binary, std::string(500'000, 'x')); }, 500'000},
 };
 
 } // namespace

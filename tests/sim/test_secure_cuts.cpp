@@ -82,8 +82,7 @@ result run(const network_cut& cut, tls_version version, std::uint64_t seed) {
     }
     end.story = journal.story();
     for (std::size_t i = 1; i < journal.heard.size(); ++i)
-      if (journal.heard[i].number <= journal.heard[i - 1].number)
-        end.failures.push_back("an echo came twice or out of order");
+      if (journal.heard[i].number <= journal.heard[i - 1].number) end.failures.push_back("an echo came twice or out of order");
     if (journal.count(client_event::kind::disconnected) + journal.count(client_event::kind::error) > 2)
       end.failures.push_back("one cut was told twice");
     (void)run_until([&] { return clients->at().connection_count() + server.connections() == 0; }, "both ends are gone");
@@ -98,8 +97,7 @@ result run(const network_cut& cut, tls_version version, std::uint64_t seed) {
     (void)run_until([&] { return clients->has_stopped() && server.has_stopped(); }, "both sides stop");
     for (const std::string& f : journal.failures) end.failures.push_back(f);
     clients.reset();
-    end.was_cut = journal.count(client_event::kind::error) > 0 || journal.count(client_event::kind::disconnected) > 1 ||
-                  !journal.events.back().clean;
+    end.was_cut = journal.count(client_event::kind::error) > 0 || journal.count(client_event::kind::disconnected) > 1 || !journal.events.back().clean;
   }
   for (const std::string& leak : world.leaks()) end.failures.push_back("at the end " + leak);
   return end;
@@ -122,9 +120,8 @@ BOOST_AUTO_TEST_CASE(the_network_ends_at_any_byte_of_a_secure_conversation) {
           uncut = end.was_cut ? 0 : uncut + 1;
           cuts += end.was_cut ? 1 : 0;
           if (end.failures.empty()) continue;
-          BOOST_TEST_ERROR("cut of the " << (of_the_server ? "server" : "client") << " by " << (is_fin ? "FIN" : "RST")
-                                         << " after " << after << " bytes, TLS 1."
-                                         << (version == tls_version::tls_1_3 ? 3 : 2) << ": " << end.story);
+          BOOST_TEST_ERROR("cut of the " << (of_the_server ? "server" : "client") << " by " << (is_fin ? "FIN" : "RST") << " after " << after
+                                         << " bytes, TLS 1." << (version == tls_version::tls_1_3 ? 3 : 2) << ": " << end.story);
           for (const std::string& f : end.failures) BOOST_TEST_MESSAGE("  " << f);
           if (++failed > 10) return;
         }

@@ -36,8 +36,7 @@ struct stopping_world {
     BOOST_REQUIRE((p.now() == peer::state::open));
     return p;
   }
-  template <class Done, class Reads>
-  bool step_until(Done&& done, Reads&& reads, int rounds = 20'000) {
+  template <class Done, class Reads> bool step_until(Done&& done, Reads&& reads, int rounds = 20'000) {
     for (int i = 0; i < rounds && !done(); ++i) {
       for (peer& p : peers) p.act(reads(p));
       engine.step();
@@ -47,8 +46,7 @@ struct stopping_world {
     return done();
   }
   // The stop, to its end; how long it took.
-  template <class Reads>
-  std::uint64_t stop(Reads&& reads) {
+  template <class Reads> std::uint64_t stop(Reads&& reads) {
     const std::uint64_t begin = world.now_ns();
     engine.begin_stop();
     BOOST_TEST(step_until([&] { return engine.has_stopped(); }, reads));

@@ -22,7 +22,7 @@ struct told {
 };
 
 class wild_program {
-public:
+ public:
   explicit wild_program(std::uint64_t seed) : draw_(seed) {}
 
   void add_routes(server& s) {
@@ -82,7 +82,7 @@ public:
   std::vector<std::string> failures;
   std::uint64_t acts = 0, gaps = 0, leaves = 0, answers = 0;
 
-private:
+ private:
   static told& of(websocket_ref ws) { return *static_cast<told*>(ws.user()); }
   std::string room_name() { return fmt::format("room-{}", draw_.below(3)); }
   std::string member_name() { return fmt::format("n{}", draw_.below(6)); }
@@ -150,8 +150,7 @@ private:
         if (draw_.below(8) == 0) throw std::runtime_error("an answer");
       });
       break;
-    case 6:
-    {
+    case 6: {
       const auto on_answer = [this](const room_listing&) {
         ++answers;
         if (draw_.below(8) == 0) throw 42;

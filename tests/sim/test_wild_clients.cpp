@@ -65,9 +65,7 @@ class wild_clients {
 
   bool one_in(std::uint64_t of) { return draw_.below(of) == 0; }
   std::string words() { return std::string(one_in(10) ? 40'000 : draw_.below(800), 'w'); }
-  std::string url() {
-    return fmt::format("ws://10.0.0.1:{}{}", one_in(12) ? 9 : engine_world::port, one_in(12) ? "/none" : "/wild");
-  }
+  std::string url() { return fmt::format("ws://10.0.0.1:{}{}", one_in(12) ? 9 : engine_world::port, one_in(12) ? "/none" : "/wild"); }
   client_options options() {
     return {.reconnect = {.max_attempts = one_in(2) ? reconnect_policy::unlimited : 3, .initial_delay = 5ms, .max_delay = 50ms},
             .offline = one_in(2) ? offline_policy::keep : offline_policy::drop,
@@ -112,8 +110,6 @@ class wild_clients {
     if (one_in(40)) throw 42;
     if (one_in(40)) throw std::runtime_error("wild");
   }
-
-  
 
   void act(std::shared_ptr<entry> e) {
     ++acts;
@@ -234,7 +230,8 @@ outcome run_wild_clients(std::uint64_t seed) {
   {
     auto clients = std::make_unique<client_world>(world);
     wild_clients program(seed, *clients);
-    engine_world server_side(world, {.shards = static_cast<std::uint32_t>(draw.between(1, 2)), .routes = [&](server& s) { add_moody_route(s, moods); }});
+    engine_world server_side(world,
+                             {.shards = static_cast<std::uint32_t>(draw.between(1, 2)), .routes = [&](server& s) { add_moody_route(s, moods); }});
     world.faults = draw_faults(draw);
     world.faults.reset = 0.01;
     for (int i = 0; i < 3; ++i) program.spawn_coroutine();

@@ -54,8 +54,7 @@ class wild_handlers {
     if (one_in(150)) throw 42;
     if (one_in(150)) throw std::runtime_error("wild");
   }
-  template <class Result>
-  void note(const Result& result) {
+  template <class Result> void note(const Result& result) {
     if (result) return;
     timed_out += result.error().why == websocket_end::timed_out ? 1 : 0;
     stopped += result.error().why == websocket_end::stopped ? 1 : 0;
@@ -261,8 +260,8 @@ BOOST_AUTO_TEST_CASE(a_handler_may_call_everything_at_any_time_while_connections
     }
   }
   set_log_level(log_level::info);
-  BOOST_TEST_MESSAGE(sum.begun << " handlers, " << sum.upgraded << " upgrades, " << sum.acts << " acts, " << sum.seats_taken << " seats, " << sum.timed_out
-                               << " timed out, " << sum.stopped << " stopped");
+  BOOST_TEST_MESSAGE(sum.begun << " handlers, " << sum.upgraded << " upgrades, " << sum.acts << " acts, " << sum.seats_taken << " seats, "
+                               << sum.timed_out << " timed out, " << sum.stopped << " stopped");
   BOOST_TEST(sum.acts > 20'000u);
   BOOST_TEST(sum.seats_taken > 500u);
   BOOST_TEST(sum.timed_out > 100u);

@@ -40,23 +40,21 @@ void certificates::run(const std::string& command) const {
 }
 
 void certificates::authority(const std::string& name, const std::string& issuer) const {
-  const std::string ask = std::string("openssl req ") + elliptic + " -nodes -keyout " + name +
-                          ".key -subj '/CN=" + name +
+  const std::string ask = std::string("openssl req ") + elliptic + " -nodes -keyout " + name + ".key -subj '/CN=" + name +
                           "' -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign ";
   if (issuer.empty()) {
     run(ask + "-x509 -days 30 -out " + name + ".pem");
   } else {
-    run(ask + "-out " + name + ".csr && openssl x509 -req -in " + name + ".csr -CA " + issuer + ".pem -CAkey " +
-        issuer + ".key -copy_extensions copyall -days 30 -out " + name + ".pem");
+    run(ask + "-out " + name + ".csr && openssl x509 -req -in " + name + ".csr -CA " + issuer + ".pem -CAkey " + issuer +
+        ".key -copy_extensions copyall -days 30 -out " + name + ".pem");
   }
 }
 
-void certificates::certificate(const std::string& name, const std::string& subject, const std::string& names,
-                               const std::string& issuer, const std::string& extra) const {
-  run(std::string("openssl req ") + (extra == "rsa" ? "-newkey rsa:2048" : elliptic) + " -nodes -keyout " + name +
-      ".key -subj '" + subject + "' -addext subjectAltName=" + names + " -out " + name +
-      ".csr && openssl x509 -req -in " + name + ".csr -CA " + issuer + ".pem -CAkey " + issuer +
-      ".key -copy_extensions copyall -days " + (extra == "expired" ? "-1" : "30") + " -out " + name + ".pem");
+void certificates::certificate(const std::string& name, const std::string& subject, const std::string& names, const std::string& issuer,
+                               const std::string& extra) const {
+  run(std::string("openssl req ") + (extra == "rsa" ? "-newkey rsa:2048" : elliptic) + " -nodes -keyout " + name + ".key -subj '" + subject +
+      "' -addext subjectAltName=" + names + " -out " + name + ".csr && openssl x509 -req -in " + name + ".csr -CA " + issuer + ".pem -CAkey " +
+      issuer + ".key -copy_extensions copyall -days " + (extra == "expired" ? "-1" : "30") + " -out " + name + ".pem");
 }
 
 const certificates& test_certificates() {

@@ -28,8 +28,8 @@ class certificates {
  private:
   void run(const std::string& command) const;
   void authority(const std::string& name, const std::string& issuer = {}) const;
-  void certificate(const std::string& name, const std::string& subject, const std::string& names,
-                   const std::string& issuer, const std::string& extra = {}) const;
+  void certificate(const std::string& name, const std::string& subject, const std::string& names, const std::string& issuer,
+                   const std::string& extra = {}) const;
 
   std::filesystem::path folder_;
 };

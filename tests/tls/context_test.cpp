@@ -8,8 +8,7 @@ namespace {
 
 using namespace test;
 
-void expect_refused(const std::expected<std::shared_ptr<const tls_context>, std::string>& loaded,
-                    const std::vector<std::string>& words) {
+void expect_refused(const std::expected<std::shared_ptr<const tls_context>, std::string>& loaded, const std::vector<std::string>& words) {
   BOOST_REQUIRE(!loaded);
   for (const std::string& word : words) BOOST_TEST(loaded.error().find(word) != std::string::npos, loaded.error());
 }
@@ -18,9 +17,7 @@ BOOST_AUTO_TEST_SUITE(context)
 
 BOOST_AUTO_TEST_CASE(files_that_cannot_be_used) {
   const certificates& made = test_certificates();
-  const auto load = [](const std::string& chain, const std::string& key) {
-    return tls_context::load_server({.certificates = {{chain, key, {}}}});
-  };
+  const auto load = [](const std::string& chain, const std::string& key) { return tls_context::load_server({.certificates = {{chain, key, {}}}}); };
   const std::string noise = made.path("noise");
   std::ofstream(noise) << "this is no PEM";
   expect_refused(tls_context::load_server({}), {"at least one certificate"});
@@ -32,9 +29,8 @@ BOOST_AUTO_TEST_CASE(files_that_cannot_be_used) {
   // The distribution's build of wolfSSL 5.5.4 calls any two elliptic keys a match; the first handshake then fails.
   if (tls_library_description().ends_with("with AES instructions"))
     expect_refused(load(made.pem("other"), made.key("localhost")), {made.key("localhost"), "does not belong"});
-  expect_refused(
-      tls_context::load_server({.certificates = {{made.pem("other"), made.key("other"), {}}}, .client_ca_file = noise}),
-      {noise, "no usable certificate"});
+  expect_refused(tls_context::load_server({.certificates = {{made.pem("other"), made.key("other"), {}}}, .client_ca_file = noise}),
+                 {noise, "no usable certificate"});
   expect_refused(tls_context::load_client({.ca_file = noise}), {noise, "no usable certificate"});
   expect_refused(tls_context::load_client({.ca_file = "/nowhere/ca.pem"}), {"/nowhere/ca.pem"});
 }
@@ -59,10 +55,9 @@ BOOST_AUTO_TEST_CASE(the_system_s_store_is_the_default) {
 
 BOOST_AUTO_TEST_CASE(sni_chooses_the_certificate) {
   const certificates& made = test_certificates();
-  const auto server_side =
-      server_context({.certificates = {{made.pem("other"), made.key("other"), {}},
-                                       {made.pem("localhost"), made.key("localhost"), {}},
-                                       {made.pem("renewed"), made.key("renewed"), {"one.wild.test", "*.named.test"}}}});
+  const auto server_side = server_context({.certificates = {{made.pem("other"), made.key("other"), {}},
+                                                            {made.pem("localhost"), made.key("localhost"), {}},
+                                                            {made.pem("renewed"), made.key("renewed"), {"one.wild.test", "*.named.test"}}}});
   const auto client_side = client_context({.verification = tls_verification::off_and_insecure});
   const auto subject_for = [&](std::string_view host) {
     tls_pair pair(server_side, client_side, host);

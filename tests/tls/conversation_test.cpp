@@ -29,13 +29,12 @@ std::shared_ptr<const tls_context> server_of(const version_case& version, const 
 BOOST_AUTO_TEST_SUITE(conversation)
 
 BOOST_AUTO_TEST_CASE(handshake_and_data_however_they_arrive) {
-  for (const auto& [version, certificate] :
-       std::vector<std::pair<version_case, std::string>>{{versions[0], "localhost"},
-                                                         {versions[0], "rsa"},
-                                                         {versions[0], "deep"},
-                                                         {versions[1], "localhost"},
-                                                         {versions[2], "rsa"},
-                                                         {versions[2], "deep"}}) {
+  for (const auto& [version, certificate] : std::vector<std::pair<version_case, std::string>>{{versions[0], "localhost"},
+                                                                                              {versions[0], "rsa"},
+                                                                                              {versions[0], "deep"},
+                                                                                              {versions[1], "localhost"},
+                                                                                              {versions[2], "rsa"},
+                                                                                              {versions[2], "deep"}}) {
     const auto server_side = server_of(version, certificate);
     const auto client_side = client_context({.newest = version.client_newest});
     const std::vector<splitter> splitters{whole(), byte_by_byte(), at_random(1), at_random(2), at_random(3)};
@@ -121,9 +120,8 @@ BOOST_AUTO_TEST_CASE(a_handler_may_write_while_it_is_fed) {
   pair.settle();
   pair.say(pair.client, "ping");
   byte_buffer arriving = std::move(pair.to_server);
-  pair.server.feed(arriving.bytes(), *pair.scratch, pair.to_client, [&](std::span<std::byte> heard) {
-    BOOST_TEST(pair.server.write(heard, *pair.scratch, pair.to_client));
-  });
+  pair.server.feed(arriving.bytes(), *pair.scratch, pair.to_client,
+                   [&](std::span<std::byte> heard) { BOOST_TEST(pair.server.write(heard, *pair.scratch, pair.to_client)); });
   pair.settle();
   BOOST_TEST(pair.client_heard == "ping");
 }
@@ -162,8 +160,7 @@ BOOST_AUTO_TEST_CASE(a_ticket_of_another_server_leads_to_a_full_handshake) {
 
 BOOST_AUTO_TEST_CASE(no_tickets_where_they_are_switched_off) {
   const certificates& made = test_certificates();
-  const auto server_side =
-      server_context({.certificates = {{made.pem("localhost"), made.key("localhost"), {}}}, .session_tickets = false});
+  const auto server_side = server_context({.certificates = {{made.pem("localhost"), made.key("localhost"), {}}}, .session_tickets = false});
   const auto client_side = client_context();
   tls_pair first(server_side, client_side);
   first.settle();

@@ -49,9 +49,8 @@ class socket_end {
       std::array<std::byte, 4096> piece;
       const ssize_t got = recv(socket_, piece.data(), piece.size(), 0);
       if (got <= 0) return session.end_of_stream();
-      session.feed(std::span{piece}.first(static_cast<std::size_t>(got)), *scratch_, out, [&](auto plaintext) {
-        heard.append(reinterpret_cast<const char*>(plaintext.data()), plaintext.size());
-      });
+      session.feed(std::span{piece}.first(static_cast<std::size_t>(got)), *scratch_, out,
+                   [&](auto plaintext) { heard.append(reinterpret_cast<const char*>(plaintext.data()), plaintext.size()); });
       flush();
     }
   }
@@ -88,8 +87,7 @@ class shell {
  public:
   explicit shell(const std::string& line)
       : output_file_{test_certificates().path("output-" + std::to_string(++count))}, thread_{[this, line] {
-          const std::string whole = "cd '" + test_certificates().path("") + "' && timeout 30 sh -c '" + line + "' >'" +
-                                    output_file_ + "' 2>&1";
+          const std::string whole = "cd '" + test_certificates().path("") + "' && timeout 30 sh -c '" + line + "' >'" + output_file_ + "' 2>&1";
           status_ = std::system(whole.c_str());
         }} {}
   ~shell() { (void)output(); }
@@ -115,11 +113,10 @@ struct served {
   bool resumed = false;
   tls_state state = tls_state::handshaking;
 };
-served serve(const std::shared_ptr<const tls_context>& context, const std::string& client_options,
-             const std::string& input = "printf \"hello\\n\"") {
+served serve(const std::shared_ptr<const tls_context>& context, const std::string& client_options, const std::string& input = "printf \"hello\\n\"") {
   const listener here;
-  shell client("(" + input + ") | openssl s_client -connect 127.0.0.1:" + std::to_string(here.port) +
-               " -CAfile ca.pem -verify_return_error " + client_options);
+  shell client("(" + input + ") | openssl s_client -connect 127.0.0.1:" + std::to_string(here.port) + " -CAfile ca.pem -verify_return_error " +
+               client_options);
   tls_session session(context);
   socket_end end(here.accept());
   end.run(session, [&] { return end.heard.ends_with('\n'); });
@@ -163,8 +160,7 @@ BOOST_AUTO_TEST_CASE(s_client_in_every_version_suite_and_group) {
   for (const row& one : rows) {
     BOOST_TEST_CONTEXT(one.certificate << " " << one.options) {
       const served seen =
-          serve(server_context(one.certificate),
-                "-quiet -servername localhost -verify_hostname localhost -alpn h2,http/1.1 " + one.options);
+          serve(server_context(one.certificate), "-quiet -servername localhost -verify_hostname localhost -alpn h2,http/1.1 " + one.options);
       BOOST_TEST(seen.heard == "hello\n", seen.output << seen.reason);
       BOOST_TEST(seen.version == one.version);
       BOOST_TEST(seen.cipher.find(one.cipher) != std::string::npos, seen.cipher);
@@ -191,8 +187,7 @@ BOOST_AUTO_TEST_CASE(s_client_that_does_not_fit) {
 
 BOOST_AUTO_TEST_CASE(s_client_with_a_certificate) {
   const certificates& made = test_certificates();
-  const auto server_side = server_context(
-      {.certificates = {{made.pem("localhost"), made.key("localhost"), {}}}, .client_ca_file = made.pem("ca")});
+  const auto server_side = server_context({.certificates = {{made.pem("localhost"), made.key("localhost"), {}}}, .client_ca_file = made.pem("ca")});
   for (const std::string version : {"-tls1_2", "-tls1_3"}) {
     const served known = serve(server_side, "-quiet -cert client.pem -key client.key " + version);
     BOOST_TEST(known.heard == "hello\n", known.output << known.reason);
@@ -216,8 +211,7 @@ BOOST_AUTO_TEST_CASE(s_client_resumes_by_ticket) {
 
 BOOST_AUTO_TEST_CASE(renegotiation_is_refused) {
   // s_client reads R as the order to renegotiate. TLS 1.3 has no such thing, so 1.2 it is.
-  const served seen =
-      serve(server_context("localhost"), "-tls1_2", "printf \"hel\"; sleep 1; printf \"R\\n\"; sleep 1");
+  const served seen = serve(server_context("localhost"), "-tls1_2", "printf \"hel\"; sleep 1; printf \"R\\n\"; sleep 1");
   BOOST_TEST(seen.heard == "hel");
   BOOST_TEST(seen.state == tls_state::failed);
   BOOST_TEST(seen.reason == "a handshake message out of turn: renegotiation is not allowed here");
@@ -225,12 +219,13 @@ BOOST_AUTO_TEST_CASE(renegotiation_is_refused) {
 
 BOOST_AUTO_TEST_CASE(our_client_and_s_server) {
   const auto client_side = client_context();
-  for (const std::string options :
-       {"-tls1_3", "-tls1_2", "-tls1_3 -groups X25519", "-ciphersuites TLS_CHACHA20_POLY1305_SHA256",
-        "-tls1_2 -cipher ECDHE-ECDSA-AES256-GCM-SHA384"}) {
+  for (const std::string options : {"-tls1_3", "-tls1_2", "-tls1_3 -groups X25519", "-ciphersuites TLS_CHACHA20_POLY1305_SHA256",
+                                    "-tls1_2 -cipher ECDHE-ECDSA-AES256-GCM-SHA384"}) {
     BOOST_TEST_CONTEXT(options) {
       int port = 0;
-      { port = listener{}.port; } // Free again, and rarely given to anybody else so soon.
+      {
+        port = listener{}.port;
+      } // Free again, and rarely given to anybody else so soon.
       shell server("openssl s_server -accept 127.0.0.1:" + std::to_string(port) +
                    " -cert localhost.pem -key localhost.key -alpn http/1.1 -rev -naccept 1 " + options + " </dev/null");
       sockaddr_in address{};

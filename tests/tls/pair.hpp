@@ -58,8 +58,7 @@ inline std::shared_ptr<const tls_context> server_context(const tls_server_option
   BOOST_REQUIRE_MESSAGE(loaded, (loaded ? std::string{} : loaded.error()));
   return *loaded;
 }
-inline std::shared_ptr<const tls_context> server_context(const std::string& name,
-                                                         tls_version oldest = tls_version::tls_1_2) {
+inline std::shared_ptr<const tls_context> server_context(const std::string& name, tls_version oldest = tls_version::tls_1_2) {
   const certificates& made = test_certificates();
   return server_context({.certificates = {{made.pem(name), made.key(name), {}}}, .oldest = oldest});
 }
@@ -79,8 +78,8 @@ struct tls_pair {
   std::string server_heard;
   std::unique_ptr<tls_scratch> scratch = std::make_unique<tls_scratch>();
 
-  tls_pair(std::shared_ptr<const tls_context> server_side, std::shared_ptr<const tls_context> client_side,
-           std::string_view host = "localhost", const tls_ticket& resume = {})
+  tls_pair(std::shared_ptr<const tls_context> server_side, std::shared_ptr<const tls_context> client_side, std::string_view host = "localhost",
+           const tls_ticket& resume = {})
       : client{std::move(client_side), host, resume}, server{std::move(server_side)} {
     client.start(to_server);
   }

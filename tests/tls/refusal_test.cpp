@@ -22,8 +22,7 @@ BOOST_AUTO_TEST_SUITE(refusal)
 
 BOOST_AUTO_TEST_CASE(certificate_of_an_unknown_authority) {
   tls_pair pair(server_context("foreign"), client_context());
-  expect_client_refuses(pair, tls_failure::certificate,
-                        "the certificate is not signed by an authority that is trusted here");
+  expect_client_refuses(pair, tls_failure::certificate, "the certificate is not signed by an authority that is trusted here");
 }
 
 BOOST_AUTO_TEST_CASE(certificate_that_has_expired) {
@@ -63,16 +62,13 @@ BOOST_AUTO_TEST_CASE(verification_can_be_switched_off_and_only_explicitly) {
 
 BOOST_AUTO_TEST_CASE(client_certificates) {
   const certificates& made = test_certificates();
-  const auto server_side = server_context(
-      {.certificates = {{made.pem("localhost"), made.key("localhost"), {}}}, .client_ca_file = made.pem("ca")});
-  tls_pair known(server_side, client_context({.certificate_chain_file = made.pem("client"),
-                                              .certificate_key_file = made.key("client")}));
+  const auto server_side = server_context({.certificates = {{made.pem("localhost"), made.key("localhost"), {}}}, .client_ca_file = made.pem("ca")});
+  tls_pair known(server_side, client_context({.certificate_chain_file = made.pem("client"), .certificate_key_file = made.key("client")}));
   known.settle();
   known.expect_open();
   BOOST_TEST(known.server.agreement().peer_subject == "/O=Ringcast/CN=client-7");
 
-  tls_pair unknown(server_side, client_context({.certificate_chain_file = made.pem("intruder"),
-                                                .certificate_key_file = made.key("intruder")}));
+  tls_pair unknown(server_side, client_context({.certificate_chain_file = made.pem("intruder"), .certificate_key_file = made.key("intruder")}));
   unknown.settle();
   BOOST_TEST(unknown.server.failure() == tls_failure::certificate);
   BOOST_TEST(unknown.server.reason() == "the certificate is not signed by an authority that is trusted here");
@@ -103,8 +99,8 @@ BOOST_AUTO_TEST_CASE(plain_http_on_a_tls_port) {
 
 BOOST_AUTO_TEST_CASE(noise_instead_of_a_handshake) {
   using namespace std::string_literals;
-  for (const std::string& noise : {"\0\0\0\0\0\0"s, "\x80\x2e\x01\x00\x02"s, "get / HTTP/1.1"s, "\x16\x02\x00\x00\x10"s,
-                                   "\x17\x03\x03\x00\x10"s, "\x16\x03\x01\xff\xff"s, "\x16\x03\x01\x00\x00"s, "A\n"s}) {
+  for (const std::string& noise : {"\0\0\0\0\0\0"s, "\x80\x2e\x01\x00\x02"s, "get / HTTP/1.1"s, "\x16\x02\x00\x00\x10"s, "\x17\x03\x03\x00\x10"s,
+                                   "\x16\x03\x01\xff\xff"s, "\x16\x03\x01\x00\x00"s, "A\n"s}) {
     tls_session server(server_context("localhost"));
     const auto scratch = std::make_unique<tls_scratch>();
     byte_buffer out;
@@ -225,9 +221,8 @@ BOOST_AUTO_TEST_CASE(versions_that_do_not_meet) {
   BOOST_TEST(pair.server.reason() == "the peer speaks no TLS version that is allowed here");
   BOOST_TEST(pair.client.failure() == tls_failure::refused);
   const certificates& made = test_certificates();
-  BOOST_TEST(!tls_context::load_server({.certificates = {{made.pem("other"), made.key("other"), {}}},
-                                        .oldest = tls_version::tls_1_3,
-                                        .newest = tls_version::tls_1_2}));
+  BOOST_TEST(!tls_context::load_server(
+      {.certificates = {{made.pem("other"), made.key("other"), {}}}, .oldest = tls_version::tls_1_3, .newest = tls_version::tls_1_2}));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

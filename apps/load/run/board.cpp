@@ -18,8 +18,7 @@ constexpr std::int64_t head_start_ns = 1'000'000;
 } // namespace
 
 board::board(unsigned workers, std::size_t senders, std::uint32_t slots)
-    : workers_{workers}, slots_{slots}, common_{1, sharing::with_children}, of_workers_{std::size_t{workers} + 1,
-                                                                                        sharing::with_children},
+    : workers_{workers}, slots_{slots}, common_{1, sharing::with_children}, of_workers_{std::size_t{workers} + 1, sharing::with_children},
       senders_{senders, sharing::with_children}, messages_{senders * slots, sharing::with_children} {
   for (unsigned i = 0; i <= workers; ++i) {
     doorbells_.push_back(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
@@ -72,14 +71,11 @@ void board::be_quiet() {
   for (unsigned w = 0; w < workers_; ++w) ring(w);
 }
 
-void board::note_arrival(unsigned worker, std::int64_t when_ns) {
-  of_workers_[worker].last_arrival_ns.store(when_ns, std::memory_order_relaxed);
-}
+void board::note_arrival(unsigned worker, std::int64_t when_ns) { of_workers_[worker].last_arrival_ns.store(when_ns, std::memory_order_relaxed); }
 
 std::int64_t board::last_arrival_ns() const {
   std::int64_t last = 0;
-  for (unsigned w = 0; w < workers_; ++w)
-    last = std::max(last, of_workers_[w].last_arrival_ns.load(std::memory_order_relaxed));
+  for (unsigned w = 0; w < workers_; ++w) last = std::max(last, of_workers_[w].last_arrival_ns.load(std::memory_order_relaxed));
   return last;
 }
 
@@ -117,8 +113,7 @@ std::optional<board::sent_message> board::find(std::uint32_t sender, std::uint32
   const slot& from = slot_of(sender, number);
   const auto holds_it = [&](std::uint64_t state) { return state >> 32 == number && state != being_written; };
   if (!holds_it(from.state.load(std::memory_order_acquire))) return {};
-  const sent_message out{.ticks = from.ticks.load(std::memory_order_relaxed),
-                         .sent_ns = from.sent_ns.load(std::memory_order_relaxed)};
+  const sent_message out{.ticks = from.ticks.load(std::memory_order_relaxed), .sent_ns = from.sent_ns.load(std::memory_order_relaxed)};
   std::atomic_thread_fence(std::memory_order_acquire);
   if (!holds_it(from.state.load(std::memory_order_relaxed))) return {};
   return out;
@@ -128,8 +123,7 @@ bool board::heard(std::uint32_t sender, std::uint32_t number) {
   std::atomic<std::uint64_t>& state = slot_of(sender, number).state;
   std::uint64_t seen = state.load(std::memory_order_relaxed);
   while (seen >> 32 == number && static_cast<std::uint32_t>(seen) != 0 && seen != being_written) {
-    if (state.compare_exchange_weak(seen, seen - 1, std::memory_order_acq_rel))
-      return static_cast<std::uint32_t>(seen - 1) == 0;
+    if (state.compare_exchange_weak(seen, seen - 1, std::memory_order_acq_rel)) return static_cast<std::uint32_t>(seen - 1) == 0;
   }
   return false;
 }

@@ -86,9 +86,7 @@ class board {
   // ---- progress: the conductor asks now and then, a worker answers between two turns
   // ----------------------------------
   void ask_progress(unsigned worker) { of_workers_[worker].asked.store(1, std::memory_order_release); }
-  [[nodiscard]] bool is_asked(unsigned worker) const {
-    return of_workers_[worker].asked.load(std::memory_order_acquire) != 0;
-  }
+  [[nodiscard]] bool is_asked(unsigned worker) const { return of_workers_[worker].asked.load(std::memory_order_acquire) != 0; }
   void tell_progress(unsigned worker, const live_counts& counts, const histogram* latency);
   [[nodiscard]] const live_counts& counts_of(unsigned worker) const { return of_workers_[worker].live; }
   [[nodiscard]] const histogram& latency_of(unsigned worker) const { return of_workers_[worker].latency; }
@@ -102,9 +100,7 @@ class board {
   // Before it is sent, by the worker that owns the sender. `hearing` workers have connections that must hear it.
   void publish(std::uint32_t sender, std::uint32_t number, const sent_message& sent, std::uint32_t hearing);
   // How many messages the sender has sent.
-  [[nodiscard]] std::uint32_t published(std::uint32_t sender) const {
-    return senders_[sender].load(std::memory_order_acquire);
-  }
+  [[nodiscard]] std::uint32_t published(std::uint32_t sender) const { return senders_[sender].load(std::memory_order_acquire); }
   // While it is remembered.
   [[nodiscard]] std::optional<sent_message> find(std::uint32_t sender, std::uint32_t number) const;
   // All connections of one worker that had to hear it have. True: it was the last worker, and the message is complete.

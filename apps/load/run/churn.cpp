@@ -30,14 +30,9 @@ void churn::run(const load_step& step) {
   const std::int64_t cpu_before_ns = thread_cpu_ns();
   const std::int64_t wait_before_ns = thread_wait_ns();
   switch (options_.mode) {
-  case load_mode::connect:
-    connect_again_and_again(step);
-    break;
-  case load_mode::idle:
-    stay_idle(step);
-    break;
-  default:
-    storm(step);
+  case load_mode::connect: connect_again_and_again(step); break;
+  case load_mode::idle: stay_idle(step); break;
+  default: storm(step);
   }
   if (!measuring_) return;
   result_.seconds += static_cast<double>(board_.elapsed_ns() - step.start_ns) / 1e9;
@@ -77,8 +72,7 @@ void churn::storm(const load_step& step) {
     begin_waiting(options_.ramp > 0 ? static_cast<double>(since_ns) / 1e9 * options_.ramp : 1e18);
     turn(20'000'000);
     on_turn();
-    if (since_ns > storm_patience_ns)
-      fail(fmt::format("only {} of {} connections were back 30 s after a storm began", open_count(), size()));
+    if (since_ns > storm_patience_ns) fail(fmt::format("only {} of {} connections were back 30 s after a storm began", open_count(), size()));
   }
   if (!is_going()) return;
   result_.storm_end_ns = board_.elapsed_ns();
@@ -87,8 +81,7 @@ void churn::storm(const load_step& step) {
 
 // Of a rate over all workers, connection k of a step is the business of worker k % workers.
 void churn::begin_waiting(double allowed_in_run) {
-  while (!waiting_.empty() && static_cast<double>(begun_ * board_.workers() + index_) <= allowed_in_run &&
-         has_opening_room() && trouble().empty()) {
+  while (!waiting_.empty() && static_cast<double>(begun_ * board_.workers() + index_) <= allowed_in_run && has_opening_room() && trouble().empty()) {
     const unsigned i = waiting_.back();
     waiting_.pop_back();
     if (begin(i)) ++begun_;

@@ -90,9 +90,7 @@ bool conductor::measure(double seconds, double rate) {
   return perform({.what = load_step::action::run, .seconds = seconds, .rate = rate, .measured = true}, "measuring");
 }
 
-bool conductor::listen(double seconds) {
-  return perform({.what = load_step::action::listen, .seconds = seconds}, "listening");
-}
+bool conductor::listen(double seconds) { return perform({.what = load_step::action::listen, .seconds = seconds}, "listening"); }
 
 bool conductor::measure_storms(double seconds) {
   const std::int64_t stop_ns = board_.elapsed_ns() + static_cast<std::int64_t>(seconds * 1e9);
@@ -144,9 +142,8 @@ void conductor::on_child_gone(child& gone) {
   int status = 0;
   ::waitpid(gone.pid, &status, 0);
   gone.is_gone = true;
-  trouble_ = short_text{WIFSIGNALED(status)
-                            ? fmt::format("a process of the generator was ended by signal {}", WTERMSIG(status))
-                            : fmt::format("a process of the generator ended with code {}", WEXITSTATUS(status))};
+  trouble_ = short_text{WIFSIGNALED(status) ? fmt::format("a process of the generator was ended by signal {}", WTERMSIG(status))
+                                            : fmt::format("a process of the generator ended with code {}", WEXITSTATUS(status))};
   board_.abort(board_.conductor());
 }
 
@@ -176,11 +173,9 @@ load_result conductor::result() const {
   load_result out = board_.found_by(0);
   for (unsigned w = 1; w < plan_.workers; ++w) out.add(board_.found_by(w));
   out.storm_times = storm_times_;
-  if (const auto by = board_.aborted_by())
-    out.trouble = *by == board_.conductor() ? trouble_ : board_.found_by(*by).trouble;
+  if (const auto by = board_.aborted_by()) out.trouble = *by == board_.conductor() ? trouble_ : board_.found_by(*by).trouble;
   // What the messages of an unfinished run would still have caused is not known.
-  if (out.trouble.empty() && out.totals.expected > out.totals.delivered)
-    out.totals.lost = out.totals.expected - out.totals.delivered;
+  if (out.trouble.empty() && out.totals.expected > out.totals.delivered) out.totals.lost = out.totals.expected - out.totals.delivered;
   return out;
 }
 

@@ -6,9 +6,7 @@ namespace ringcast::load {
 
 namespace {
 
-std::string three_digits(double value, const char* unit) {
-  return fmt::format("{:.{}f} {}", value, value < 10 ? 2 : value < 100 ? 1 : 0, unit);
-}
+std::string three_digits(double value, const char* unit) { return fmt::format("{:.{}f} {}", value, value < 10 ? 2 : value < 100 ? 1 : 0, unit); }
 
 } // namespace
 

@@ -9,14 +9,13 @@ namespace ringcast::load {
 
 namespace {
 
-constexpr std::array<std::pair<std::string_view, load_mode>, 7> modes{
-    {{"echo", load_mode::echo},
-     {"broadcast", load_mode::broadcast},
-     {"chat", load_mode::chat},
-     {"connect", load_mode::connect},
-     {"idle", load_mode::idle},
-     {"slow-reader", load_mode::slow_reader},
-     {"reconnect-storm", load_mode::reconnect_storm}}};
+constexpr std::array<std::pair<std::string_view, load_mode>, 7> modes{{{"echo", load_mode::echo},
+                                                                       {"broadcast", load_mode::broadcast},
+                                                                       {"chat", load_mode::chat},
+                                                                       {"connect", load_mode::connect},
+                                                                       {"idle", load_mode::idle},
+                                                                       {"slow-reader", load_mode::slow_reader},
+                                                                       {"reconnect-storm", load_mode::reconnect_storm}}};
 
 } // namespace
 
@@ -34,9 +33,7 @@ std::optional<load_mode> mode_of(std::string_view name) {
   return {};
 }
 
-bool has_messages(load_mode mode) {
-  return mode != load_mode::connect && mode != load_mode::idle && mode != load_mode::reconnect_storm;
-}
+bool has_messages(load_mode mode) { return mode != load_mode::connect && mode != load_mode::idle && mode != load_mode::reconnect_storm; }
 
 unsigned load_options::window() const {
   if (in_flight) return in_flight;
@@ -52,8 +49,6 @@ unsigned load_options::slow_count() const {
   return std::min(std::max(1U, connections / 10), connections - senders);
 }
 
-unsigned load_options::hearer_count() const {
-  return mode == load_mode::echo ? 1 : connections - slow_count() - (self ? 0 : 1);
-}
+unsigned load_options::hearer_count() const { return mode == load_mode::echo ? 1 : connections - slow_count() - (self ? 0 : 1); }
 
 } // namespace ringcast::load

@@ -28,9 +28,7 @@ run_plan spread(unsigned processes, unsigned threads) {
 
 bool fits(const run_plan& plan, std::uint64_t connections, std::uint64_t limit) {
   const std::uint64_t per_worker = (connections + plan.workers - 1) / plan.workers;
-  return per_worker * (plan.workers / plan.processes) + descriptors_besides +
-             std::uint64_t{plan.workers} * descriptors_per_worker <=
-         limit;
+  return per_worker * (plan.workers / plan.processes) + descriptors_besides + std::uint64_t{plan.workers} * descriptors_per_worker <= limit;
 }
 
 } // namespace
@@ -43,14 +41,12 @@ std::expected<run_plan, std::string> plan_run(const load_options& options) {
     if (fits(plan, options.connections, limit)) return plan;
     if (options.processes) break;
   }
-  return std::unexpected{
-      options.processes
-          ? fmt::format("{} connections in {} processes need more descriptors than the {} that a process may have "
-                        "here; leave --processes out, or raise the limit (ulimit -Hn)",
-                        options.connections, options.processes, limit)
-          : fmt::format("{} connections need more descriptors than {} processes may have here, {} each; raise the "
-                        "limit (ulimit -Hn)",
-                        options.connections, processes_max, limit)};
+  return std::unexpected{options.processes ? fmt::format("{} connections in {} processes need more descriptors than the {} that a process may have "
+                                                         "here; leave --processes out, or raise the limit (ulimit -Hn)",
+                                                         options.connections, options.processes, limit)
+                                           : fmt::format("{} connections need more descriptors than {} processes may have here, {} each; raise the "
+                                                         "limit (ulimit -Hn)",
+                                                         options.connections, processes_max, limit)};
 }
 
 } // namespace ringcast::load

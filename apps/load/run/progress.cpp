@@ -21,9 +21,7 @@ std::size_t columns() {
 
 progress::progress() : terminal_{::isatty(STDERR_FILENO) == 1} {}
 
-bool progress::is_due(std::int64_t now_ns) const {
-  return now_ns - last_ns_ >= std::int64_t{interval_ms()} * 1'000'000 - 5'000'000;
-}
+bool progress::is_due(std::int64_t now_ns) const { return now_ns - last_ns_ >= std::int64_t{interval_ms()} * 1'000'000 - 5'000'000; }
 
 void progress::show(std::int64_t now_ns, const state& now) {
   // What is counted differs between two phases, and so a rate across both would be none.
@@ -34,14 +32,11 @@ void progress::show(std::int64_t now_ns, const state& now) {
   last_done_ = now.done;
   last_phase_ = now.phase;
   if (first) return;
-  std::string line =
-      fmt::format("{:<10} {:>9} {}/s", now.phase, with_separators(static_cast<double>(done) / seconds), now.unit);
+  std::string line = fmt::format("{:<10} {:>9} {}/s", now.phase, with_separators(static_cast<double>(done) / seconds), now.unit);
   if (now.latency.total()) {
-    line += fmt::format("  p50 {:>7}  p99 {:>7}", duration_text(now.latency.percentile_ns(0.5)),
-                        duration_text(now.latency.percentile_ns(0.99)));
+    line += fmt::format("  p50 {:>7}  p99 {:>7}", duration_text(now.latency.percentile_ns(0.5)), duration_text(now.latency.percentile_ns(0.99)));
   }
-  line += fmt::format("  open {}  errors {}", with_separators(static_cast<double>(now.open)),
-                      with_separators(static_cast<double>(now.errors)));
+  line += fmt::format("  open {}  errors {}", with_separators(static_cast<double>(now.open)), with_separators(static_cast<double>(now.errors)));
   // A line that wraps could not be rewritten in place.
   if (terminal_) line.resize(std::min(line.size(), columns() - 1));
   // Progress is no part of the result, so it goes where a pipe does not carry it.

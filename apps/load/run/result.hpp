@@ -23,8 +23,7 @@ struct server_usage {
 class short_text {
  public:
   short_text() = default;
-  explicit short_text(std::string_view text)
-      : size_{static_cast<std::uint32_t>(text.copy(text_.data(), text_.size()))} {}
+  explicit short_text(std::string_view text) : size_{static_cast<std::uint32_t>(text.copy(text_.data(), text_.size()))} {}
   [[nodiscard]] bool empty() const { return size_ == 0; }
   [[nodiscard]] std::string_view view() const { return {text_.data(), size_}; }
 

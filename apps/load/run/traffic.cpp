@@ -13,22 +13,16 @@ constexpr std::int64_t patience_ns = 3'000'000'000;
 constexpr std::int64_t check_interval_ns = 50'000'000;
 
 // How many of the numbers below `end` are index, index + stride, index + 2 * stride...
-std::uint32_t count_of(std::uint32_t end, std::uint32_t index, std::uint32_t stride) {
-  return end > index ? (end - index + stride - 1) / stride : 0;
-}
+std::uint32_t count_of(std::uint32_t end, std::uint32_t index, std::uint32_t stride) { return end > index ? (end - index + stride - 1) / stride : 0; }
 
 } // namespace
 
 traffic::traffic(const load_options& options, board& shared, unsigned index)
-    : worker{options, shared, index}, window_{options.window()}, slots_{options.slots()},
-      all_senders_{options.sender_count()}, filler_{options.size_max}, ledger_{options.mode == load_mode::echo
-                                                                                   ? size()
-                                                                                   : std::size_t{size()} *
-                                                                                         options.sender_count()},
+    : worker{options, shared, index}, window_{options.window()}, slots_{options.slots()}, all_senders_{options.sender_count()},
+      filler_{options.size_max}, ledger_{options.mode == load_mode::echo ? size() : std::size_t{size()} * options.sender_count()},
       senders_(count_of(options.sender_count(), index, shared.workers())),
       unheard_{std::size_t{options.sender_count()} * options.slots(), sharing::own} {
-  for (unsigned w = 0; w < shared.workers(); ++w)
-    hearing_.push_back(count_of(options.connections - options.slow_count(), w, shared.workers()));
+  for (unsigned w = 0; w < shared.workers(); ++w) hearing_.push_back(count_of(options.connections - options.slow_count(), w, shared.workers()));
 }
 
 bool traffic::open() {
@@ -66,8 +60,7 @@ void traffic::run(const load_step& step) {
       on_turn();
     }
     std::int64_t wait_ns = 20'000'000;
-    if (rate_ > 0 && !stopping_)
-      wait_ns = std::clamp<std::int64_t>(next_planned_ns() - board_.elapsed_ns(), 0, wait_ns);
+    if (rate_ > 0 && !stopping_) wait_ns = std::clamp<std::int64_t>(next_planned_ns() - board_.elapsed_ns(), 0, wait_ns);
     turn(wait_ns);
     if (!was_rung()) continue;
     // Another worker may have heard what completes a message of ours.
@@ -132,9 +125,7 @@ load_result traffic::result() const {
   return out;
 }
 
-live_counts traffic::counts() const {
-  return {.done = start_ns_ == 0 ? open_count() : arrivals_, .open = open_count(), .errors = errors_};
-}
+live_counts traffic::counts() const { return {.done = start_ns_ == 0 ? open_count() : arrivals_, .open = open_count(), .errors = errors_}; }
 
 const histogram* traffic::live_latency() const {
   if (!measuring_) return nullptr;
@@ -145,9 +136,7 @@ const histogram* traffic::live_latency() const {
 // ----------------------------------------------------------------------------------------------------------
 
 // Message k of the step is planned for k / rate and sent by sender k % S, whichever worker has it.
-std::int64_t traffic::planned_ns(std::uint32_t m, std::uint64_t of_its_own) const {
-  return plan_.due_ns(of_its_own * all_senders_ + number_of(m));
-}
+std::int64_t traffic::planned_ns(std::uint32_t m, std::uint64_t of_its_own) const { return plan_.due_ns(of_its_own * all_senders_ + number_of(m)); }
 
 std::int64_t traffic::next_planned_ns() const {
   if (senders_.empty()) return stop_ns_;
@@ -163,16 +152,14 @@ void traffic::publish_due(std::int64_t now) {
     sender& from = senders_[m];
     ++from.due;
     // The generator's own lateness, and not the wait for a free place, which is the server's doing.
-    if (measuring_ && from.due == from.published + 1 && from.next - from.completed < window_)
-      result_.send_lag.record(now - planned);
+    if (measuring_ && from.due == from.published + 1 && from.next - from.completed < window_) result_.send_lag.record(now - planned);
     publish_waiting(m);
   }
 }
 
 void traffic::publish_waiting(std::uint32_t m) {
   sender& from = senders_[m];
-  while (!stopping_ && from.published < from.due && from.next - from.completed < window_)
-    publish(m, planned_ns(m, from.published++));
+  while (!stopping_ && from.published < from.due && from.next - from.completed < window_) publish(m, planned_ns(m, from.published++));
 }
 
 void traffic::publish(std::uint32_t m, std::int64_t planned) {
@@ -231,8 +218,7 @@ void traffic::on_message(unsigned i, std::span<const std::byte> payload) {
   // is, each byte.
   if (!tag || tag->sender >= all_senders_ || (options_.mode == load_mode::echo && tag->sender != ordinal(i)) ||
       tag->number >= board_.published(tag->sender) ||
-      payload.size() != size_of_message(tag->sender, tag->number, options_.size_min, options_.size_max) ||
-      !filler_.matches(payload, tag->number)) {
+      payload.size() != size_of_message(tag->sender, tag->number, options_.size_min, options_.size_max) || !filler_.matches(payload, tag->number)) {
     ++proof_.corrupted;
     return;
   }

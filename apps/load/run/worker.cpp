@@ -7,10 +7,7 @@ namespace ringcast::load {
 
 worker::worker(const load_options& options, board& shared, unsigned index)
     : connection_set{options.to,
-                     {.first = index,
-                      .stride = shared.workers(),
-                      .connections = options.connections,
-                      .ramp = options.ramp},
+                     {.first = index, .stride = shared.workers(), .connections = options.connections, .ramp = options.ramp},
                      shared.doorbell(index)},
       options_{options}, board_{shared}, index_{index} {}
 
@@ -22,11 +19,8 @@ void worker::work() {
     }
     const load_step step = board_.step();
     switch (step.what) {
-    case load_step::action::stop:
-      return;
-    case load_step::action::open:
-      open();
-      break;
+    case load_step::action::stop: return;
+    case load_step::action::open: open(); break;
     case load_step::action::run:
       if (is_going()) run(step);
       break;

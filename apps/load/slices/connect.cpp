@@ -66,8 +66,7 @@ class opening {
     if (wanted_.path.empty()) return outcome::done;
     at_ = step::securing;
     if (!result_.through || result_.through->ready()) ask();
-    if (result_.through && result_.through->send(fd()) != send_status::done)
-      return fail("the request could not be sent whole");
+    if (result_.through && result_.through->send(fd()) != send_status::done) return fail("the request could not be sent whole");
     return trouble_.empty() ? outcome::waiting : outcome::failed;
   }
 
@@ -92,8 +91,7 @@ class opening {
     auto end = head_.find("\r\n\r\n");
     if (end == std::string::npos) return outcome::waiting;
     if (!is_upgraded(head_)) return fail(fmt::format("no upgrade, but: {}", head_.substr(0, head_.find('\r'))));
-    if (options_.deflate && head_.find("permessage-deflate") == std::string::npos)
-      return fail("the server does not compress");
+    if (options_.deflate && head_.find("permessage-deflate") == std::string::npos) return fail("the server does not compress");
     if (options_.nats) {
       at_ = step::subscribing;
       append(std::as_bytes(std::span{head_}.subspan(end + 4)));
@@ -138,19 +136,16 @@ destination destination_of(const options& chosen) {
 }
 
 std::string opening_request(std::string_view path, bool deflate) {
-  constexpr std::string_view offer =
-      "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n";
+  constexpr std::string_view offer = "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n";
   return fmt::format("GET {} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                      "Sec-WebSocket-Key: {}\r\nSec-WebSocket-Version: 13\r\n{}\r\n",
                      path, key, deflate ? offer : "");
 }
 
-bool is_upgraded(std::string_view head) {
-  return head.starts_with("HTTP/1.1 101") && head.find(accept_value) != std::string_view::npos;
-}
+bool is_upgraded(std::string_view head) { return head.starts_with("HTTP/1.1 101") && head.find(accept_value) != std::string_view::npos; }
 
-std::expected<std::vector<open_connection>, std::string>
-open_connections(const options& chosen, unsigned count, const std::function<request(unsigned)>& request_of) {
+std::expected<std::vector<open_connection>, std::string> open_connections(const options& chosen, unsigned count,
+                                                                          const std::function<request(unsigned)>& request_of) {
   const destination to = destination_of(chosen);
   dialer dials{to};
   if (auto ready = dials.prepare(count); !ready) return std::unexpected{ready.error()};
@@ -175,8 +170,7 @@ open_connections(const options& chosen, unsigned count, const std::function<requ
       ++started;
     }
     int ready = ::epoll_wait(epoll_fd, events.data(), static_cast<int>(events.size()), patience_ms);
-    if (ready == 0)
-      trouble = fmt::format("{} of {} connections were opened, then nothing came for 10 s", finished, count);
+    if (ready == 0) trouble = fmt::format("{} of {} connections were opened, then nothing came for 10 s", finished, count);
     for (int e = 0; e < ready && trouble.empty(); ++e) {
       const unsigned i = events[e].data.u32;
       const auto outcome = openings[i]->advance();

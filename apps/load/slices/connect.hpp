@@ -41,7 +41,7 @@ struct request {
 
 // Opens `count` connections and returns them in order. At most 128 are under way at once, well below any listen
 // backlog.
-[[nodiscard]] std::expected<std::vector<open_connection>, std::string>
-open_connections(const options& chosen, unsigned count, const std::function<request(unsigned)>& request_of);
+[[nodiscard]] std::expected<std::vector<open_connection>, std::string> open_connections(const options& chosen, unsigned count,
+                                                                                        const std::function<request(unsigned)>& request_of);
 
 } // namespace ringcast::load::slices

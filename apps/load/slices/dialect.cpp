@@ -50,8 +50,7 @@ bool dialect::read_message(const frame& got, bool whole_payload, short_tag& tag)
 bool dialect::payload_matches(std::span<const std::byte> payload, bool whole_payload, short_tag& tag) const {
   if (payload.size() != payload_.size()) return false;
   std::memcpy(&tag, payload.data(), sizeof tag);
-  return !whole_payload ||
-         std::memcmp(payload.data() + sizeof tag, payload_.data() + sizeof tag, payload.size() - sizeof tag) == 0;
+  return !whole_payload || std::memcmp(payload.data() + sizeof tag, payload_.data() + sizeof tag, payload.size() - sizeof tag) == 0;
 }
 
 dialect::nats_part dialect::read_nats(std::string_view& text, bool whole_payload, short_tag& tag) const {

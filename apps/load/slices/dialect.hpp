@@ -35,8 +35,7 @@ class dialect {
 
   // Takes everything from `gathered` that is complete and calls on_frame(short_tag) for each message. False: bytes
   // that may not be here.
-  template <typename OnFrame>
-  [[nodiscard]] bool consume(byte_buffer& gathered, bool whole_payload, OnFrame&& on_frame) {
+  template <typename OnFrame> [[nodiscard]] bool consume(byte_buffer& gathered, bool whole_payload, OnFrame&& on_frame) {
     std::span<std::byte> rest = gathered.bytes();
     constexpr frame_rules rules{.our_role = role::client, .payload_bytes_max = 1 << 26, .rsv1_allowed = true};
     while (!rest.empty()) {

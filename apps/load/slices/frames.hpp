@@ -63,8 +63,7 @@ class frame_receiver {
   // Calls on_frame(short_tag) for each frame that is complete. False: bytes that may not be here. Headers and tags
   // are looked at always; every other byte of the payloads only with whole_payload, since that is work.
   template <typename OnFrame>
-  [[nodiscard]] bool consume(std::span<const std::uint8_t> bytes, inbox_position& at, bool whole_payload,
-                             OnFrame&& on_frame) const {
+  [[nodiscard]] bool consume(std::span<const std::uint8_t> bytes, inbox_position& at, bool whole_payload, OnFrame&& on_frame) const {
     const std::uint8_t* from = bytes.data();
     std::size_t left = bytes.size();
     while (left) {

@@ -18,8 +18,8 @@
 namespace ringcast::load::slices {
 
 handshakes::handshakes(const options& chosen)
-    : options_{chosen}, to_{destination_of(chosen)}, dialer_{to_}, request_{opening_request(chosen.path)},
-      slots_(chosen.depth), epoll_fd_{::epoll_create1(EPOLL_CLOEXEC)} {}
+    : options_{chosen}, to_{destination_of(chosen)}, dialer_{to_}, request_{opening_request(chosen.path)}, slots_(chosen.depth),
+      epoll_fd_{::epoll_create1(EPOLL_CLOEXEC)} {}
 
 handshakes::~handshakes() {
   for (slot& s : slots_) {
@@ -72,8 +72,7 @@ void handshakes::start(std::uint32_t index) {
 bool handshakes::try_request(slot& s) {
   if (s.through) { // The ClientHello; the request follows when the session stands.
     const send_status result = s.through->send(s.fd);
-    if (result == send_status::failed)
-      trouble_ = fmt::format("the request could not be sent: {}", std::strerror(errno));
+    if (result == send_status::failed) trouble_ = fmt::format("the request could not be sent: {}", std::strerror(errno));
     return result == send_status::done;
   }
   ssize_t sent = ::send(s.fd, request_.data(), request_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);

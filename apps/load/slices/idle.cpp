@@ -30,14 +30,12 @@ std::expected<nlohmann::json, std::string> run_idle(const options& chosen) {
   close_all(*first);
   settle();
   const memory_use before = memory_of(chosen.server_pid);
-  if (before.private_bytes == 0)
-    return std::unexpected{fmt::format("cannot read the memory of pid {}", chosen.server_pid)};
+  if (before.private_bytes == 0) return std::unexpected{fmt::format("cannot read the memory of pid {}", chosen.server_pid)};
   auto opened = open_connections(chosen, chosen.connections, request_of);
   if (!opened) return std::unexpected{opened.error()};
   settle();
   const memory_use after = memory_of(chosen.server_pid);
-  if (after.private_bytes == 0)
-    return std::unexpected{fmt::format("cannot read the memory of pid {}", chosen.server_pid)};
+  if (after.private_bytes == 0) return std::unexpected{fmt::format("cannot read the memory of pid {}", chosen.server_pid)};
 
   // Memory of a server that threw connections out would look good.
   unsigned closed = 0;

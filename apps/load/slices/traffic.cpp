@@ -27,9 +27,7 @@ constexpr std::uint32_t open_loop_outstanding = 4096;
 } // namespace
 
 traffic::traffic(const options& chosen)
-    : options_{chosen}, sender_{chosen.size, chosen.depth,
-                                chosen.nats ? nats_publish_prefix(chosen.size) : std::string{},
-                                chosen.nats ? "\r\n" : ""},
+    : options_{chosen}, sender_{chosen.size, chosen.depth, chosen.nats ? nats_publish_prefix(chosen.size) : std::string{}, chosen.nats ? "\r\n" : ""},
       receiver_{chosen.size, chosen.raw}, buffer_(receive_bytes) {
   if (chosen.deflate || chosen.nats) dialect_ = std::make_unique<dialect>(chosen);
   ring_ = std::bit_ceil(options_.rate > 0 ? open_loop_outstanding : options_.depth);
@@ -178,9 +176,7 @@ void traffic::on_ready(std::uint32_t index, std::uint32_t what) {
   ssize_t got = ::recv(at.fd, buffer_.data(), counting ? 1 << 24 : buffer_.size(), counting ? MSG_TRUNC : 0);
   if (got <= 0) {
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    return fail(
-        fmt::format("connection {} was closed by the server: {}", index, got ? std::strerror(errno) : "end of stream"),
-        true);
+    return fail(fmt::format("connection {} was closed by the server: {}", index, got ? std::strerror(errno) : "end of stream"), true);
   }
   if (options_.rate > 0) received_at_ns_ = clock_ns();
   if (options_.ignore_answers && at.talker != nobody) return;
@@ -199,8 +195,7 @@ void traffic::on_ready(std::uint32_t index, std::uint32_t what) {
 
 void traffic::on_plain(std::uint32_t index, std::span<const std::uint8_t> bytes) {
   seat& at = seats_[index];
-  if (!receiver_.consume(bytes, at.in, verification_ == verification::whole_payload,
-                         [&](short_tag tag) { on_frame(at, tag); })) {
+  if (!receiver_.consume(bytes, at.in, verification_ == verification::whole_payload, [&](short_tag tag) { on_frame(at, tag); })) {
     fail(fmt::format("connection {} got a frame that nobody sent", index), true);
   }
 }
@@ -210,8 +205,7 @@ void traffic::on_linked(std::uint32_t index, std::span<std::uint8_t> bytes) {
   at.through->feed(std::as_writable_bytes(bytes), [&](std::span<std::byte> plaintext) {
     if (!dialect_) return on_plain(index, {reinterpret_cast<const std::uint8_t*>(plaintext.data()), plaintext.size()});
     at.through->gathered.append(plaintext);
-    if (!dialect_->consume(at.through->gathered, verification_ == verification::whole_payload,
-                           [&](short_tag tag) { on_frame(at, tag); })) {
+    if (!dialect_->consume(at.through->gathered, verification_ == verification::whole_payload, [&](short_tag tag) { on_frame(at, tag); })) {
       fail(fmt::format("connection {} got a frame that nobody sent", index), true);
     }
   });
@@ -221,9 +215,7 @@ void traffic::on_linked(std::uint32_t index, std::span<std::uint8_t> bytes) {
 void traffic::on_frame(seat& at, short_tag tag) {
   const room& here = rooms_[at.room];
   if (tag.sender >= here.talkers || ledger_.take(at.first_pair + tag.sender, tag.number) != arrival::in_order) {
-    return fail(
-        fmt::format("a message was lost, repeated or out of order: sender {}, number {}", tag.sender, tag.number),
-        true);
+    return fail(fmt::format("a message was lost, repeated or out of order: sender {}, number {}", tag.sender, tag.number), true);
   }
   std::uint32_t index = here.first_talker + tag.sender;
   talker& from = talkers_[index];
@@ -324,9 +316,7 @@ traffic::snapshot traffic::take_snapshot() {
 nlohmann::json traffic::report(const snapshot& begin, const snapshot& end) const {
   auto wall_ns = static_cast<double>(end.time_ns - begin.time_ns);
   auto deliveries = static_cast<double>(end.deliveries - begin.deliveries);
-  auto per_message_us = [&](std::int64_t ns) {
-    return deliveries > 0 ? static_cast<double>(ns) / 1000.0 / deliveries : 0.0;
-  };
+  auto per_message_us = [&](std::int64_t ns) { return deliveries > 0 ? static_cast<double>(ns) / 1000.0 / deliveries : 0.0; };
   nlohmann::json out;
   out["loop"] = options_.rate > 0 ? "open" : "closed";
   out["seconds"] = wall_ns / 1e9;
@@ -337,8 +327,7 @@ nlohmann::json traffic::report(const snapshot& begin, const snapshot& end) const
   out["generator_cpu_share"] = static_cast<double>(end.own_cpu_ns - begin.own_cpu_ns) / wall_ns;
   out["lost"] = 0;
   if (options_.deflate && dialect_->frames() > 0) {
-    out["compressed_share"] =
-        static_cast<double>(dialect_->compressed_frames()) / static_cast<double>(dialect_->frames());
+    out["compressed_share"] = static_cast<double>(dialect_->compressed_frames()) / static_cast<double>(dialect_->frames());
   }
   if (options_.server_pid) {
     out["server_cpu_us_per_message"] = per_message_us(end.server_cpu_ns - begin.server_cpu_ns);

@@ -38,10 +38,9 @@ class session : public std::enable_shared_from_this<session> {
   }
 
   void start() {
-    http::async_read(socket_.next_layer(), buffer_, request_,
-                     [self = shared_from_this()](beast::error_code error, std::size_t) {
-                       if (!error && websocket::is_upgrade(self->request_)) self->upgrade();
-                     });
+    http::async_read(socket_.next_layer(), buffer_, request_, [self = shared_from_this()](beast::error_code error, std::size_t) {
+      if (!error && websocket::is_upgrade(self->request_)) self->upgrade();
+    });
   }
 
  private:
@@ -102,12 +101,11 @@ class session : public std::enable_shared_from_this<session> {
   }
 
   void write() {
-    socket_.async_write(asio::buffer(*queue_.front()),
-                        [self = shared_from_this()](beast::error_code error, std::size_t) {
-                          if (error) return;
-                          self->queue_.pop_front();
-                          if (!self->queue_.empty()) self->write();
-                        });
+    socket_.async_write(asio::buffer(*queue_.front()), [self = shared_from_this()](beast::error_code error, std::size_t) {
+      if (error) return;
+      self->queue_.pop_front();
+      if (!self->queue_.empty()) self->write();
+    });
   }
 
   websocket::stream<tcp::socket> socket_;
@@ -136,8 +134,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   asio::io_context context{1};
-  tcp::acceptor acceptor{context,
-                         {asio::ip::make_address("127.0.0.1"), static_cast<unsigned short>(std::stoi(argv[1]))}};
+  tcp::acceptor acceptor{context, {asio::ip::make_address("127.0.0.1"), static_cast<unsigned short>(std::stoi(argv[1]))}};
   acceptor.listen(4096);
   asio::signal_set signals{context, SIGINT, SIGTERM};
   signals.async_wait([](beast::error_code, int) { std::_Exit(0); });
