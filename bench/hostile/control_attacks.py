@@ -21,3 +21,18 @@ def busy_neighbour(_target, _prepared, until):
         os._exit(0)
     os.waitpid(child, 0)
     return 0
+
+
+@attack("memory-neighbour", "a process takes 500 MB page by page and says nothing to the server: what memory costs on this machine, whoever takes it")
+def memory_neighbour(_target, _prepared, until):
+    begun = time.monotonic()
+    child = os.fork()
+    if child == 0:
+        taken = []
+        while len(taken) < 500 and time.monotonic() < until:
+            taken.append(b"x" * (1 << 20))
+            time.sleep(max(0.0, (until - begun) * 0.8 / 500 - 0.001))
+        wire.sleep_until(until)
+        os._exit(0)
+    os.waitpid(child, 0)
+    return 0

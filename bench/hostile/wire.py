@@ -136,7 +136,11 @@ def feed_all(until, feeds, again=None, step_s=0.05):
                 add(again())
             except OSError:
                 time.sleep(0.05)
-    return sent + sum(key.data.sent for key in list(chosen.get_map().values()))
+    # They go, so that what is left in the server and in the kernel afterwards is nobody's.
+    for key in list(chosen.get_map().values()):
+        sent += key.data.sent
+        key.data.sock.close()
+    return sent
 
 
 def sleep_until(until):

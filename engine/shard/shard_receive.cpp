@@ -277,6 +277,7 @@ void shard::receive_hot(connection& c) {
     if (read >= connection_turn_bytes_max || must_stop(c, delivered_before)) return stop_input(c);
     // The rest of a frame whose beginning waits goes straight behind it.
     const bool into_partial = !c.encrypted && c.partial != nullptr && c.partial->wanted > c.partial->size;
+    if (into_partial && budget_.is_spent_on_parts()) return stop_input(c);
     if (into_partial) make_partial_room(*c.partial, 1);
     const std::span<std::byte> target =
         into_partial ? std::span{c.partial->memory.bytes + c.partial->size, std::min(c.partial->wanted, c.partial->memory.capacity) - c.partial->size}
@@ -286,6 +287,7 @@ void shard::receive_hot(connection& c) {
     if (count == 0) return on_end_of_stream(c);
     if (count < 0) return end(c, 1006, "the connection was reset");
     read += static_cast<std::uint64_t>(count);
+    if (into_partial) budget_.kept(static_cast<std::uint64_t>(count));
     consume(c, target.first(static_cast<std::size_t>(count)));
     // A short count means that the socket is empty; what comes later makes a new completion. But a target that only had room for the
     // rest of one frame says nothing about what is behind it, and an end that was told together with the bytes is not told again.
@@ -457,6 +459,7 @@ void shard::keep_partial(connection& c, std::span<const std::byte> bytes, std::u
   if (partial.progress.at_ms == 0) partial.progress.at_ms = static_cast<std::uint32_t>(now_ms_ | 1);
   partial.wanted = static_cast<std::uint32_t>(wanted);
   make_partial_room(partial, bytes.size());
+  budget_.kept(bytes.size());
   if (!bytes.empty()) std::memcpy(partial.memory.bytes + partial.size, bytes.data(), bytes.size());
   partial.size += static_cast<std::uint32_t>(bytes.size());
   if (wanted >= large_frame_bytes) read_large_frames_hot(c);

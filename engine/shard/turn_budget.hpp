@@ -19,13 +19,20 @@ class turn_budget {
   // All that was ever delivered: the difference of two readings is what one connection was given between them.
   [[nodiscard]] std::uint64_t delivered() const { return delivered_; }
 
+  // Bytes that were received and wait for the rest of their message: whoever sends them makes us touch as much memory. They have a budget of
+  // their own, so that whoever sends whole messages does not wait behind those who send parts of large ones.
+  void kept(std::uint64_t bytes) { kept_ += bytes; }
+  [[nodiscard]] bool is_spent_on_parts() const { return kept_ >= kept_end_; }
+
   // `elsewhere` is the work that others count: what connections were given to send, and what rooms are sent.
-  void begin(std::uint64_t elsewhere, std::uint64_t bytes) { end_ = delivered_ + elsewhere + bytes; }
+  void begin(std::uint64_t elsewhere, std::uint64_t bytes) { end_ = delivered_ + elsewhere + bytes, kept_end_ = kept_ + bytes; }
   [[nodiscard]] bool is_spent(std::uint64_t elsewhere) const { return delivered_ + elsewhere >= end_; }
 
  private:
   std::uint64_t delivered_ = 0;
+  std::uint64_t kept_ = 0;
   std::uint64_t end_ = 0;
+  std::uint64_t kept_end_ = 0;
 };
 
 // A member's share of a room's log is a send from memory that all members share: about a sixteenth of what it costs to inflate, to check

@@ -2,6 +2,7 @@
 #include "engine/room/names.hpp"
 #include "tests/library/running.hpp"
 #include "tests/library/wire_client.hpp"
+#include "tests/support/sanitizer.hpp"
 
 #include <atomic>
 #include <boost/test/unit_test.hpp>
@@ -94,16 +95,7 @@ std::vector<std::unique_ptr<wire_client>> clients_of(const running& server, std:
 BOOST_AUTO_TEST_SUITE(seats)
 
 // A join is some hundred times slower under a sanitizer.
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define RINGCAST_SANITIZED
-#endif
-#endif
-#ifdef RINGCAST_SANITIZED
-constexpr int joins = 5'000;
-#else
-constexpr int joins = 100'000;
-#endif
+constexpr int joins = is_sanitized ? 5'000 : 100'000;
 
 BOOST_AUTO_TEST_CASE(whatever_is_published_when_join_has_been_awaited_is_heard_in_100000_joins_over_two_shards) {
   publishers others;

@@ -2,17 +2,11 @@
 // nothing is replaced and the count stays zero.
 #include "allocation_count.hpp"
 
+#include "tests/support/sanitizer.hpp"
+
 #include <atomic>
 #include <cstdlib>
 #include <new>
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define RINGCAST_SANITIZED
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define RINGCAST_SANITIZED
-#endif
-#endif
 
 #ifdef RINGCAST_SANITIZED
 

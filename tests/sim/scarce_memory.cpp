@@ -1,15 +1,10 @@
 #include "tests/sim/scarce_memory.hpp"
 
 #include "tests/sim/kernel.hpp"
+#include "tests/support/sanitizer.hpp"
 
 #include <cstdlib>
 #include <new>
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define RINGCAST_SANITIZED
-#endif
-#endif
 
 namespace ringcast::sim {
 

@@ -1,6 +1,7 @@
 // What can happen to a client before it is open - the name, the addresses, the connection, the answer - and a user who
 // gives up at any step.
 #include "tests/sim/client_rig.hpp"
+#include "tests/support/sanitizer.hpp"
 
 #include "engine/client/client_host.hpp"
 
@@ -246,7 +247,7 @@ BOOST_AUTO_TEST_CASE(a_user_may_give_up_at_every_step) {
 
 BOOST_AUTO_TEST_CASE(a_user_may_give_up_at_every_step_of_a_kernel_with_faults) {
   std::size_t given_up = 0;
-  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+  for (std::uint64_t seed = 1; seed <= rounds(20); ++seed) {
     random_source draw(seed);
     fault_plan faults = draw_faults(draw);
     faults.reset = 0;

@@ -262,6 +262,33 @@ BOOST_AUTO_TEST_CASE(a_turn_hands_over_a_bounded_number_of_bytes_and_nobody_wait
   }
 }
 
+// Memory that is touched costs the others' time as what is delivered does: many who send the beginnings of messages share a turn.
+BOOST_AUTO_TEST_CASE(what_a_turn_receives_of_unfinished_messages_is_bounded) {
+  constexpr std::size_t bytes = 1u << 20;
+  flow f(1, {.send_bytes_min = bytes, .send_bytes_max = bytes, .receive_bytes_min = bytes, .receive_bytes_max = bytes});
+  const std::string beginning = masked(opcode::binary, std::string(1'000'000, 'x')).substr(0, 900'000);
+  std::vector<peer*> senders;
+  for (int i = 0; i < 40; ++i) senders.push_back(&f.open("/echo"));
+  for (peer* p : senders) p->send_bytes(beginning);
+  const auto kept = [&f] {
+    std::size_t sum = 0;
+    f.engine.at(0).connections().for_each([&sum](const ringcast::connection& c) { sum += c.partial != nullptr ? c.partial->size : 0; });
+    return sum;
+  };
+  std::size_t most = 0;
+  for (int i = 0; i < 400 && kept() < senders.size() * beginning.size(); ++i) {
+    for (peer* p : senders) p->act(true);
+    const std::size_t before = kept();
+    f.engine.step();
+    most = std::max(most, kept() - before);
+    (void)f.world.sleep(1'000'000);
+  }
+  BOOST_TEST(kept() == senders.size() * beginning.size());
+  BOOST_TEST(most <= 2 * turn_work_bytes_max + 2 * connection_turn_bytes_max);
+  BOOST_TEST_MESSAGE("at most " << most << " bytes in a turn");
+  f.end();
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 } // namespace ringcast::sim

@@ -4,6 +4,7 @@
 #include "tests/sim/client_world.hpp"
 #include "tests/sim/engine_world.hpp"
 #include "tests/sim/secure.hpp"
+#include "tests/support/sanitizer.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -98,7 +99,7 @@ void check(const flood& who, std::uint64_t seed) {
 BOOST_AUTO_TEST_SUITE(handshake_floods)
 
 BOOST_AUTO_TEST_CASE(connections_that_say_nothing_are_no_handshakes_in_progress) {
-  for (std::uint64_t seed = 1; seed <= 20; ++seed) check({.said = 0}, seed);
+  for (std::uint64_t seed = 1; seed <= rounds(20); ++seed) check({.said = 0}, seed);
 }
 
 BOOST_AUTO_TEST_CASE(an_unfinished_client_hello_is_no_handshake_in_progress) {
@@ -106,11 +107,11 @@ BOOST_AUTO_TEST_CASE(an_unfinished_client_hello_is_no_handshake_in_progress) {
 }
 
 BOOST_AUTO_TEST_CASE(who_answers_is_served_before_those_who_sent_a_client_hello_and_are_silent) {
-  for (std::uint64_t seed = 1; seed <= 20; ++seed) check({.said = SIZE_MAX}, seed);
+  for (std::uint64_t seed = 1; seed <= rounds(20); ++seed) check({.said = SIZE_MAX}, seed);
 }
 
 BOOST_AUTO_TEST_CASE(those_who_leave_at_once_are_in_nobodys_way) {
-  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+  for (std::uint64_t seed = 1; seed <= rounds(10); ++seed) {
     check({.said = 0, .leaves = true}, seed);
     check({.said = SIZE_MAX, .leaves = true}, seed);
   }

@@ -5,6 +5,7 @@
 #include "tests/sim/engine_world.hpp"
 #include "tests/sim/payload.hpp"
 #include "tests/sim/peer.hpp"
+#include "tests/support/sanitizer.hpp"
 
 #include <boost/test/unit_test.hpp>
 #include <list>
@@ -196,7 +197,7 @@ BOOST_AUTO_TEST_CASE(who_never_reads_is_cut_off_when_the_close_timeout_is_over_a
 }
 
 BOOST_AUTO_TEST_CASE(stops_under_load_with_full_lanes_end_in_time_and_all_members_hear_the_same) {
-  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+  for (std::uint64_t seed = 1; seed <= rounds(40); ++seed) {
     BOOST_TEST_CONTEXT("seed " << seed) {
       stopping_world w(seed, roomy, {.shards = 2 + static_cast<std::uint32_t>(seed % 2), .lane_bytes = 4096u << (seed % 4)});
       std::map<peer*, std::vector<said>> heard;
@@ -236,7 +237,7 @@ BOOST_AUTO_TEST_CASE(stops_under_load_with_full_lanes_end_in_time_and_all_member
 // A name is asked for at the home of the room, and the answer may come in any turn of the stop, or the seat just before it.
 BOOST_AUTO_TEST_CASE(a_seat_that_is_granted_around_the_stop_is_a_503_or_a_1001_and_no_shard_keeps_it) {
   std::uint32_t refused = 0, said_goodbye = 0;
-  for (std::uint64_t seed = 1; seed <= 150; ++seed) {
+  for (std::uint64_t seed = 1; seed <= rounds(150); ++seed) {
     BOOST_TEST_CONTEXT("seed " << seed) {
       stopping_world w(seed, roomy, {.shards = 2 + static_cast<std::uint32_t>(seed % 2)});
       struct outcome {
@@ -317,7 +318,7 @@ struct joining_program {
 
 BOOST_AUTO_TEST_CASE(whoever_awaits_a_seat_or_an_answer_when_the_server_stops_goes_on_and_the_stop_waits_for_nobody) {
   joining_program all;
-  for (std::uint64_t seed = 1; seed <= 150; ++seed) {
+  for (std::uint64_t seed = 1; seed <= rounds(150); ++seed) {
     BOOST_TEST_CONTEXT("seed " << seed) {
       joining_program program;
       stopping_world w(seed, roomy, {.shards = 1 + static_cast<std::uint32_t>(seed % 3), .routes = [&](server& s) {

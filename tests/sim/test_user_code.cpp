@@ -7,6 +7,7 @@
 #include "tests/sim/engine_world.hpp"
 #include "tests/sim/peer.hpp"
 #include "tests/sim/wild_peers.hpp"
+#include "tests/support/sanitizer.hpp"
 
 #include <boost/test/unit_test.hpp>
 #include <deque>
@@ -213,7 +214,7 @@ BOOST_AUTO_TEST_SUITE(user_code)
 BOOST_AUTO_TEST_CASE(every_callback_may_call_everything_while_connections_fail_in_the_same_turn) {
   set_log_level(log_level::off);
   outcome sum;
-  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+  for (std::uint64_t seed = 1; seed <= rounds(60); ++seed) {
     BOOST_TEST_CONTEXT("seed " << seed) {
       const outcome one = run_wild(seed);
       sum.acts += one.acts;

@@ -8,6 +8,7 @@
 #include "engine/ringcast.hpp"
 #include "tests/sim/client_world.hpp"
 #include "tests/sim/engine_world.hpp"
+#include "tests/support/sanitizer.hpp"
 
 #include <boost/test/unit_test.hpp>
 #include <memory>
@@ -279,7 +280,7 @@ BOOST_AUTO_TEST_SUITE(user_code_of_clients)
 BOOST_AUTO_TEST_CASE(every_callback_of_a_client_may_call_everything_while_connections_fail_in_the_same_turn) {
   set_log_level(log_level::off);
   outcome sum;
-  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+  for (std::uint64_t seed = 1; seed <= rounds(60); ++seed) {
     BOOST_TEST_CONTEXT("seed " << seed) {
       const outcome one = run_wild_clients(seed);
       sum.acts += one.acts;

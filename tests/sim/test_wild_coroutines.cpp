@@ -6,6 +6,7 @@
 #include "engine/base/log.hpp"
 #include "engine/ringcast.hpp"
 #include "tests/sim/wild_peers.hpp"
+#include "tests/support/sanitizer.hpp"
 
 #include <stdexcept>
 #include <vector>
@@ -246,7 +247,7 @@ BOOST_AUTO_TEST_SUITE(user_code_of_coroutines)
 BOOST_AUTO_TEST_CASE(a_handler_may_call_everything_at_any_time_while_connections_fail_in_the_same_turn) {
   set_log_level(log_level::off);
   wild_handlers sum(0);
-  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+  for (std::uint64_t seed = 1; seed <= rounds(60); ++seed) {
     BOOST_TEST_CONTEXT("seed " << seed) {
       wild_handlers program(seed * 31 + 7);
       run_wild_peers(seed, [&](server& s) { program.add_routes(s); });
