@@ -99,6 +99,7 @@ void coroutine_client::keep(opcode op, std::span<const std::byte> payload) {
 }
 
 bool coroutine_client::has_message(bool control_frames) {
+  rest_ = {}; // receive_into() asks only when it has given out all of its message
   awaits_frames_ = control_frames;
   control_frames_wanted_ |= control_frames;
   while (!control_frames && has_record() && is_control(front_op())) (void)take();

@@ -56,7 +56,7 @@ class coroutine_client {
   class receive_awaiter;
   class receive_frame_awaiter;
   [[nodiscard]] receive_awaiter receive(wait_limits limits = {});
-  // The same into the caller's memory; a message that is larger comes in parts.
+  // The same into the caller's memory; a message that is larger comes in parts. Its rest is given up when receive() is called instead.
   class receive_into_awaiter;
   [[nodiscard]] receive_into_awaiter receive_into(std::span<std::byte> into, wait_limits limits = {});
 

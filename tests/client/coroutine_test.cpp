@@ -67,6 +67,30 @@ BOOST_AUTO_TEST_CASE(a_message_larger_than_the_memory_comes_in_parts) {
   });
 }
 
+// What is not asked for any more must not be looked at either: the memory it stood in takes what arrives next.
+BOOST_AUTO_TEST_CASE(the_rest_of_a_message_is_given_up_when_the_next_one_is_received) {
+  loop.run([&]() -> task<void> {
+    coroutine_client c{url};
+    (void)co_await c.connect();
+    (void)co_await c.send_text("0123456789");
+    (void)co_await c.send_text("second");
+    std::byte memory[4];
+    const auto part = co_await c.receive_into(memory);
+    BOOST_REQUIRE(part.has_value());
+    BOOST_TEST(!part->end_of_message);
+    const auto second = co_await c.receive();
+    BOOST_REQUIRE(second.has_value());
+    BOOST_TEST(second->text() == "second");
+    (void)co_await c.send_text(std::string(100'000, 'x'));
+    (void)co_await c.send_text("no");
+    (void)co_await c.receive();
+    const auto last = co_await c.receive_into(memory);
+    BOOST_REQUIRE(last.has_value());
+    BOOST_TEST(last->bytes == 2u);
+    BOOST_TEST(last->end_of_message);
+  });
+}
+
 BOOST_AUTO_TEST_CASE(receive_frame_shows_pings_and_pongs_and_receive_passes_over_them) {
   raw_server peers{[](raw_connection& peer, int) {
     peer.accept_upgrade(peer.read_head());

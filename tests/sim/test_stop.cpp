@@ -283,8 +283,8 @@ BOOST_AUTO_TEST_CASE(a_seat_that_is_granted_around_the_stop_is_a_503_or_a_1001_a
     }
   }
   BOOST_TEST_MESSAGE(refused << " refused, " << said_goodbye << " closed with 1001");
-  BOOST_TEST(refused > 50u);
-  BOOST_TEST(said_goodbye > 50u);
+  BOOST_TEST(refused > rounds(50));
+  BOOST_TEST(said_goodbye > rounds(50));
 }
 
 struct joining_program {
