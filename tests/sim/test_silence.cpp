@@ -39,6 +39,13 @@ BOOST_AUTO_TEST_CASE(an_idle_peer_hears_a_ping_of_the_server_every_25_seconds) {
     }
     BOOST_TEST((p.now() == peer::state::open));
     BOOST_TEST(p.complaint() == "");
+    p.close();
+    engine.begin_stop();
+    for (int i = 0; i < 5'000 && !engine.has_stopped(); ++i) {
+      engine.step();
+      (void)world.sleep();
+    }
+    for (const std::string& left : engine.remains()) BOOST_TEST(left == "");
   }
 }
 
