@@ -259,7 +259,7 @@ BOOST_AUTO_TEST_CASE(a_user_may_give_up_at_every_step_of_a_kernel_with_faults) {
           else
             break;
   }
-  BOOST_TEST(given_up > static_cast<int>(rounds(5000)));
+  BOOST_TEST(given_up > rounds(5000));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
