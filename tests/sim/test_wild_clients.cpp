@@ -25,8 +25,17 @@ class wild_clients {
  public:
   wild_clients(std::uint64_t seed, client_world& where) : draw_(seed), where_(where) {}
 
+  // A callback holds the entry, which holds a sender, which holds the callbacks.
+  ~wild_clients() {
+    for (const auto& e : made_)
+      if (const std::shared_ptr<entry> still = e.lock()) still->end(), still->out = {};
+  }
+  wild_clients(const wild_clients&) = delete;
+  wild_clients& operator=(const wild_clients&) = delete;
+
   void make() {
     entry& e = *all_.emplace_back(std::make_shared<entry>());
+    made_.push_back(all_.back());
     e.own = std::make_unique<client>(url(), options(), where_.host());
     listen_to(all_.back());
     e.out = e.own->sender();
@@ -200,6 +209,7 @@ class wild_clients {
   random_source draw_;
   client_world& where_;
   std::vector<std::shared_ptr<entry>> all_;
+  std::vector<std::weak_ptr<entry>> made_; // ever
   std::stop_source stop_;
   bool over_ = false;
 };
@@ -294,7 +304,8 @@ BOOST_AUTO_TEST_CASE(every_callback_of_a_client_may_call_everything_while_connec
   BOOST_TEST(sum.acts > rounds(20'000));
   BOOST_TEST(sum.connected > rounds(100));
   BOOST_TEST(sum.received > rounds(100));
-  for (std::size_t i = 0; i < std::size(sum.told); ++i) BOOST_TEST(sum.told[i] > rounds(10), "event " << i << " was told " << sum.told[i] << " times");
+  for (std::size_t i = 0; i < std::size(sum.told); ++i)
+    BOOST_TEST(sum.told[i] > rounds(10), "event " << i << " was told " << sum.told[i] << " times");
 }
 
 BOOST_AUTO_TEST_SUITE_END()
