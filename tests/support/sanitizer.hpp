@@ -20,6 +20,15 @@ inline constexpr bool is_sanitized = true;
 inline constexpr bool is_sanitized = false;
 #endif
 
+// The thread sanitizer hands signals on late, and in a forked child perhaps never.
+#if defined(__SANITIZE_THREAD__)
+inline constexpr bool is_thread_sanitized = true;
+#elif defined(__has_feature)
+inline constexpr bool is_thread_sanitized = __has_feature(thread_sanitizer);
+#else
+inline constexpr bool is_thread_sanitized = false;
+#endif
+
 // The number of seeds or rounds that a build takes time for.
 [[nodiscard]] constexpr std::uint64_t rounds(std::uint64_t many) { return is_sanitized ? (many + 4) / 5 : many; }
 
