@@ -201,7 +201,7 @@ bool shard::has_work() const {
   return port_.has_work() || inbox_.has_records() || !poll_again_.empty() || !hellos_waiting_.empty() || !answers_waiting_.empty() ||
          !input_again_.empty() || !stopped_.empty() || !stopped_before_.empty() || !parked_.empty() || !finishing_.empty() || !ended_.empty() ||
          handlers_.has_untold() || home_.has_unpublished() || has_stop_step() || (clients_ != nullptr && clients_->has_ready()) ||
-         scheduler_.has_ready();
+         scheduler_.has_ready() || (!stopping_ && mesh_.bell(index_).stop_asked());
 }
 
 wait_plan shard::plan_wait() {

@@ -5,6 +5,7 @@
 #include "tests/sim/engine_world.hpp"
 #include "tests/sim/payload.hpp"
 #include "tests/sim/peer.hpp"
+#include "tests/sim/ring_state.hpp"
 #include "tests/support/sanitizer.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -116,6 +117,22 @@ BOOST_AUTO_TEST_CASE(a_neighbour_that_never_turns_again_holds_nobody_longer_than
   w.engine.turn_of(0);
   BOOST_TEST(turns_to_its_end > turns);
   BOOST_TEST(w.engine.at(0).counters().turns == turns_to_its_end);
+  BOOST_TEST(w.step_until([&] { return w.engine.has_stopped(); }, everybody_reads));
+}
+
+BOOST_AUTO_TEST_CASE(a_shard_that_is_asked_in_its_own_turn_does_not_sleep_first) {
+  stopping_world w(7, roomy, {.shards = 1});
+  w.step_until([] { return false; }, everybody_reads, 20);
+  bool asked = false;
+  w.engine.at(0).coroutines().spawn([](stopping_world& here, bool& done) -> task<void> {
+    here.engine.begin_stop();
+    done = true;
+    co_return;
+  }(w, asked));
+  while (!asked) w.engine.turn_of(0);
+  // The flag was set behind this turn's look at it. Nothing rings for it: whoever sets it sees a shard that is awake.
+  w.engine.turn_of(0);
+  BOOST_TEST(!w.world.entered_last->would_sleep());
   BOOST_TEST(w.step_until([&] { return w.engine.has_stopped(); }, everybody_reads));
 }
 
