@@ -62,7 +62,7 @@ void publish(const http_request& request, http_responder responder) {
   const std::string_view type = request.head.header("Content-Type");
   const bool text = type.starts_with("text/") || type.starts_with("application/json");
   if (text && !is_valid_utf8(request.body)) return responder.respond_error(http_status::bad_request, "the body is not UTF-8");
-  responder.owner().publish_with_report(
+  responder.owner().questions().publish_with_report(
       room, text ? opcode::text : opcode::binary, request.body, [responder](const broadcast_report& report) mutable {
         responder.respond_json(http_status::ok, fmt::format(R"({{"members":{},"queued":{},"conflated":{},"dropped":{}}})", report.members,
                                                             report.queued, report.conflated, report.dropped));
@@ -83,7 +83,7 @@ void list_rooms(const http_request& request, http_responder responder) {
   if (after)
     if (const auto valid = check_room_name(*after); !valid)
       return responder.respond_error(http_status::bad_request, fmt::format("after: {}", valid.error()));
-  responder.owner().query_rooms(after.value_or(""), limit, [responder](const room_listing& listing) mutable {
+  responder.owner().questions().query_rooms(after.value_or(""), limit, [responder](const room_listing& listing) mutable {
     std::string json = "{\"rooms\":[" + listing.text + "],\"next\":";
     if (listing.next)
       append_json_string(json, *listing.next);
@@ -96,7 +96,7 @@ void list_rooms(const http_request& request, http_responder responder) {
 void list_room(const http_request& request, http_responder responder) {
   const std::string room{request.parameter("room")};
   if (const auto valid = check_room_name(room); !valid) return responder.respond_error(http_status::bad_request, valid.error());
-  responder.owner().query_room(room, [responder, room](const room_listing& listing) mutable {
+  responder.owner().questions().query_room(room, [responder, room](const room_listing& listing) mutable {
     if (!listing.found) return responder.respond_error(http_status::not_found, "nobody is in this room");
     std::string json = "{\"name\":";
     append_json_string(json, room);

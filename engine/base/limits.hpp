@@ -112,7 +112,7 @@ inline constexpr std::size_t room_name_bytes_max = 128;
 inline constexpr std::size_t member_name_bytes_max = 64;
 
 // Records taken from the mesh in one turn, and as many from the inbox, so that the ring is never starved: each costs this and what it
-// points to, with what the members of its room are to be sent (shard::record_work). 4,096 small ones, or four of 1 MiB.
+// points to, with what the members of its room are to be sent (record_reader::take_record). 4,096 small ones, or four of 1 MiB.
 inline constexpr std::size_t record_work_bytes = 1024;
 inline constexpr std::size_t records_work_per_turn_max = 4096 * record_work_bytes;
 // Bytes of one lane of the mesh. 1 MiB holds about a thousand published messages of 1 KiB. A record takes at most a quarter of it; a larger
@@ -121,7 +121,7 @@ inline constexpr std::uint32_t mesh_lane_bytes = 1u << 20;
 // What the records of one lane may point to; what would be more waits with its sender. Some messages of the default bound.
 inline constexpr std::uint64_t mesh_lane_pointed_bytes_max = 8u << 20;
 // What may wait for room in the lanes, with what it points to: some turns' worth of full receive buffers. Above it a shard stays behind the
-// completions of its turn and takes only records of the mesh, until what waits is below it again (shard::drain_overflow).
+// completions of its turn and takes only records of the mesh, until what waits is below it again (record_reader::drain_overflow).
 inline constexpr std::size_t mesh_overflow_bytes_max = 8u << 20;
 inline constexpr std::uint32_t inbox_bytes = 4u << 20;
 

@@ -161,7 +161,7 @@ bool client_core::hand_over(const record_head& head, std::span<const std::byte> 
   shard& own = home_->owner();
   connection* c = own.find(connection_);
   if (c == nullptr) return false;
-  const send_status result = own.send(*c, opcode_of(head.kind), payload);
+  const send_status result = own.websockets().send(*c, opcode_of(head.kind), payload);
   if (result == send_status::closed) return false;
   backed_up_ = result == send_status::above_watermark;
   if (head.kind != queued_kind::ping) sent_.fetch_add(1, std::memory_order_relaxed);
@@ -193,7 +193,7 @@ void client_core::tell_drained() {
 }
 
 void client_core::hold_input(bool hold) {
-  if (home_ != nullptr) home_->owner().hold_input(connection_, hold);
+  if (home_ != nullptr) home_->owner().connecting().hold_input(connection_, hold);
 }
 
 void client_core::drop_messages(std::span<const std::byte> records) {
@@ -255,7 +255,7 @@ void client_core::try_next_address() {
     const bool last = next_address_ == addresses_.size();
     const auto timeout_ms = last ? attempt_deadline_ms_ - home_->owner().turn_ms()
                                  : static_cast<std::uint64_t>(std::max<std::chrono::milliseconds::rep>(options_.address_timeout.count(), 1));
-    if (const auto begun = home_->owner().connect(*this, to, timeout_ms, attempt_deadline_ms_)) {
+    if (const auto begun = home_->owner().connecting().connect(*this, to, timeout_ms, attempt_deadline_ms_)) {
       connection_ = *begun;
       return;
     } else {
@@ -359,7 +359,7 @@ void client_core::begin_disconnecting(std::uint16_t code, std::string_view reaso
     cancel_timer();
     ++attempt_; // an answer to the name comes too late
     step_ = step::idle;
-    home_->owner().let_go(std::exchange(connection_, {}), code, reason);
+    home_->owner().connecting().let_go(std::exchange(connection_, {}), code, reason);
     return finish_closed(static_cast<std::uint16_t>(close_code::abnormal), "disconnected before the connection was open", false);
   case step::open: break;
   }
@@ -386,7 +386,7 @@ void client_core::finish_closed(std::uint16_t code, std::string_view reason, boo
 // stop(): nobody is told anything any more.
 void client_core::detach() {
   const std::shared_ptr<client_core> self = leave_host();
-  home_->owner().let_go(std::exchange(connection_, {}), static_cast<std::uint16_t>(close_code::going_away), {});
+  home_->owner().connecting().let_go(std::exchange(connection_, {}), static_cast<std::uint16_t>(close_code::going_away), {});
 }
 
 void client_core::host_is_gone() {

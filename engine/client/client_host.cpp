@@ -29,7 +29,8 @@ client_host::~client_host() {
 }
 
 client_host& client_host::of(shard& owner) {
-  if (owner.clients() == nullptr) owner.keep_clients(std::make_unique<client_host>(owner, owner.bell(), shard::client_timer));
+  constexpr auto timer_kind = static_cast<std::uint8_t>(shard_timer::client);
+  if (owner.clients() == nullptr) owner.keep_clients(std::make_unique<client_host>(owner, owner.bell(), timer_kind));
   return static_cast<client_host&>(*owner.clients());
 }
 

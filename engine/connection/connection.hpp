@@ -1,4 +1,4 @@
-// What a shard knows of one connection. Plain state: the shard's parts act on it (receiver, outbox, room_table, closing), each on the
+// What a shard knows of one connection. Plain state: the shard's parts act on it (socket_reader, outbox, room_table, closer), each on the
 // fields that it owns. It lives in the shard's connection_table, on the shard's thread, and never moves.
 //
 // Small on purpose: two cache lines, and an idle connection owns no other memory. What is needed only at times hangs behind a pointer:
@@ -42,7 +42,7 @@ enum class receive_mode : std::uint8_t {
   polled,    // large frames: poll, then one hot buffer
   switching, // from multishot to polled: the cancel is under way
   pausing,   // the cancel is under way because output waits, or nobody takes the input now
-  paused,    // nothing armed until resume_receive()
+  paused,    // nothing armed until socket_reader::resume()
 };
 
 // A chunked request body under way. Its bytes stand decoded behind the head, so nothing is decoded twice.
@@ -71,45 +71,47 @@ struct delete_connection_layers {
   void operator()(connection_layers* layers) const noexcept;
 };
 
+// Everybody may read a field; behind it stands who writes it, after the acceptor or the connector that took the connection.
 struct connection {
-  int socket = -1;
-  std::uint32_t slot = 0;
-  std::uint32_t generation = 1;
-  connection_phase phase = connection_phase::free;
-  receive_mode receiving = receive_mode::none;
-  close_handshake closing{role::server};
-  std::uint8_t operations = 0;      // given to the kernel and not yet completed
+  int socket = -1;                  // acceptor, connector
+  std::uint32_t slot = 0;           // connection_table
+  std::uint32_t generation = 1;     // connection_table
+  connection_phase phase = connection_phase::free; // each step by who takes it: acceptor, connector, upgrader, closer
+  receive_mode receiving = receive_mode::none;     // socket_reader
+  close_handshake closing{role::server};           // websocket_side
+  std::uint8_t operations = 0;      // socket_reader, connector, outbox: given to the kernel and not yet completed
 
-  bool always_gathered : 1 = false; // never served from a dense array alone: several rooms, or encrypted
-  bool answering : 1 = false;       // an HTTP answer is being prepared, or on_open is to be called; what follows waits
-  bool keep_alive : 1 = true;
-  bool pong_awaited : 1 = false;
-  bool peer_closed : 1 = false;     // end of stream was received
-  bool end_announced : 1 = false;   // a poll has told of it; it may stand behind bytes that are not yet read
-  bool continue_sent : 1 = false;   // 100 Continue
-  bool head_only : 1 = false;       // HEAD
-  bool handler_told : 1 = false;    // on_open was called or will be, so on_close must be
-  bool is_client : 1 = false;       // this end is the client: it masks what it sends (RFC 6455 5.1)
-  bool input_held : 1 = false;      // the endpoint takes no messages now; see shard::hold_input()
-  bool encrypted : 1 = false;       // by layers->tls
-  bool input_stopped : 1 = false;   // its input waits for a later turn; see shard::stop_input()
-  bool admitted : 1 = false;        // counted by the server's admission; one that is accepted and not admitted is being refused
-  std::uint8_t listener = 0;
-  std::uint8_t deflate_bits = 0;    // with permessage-deflate: the window that this end may refer to, 8 to 15; 0: not negotiated
-  std::uint16_t close_code = 1006;  // what on_close will say
-  std::uint8_t untold = 0;          // what its user is still to be told: bits of user_event, see handlers.hpp
+  bool always_gathered : 1 = false; // room_table, tls_layer: never served from a dense array alone: several rooms, or encrypted
+  bool answering : 1 = false;       // http_side, connector; ends in input_flow: an answer is being prepared, or on_open is to be called
+  bool keep_alive : 1 = true;       // http_side
+  bool pong_awaited : 1 = false;    // connection_watch; ends in websocket_side
+  bool peer_closed : 1 = false;     // input_flow: end of stream was received
+  bool end_announced : 1 = false;   // socket_reader: a poll has told of it; it may stand behind bytes that are not yet read
+  bool continue_sent : 1 = false;   // http_side: 100 Continue
+  bool head_only : 1 = false;       // http_side: HEAD
+  bool handler_told : 1 = false;    // upgrader, connector; ends in closer: on_open was called or will be, so on_close must be
+  bool is_client : 1 = false;       // connector: this end is the client, and masks what it sends (RFC 6455 5.1)
+  bool input_held : 1 = false;      // input_flow: the endpoint takes no messages now; see input_flow::hold()
+  bool encrypted : 1 = false;       // tls_layer: by layers->tls
+  bool input_stopped : 1 = false;   // input_flow, and closer when no more is wanted: it waits for a later turn; see input_flow::stop()
+  bool admitted : 1 = false;        // acceptor: counted by the server's admission; one that is accepted and not admitted is being refused
+  std::uint8_t listener = 0;        // acceptor
+  std::uint8_t deflate_bits = 0;    // message_compression: the window that this end may refer to, 8 to 15; 0: not negotiated
+  std::uint16_t close_code = 1006;  // websocket_side, closer, stopper, tls_layer: what on_close will say
+  std::uint8_t untold = 0;          // handlers: what its user is still to be told, bits of user_event
 
-  std::uint32_t gather = no_gather; // its record in the outbox's turn
-  std::uint32_t last_heard_ms = 0; // when it sent bytes, or took some that had waited
+  std::uint32_t gather = no_gather; // outbox: its record in the outbox's turn
+  std::uint32_t last_heard_ms = 0;  // input_flow, shard, connection_watch: when it sent bytes, or took some that had waited
 
-  std::unique_ptr<partial_input> partial;
-  message_assembler assembler;
-  std::unique_ptr<connection_layers, delete_connection_layers> layers; // null unless encrypted, or compressing with contexts
-  backlog* behind = nullptr;        // output that did not go out in its turn
-  membership* memberships = nullptr;
-  const websocket_endpoint* endpoint = nullptr;
-  void* user = nullptr;             // the endpoint's
-  timer_node timer;
+  std::unique_ptr<partial_input> partial; // input_flow; its head and text by who reads them: http_side, connector, websocket_side
+  message_assembler assembler;      // websocket_side, and memory_ledger when it ends
+  // tls_layer, message_compression, outbox: null unless encrypted, or compressing with contexts
+  std::unique_ptr<connection_layers, delete_connection_layers> layers;
+  backlog* behind = nullptr;        // outbox: output that did not go out in its turn
+  membership* memberships = nullptr; // room_table
+  const websocket_endpoint* endpoint = nullptr; // upgrader, connector, stopper
+  void* user = nullptr;             // upgrader, connector; the endpoint's
+  timer_node timer;                 // by connection_timers
 
   static constexpr std::uint32_t no_gather = UINT32_MAX;
 

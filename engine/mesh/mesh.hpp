@@ -122,7 +122,7 @@ class mesh {
 //
 // That is bounded only together with the shard: while overflow_bytes() is above mesh_overflow_bytes_max, the shard takes
 // only records of the mesh, so that its neighbours go on, and nothing from its connections or its inbox
-// (shard::drain_overflow). It looks once a turn, behind the completions, so one turn's worth may come on top. Below the
+// (record_reader::drain_overflow). It looks once a turn, behind the completions, so one turn's worth may come on top. Below the
 // bound it takes input as always, and may sleep with an overflow: the receiver rings it when it has made room.
 class mesh_port {
  public:

@@ -23,7 +23,9 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <span>
+#include <string_view>
 #include <vector>
 
 namespace ringcast {
@@ -70,6 +72,9 @@ class outbox {
   // Room for bytes of the connection's own output, to be filled at once. No bound of its own: the caller looks at waiting_bytes(). Throws
   // std::bad_alloc where there is no memory.
   [[nodiscard]] std::byte* extend(connection& c, std::size_t bytes);
+  void append_text(connection& c, std::string_view text) {
+    if (!text.empty()) std::memcpy(extend(c, text.size()), text.data(), text.size());
+  }
   // Gives back the last `bytes` of what extend() returned last for this connection.
   void shorten(connection& c, std::size_t bytes);
 

@@ -2,7 +2,7 @@
 // failed or went on. Nothing here is virtual that is called for each message.
 #pragma once
 
-#include "engine/connection/connection.hpp"
+#include "engine/connection/shard_connections.hpp"
 #include "engine/io/connection_handle.hpp"
 #include "engine/room/room.hpp"
 #include "engine/room/room_home.hpp"
@@ -16,17 +16,14 @@ namespace ringcast {
 
 class room_host : public shard_courier {
  public:
-  room_host(std::uint32_t index, std::uint8_t deflate_window) : index_(index), deflate_window_(deflate_window) {}
+  room_host(std::uint32_t index, std::uint8_t deflate_window) : connections_(index), deflate_window_(deflate_window) {}
   room_host(const room_host&) = delete;
   room_host& operator=(const room_host&) = delete;
 
-  [[nodiscard]] std::uint32_t index() const { return index_; }
-  [[nodiscard]] connection_table& connections() { return connections_; }
-  [[nodiscard]] connection_handle handle_of(const connection& c) const { return connection_handle::make(index_, c.generation, c.slot); }
-  // The connection of this shard, or null if its life is over.
-  [[nodiscard]] connection* find(connection_handle handle) {
-    return handle.shard() == index_ && handle ? connections_.find(handle.slot(), handle.generation()) : nullptr;
-  }
+  [[nodiscard]] shard_connections& connections() { return connections_; }
+  [[nodiscard]] std::uint32_t index() const { return connections_.index(); }
+  [[nodiscard]] connection_handle handle_of(const connection& c) const { return connections_.handle_of(c); }
+  [[nodiscard]] connection* find(connection_handle handle) { return connections_.find(handle); }
   // Which log of a room a member reads. One whose window is smaller than that of the frames made for all reads the plain one.
   [[nodiscard]] room_encoding encoding_of(const connection& c) const { return encoding_of(c.deflate_bits); }
   [[nodiscard]] room_encoding encoding_of(std::uint8_t deflate_bits) const {
@@ -52,8 +49,7 @@ class room_host : public shard_courier {
  protected:
   ~room_host() = default;
 
-  std::uint32_t index_;
-  connection_table connections_;
+  shard_connections connections_;
 
  private:
   std::uint8_t deflate_window_;

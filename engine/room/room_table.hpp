@@ -44,7 +44,7 @@ class room_table {
   [[nodiscard]] room_part* find(room_ref ref);
   [[nodiscard]] std::uint32_t home_of(std::string_view name) const;
 
-  // A seat for somebody who waits for the home to know of it: see shard::claim_seat(). As long as it is kept the room stays.
+  // A seat for somebody who waits for the home to know of it: see seat_claims. As long as it is kept the room stays.
   void reserve(room_part& r);
   void end_reservation(room_ref ref);
   // The home has answered a claim that was made when this part had had so many first seats.

@@ -33,7 +33,7 @@ send_status seat::broadcast(opcode op, std::span<const std::byte> payload) {
   connection* c = owner_ == nullptr ? nullptr : owner_->find(who_);
   room_part* r = owner_ == nullptr ? nullptr : owner_->rooms().find(where_);
   if (c == nullptr || r == nullptr) return send_status::closed;
-  return owner_->publish(*c, *r, op, payload) == send_status::closed ? send_status::closed : send_status::queued;
+  return owner_->websockets().publish(*c, *r, op, payload) == send_status::closed ? send_status::closed : send_status::queued;
 }
 
 // --- to the home of the room ---
@@ -191,10 +191,10 @@ namespace {
 class seat_claim {
  public:
   seat_claim(shard& here, room_part& r, connection_handle who, std::string_view name)
-      : here_(here), room_{r.index, r.generation}, id_(here.claim_seat(r, who, name, [state = answer_.target()] { state->set(true); })) {}
+      : here_(here), room_{r.index, r.generation}, id_(here.claims().begin(r, who, name, [state = answer_.target()] { state->set(true); })) {}
   seat_claim(const seat_claim&) = delete;
   seat_claim& operator=(const seat_claim&) = delete;
-  ~seat_claim() { here_.end_claim(id_, room_); }
+  ~seat_claim() { here_.claims().end(id_, room_); }
   // False if the wait was ended instead.
   [[nodiscard]] answer_awaiter<bool>& answer() { return answer_; }
 
@@ -234,14 +234,15 @@ task<seat> room::join(std::string_view id, receiver& ws, hearing hears) {
 task<broadcast_report> room::broadcast_reported(opcode op, std::span<const std::byte> payload) {
   if (!valid_) co_return broadcast_report{};
   answer_awaiter<broadcast_report> answer;
-  asking_shard().publish_with_report(name_, op, payload, [state = answer.target()](const broadcast_report& report) { state->set(report); });
+  asking_shard().questions().publish_with_report(name_, op, payload,
+                                                 [state = answer.target()](const broadcast_report& report) { state->set(report); });
   co_return co_await answer;
 }
 
 task<std::uint32_t> room::count() {
   if (!valid_) co_return 0;
   answer_awaiter<std::uint32_t> answer;
-  asking_shard().query_room(name_, [state = answer.target()](const room_listing& listing) { state->set(listing.members); });
+  asking_shard().questions().query_room(name_, [state = answer.target()](const room_listing& listing) { state->set(listing.members); });
   co_return co_await answer;
 }
 
@@ -249,48 +250,15 @@ std::future<broadcast_report> room::broadcast_future(opcode op, std::span<const 
   if (!valid_) return at_once(broadcast_report{});
   return ask_home<broadcast_report>(
       *server_, name_, [name = name_, op, bytes = std::vector<std::byte>{payload.begin(), payload.end()}](shard& there, const auto& promise) {
-        there.publish_with_report(name, op, bytes, [promise](const broadcast_report& report) { promise->set_value(report); });
+        there.questions().publish_with_report(name, op, bytes, [promise](const broadcast_report& report) { promise->set_value(report); });
       });
 }
 
 std::future<std::uint32_t> room::count_future() {
   if (!valid_) return at_once(std::uint32_t{0});
   return ask_home<std::uint32_t>(*server_, name_, [name = name_](shard& there, const auto& promise) {
-    there.query_room(name, [promise](const room_listing& listing) { promise->set_value(listing.members); });
+    there.questions().query_room(name, [promise](const room_listing& listing) { promise->set_value(listing.members); });
   });
-}
-
-// --- on the shards ---
-
-void shard::on_room_call(std::uint32_t from, const room_call_record& call, std::span<const std::byte> bytes) {
-  const std::string_view all{reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-  const std::string_view name = all.substr(0, call.name_bytes);
-  const std::string_view id = all.substr(call.name_bytes, call.id_bytes);
-  const std::span<const std::byte> payload = bytes.subspan(call.name_bytes + call.id_bytes);
-  (void)from;
-  if (call.what == room_call_kind::publish) {
-    if (!home_.publish_to(name, call.op, payload)) ++counters_.sent_to_nobody;
-    return;
-  }
-  const connection_handle member = home_.member(name, id);
-  if (!member) {
-    ++counters_.sent_to_nobody;
-    return;
-  }
-  if (call.what == room_call_kind::leave)
-    return deliver(member.shard(), record_kind::leave_room, bytes_of(member.value), std::as_bytes(std::span{name}));
-  const deliver_record head{.connection = member.value, .op = call.op, .close_code = 0};
-  if (member.shard() == index_) return deliver_to(member, call.op, payload);
-  if (sizeof head + payload.size() <= record_bytes_max()) return deliver(member.shard(), record_kind::deliver, bytes_of(head), payload);
-  auto* copied = new std::byte[payload.size()];
-  std::copy(payload.begin(), payload.end(), copied);
-  deliver(member.shard(), record_kind::deliver_large, bytes_of(deliver_large_record{head, copied, payload.size()}), {});
-}
-
-void shard::leave_room(connection_handle who, room_ref where) noexcept {
-  connection* c = find(who);
-  room_part* r = rooms_.find(where);
-  if (c != nullptr && r != nullptr) rooms_.leave(*c, *r);
 }
 
 } // namespace ringcast

@@ -33,7 +33,7 @@ ready<send_status> sender::send(opcode op, std::span<const std::byte> payload) c
     connection* c = owner_->find(connection_);
     if (c == nullptr) return {send_status::closed};
     if (c->behind != nullptr && c->behind->own_bytes() > high_watermark_bytes) return {send_status::dropped};
-    return {owner_->send(*c, op, payload) == send_status::closed ? send_status::closed : send_status::queued};
+    return {owner_->websockets().send(*c, op, payload) == send_status::closed ? send_status::closed : send_status::queued};
   }
   const deliver_record head{.connection = connection_.value, .op = op, .close_code = 0};
   if (sizeof head + payload.size() <= to_->record_bytes_max())

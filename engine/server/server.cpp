@@ -248,7 +248,7 @@ void server::serve(std::uint32_t index) {
                                 .spin_us = options_.spin_us,
                                 .compression = options_.compression};
     t.own = std::make_unique<shard>(index, options, *mesh_, *t.from_threads, router_, std::move(t.own_ring));
-    for (const auto& listener : t.listeners) t.own->add_listener(listener.socket, listener.encrypted ? identity_.get() : nullptr);
+    for (const auto& listener : t.listeners) t.own->accepting().add_listener(listener.socket, listener.encrypted ? identity_.get() : nullptr);
     t.listeners.clear();
     t.accepting = true; // before start() returns: the server is ready then
   } catch (const std::exception& failed) {
@@ -256,7 +256,7 @@ void server::serve(std::uint32_t index) {
   }
   all_begun_->arrive_and_wait();
   if (t.own != nullptr) {
-    while (t.own->turn()) t.accepting.store(t.own->is_accepting(), std::memory_order_relaxed);
+    while (t.own->turn()) t.accepting.store(t.own->accepting().is_accepting(), std::memory_order_relaxed);
   }
   t.from_threads->close();
   if (running_.fetch_sub(1) == 1) {

@@ -57,7 +57,7 @@ coroutine_endpoint::coroutine_endpoint(const upgrade_options& made_for) : option
 
 // A program has a handful of sets of options, each found by comparing.
 const websocket_endpoint& websocket_session::endpoint_of(shard& owner, const upgrade_options& options) {
-  auto& known = owner.session_endpoints();
+  auto& known = owner.endpoints();
   for (const auto& each : known)
     if (static_cast<const coroutine_endpoint&>(*each).options == options) return each->endpoint;
   known.push_back(std::make_unique<coroutine_endpoint>(options));
@@ -103,7 +103,7 @@ void websocket_session::deliver(const message_view& view) {
   const bool large = view.in_receive_buffer && view.payload.size() > copied_bytes_max;
   const bool leasable = large && owner_->buffers().contains(view.payload.data()) && owner_->buffers().leased_blocks() < leased_blocks_max;
   // A large one stands in the hot buffer or in the connection's own block.
-  const bool lendable = large && !leasable && owner_->can_lend(*connection_, view.payload);
+  const bool lendable = large && !leasable && owner_->received().can_lend(*connection_, view.payload);
   if (!leasable && !lendable) {
     const waiting_message kept = copy(view);
     current_ = kept.view;
@@ -118,7 +118,7 @@ void websocket_session::deliver(const message_view& view) {
     if (leasable) {
       current_lease_ = owner_->buffers().lease(current_.payload.data());
     } else {
-      const shard::lent_memory lent = owner_->lend(from, view.payload);
+      const receive_memory::lent_memory lent = owner_->received().lend(from, view.payload);
       current_memory_ = lent.memory;
       current_is_hot_ = lent.is_hot;
     }
@@ -137,14 +137,14 @@ void websocket_session::enqueue(const message_view& view) {
   waiting_.push_back(copy(view));
   waiting_bytes_ += view.payload.size();
   if (connection_ != nullptr && (waiting_.size() - waiting_begin_ >= waiting_messages_max || waiting_bytes_ >= waiting_bytes_max))
-    owner_->hold_input(*connection_);
+    owner_->input().hold(*connection_);
 }
 
 bool websocket_session::take_waiting(bool control_frames) noexcept {
   while (waiting_begin_ < waiting_.size()) {
     const waiting_message next = waiting_[waiting_begin_++];
     waiting_bytes_ -= next.view.payload.size();
-    if (waiting_begin_ == waiting_.size() && connection_ != nullptr) owner_->release_input(*connection_);
+    if (waiting_begin_ == waiting_.size() && connection_ != nullptr) owner_->input().release(*connection_);
     if (is_control(next.view.op) && !control_frames) {
       owner_->blocks().give_back(next.memory);
       continue;
@@ -160,7 +160,7 @@ bool websocket_session::take_waiting(bool control_frames) noexcept {
 void websocket_session::drop_current() noexcept {
   if (current_lease_ != nullptr) owner_->buffers().end_lease(current_lease_);
   if (current_is_hot_)
-    owner_->give_back_hot(current_memory_);
+    owner_->received().give_back_hot(current_memory_);
   else if (current_memory_.bytes != nullptr)
     owner_->blocks().give_back(current_memory_);
   current_is_hot_ = false;
@@ -183,7 +183,7 @@ void websocket_session::on_close(std::uint16_t code, std::string_view reason, bo
   }
   close_code_ = code;
   close_reason_ = reason;
-  owner_->release_input(*connection_);
+  owner_->input().release(*connection_);
   connection_ = nullptr;
   if (shared_ != nullptr) shared_->open.store(false, std::memory_order_relaxed);
   if (receiving_ != nullptr && receiving_->is_waiting()) receiving_->complete(wait_result::done);
@@ -231,7 +231,7 @@ send_status websocket_session::send(const message_view& what) {
     std::memcpy(owner_->output().extend(*connection_, what.payload.size()), what.payload.data(), what.payload.size());
     return send_status::queued;
   }
-  return owner_->send_in_place(*connection_, what) == send_status::closed ? send_status::closed : send_status::queued;
+  return owner_->websockets().send_in_place(*connection_, what) == send_status::closed ? send_status::closed : send_status::queued;
 }
 
 // --- the end ---
@@ -245,7 +245,7 @@ void websocket_session::abandon() noexcept {
     if (std::uncaught_exceptions() > 0)
       close(static_cast<std::uint16_t>(close_code::internal_error), "the handler failed");
     else if (owner_->is_stopping())
-      owner_->say_going_away(*connection_);
+      owner_->stopping().say_going_away(*connection_);
     else
       close(static_cast<std::uint16_t>(close_code::normal), {});
   }

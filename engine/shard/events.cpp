@@ -8,15 +8,15 @@
 
 namespace ringcast {
 
-send_status websocket_ref::send(opcode op, std::span<const std::byte> payload) { return shard_->send(*connection_, op, payload); }
-send_status websocket_ref::send(const message_view& message) { return shard_->send_in_place(*connection_, message); }
-void websocket_ref::close(std::uint16_t code, std::string_view reason) { shard_->close_websocket(*connection_, code, reason); }
+send_status websocket_ref::send(opcode op, std::span<const std::byte> payload) { return shard_->websockets().send(*connection_, op, payload); }
+send_status websocket_ref::send(const message_view& message) { return shard_->websockets().send_in_place(*connection_, message); }
+void websocket_ref::close(std::uint16_t code, std::string_view reason) { shard_->websockets().close(*connection_, code, reason); }
 
 send_status websocket_ref::broadcast(opcode op, std::span<const std::byte> payload) {
   const membership* seat = connection_->memberships;
   if (seat == nullptr) return send_status::closed;
   while (seat->next != nullptr) seat = seat->next;
-  return shard_->publish(*connection_, *seat->where, op, payload);
+  return shard_->websockets().publish(*connection_, *seat->where, op, payload);
 }
 
 const std::string* websocket_ref::name_in_room() const {
@@ -46,7 +46,7 @@ std::string_view http_request::parameter(std::string_view name) const {
 std::optional<std::string> http_request::query(std::string_view name) const { return query_value(head.query, name); }
 
 void http_responder::respond(http_status status, std::string_view content_type, std::string_view body, std::string_view extra_headers) {
-  if (connection* c = shard_->find(connection_)) shard_->respond(*c, status, content_type, body, extra_headers);
+  if (connection* c = shard_->find(connection_)) shard_->http().respond(*c, status, content_type, body, extra_headers);
 }
 
 void http_responder::respond_error(http_status status, std::string_view why) { respond(status, "application/json", json_error(why)); }

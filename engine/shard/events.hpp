@@ -99,7 +99,7 @@ class upgrade_request_view {
   void set_user(void* user) { user_ = user; }
 
  private:
-  friend class shard;
+  friend class upgrader;
   const http_request& request_;
   http_status refused_ = http_status::switching_protocols;
   std::string why_, room_, name_;
@@ -135,7 +135,7 @@ struct websocket_endpoint {
   // In place of the server's options.
   std::optional<compression_options> compression{};
   std::source_location registered_at{}; // for the log; http_router::add() fills it in
-  // Of the library's own endpoints: their on_drain and on_close touch nothing but what is behind user(), so shard_close.cpp calls them at once
+  // Of the library's own endpoints: their on_drain and on_close touch nothing but what is behind user(), so the closer and the shard have them called at once
   // and does not note them for handlers::run().
   bool is_internal = false;
 };

@@ -41,9 +41,9 @@ void handlers::on_thrown(connection_handle who, std::string_view what, const std
   connection* c = shard_.find(who);
   if (c == nullptr) return;
   if (c->phase == connection_phase::http)
-    shard_.fail_request(*c);
+    shard_.http().fail_request(*c);
   else
-    shard_.close_websocket(*c, static_cast<std::uint16_t>(close_code::internal_error), "the handler failed");
+    shard_.websockets().close(*c, static_cast<std::uint16_t>(close_code::internal_error), "the handler failed");
 }
 
 // --- told where it is read ---
@@ -58,13 +58,18 @@ void handlers::control(connection& c, opcode op, std::span<const std::byte> payl
   if (to.on_control) call(shard_.handle_of(c), "on_control", to.registered_at, [&] { to.on_control(websocket_ref{shard_, c}, op, payload); });
 }
 
-void handlers::request(connection& c, const route& to, const http_request& received, http_responder responder) {
-  call(shard_.handle_of(c), "the handler", to.registered_at, [&] { to.handler(received, responder); });
+void handlers::request(connection& c, const route& to, const http_request& received) {
+  const connection_handle who = shard_.handle_of(c);
+  call(who, "the handler", to.registered_at, [&] { to.handler(received, http_responder{shard_, who}); });
 }
 
 bool handlers::upgrade(connection& c, const websocket_endpoint& endpoint, upgrade_request_view& decision) {
   return !endpoint.on_upgrade || call(shard_.handle_of(c), "on_upgrade", endpoint.registered_at, [&] { endpoint.on_upgrade(decision); });
 }
+
+void handlers::internal_closed(connection& c, std::string_view reason) { c.endpoint->on_close(websocket_ref{shard_, c}, c.close_code, reason); }
+
+void handlers::internal_drained(connection& c) { c.endpoint->on_drain(websocket_ref{shard_, c}); }
 
 // --- noted ---
 
@@ -126,7 +131,7 @@ void handlers::tell(connection_handle who) {
     const websocket_endpoint* to = c.endpoint;
     if (take(user_event::opened)) {
       if (to->on_open) call(who, "on_open", to->registered_at, [&] { to->on_open(websocket_ref{shard_, c}); });
-      shard_.begin_input(c);
+      shard_.input().begin(c);
     } else if (take(user_event::gap)) {
       tell_gap(c);
     } else if (take(user_event::drained)) {
@@ -138,14 +143,14 @@ void handlers::tell(connection_handle who) {
       take(user_event::leaving);
     } else if (take(user_event::closing)) {
       const auto words = words_.find(c.slot);
-      shard_.say_close(c, words == words_.end() ? violation::none : words->second.broken);
+      shard_.websockets().say_close(c, words == words_.end() ? violation::none : words->second.broken);
     } else if (take(user_event::closed)) {
       tell_closed(c);
     } else if (take(user_event::attempt_failed)) {
       tell_attempt_failed(c);
     }
   }
-  if (c.phase == connection_phase::ending) shard_.release_if_done(c);
+  if (c.phase == connection_phase::ending) shard_.closing().release_if_done(c);
 }
 
 // Its output has stopped in front of the gap, and goes on behind what is said here.
@@ -162,7 +167,7 @@ void handlers::tell_closed(connection& c) {
   const std::string_view reason = found.empty() ? std::string_view{} : found.mapped().reason;
   const websocket_endpoint& to = *c.endpoint;
   const std::uint16_t code = c.close_code;
-  const auto [link, clean] = c.is_client ? shard_.take_link(c) : std::pair<client_link*, bool>{};
+  const auto [link, clean] = c.is_client ? shard_.seats().take_link(c) : std::pair<client_link*, bool>{};
   if (to.on_close) call(shard_.handle_of(c), "on_close", to.registered_at, [&] { to.on_close(websocket_ref{shard_, c}, code, reason); });
   // A client catches what its callbacks throw, because it has someone to tell.
   if (link != nullptr) link->on_link_closed(code, reason, clean);
@@ -170,7 +175,7 @@ void handlers::tell_closed(connection& c) {
 
 void handlers::tell_attempt_failed(connection& c) {
   const auto found = words_.extract(c.slot);
-  client_link* const link = shard_.take_link(c).first;
+  client_link* const link = shard_.seats().take_link(c).first;
   if (link == nullptr || found.empty()) return;
   client_error error = found.mapped().error;
   error.text = found.mapped().reason;

@@ -37,9 +37,13 @@ class handlers {
   // --- told at once ---
   void message(connection& c, const message_view& view);
   void control(connection& c, opcode op, std::span<const std::byte> payload);
-  void request(connection& c, const route& to, const http_request& received, http_responder responder);
+  void request(connection& c, const route& to, const http_request& received);
   // False if it threw.
   [[nodiscard]] bool upgrade(connection& c, const websocket_endpoint& endpoint, upgrade_request_view& decision);
+
+  // Of the library's own endpoints (websocket_endpoint::is_internal).
+  void internal_closed(connection& c, std::string_view reason);
+  void internal_drained(connection& c);
 
   // --- noted, and told by run() ---
   void note(connection& c, user_event what);

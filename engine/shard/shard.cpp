@@ -1,13 +1,11 @@
 #include "engine/shard/shard.hpp"
 
+#include "engine/base/assert.hpp"
 #include "engine/base/clock.hpp"
-#include "engine/io/socket.hpp"
+#include "engine/coroutine/waiter.hpp"
 
 #include <algorithm>
 #include <cstddef>
-#include <fcntl.h>
-#include <thread>
-#include <unistd.h>
 
 namespace ringcast {
 
@@ -32,52 +30,6 @@ class turn_scope {
 
 shard* shard::current() { return in_turn; }
 
-shard::shard(std::uint32_t index, const shard_options& options, mesh& between, inbox& from_threads, const http_router& router,
-             std::unique_ptr<ring> r)
-    : room_host(index, options.compression.window()), options_(options), mesh_(between), port_(between, index), inbox_(from_threads), router_(router),
-      ring_(std::move(r)), buffers_(*ring_, blocks_, receive_buffers, receive_buffer_bytes), timers_(ringcast::now_ms()),
-      home_(blocks_, *this, index, between.shard_count(), compressor_, options_.compression),
-      rooms_(*this, home_, between.shard_count(), between.record_bytes_max(), options.limits.send_queue_bytes_max, options.policy),
-      outbox_(*this, rooms_, *ring_, blocks_), handlers_(*this), now_ms_(ringcast::now_ms()), idle_(options.spin_us * 1000ULL),
-      scheduler_(timers_, &between.bell(index)) {
-  reserve_descriptor_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-  scheduler_.on_exception([this](std::exception_ptr thrown, const std::source_location& where) {
-    try {
-      std::rethrow_exception(std::move(thrown));
-    } catch (...) {
-      handlers_.log_thrown("the task", where);
-    }
-  });
-}
-
-shard::~shard() {
-  for (const int listener : listeners_)
-    if (listener >= 0) close_now(listener);
-  if (reserve_descriptor_ >= 0) close_now(reserve_descriptor_);
-  blocks_.give_back(hot_);
-}
-
-void shard::end_tasks() {
-  // What is left of handlers goes first: they hold seats and views, and may say something to other shards as they go.
-  const turn_scope here{*this};
-  scheduler_.destroy_tasks();
-  port_.flush();
-}
-
-void shard::drop_rooms() {
-  end_tasks();
-  drop_records();
-  rooms_.clear();
-  outbox_.settle();
-  home_.reclaim();
-}
-
-void shard::add_listener(int listener, const tls_identity* identity) {
-  listeners_.push_back(listener);
-  identities_.push_back(identity);
-  accept_armed_.push_back(false);
-}
-
 void shard::run() {
   while (turn()) {
   }
@@ -85,29 +37,73 @@ void shard::run() {
 
 bool shard::turn() {
   const turn_scope here{*this};
+  submit_and_wait();
+  take_completions();
+  take_records();
+  expire_timers();
+  run_callbacks();
+  publish_and_flush();
+  if (!stopping_.may_end()) return true;
+  ring_->submit(); // the last descriptors are closed
+  mesh_.set_ended(index());
+  return false;
+}
+
+// --- submit what the last turn prepared, and wait ---
+
+void shard::submit_and_wait() {
   if (!doorbell_armed_) {
     doorbell_armed_ = true;
-    ring_->arm_doorbell({operation::doorbell}, mesh_.bell(index_).fd(), &doorbell_value_);
+    ring_->arm_doorbell({operation::doorbell}, bell().fd(), &doorbell_value_);
   }
-  for (std::uint32_t i = 0; i < listeners_.size(); ++i)
-    if (listeners_[i] >= 0 && !accept_armed_[i] && !accept_failing_) arm_accept(i);
-
+  accepting_.arm_accepts();
   ring_->submit_and_wait(plan_wait());
-  mesh_.bell(index_).awake();
+  bell().awake();
   ++counters_.turns;
-  now_ns_ = ringcast::now_ns();
-  now_ms_ = now_ns_ / 1'000'000;
+  clock_.ns = ringcast::now_ns();
+  clock_.ms = clock_.ns / 1'000'000;
+}
 
-  budget_.begin(work_done_elsewhere(), turn_work_bytes_max);
-  // Those who are stopped from now on are continued in a later turn.
-  stopped_before_.insert(stopped_before_.end(), stopped_.begin(), stopped_.end());
-  stopped_.clear();
+wait_plan shard::plan_wait() {
+  const std::uint32_t served = outbox_.members_served_by_last_flush();
+  const bool rooms_busy = options_.coalesce_wait_us != 0 && served >= busy_turn_members;
+  // Messages are worth the look; a handshake that is a few microseconds late is not.
+  if (!rooms_busy && messages_came_ && idle_.look_again(clock_.ns)) return {.timeout_ns = 0};
+  bell().prepare_sleep();
+  if (has_work()) {
+    bell().awake();
+    return {.timeout_ns = 0};
+  }
+  wait_plan plan{.timeout_ns = UINT64_MAX};
+  const std::uint64_t next = wheel_.next_deadline_ms();
+  if (next != timer_wheel::never) plan.timeout_ns = next > clock_.ms ? (next - clock_.ms) * 1'000'000 : 1;
+  // What the last flush left to settle is settled within a millisecond even if nothing happens.
+  if (rooms_.has_unsettled()) plan.timeout_ns = std::min<std::uint64_t>(plan.timeout_ns, 1'000'000);
+  if (rooms_busy) {
+    // Rooms are busy: what else is published within a short wait goes out in the same sends. The wait ends when as many have said something
+    // as were served. Answers to single connections gain nothing by waiting, and do not wait.
+    plan.min_wait_us = options_.coalesce_wait_us;
+    plan.batch = served;
+  }
+  return plan;
+}
 
+bool shard::has_work() const {
+  return port_.has_work() || inbox_.has_records() || receiving_.has_work() || input_.has_work() || tls_.has_work() || closing_.has_work() ||
+         users_.has_untold() || home_.has_unpublished() || stopping_.has_step() || (clients_ != nullptr && clients_->has_ready()) ||
+         scheduler_.has_ready() || (!stop_.is_stopping && mesh_.bell(index()).stop_asked());
+}
+
+// --- completions ---
+
+void shard::take_completions() {
+  share_.begin();
+  input_.begin_turn();
   const std::uint64_t messages = counters_.messages;
   const std::uint32_t completions = ring_->for_each_completion([this](const completion& done) { dispatch(done); });
   if (completions > 0 || port_.has_work() || inbox_.has_records()) {
     idle_.on_found();
-    ++busy_turns_;
+    ledger_.note_busy_turn();
     messages_came_ = counters_.messages != messages;
   }
   // The failures of one large flush may be more than the ring has places for; all of them belong to this turn.
@@ -119,66 +115,12 @@ bool shard::turn() {
   outbox_.settle();
   rooms_.settle();
   home_.reclaim();
-  shut_down_finished();
-
-  drain_overflow();
-  if (!stopping_ && mesh_.bell(index_).stop_asked()) begin_stop();
-  drain_mesh();
-  inbox_.drain([this](std::uint32_t kind, std::span<const std::byte> bytes) { return record_work(index_, kind, bytes); }, records_work_per_turn_max);
-  if (clients_ != nullptr) clients_->run_ready();
-  continue_handshakes();
-  receive_again();
-  timers_.expire(now_ms_, [this](timer_node& node) { on_timer(node); });
-  bound_memory();
-  // What users have written: no list is half changed here, and what they say goes out with this turn.
-  run_clients_before_their_end();
-  handlers_.run();
-  if (scheduler_.has_ready()) {
-    scheduler_.run_ready();
-    handlers_.run();
-  }
-  release_ended();
-
-  home_.publish_spans();
-  if (stopping_) [[unlikely]]
-    go_on_with_stop();
-  outbox_.flush();
-  rooms_.end_turn();
-  // The kernel gets its buffers back behind the sends that read from them: both are taken up by the next submit.
-  buffers_.recycle();
-  cancel_receives();
-  rearm_parked();
-  port_.flush();
-  if (!may_end()) return true;
-  ring_->submit(); // the last descriptors are closed
-  mesh_.set_ended(index_);
-  return false;
-}
-
-void shard::drain_mesh() {
-  mesh_.drain(
-      index_, [this](std::uint32_t from, std::uint32_t kind, std::span<const std::byte> bytes) { return record_work(from, kind, bytes); },
-      records_work_per_turn_max);
-}
-
-// What did not fit into the lanes to other shards waits in our port, and above the bound nothing is taken in that would make more of it.
-// It runs behind the completions, since records make output and the failures of the last flush come before any. Their records are taken
-// meanwhile, so two shards that wait for each other both go on. A shard that is to stop takes nothing any more, so it has no need to wait;
-// and one that waited for a shard that has ended would do so for ever.
-void shard::drain_overflow() {
-  port_.flush();
-  if (port_.overflow_bytes() > mesh_overflow_bytes_max) ++counters_.turns_held_by_overflow;
-  while (port_.overflow_bytes() > mesh_overflow_bytes_max && !mesh_.bell(index_).stop_asked() && port_.waits_for_the_living()) {
-    drain_mesh();
-    port_.flush();
-    // Whoever makes room may need this core for it.
-    std::this_thread::yield();
-  }
+  closing_.shut_down_finished();
 }
 
 void shard::dispatch(const completion& done) {
   switch (done.tag.op) {
-  case operation::receive: return on_receive(done.tag, done);
+  case operation::receive: return receiving_.on_receive(done.tag, done);
   case operation::inline_send: return outbox_.on_inline_send_failed(done.tag, done.result);
   case operation::member_send: return outbox_.on_member_send_failed(done.tag, done.result);
   case operation::send: {
@@ -186,47 +128,103 @@ void shard::dispatch(const completion& done) {
     RINGCAST_ASSERT(c != nullptr);
     return outbox_.on_send(*c, done.result);
   }
-  case operation::poll_receive: return on_poll(done.tag, done);
-  case operation::accept: return on_accept(done.tag, done);
-  case operation::doorbell: return on_doorbell();
-  case operation::connect: return on_connect(done.tag, done);
+  case operation::poll_receive: return receiving_.on_poll(done.tag, done);
+  case operation::accept: return accepting_.on_accept(done.tag, done);
+  case operation::doorbell: doorbell_armed_ = false; return;
+  case operation::connect: return connecting_.on_connect(done.tag, done);
   case operation::none:
   case operation::cancel:
   }
 }
 
-void shard::on_doorbell() { doorbell_armed_ = false; }
+// --- mesh and inbox ---
 
-bool shard::has_work() const {
-  return port_.has_work() || inbox_.has_records() || !poll_again_.empty() || !hellos_waiting_.empty() || !answers_waiting_.empty() ||
-         !input_again_.empty() || !stopped_.empty() || !stopped_before_.empty() || !parked_.empty() || !finishing_.empty() || !ended_.empty() ||
-         handlers_.has_untold() || home_.has_unpublished() || has_stop_step() || (clients_ != nullptr && clients_->has_ready()) ||
-         scheduler_.has_ready() || (!stopping_ && mesh_.bell(index_).stop_asked());
+void shard::take_records() {
+  records_.drain_overflow();
+  if (!stop_.is_stopping && bell().stop_asked()) stopping_.begin();
+  records_.drain_mesh();
+  records_.drain_inbox();
+  if (clients_ != nullptr) clients_->run_ready();
+  // Input that waited for its share of a turn.
+  tls_.continue_handshakes();
+  input_.continue_stopped();
+  input_.continue_waiting();
+  receiving_.poll_again();
 }
 
-wait_plan shard::plan_wait() {
-  const std::uint32_t served = outbox_.members_served_by_last_flush();
-  const bool rooms_busy = options_.coalesce_wait_us != 0 && served >= busy_turn_members;
-  // Messages are worth the look; a handshake that is a few microseconds late is not.
-  if (!rooms_busy && messages_came_ && idle_.look_again(now_ns_)) return {.timeout_ns = 0};
-  doorbell& bell = mesh_.bell(index_);
-  bell.prepare_sleep();
-  if (has_work()) {
-    bell.awake();
-    return {.timeout_ns = 0};
+// --- timers ---
+
+void shard::expire_timers() {
+  wheel_.expire(clock_.ms, [this](timer_node& node) { on_timer(node); });
+  ledger_.bound();
+}
+
+void shard::on_timer(timer_node& node) {
+  if (node.kind == waiter::timer_kind) return waiter::on_timer(node);
+  switch (static_cast<shard_timer>(node.kind)) {
+  case shard_timer::accept: return accepting_.on_timer();
+  case shard_timer::stop: return stopping_.on_timer();
+  case shard_timer::trim: return ledger_.on_trim();
+  case shard_timer::client: return clients_->on_timer(node);
+  case shard_timer::connection: break;
   }
-  wait_plan plan{.timeout_ns = UINT64_MAX};
-  const std::uint64_t next = timers_.next_deadline_ms();
-  if (next != timer_wheel::never) plan.timeout_ns = next > now_ms_ ? (next - now_ms_) * 1'000'000 : 1;
-  // What the last flush left to settle is settled within a millisecond even if nothing happens.
-  if (rooms_.has_unsettled()) plan.timeout_ns = std::min<std::uint64_t>(plan.timeout_ns, 1'000'000);
-  if (rooms_busy) {
-    // Rooms are busy: what else is published within a short wait goes out in the same sends. The wait ends when as many have said something
-    // as were served. Answers to single connections gain nothing by waiting, and do not wait.
-    plan.min_wait_us = options_.coalesce_wait_us;
-    plan.batch = served;
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Winvalid-offsetof"
+  // The node is a member of a connection; every compiler that ringcast supports lays it out at a fixed offset.
+  watch_.on_timer(*reinterpret_cast<connection*>(reinterpret_cast<std::byte*>(&node) - offsetof(connection, timer)));
+#pragma clang diagnostic pop
+}
+
+// --- callbacks ---
+
+// What users have written: no list is half changed here, and what they say goes out with this turn.
+void shard::run_callbacks() {
+  run_clients_before_their_end();
+  users_.run();
+  if (scheduler_.has_ready()) {
+    scheduler_.run_ready();
+    users_.run();
   }
-  return plan;
+  closing_.release_ended();
+}
+
+// Before the turn says the Close frames of clients: what their coroutines and callbacks answer to the messages of this turn stands in front.
+void shard::run_clients_before_their_end() {
+  if (clients_ == nullptr || !users_.has_untold()) return;
+  if (scheduler_.has_ready()) scheduler_.run_ready();
+  clients_->run_ready();
+}
+
+// --- publish and flush ---
+
+void shard::publish_and_flush() {
+  home_.publish_spans();
+  if (stop_.is_stopping) [[unlikely]]
+    stopping_.go_on();
+  outbox_.flush();
+  rooms_.end_turn();
+  // The kernel gets its buffers back behind the sends that read from them: both are taken up by the next submit.
+  buffers_.recycle();
+  receiving_.cancel_receives();
+  receiving_.rearm_parked();
+  port_.flush();
+}
+
+// --- its end ---
+
+void shard::end_tasks() {
+  // What is left of handlers goes first: they hold seats and views, and may say something to other shards as they go.
+  const turn_scope here{*this};
+  scheduler_.destroy_tasks();
+  port_.flush();
+}
+
+void shard::drop_rooms() {
+  end_tasks();
+  records_.drop_records();
+  rooms_.clear();
+  outbox_.settle();
+  home_.reclaim();
 }
 
 } // namespace ringcast

@@ -3,7 +3,7 @@
 //
 // Work is counted where it is done, by counters that only grow: bytes delivered to handlers (inflated), bytes of output that connections
 // were given, and bytes of rooms' logs times the members here that they are sent to. Whoever finds the budget used up is continued in the
-// next turn, in the order in which they were stopped (shard::stop_input). One a shard, on its thread.
+// next turn, in the order in which they were stopped (input_flow::stop). One a shard, on its thread.
 #pragma once
 
 #include "engine/base/limits.hpp"

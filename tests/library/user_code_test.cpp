@@ -143,14 +143,14 @@ const std::vector<throwing_case>& throwing_cases() {
       {"the callback of a report",
        [](server& s, const thrower& t) {
          s.routes().add("GET", "/throws", [t](const http_request&, http_responder r) {
-           r.owner().publish_with_report("room", opcode::text, {}, [t](const broadcast_report&) { t(); });
+           r.owner().questions().publish_with_report("room", opcode::text, {}, [t](const broadcast_report&) { t(); });
          });
        },
        asked, "500", "the callback of a question"},
       {"the callback of a question",
        [](server& s, const thrower& t) {
          s.routes().add("GET", "/throws",
-                        [t](const http_request&, http_responder r) { r.owner().query_rooms({}, 10, [t](const room_listing&) { t(); }); });
+                        [t](const http_request&, http_responder r) { r.owner().questions().query_rooms({}, 10, [t](const room_listing&) { t(); }); });
        },
        asked, "500", "the callback of a question"},
       {"a coroutine before the upgrade",

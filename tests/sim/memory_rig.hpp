@@ -30,7 +30,7 @@ struct memory_rig {
                                                                     }})) {}
 
   shard& own() { return engine->at(0); }
-  std::uint64_t held() { return own().memory_held(); }
+  std::uint64_t held() { return own().ledger().held_bytes(); }
 
   peer& add(std::string_view target = {}) {
     peer& p = peers.emplace_back(world);

@@ -8,7 +8,7 @@ namespace ringcast::sim {
 
 void add_shard_remains(shard& s, const std::string& name, std::vector<std::string>& found) {
   if (s.connection_count() != 0) found.push_back(fmt::format("{} has {} connections", name, s.connection_count()));
-  if (s.handshakes_in_progress() != 0) found.push_back(fmt::format("{} counts {} TLS handshakes", name, s.handshakes_in_progress()));
+  if (s.tls().handshakes_in_progress() != 0) found.push_back(fmt::format("{} counts {} TLS handshakes", name, s.tls().handshakes_in_progress()));
   if (s.rooms().size() != 0) found.push_back(fmt::format("{} sees {} rooms", name, s.rooms().size()));
   if (s.home().size() != 0) found.push_back(fmt::format("{} is home of {} rooms", name, s.home().size()));
   if (s.home().chunks().chunks_out() != 0)

@@ -49,7 +49,7 @@ void check(const flood& who, std::uint64_t seed) {
     const auto run_until = [&](auto&& done, std::string_view what) {
       for (int i = 0; i < 20'000; ++i) {
         if (done()) return true;
-        BOOST_TEST_REQUIRE(server.at(0).handshakes_in_progress() <= handshakes_max);
+        BOOST_TEST_REQUIRE(server.at(0).tls().handshakes_in_progress() <= handshakes_max);
         clients->turn();
         server.step();
         (void)world.sleep();
@@ -79,7 +79,7 @@ void check(const flood& who, std::uint64_t seed) {
     (void)c.disconnect();
     // Those who stay and say nothing more are ended by the timeout of handshakes.
     (void)run_until([&] { return c.state() == client_state::closed && server.connections() == 0; }, "all have left");
-    BOOST_TEST(server.at(0).handshakes_in_progress() == 0u);
+    BOOST_TEST(server.at(0).tls().handshakes_in_progress() == 0u);
     for (int i = 0; i < 20; ++i) {
       clients->turn();
       server.step();

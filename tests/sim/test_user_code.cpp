@@ -64,7 +64,7 @@ class wild_program {
     };
     s.events("/wild", std::move(e));
     s.routes().add("POST", "/ask", [this](const http_request&, http_responder r) {
-      r.owner().publish_with_report(room_name(), opcode::text, {}, [this, r](const broadcast_report&) mutable {
+      r.owner().questions().publish_with_report(room_name(), opcode::text, {}, [this, r](const broadcast_report&) mutable {
         act(r.owner());
         r.respond_json(http_status::ok, "{}");
       });
@@ -135,7 +135,7 @@ class wild_program {
     const std::string text(draw_.below(10) == 0 ? 40'000 : draw_.below(500), 'x');
     switch (draw_.below(14)) {
     case 0:
-      if (other != nullptr) here.send(*other, opcode::text, std::as_bytes(std::span{text}));
+      if (other != nullptr) here.websockets().send(*other, opcode::text, std::as_bytes(std::span{text}));
       break;
     case 1:
       if (other != nullptr && draw_.below(3) == 0) here.close_websocket(*other, 4002, "by another");
@@ -146,7 +146,7 @@ class wild_program {
       if (draw_.below(4) == 0) call_room(here, room_call_kind::leave);
       break;
     case 5:
-      here.publish_with_report(room_name(), opcode::text, std::as_bytes(std::span{text}), [this](const broadcast_report&) {
+      here.questions().publish_with_report(room_name(), opcode::text, std::as_bytes(std::span{text}), [this](const broadcast_report&) {
         ++answers;
         if (draw_.below(8) == 0) throw std::runtime_error("an answer");
       });
@@ -157,15 +157,15 @@ class wild_program {
         if (draw_.below(8) == 0) throw 42;
       };
       if (draw_.below(2) == 0)
-        here.query_rooms({}, 10, on_answer);
+        here.questions().query_rooms({}, 10, on_answer);
       else
-        here.query_room(room_name(), on_answer);
+        here.questions().query_room(room_name(), on_answer);
       break;
     }
     case 7:
       if (other != nullptr && other->phase == connection_phase::websocket) {
-        here.hold_input(*other);
-        here.release_input(*other);
+        here.input().hold(*other);
+        here.input().release(*other);
       }
       break;
     case 8:

@@ -1,28 +1,18 @@
-// permessage-deflate on a shard's connections (RFC 7692): what was negotiated takes effect, messages are inflated where
-// they are received and deflated straight into the output. Broadcasts are deflated at the home of their room, once for
-// all members (room_home).
+#include "engine/shard/message_compression.hpp"
+
 #include "engine/connection/connection_layers.hpp"
-#include "engine/shard/shard.hpp"
 #include "proto/frame_header.hpp"
+#include "proto/frame_writer.hpp"
 #include "proto/mask.hpp"
-#include "proto/message_assembler.hpp"
 #include "proto/utf8.hpp"
 
 #include <cstring>
 
 namespace ringcast {
 
-const compression_options& shard::compression_of(const connection& c) const {
-  if (c.is_client) {
-    const client_link* link = client_seats_[c.slot].link;
-    return link != nullptr ? link->plan->compression : options_.compression;
-  }
-  return c.endpoint->compression ? *c.endpoint->compression : options_.compression;
-}
-
 // With both directions without context a connection knows its window and nothing else.
-void shard::begin_compression(connection& c, const deflate_params& agreed) {
-  const compression_options& options = compression_of(c);
+void message_compression::begin(connection& c, const deflate_params& agreed) {
+  const compression_options& options = with_.rules.compression_of(c);
   c.deflate_bits = c.is_client ? agreed.client_max_window_bits : agreed.server_max_window_bits;
   const bool we_forget = c.is_client ? agreed.client_no_context_takeover : agreed.server_no_context_takeover;
   const bool peer_forgets = c.is_client ? agreed.server_no_context_takeover : agreed.client_no_context_takeover;
@@ -30,7 +20,7 @@ void shard::begin_compression(connection& c, const deflate_params& agreed) {
   const bool keeps_context = !we_forget && options.mode == compression_mode::dedicated;
   if (!keeps_context && peer_forgets) return;
   if (c.layers == nullptr) c.layers.reset(new connection_layers);
-  compression_counters& counters = compressor_.counters();
+  compression_counters& counters = with_.deflater.counters();
   if (keeps_context) {
     c.layers->deflates = std::make_unique<deflate_context>(options.level_to_one(), c.deflate_bits);
     c.layers->deflates_bytes = static_cast<std::uint32_t>(deflate_memory_bytes(options.level_to_one()));
@@ -44,8 +34,8 @@ void shard::begin_compression(connection& c, const deflate_params& agreed) {
   }
 }
 
-void shard::end_compression(connection& c) {
-  compression_counters& counters = compressor_.counters();
+void message_compression::end(connection& c) {
+  compression_counters& counters = with_.deflater.counters();
   if (c.layers->deflates != nullptr) {
     --counters.contexts;
     counters.context_bytes -= c.layers->deflates_bytes;
@@ -56,33 +46,27 @@ void shard::end_compression(connection& c) {
   }
 }
 
-// A message that came with RSV1. What it inflates to is bounded at each step, so a bomb costs the limit and no more.
-void shard::on_compressed_message(connection& c, const assembled& m) {
+violation message_compression::inflate(connection& c, const assembled& m) {
   inflate_context* context = c.layers != nullptr ? c.layers->inflates.get() : nullptr;
-  violation broken = compressor_.inflate(context, m.payload, limits_of(c).message_bytes_max);
+  const violation broken = with_.deflater.inflate(context, m.payload, with_.rules.limits_of(c).message_bytes_max);
   c.assembler.release();
-  const std::span<std::byte> message = compressor_.inflated();
-  if (broken == violation::none && m.op == opcode::text && !is_valid_utf8(message)) broken = violation::text_not_utf8;
-  if (broken == violation::none)
-    hand_over(c, {.op = m.op, .payload = message});
-  else
-    on_violation(c, broken);
-  compressor_.release_inflated();
+  if (broken != violation::none || m.op != opcode::text || is_valid_utf8(with_.deflater.inflated())) return broken;
+  return violation::text_not_utf8;
 }
 
 // Compressed into the output itself; what does not get smaller is copied there as it is.
-void shard::append_compressible_frame(connection& c, opcode op, std::span<const std::byte> payload) {
-  const compression_options& options = compression_of(c);
+void message_compression::append_frame(connection& c, opcode op, std::span<const std::byte> payload) {
+  const compression_options& options = with_.rules.compression_of(c);
   const bool masked = c.is_client;
   const std::size_t bound = deflate_context_bound(payload.size());
   const std::size_t room_for_header = frame_header_bytes(bound, masked);
-  std::byte* const out = outbox_.extend(c, room_for_header + bound);
+  std::byte* const out = with_.output.extend(c, room_for_header + bound);
   const std::span<std::byte> into{out + room_for_header, bound};
   // The peer's window moves with every compressed frame, and those of rooms are not made here: while it is a member of
   // any, its own messages refer to nothing, and its context has started anew (room_table::join).
   const bool refers = c.layers != nullptr && c.layers->deflates != nullptr && c.memberships == nullptr;
-  const auto deflated =
-      refers ? compressor_.deflate(*c.layers->deflates, payload, into) : compressor_.deflate(payload, into, options.level_to_one(), c.deflate_bits);
+  const auto deflated = refers ? with_.deflater.deflate(*c.layers->deflates, payload, into)
+                               : with_.deflater.deflate(payload, into, options.level_to_one(), c.deflate_bits);
   const std::size_t bytes = deflated.value_or(payload.size());
   const std::size_t header_bytes = frame_header_bytes(bytes, masked);
   std::byte* const body = out + header_bytes;
@@ -91,13 +75,13 @@ void shard::append_compressible_frame(connection& c, opcode op, std::span<const 
   else if (header_bytes != room_for_header)
     std::memmove(body, into.data(), bytes);
   if (masked) {
-    const std::uint32_t key = clients_->keys().next();
+    const std::uint32_t key = with_.clients->keys().next();
     write_masked_frame_header(out, op, bytes, key, true, deflated.has_value());
     mask_in_place(body, bytes, key);
   } else {
     write_frame_header(out, op, bytes, true, deflated.has_value());
   }
-  outbox_.shorten(c, room_for_header + bound - header_bytes - bytes);
+  with_.output.shorten(c, room_for_header + bound - header_bytes - bytes);
 }
 
 } // namespace ringcast

@@ -1,22 +1,32 @@
-// The client role of a shard's connections: TCP, the proxy, the upgrade, and the frames that go out masked. From the open WebSocket on a
-// client's connection is received, timed and closed like a server's; what differs there is asked of connection::is_client.
-#include "engine/io/socket.hpp"
+#include "engine/shard/connector.hpp"
+
+#include "engine/base/assert.hpp"
+#include "engine/connection/user_events.hpp"
+#include "engine/shard/closer.hpp"
+#include "engine/shard/input_flow.hpp"
+#include "engine/shard/message_compression.hpp"
 #include "engine/shard/retry_after.hpp"
-#include "engine/shard/shard.hpp"
-#include "proto/frame_writer.hpp"
+#include "engine/shard/socket_reader.hpp"
+#include "engine/shard/tls_layer.hpp"
+#include "engine/shard/websocket_side.hpp"
 #include "proto/handshake.hpp"
 
 #include <algorithm>
 #include <cstring>
 #include <ctime>
 #include <fmt/format.h>
+#include <string>
 #include <utility>
+#include <vector>
 
 namespace ringcast {
 
 namespace {
 
 constexpr http_limits head_limits{};
+
+// Does nothing: for connections whose client has let go.
+const websocket_endpoint nobody;
 
 // Trying again cannot help where the server says that it does not want this client (RFC 9110 15.5).
 bool is_fatal_status(std::uint16_t status) {
@@ -32,60 +42,75 @@ client_error refusal(client_error_kind kind, const response_head& head, std::str
           .is_fatal = is_fatal_status(head.status_code)};
 }
 
+// What trying again would not help: our two sides do not agree, and will not a second later.
+bool is_fatal_failure(tls_failure failure) {
+  switch (failure) {
+  case tls_failure::certificate:
+  case tls_failure::handshake:
+  case tls_failure::refused:
+  case tls_failure::not_tls:
+  case tls_failure::plain_http: return true;
+  case tls_failure::none:
+  case tls_failure::peer_trouble:
+  case tls_failure::broken_record:
+  case tls_failure::truncated: return false;
+  }
+  return false;
+}
+
 } // namespace
 
-std::expected<connection_handle, int> shard::connect(client_link& link, const socket_address& to, std::uint64_t timeout_ms,
-                                                     std::uint64_t deadline_ms) {
+std::expected<connection_handle, int> connector::connect(client_link& link, const socket_address& to, std::uint64_t timeout_ms,
+                                                         std::uint64_t deadline_ms) {
   const std::expected<int, int> socket = open_client_socket(to);
   if (!socket) return std::unexpected(socket.error());
-  connection& c = connections_.take();
+  connection& c = with_.connections.take();
   c.socket = *socket;
   c.is_client = true;
   c.closing = close_handshake{role::client};
   c.phase = connection_phase::connecting;
-  c.last_heard_ms = static_cast<std::uint32_t>(now_ms_);
-  if (client_seats_.size() <= c.slot) client_seats_.resize(c.slot + 1);
-  client_seat& seat = client_seats_[c.slot];
+  c.last_heard_ms = static_cast<std::uint32_t>(with_.clock.ms);
+  client_seat& seat = with_.seats.take(c);
   seat = {.link = &link, .address = std::make_unique<socket_address>(to), .attempt_deadline_ms = deadline_ms};
   set_user_timeout(c.socket, link.plan->limits.pong_timeout_ms);
   ++c.operations;
-  ring_->arm_connect({operation::connect, c.generation, c.slot}, c.socket, reinterpret_cast<const sockaddr*>(&seat.address->storage),
-                     seat.address->bytes);
-  timers_.arm(c.timer, std::min(now_ms_ + timeout_ms, deadline_ms));
-  return handle_of(c);
+  with_.io.arm_connect({operation::connect, c.generation, c.slot}, c.socket, reinterpret_cast<const sockaddr*>(&seat.address->storage),
+                       seat.address->bytes);
+  with_.wheel.arm(c.timer, std::min(with_.clock.ms + timeout_ms, deadline_ms));
+  return with_.connections.handle_of(c);
 }
 
-void shard::on_connect(op_tag tag, const completion& done) {
-  connection* c = connections_.find(tag.slot, tag.generation);
+void connector::on_connect(op_tag tag, const completion& done) {
+  connection* c = with_.connections.find(tag.slot, tag.generation);
   RINGCAST_ASSERT(c != nullptr);
   --c->operations;
-  client_seat& seat = client_seats_[c->slot];
+  client_seat& seat = with_.seats[*c];
   seat.address.reset();
-  if (c->phase != connection_phase::connecting) return release_if_done(*c);
+  if (c->phase != connection_phase::connecting) return with_.closing.release_if_done(*c);
   if (done.result < 0) {
     const std::string why = fmt::format("no connection: {}", std::strerror(-done.result));
     return fail_attempt(*c, {.kind = client_error_kind::connect, .text = why});
   }
   c->phase = connection_phase::upgrading;
-  timers_.arm(c->timer, seat.attempt_deadline_ms);
-  arm_receive(*c);
+  with_.wheel.arm(c->timer, seat.attempt_deadline_ms);
+  with_.receiving.arm(*c);
   if (seat.link->plan->connect_request.empty()) return on_way_open(*c);
   seat.proxy_pending = true;
-  append_output(*c, seat.link->plan->connect_request);
+  with_.output.append_text(*c, seat.link->plan->connect_request);
 }
 
 // The way to the server is open, directly or through the proxy.
-void shard::on_way_open(connection& c) {
-  if (client_seats_[c.slot].link->plan->tls != nullptr)
-    begin_client_tls(c);
-  else
-    begin_upgrade(c);
+void connector::on_way_open(connection& c) {
+  client_seat& seat = with_.seats[c];
+  if (seat.link->plan->tls == nullptr) return begin_upgrade(c);
+  seat.tls_pending = true;
+  with_.tls.begin_client(c, *seat.link);
 }
 
-void shard::begin_upgrade(connection& c) {
-  client_seat& seat = client_seats_[c.slot];
+void connector::begin_upgrade(connection& c) {
+  client_seat& seat = with_.seats[c];
   const client_plan& plan = *seat.link->plan;
-  seat.key = make_websocket_key(clients()->keys().next_nonce());
+  seat.key = make_websocket_key(with_.clients->keys().next_nonce());
   const std::vector<std::string_view> subprotocols{plan.subprotocols.begin(), plan.subprotocols.end()};
   std::vector<http_header> headers;
   for (const auto& [name, value] : plan.headers) headers.push_back({name, value});
@@ -100,10 +125,10 @@ void shard::begin_upgrade(connection& c) {
   std::string text(upgrade_request_bytes_max(request), '\0');
   const auto bytes = write_upgrade_request(text, request);
   if (!bytes) return fail_attempt(c, {.kind = client_error_kind::bad_options, .text = bytes.error(), .is_fatal = true});
-  append_output(c, std::string_view{text}.substr(0, *bytes));
+  with_.output.append_text(c, std::string_view{text}.substr(0, *bytes));
 }
 
-shard::consumed shard::consume_response(connection& c, std::span<std::byte> bytes) {
+consumed connector::consume_response(connection& c, std::span<std::byte> bytes) {
   consumed done;
   while (done.bytes < bytes.size() && c.phase == connection_phase::upgrading) {
     const std::span<std::byte> rest = bytes.subspan(done.bytes);
@@ -124,7 +149,7 @@ shard::consumed shard::consume_response(connection& c, std::span<std::byte> byte
     }
     done.bytes += head.head_bytes;
     if (head.is_interim()) continue;
-    if (client_seats_[c.slot].proxy_pending) {
+    if (with_.seats[c].proxy_pending) {
       on_proxy_response(c, head);
       // In TLS the client speaks first, so nothing can stand behind the proxy's answer yet.
       if (!c.encrypted || c.phase != connection_phase::upgrading || done.bytes == bytes.size()) continue;
@@ -137,17 +162,17 @@ shard::consumed shard::consume_response(connection& c, std::span<std::byte> byte
   return done;
 }
 
-void shard::on_proxy_response(connection& c, const response_head& head) {
+void connector::on_proxy_response(connection& c, const response_head& head) {
   if (head.status_code < 200 || head.status_code >= 300) {
     const std::string why = fmt::format("the proxy answered {} {}", head.status_code, head.reason);
     return fail_attempt(c, refusal(client_error_kind::proxy, head, why));
   }
-  client_seats_[c.slot].proxy_pending = false;
+  with_.seats[c].proxy_pending = false;
   on_way_open(c);
 }
 
-void shard::on_response(connection& c, const response_head& head) {
-  const client_seat& seat = client_seats_[c.slot];
+void connector::on_response(connection& c, const response_head& head) {
+  const client_seat& seat = with_.seats[c];
   client_link& link = *seat.link;
   const std::vector<std::string_view> subprotocols{link.plan->subprotocols.begin(), link.plan->subprotocols.end()};
   const deflate_offer offer = link.plan->compression.offer();
@@ -164,79 +189,70 @@ void shard::on_response(connection& c, const response_head& head) {
   c.user = link.endpoint_user;
   c.handler_told = true;
   if (link.plan->limits.ping_interval_ms != 0)
-    arm_timer(c, link.plan->limits.ping_interval_ms);
+    with_.timers.arm(c, link.plan->limits.ping_interval_ms);
   else
-    timers_.cancel(c.timer);
-  if (accepted->deflate) begin_compression(c, *accepted->deflate);
+    with_.timers.cancel(c);
+  if (accepted->deflate) with_.compression.begin(c, *accepted->deflate);
   link.on_accepted(accepted->subprotocol);
   c.answering = true; // until on_open has been called
-  handlers_.note(c, user_event::opened);
+  with_.users.note(c, user_event::opened);
+}
+
+void connector::on_tls_open(connection& c) {
+  with_.seats[c].tls_pending = false;
+  if (c.phase == connection_phase::upgrading) begin_upgrade(c);
+}
+
+// Before the WebSocket is open. The connection goes on for a moment, so that the server hears of it by an alert; its link hears now.
+void connector::on_tls_failed(connection& c) {
+  const tls_session& tls = *c.layers->tls;
+  const std::string why = fmt::format("TLS: {}", tls.reason());
+  note_failed_attempt(c, {.kind = tls.failure() == tls_failure::certificate ? client_error_kind::certificate : client_error_kind::tls,
+                          .text = why,
+                          .is_fatal = is_fatal_failure(tls.failure())});
+  with_.closing.finish(c);
 }
 
 // The attempt is over before the WebSocket was open.
-void shard::fail_attempt(connection& c, const client_error& error) {
+void connector::fail_attempt(connection& c, const client_error& error) {
   note_failed_attempt(c, error);
-  end(c, 1006, error.text);
+  with_.closing.end(c, 1006, error.text);
 }
 
-// From end(): an attempt that nobody has reported yet.
-void shard::end_attempt(connection& c, std::string_view reason) {
+void connector::end_attempt(connection& c, std::string_view reason) {
   if (!is_untold(c, user_event::closed)) note_failed_attempt(c, {.kind = client_error_kind::lost, .text = reason});
 }
 
-void shard::note_failed_attempt(connection& c, const client_error& error) {
-  if (client_seats_[c.slot].link == nullptr || is_untold(c, user_event::attempt_failed)) return;
-  keep_ticket(c);
-  handlers_.note_attempt_failed(c, error);
+void connector::note_failed_attempt(connection& c, const client_error& error) {
+  if (with_.seats[c].link == nullptr || is_untold(c, user_event::attempt_failed)) return;
+  with_.tls.keep_ticket(c);
+  with_.users.note_attempt_failed(c, error);
 }
 
-// The link, which is told of the end now and never again, and whether that was clean.
-std::pair<client_link*, bool> shard::take_link(connection& c) {
-  client_seat& seat = client_seats_[c.slot];
-  return {std::exchange(seat.link, nullptr), seat.clean};
-}
-
-// Before the turn says the Close frames of clients: what their coroutines and callbacks answer to the messages of this turn stands in front.
-void shard::run_clients_before_their_end() {
-  if (clients_ == nullptr || !handlers_.has_untold()) return;
-  if (scheduler_.has_ready()) scheduler_.run_ready();
-  clients_->run_ready();
-}
-
-namespace {
-// Does nothing: for connections whose client has let go.
-const websocket_endpoint nobody;
-} // namespace
-
-void shard::let_go(connection_handle handle, std::uint16_t code, std::string_view reason) {
-  connection* c = find(handle);
+void connector::let_go(connection_handle handle, std::uint16_t code, std::string_view reason) {
+  connection* c = with_.connections.find(handle);
   if (c == nullptr) return;
-  client_seats_[c->slot].link = nullptr;
+  with_.seats[*c].link = nullptr;
   c->handler_told = false;
-  if (c->phase == connection_phase::connecting || c->phase == connection_phase::upgrading) return end(*c, code, reason);
+  if (c->phase == connection_phase::connecting || c->phase == connection_phase::upgrading) return with_.closing.end(*c, code, reason);
   c->endpoint = &nobody;
   c->user = nullptr;
-  close_websocket(*c, code, reason);
+  with_.websockets.close(*c, code, reason);
 }
 
-void shard::hold_input(connection_handle handle, bool hold) {
-  connection* c = find(handle);
+void connector::hold_input(connection_handle handle, bool hold) {
+  connection* c = with_.connections.find(handle);
   if (c == nullptr || c->phase != connection_phase::websocket) return;
   if (hold)
-    hold_input(*c);
+    with_.input.hold(*c);
   else
-    release_input(*c);
+    with_.input.release(*c);
 }
 
-const server_limits& shard::client_limits(const connection& c) const {
-  const client_link* link = client_seats_[c.slot].link;
-  return link != nullptr ? link->plan->limits : options_.limits;
-}
-
-// RFC 6455 5.3: each frame has a key of its own.
-void shard::append_masked_frame(connection& c, opcode op, std::span<const std::byte> payload) {
-  std::byte* out = outbox_.extend(c, frame_bytes(payload.size(), true));
-  write_masked_frame(out, op, payload, clients_->keys().next());
+void connector::on_timer(connection& c) {
+  const bool in_tls = with_.seats[c].tls_pending;
+  fail_attempt(
+      c, {.kind = client_error_kind::timed_out, .text = in_tls ? "the TLS handshake was not finished in time" : "the server did not answer in time"});
 }
 
 } // namespace ringcast

@@ -1,0 +1,138 @@
+#include "engine/shard/acceptor.hpp"
+
+#include "engine/base/log.hpp"
+#include "engine/io/socket.hpp"
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+
+namespace ringcast {
+
+namespace {
+
+constexpr std::uint64_t accept_pause_ms = 100;
+
+// One line a second, whatever the number of shards that have to refuse.
+bool may_log_refusal(std::uint64_t now_ms) {
+  static std::atomic<std::uint64_t> next_ms{0};
+  std::uint64_t next = next_ms.load(std::memory_order_relaxed);
+  return now_ms >= next && next_ms.compare_exchange_strong(next, now_ms + 1000, std::memory_order_relaxed);
+}
+
+int open_reserve() { return ::open("/dev/null", O_RDONLY | O_CLOEXEC); }
+
+} // namespace
+
+acceptor::acceptor(const needs& with) : with_(with), reserve_descriptor_(open_reserve()) {}
+
+acceptor::~acceptor() {
+  for (const listener& each : listeners_)
+    if (each.socket >= 0) close_now(each.socket);
+  if (reserve_descriptor_ >= 0) close_now(reserve_descriptor_);
+}
+
+void acceptor::add_listener(int socket, const tls_identity* identity) { listeners_.push_back({socket, identity}); }
+
+void acceptor::arm_accepts() {
+  if (failing_) return;
+  for (std::uint32_t index = 0; index < listeners_.size(); ++index) {
+    listener& each = listeners_[index];
+    if (each.socket < 0 || each.armed) continue;
+    each.armed = true;
+    with_.io.arm_accept({operation::accept, 0, index}, each.socket);
+  }
+}
+
+void acceptor::on_accept(op_tag tag, const completion& done) {
+  listener& where = listeners_[tag.slot];
+  if (!done.more) where.armed = false;
+  if (done.result >= 0) {
+    connection_source from = 0;
+    const admission_result result = with_.stop.is_stopping ? admission_result::server_is_full : admit(done.result, from);
+    if (result == admission_result::admitted) return take(done.result, tag.slot, from);
+    return refuse(done.result, tag.slot,
+                  with_.stop.is_stopping                       ? "the server is going away"
+                  : result == admission_result::server_is_full ? "the server has as many connections as it takes"
+                                                               : "there are too many connections from this address");
+  }
+  if (with_.stop.is_stopping || done.result == -ECONNABORTED || done.result == -EINTR) return;
+  pause(where, -done.result);
+}
+
+admission_result acceptor::admit(int socket, connection_source& from) const {
+  if (with_.admits == nullptr) return admission_result::admitted;
+  // The address is asked for now and kept: a connection that was reset no longer has it.
+  if (with_.admits->counts_sources()) from = source_of(peer_address_of(socket));
+  return with_.admits->enter(from);
+}
+
+void acceptor::take(int socket, std::uint32_t index, connection_source from) {
+  connection& c = with_.connections.take();
+  c.socket = socket;
+  c.admitted = true;
+  if (with_.admits != nullptr && with_.admits->counts_sources()) {
+    if (sources_.size() <= c.slot) sources_.resize(c.slot + 1);
+    sources_[c.slot] = from;
+  }
+  c.phase = connection_phase::http;
+  c.listener = static_cast<std::uint8_t>(index);
+  c.last_heard_ms = static_cast<std::uint32_t>(with_.clock.ms);
+  ++with_.counters.accepted;
+  with_.host.on_accepted(c, listeners_[index].identity);
+}
+
+// Answered before it has asked (RFC 9112 9.5 lets a server say and close at any time); what it sends is read and dropped until it closes, so
+// that no reset takes the answer away from it.
+void acceptor::refuse(int socket, std::uint32_t index, std::string_view why) {
+  ++with_.counters.refused;
+  // A TLS handshake is too much to pay for a refusal.
+  if (listeners_[index].identity != nullptr || refusals_ >= refusals_answered_max) return close_now(socket);
+  connection& c = with_.connections.take();
+  c.socket = socket;
+  c.phase = connection_phase::http;
+  c.listener = static_cast<std::uint8_t>(index);
+  ++refusals_;
+  with_.host.on_refused(c, why);
+}
+
+// Out of descriptors or memory: those who wait are refused rather than left waiting, and accepting pauses.
+void acceptor::pause(const listener& where, int error) {
+  failing_ = true;
+  refuse_those_who_wait(where.socket);
+  if (may_log_refusal(with_.clock.ms)) log_warning("cannot accept connections: {}; new ones are refused, open ones are kept", std::strerror(error));
+  with_.wheel.arm(timer_, with_.clock.ms + accept_pause_ms);
+}
+
+// With the reserve descriptor given up there is room for one: what waits is accepted and closed, one after the other.
+void acceptor::refuse_those_who_wait(int socket) {
+  if (reserve_descriptor_ >= 0) close_now(reserve_descriptor_);
+  for (int i = 0; i < 64; ++i) {
+    const int refused = accept_now(socket);
+    if (refused < 0) break;
+    ++with_.counters.refused;
+    close_now(refused);
+  }
+  reserve_descriptor_ = open_reserve();
+}
+
+void acceptor::close_listeners() {
+  for (listener& each : listeners_) {
+    if (each.socket < 0) continue;
+    // Shutting a listener down ends its multishot accept; the descriptor is closed after that.
+    shut_down(each.socket);
+    with_.io.arm_close(each.socket);
+    each.socket = -1;
+  }
+}
+
+void acceptor::release(const connection& c) {
+  if (!c.admitted) {
+    --refusals_;
+    return;
+  }
+  if (with_.admits != nullptr) with_.admits->leave(c.slot < sources_.size() ? sources_[c.slot] : 0);
+}
+
+} // namespace ringcast

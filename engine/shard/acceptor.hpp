@@ -1,0 +1,85 @@
+// The listeners of a shard: accepting, the count of connections over all shards, and who is one too many. Where descriptors or memory run
+// out, those who wait are refused rather than left waiting. One a shard, on its thread.
+#pragma once
+
+#include "engine/base/limits.hpp"
+#include "engine/base/timer_wheel.hpp"
+#include "engine/connection/connection.hpp"
+#include "engine/io/ring.hpp"
+#include "engine/shard/admission.hpp"
+#include "engine/shard/connection_timers.hpp"
+#include "engine/shard/shard_counters.hpp"
+#include "engine/shard/stop_state.hpp"
+#include "engine/shard/turn_clock.hpp"
+#include "engine/tls/tls_identity.hpp"
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace ringcast {
+
+// Who goes on with what was accepted.
+class accepted_host {
+ public:
+  // To be served; in TLS if the listener has an identity.
+  virtual void on_accepted(connection& c, const tls_identity* identity) = 0;
+  // One too many: it is told so, and ends.
+  virtual void on_refused(connection& c, std::string_view why) = 0;
+
+ protected:
+  ~accepted_host() = default;
+};
+
+class acceptor {
+ public:
+  struct needs {
+    accepted_host& host;
+    connection_table& connections;
+    ring& io;
+    timer_wheel& wheel;
+    const turn_clock& clock;
+    admission* admits; // null: no bound
+    const stop_state& stop;
+    shard_counters& counters;
+  };
+  explicit acceptor(const needs& with);
+  ~acceptor();
+  acceptor(const acceptor&) = delete;
+  acceptor& operator=(const acceptor&) = delete;
+
+  // Takes over a listening socket. Before the first turn. With an identity, which outlives the shard, its connections speak TLS.
+  void add_listener(int socket, const tls_identity* identity = nullptr);
+  // False while it pauses because descriptors or memory ran out.
+  [[nodiscard]] bool is_accepting() const { return !failing_; }
+
+  void arm_accepts();
+  void on_accept(op_tag tag, const completion& done);
+  void on_timer() { failing_ = false; }
+  void close_listeners();
+  // The connection is over.
+  void release(const connection& c);
+
+ private:
+  struct listener {
+    int socket;
+    const tls_identity* identity; // null: plain
+    bool armed = false;
+  };
+
+  [[nodiscard]] admission_result admit(int socket, connection_source& from) const;
+  void take(int socket, std::uint32_t index, connection_source from);
+  void refuse(int socket, std::uint32_t index, std::string_view why);
+  void pause(const listener& where, int error);
+  void refuse_those_who_wait(int socket);
+
+  const needs with_;
+  std::vector<listener> listeners_;
+  timer_node timer_ = timer_of(shard_timer::accept);
+  bool failing_ = false;
+  int reserve_descriptor_; // given up for a moment to refuse a connection when there are no descriptors left
+  std::uint32_t refusals_ = 0; // being answered
+  std::vector<connection_source> sources_; // by slot; empty unless connections are counted by where they come from
+};
+
+} // namespace ringcast

@@ -1,0 +1,60 @@
+// The timers of connections: slow requests, silence, pings, messages that come too slowly, unanswered Close frames. One a shard, on its
+// thread.
+#pragma once
+
+#include "engine/connection/connection.hpp"
+#include "engine/shard/connection_rules.hpp"
+#include "engine/shard/connection_timers.hpp"
+#include "engine/shard/turn_clock.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace ringcast {
+
+class closer;
+class connector;
+class http_side;
+class websocket_side;
+
+class connection_watch {
+ public:
+  struct needs {
+    const server_limits& limits;
+    const connection_rules& rules;
+    connection_timers& timers;
+    http_side& http;
+    websocket_side& websockets;
+    connector& connecting;
+    closer& closing;
+    const turn_clock& clock;
+  };
+  explicit connection_watch(const needs& with) : with_(with) {}
+
+  // Of a WebSocket that opens.
+  void begin(connection& c);
+  // For the idle timeout. A shard without one has no such times, and then this is one comparison.
+  void note_message(const connection& c) {
+    if (c.slot < last_message_ms_.size()) [[unlikely]]
+      last_message_ms_[c.slot] = now_ms();
+  }
+  void on_timer(connection& c);
+
+ private:
+  [[nodiscard]] std::uint32_t now_ms() const { return static_cast<std::uint32_t>(with_.clock.ms); }
+  [[nodiscard]] std::uint32_t silent_ms(const connection& c) const { return now_ms() - c.last_heard_ms; }
+  void look_at_request(connection& c);
+  void look_at_websocket(connection& c);
+  // In how many milliseconds it is looked at again; none if it was closed, and its timer with that is another's.
+  using next_look = std::optional<std::uint64_t>;
+  [[nodiscard]] next_look look_at_unfinished(connection& c, std::uint32_t frame_timeout_ms);
+  [[nodiscard]] next_look look_at_idle(connection& c, bool inside);
+  [[nodiscard]] next_look look_at_silence(connection& c);
+  [[nodiscard]] bool makes_progress(const connection& c, message_progress& before, std::uint64_t arrived, std::uint32_t over_ms) const;
+
+  const needs with_;
+  std::vector<std::uint32_t> last_message_ms_; // by slot; empty unless there is an idle timeout
+};
+
+} // namespace ringcast

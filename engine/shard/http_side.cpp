@@ -1,0 +1,207 @@
+#include "engine/shard/http_side.hpp"
+
+#include "engine/base/assert.hpp"
+#include "engine/io/socket.hpp"
+#include "engine/shard/closer.hpp"
+#include "engine/shard/input_flow.hpp"
+#include "engine/shard/origin.hpp"
+#include "engine/shard/upgrader.hpp"
+#include "proto/http_body.hpp"
+
+#include <algorithm>
+#include <ctime>
+#include <fmt/format.h>
+#include <memory>
+#include <utility>
+
+namespace ringcast {
+
+namespace {
+
+// "Date: ...\r\n", made anew once a second (RFC 9110 6.6.1).
+std::string_view date_line(std::uint64_t now_ms) {
+  thread_local std::uint64_t made_for = UINT64_MAX;
+  thread_local char line[64];
+  thread_local std::size_t bytes = 0;
+  if (made_for != now_ms / 1000) {
+    made_for = now_ms / 1000;
+    const std::time_t now = std::time(nullptr);
+    std::tm parts{};
+    gmtime_r(&now, &parts);
+    bytes = std::strftime(line, sizeof line, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &parts);
+  }
+  return {line, bytes};
+}
+
+constexpr http_limits head_limits{};
+
+// The methods of RFC 9110 9.3 and RFC 5789: known, if not taken by a path. Any other is not implemented (RFC 9110 15.6.2).
+bool is_known_method(std::string_view method) {
+  static constexpr std::string_view known[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"};
+  return std::ranges::find(known, method) != std::end(known);
+}
+
+// The methods that are not safe in the sense of RFC 9110 9.2.1.
+bool changes_something(std::string_view method) { return method != "GET" && method != "HEAD" && method != "OPTIONS"; }
+
+} // namespace
+
+consumed http_side::consume_http(connection& c, std::span<std::byte> bytes) {
+  consumed done;
+  const std::uint64_t delivered_before = with_.budget.delivered();
+  const auto refused = [&](http_status status, std::string_view why) {
+    refuse_request(c, status, why);
+    done.bytes = bytes.size();
+    return done;
+  };
+  while (done.bytes < bytes.size() && c.phase == connection_phase::http) {
+    if (c.answering || c.input_stopped) {
+      done.stopped = true;
+      return done;
+    }
+    const std::span<std::byte> rest = bytes.subspan(done.bytes);
+    if (c.partial != nullptr && c.partial->body != nullptr) {
+      const consumed body = consume_chunked(c, rest);
+      done.bytes += body.bytes;
+      done.wanted = body.wanted;
+      done.kept = body.kept;
+      if (body.bytes == 0) return done;
+      if (with_.share.must_stop(c, delivered_before)) with_.input.stop(c);
+      continue;
+    }
+    head_progress progress = c.partial != nullptr && done.bytes == 0 ? c.partial->head : head_progress{};
+    const head_result result = parse_request_head(rest, head_limits, head_, &progress);
+    if (result.status == head_status::need_more) {
+      if (c.partial == nullptr) c.partial = std::make_unique<partial_input>();
+      c.partial->head = progress;
+      done.wanted = rest.size() + 1;
+      return done;
+    }
+    if (c.partial != nullptr) c.partial->head = {};
+    if (result.status == head_status::bad) return refused(result.error, result.why);
+    if (head_.content_length.value_or(0) > with_.options.limits.message_bytes_max)
+      return refused(http_status::content_too_large, "the body is larger than a message may be");
+    // RFC 9110 10.1.1: only HTTP/1.1 knows it, and who has sent a part of the body does not wait. What is refused anyway is told so at once,
+    // and the body that may follow is not read.
+    const bool continue_wanted = !c.continue_sent && head_.minor_version == 1 && rest.size() == head_.head_bytes &&
+                                 (head_.chunked || head_.content_length.value_or(0) != 0) &&
+                                 equal_ignoring_case(head_.header("Expect"), "100-continue");
+    if (continue_wanted && is_refused_by_its_head(head_)) {
+      head_.keep_alive = false;
+      done.bytes = bytes.size();
+      on_request(c, head_, {});
+      return done;
+    }
+    if (head_.chunked) {
+      if (c.partial == nullptr) c.partial = std::make_unique<partial_input>();
+      c.partial->body =
+          std::make_unique<chunked_body>(chunked_decoder{chunked_limits{.body_bytes_max = with_.options.limits.message_bytes_max}}, head_.head_bytes);
+      if (rest.size() > head_.head_bytes) continue;
+      if (continue_wanted) send_continue(c);
+      done.wanted = rest.size() + 1;
+      return done;
+    }
+    const std::size_t request_bytes = head_.head_bytes + static_cast<std::size_t>(head_.content_length.value_or(0));
+    if (rest.size() < request_bytes) {
+      if (continue_wanted) send_continue(c);
+      done.wanted = request_bytes;
+      return done;
+    }
+    done.bytes += request_bytes;
+    on_request(c, head_, rest.subspan(head_.head_bytes, request_bytes - head_.head_bytes));
+    if (with_.share.must_stop(c, delivered_before)) with_.input.stop(c);
+  }
+  done.stopped = c.answering || c.input_stopped;
+  return done;
+}
+
+// The bytes are the head, what was decoded before, and what has come in since; that is decoded where it stands.
+consumed http_side::consume_chunked(connection& c, std::span<std::byte> bytes) {
+  chunked_body& body = *c.partial->body;
+  const std::size_t before = body.head_bytes + body.decoded_bytes;
+  const chunked_result result = body.decoder.decode(bytes.subspan(before));
+  if (result.status == chunked_status::bad) {
+    refuse_request(c, result.error, result.why);
+    return {.bytes = bytes.size()};
+  }
+  body.decoded_bytes += result.produced;
+  const std::size_t kept = body.head_bytes + body.decoded_bytes;
+  if (result.status == chunked_status::need_more) return {.wanted = kept + 1, .kept = kept};
+  const std::size_t head_bytes = body.head_bytes;
+  c.partial->body.reset();
+  const head_result head = parse_request_head(bytes.first(head_bytes), head_limits, head_);
+  RINGCAST_ASSERT(head.status == head_status::done);
+  on_request(c, head_, bytes.subspan(head_bytes, kept - head_bytes));
+  return {.bytes = before + result.consumed};
+}
+
+// Whether on_request() would refuse it, whatever its body.
+bool http_side::is_refused_by_its_head(const request_head& head) const {
+  const route_match match = with_.router.match(head.method, head.path);
+  if (match.bad_path || match.found == nullptr) return true;
+  if (changes_something(head.method) && !is_origin_allowed(head, with_.options.allowed_origins)) return true;
+  return match.found->endpoint != nullptr; // an upgrade has no body
+}
+
+void http_side::send_continue(connection& c) {
+  c.continue_sent = true;
+  with_.output.append_text(c, "HTTP/1.1 100 Continue\r\n\r\n");
+}
+
+void http_side::on_request(connection& c, const request_head& head, std::span<const std::byte> body) {
+  c.keep_alive = head.keep_alive && !with_.stop.is_stopping;
+  c.answering = true;
+  c.continue_sent = false;
+  c.head_only = head.method == "HEAD";
+  with_.budget.delivered(request_work_bytes + body.size());
+  const route_match match = with_.router.match(head.method, head.path);
+  if (match.bad_path) return respond_error(c, http_status::bad_request, "the path has a broken percent escape");
+  if (match.found == nullptr) {
+    if (match.allowed.empty()) return respond_error(c, http_status::not_found, "there is nothing at this path");
+    if (!is_known_method(head.method)) return refuse_request(c, http_status::not_implemented, "this server does not know that method");
+    return respond(c, http_status::method_not_allowed, "application/json", json_error("this path does not take that method"),
+                   "Allow: " + match.allowed + "\r\n");
+  }
+  // A form of any page can post here; browsers tell which page it was.
+  if (changes_something(head.method) && !is_origin_allowed(head, with_.options.allowed_origins))
+    return respond_error(c, http_status::forbidden, "pages of this origin may not do this");
+  const http_request request{head, match.parameters, body, peer_address_of(c.socket)};
+  if (match.found->endpoint != nullptr)
+    with_.upgrades.upgrade(c, request, *match.found->endpoint, nullptr);
+  else
+    with_.users.request(c, *match.found, request);
+}
+
+void http_side::respond(connection& c, http_status status, std::string_view content_type, std::string_view body, std::string_view extra_headers) {
+  if (c.phase != connection_phase::http || !c.answering) return;
+  c.answering = false;
+  with_.output.append_text(c, fmt::format("HTTP/1.1 {} {}\r\n{}Content-Type: {}\r\nContent-Length: {}\r\nConnection: {}\r\n{}\r\n",
+                                          static_cast<int>(status), reason_phrase(status), date_line(with_.clock.ms), content_type, body.size(),
+                                          c.keep_alive ? "keep-alive" : "close", extra_headers));
+  if (!c.head_only) with_.output.append_text(c, body);
+  c.head_only = false;
+  if (c.keep_alive) {
+    with_.timers.arm(c, with_.options.limits.handshake_timeout_ms);
+    // What came in behind this request goes on, if it was kept meanwhile.
+    if (c.partial != nullptr)
+      with_.input.go_on(c);
+    else if (c.peer_closed)
+      with_.closing.finish(c);
+  } else {
+    with_.closing.finish(c);
+  }
+}
+
+void http_side::respond_error(connection& c, http_status status, std::string_view why) { respond(c, status, "application/json", json_error(why)); }
+
+void http_side::refuse_request(connection& c, http_status status, std::string_view why) {
+  c.keep_alive = false;
+  c.answering = true;
+  respond_error(c, status, why);
+}
+
+void http_side::fail_request(connection& c) {
+  if (c.phase == connection_phase::http && c.answering) refuse_request(c, http_status::internal_server_error, "the handler failed");
+}
+
+} // namespace ringcast

@@ -1,0 +1,66 @@
+// HTTP/1.1 of a shard: requests one after the other on a connection, and their answers. One a shard, on its thread.
+#pragma once
+
+#include "engine/connection/connection.hpp"
+#include "engine/room/outbox.hpp"
+#include "engine/shard/connection_timers.hpp"
+#include "engine/shard/consumed.hpp"
+#include "engine/shard/handlers.hpp"
+#include "engine/shard/http_router.hpp"
+#include "engine/shard/input_share.hpp"
+#include "engine/shard/shard_options.hpp"
+#include "engine/shard/stop_state.hpp"
+#include "engine/shard/turn_budget.hpp"
+#include "engine/shard/turn_clock.hpp"
+#include "proto/http_head.hpp"
+
+#include <cstddef>
+#include <span>
+#include <string_view>
+
+namespace ringcast {
+
+class closer;
+class input_flow;
+class upgrader;
+
+class http_side {
+ public:
+  struct needs {
+    const shard_options& options;
+    const http_router& router;
+    turn_budget& budget;
+    const input_share& share;
+    connection_timers& timers;
+    outbox& output;
+    handlers& users;
+    upgrader& upgrades;
+    input_flow& input;
+    closer& closing;
+    const stop_state& stop;
+    const turn_clock& clock;
+  };
+  explicit http_side(const needs& with) : with_(with) {}
+
+  [[nodiscard]] consumed consume_http(connection& c, std::span<std::byte> bytes);
+  // Nothing happens unless an answer is being prepared.
+  void respond(connection& c, http_status status, std::string_view content_type, std::string_view body, std::string_view extra_headers = {});
+  void respond_error(connection& c, http_status status, std::string_view why);
+  // An answer whether one was asked for or not, and the end.
+  void refuse_request(connection& c, http_status status, std::string_view why);
+  // The connection ends with the answer that is being prepared.
+  void close_after_answer(connection& c) { c.keep_alive = false; }
+  // Its handler threw. What it may have left to be answered later must not answer another request, so the connection ends behind this.
+  void fail_request(connection& c);
+
+ private:
+  [[nodiscard]] consumed consume_chunked(connection& c, std::span<std::byte> bytes);
+  void on_request(connection& c, const request_head& head, std::span<const std::byte> body);
+  [[nodiscard]] bool is_refused_by_its_head(const request_head& head) const;
+  void send_continue(connection& c);
+
+  const needs with_;
+  request_head head_; // of the request that is being handled; 2 KiB, so not made anew for each
+};
+
+} // namespace ringcast

@@ -1,0 +1,170 @@
+#include "engine/shard/room_questions.hpp"
+
+#include <string>
+#include <utility>
+
+namespace ringcast {
+
+namespace {
+
+// What a listing is written in: names and rooms as JSON, joined by commas.
+void append_listed_name(std::string& text, std::string_view member) {
+  if (!text.empty()) text += ',';
+  append_json_string(text, member);
+}
+
+void append_listed_room(std::string& text, std::string_view name, std::uint32_t members) {
+  if (!text.empty()) text += ',';
+  text += "{\"name\":";
+  append_json_string(text, name);
+  text += ",\"members\":" + std::to_string(members) + "}";
+}
+
+} // namespace
+
+// --- reports ---
+
+void room_questions::publish_with_report(std::string_view room_name, opcode op, std::span<const std::byte> payload,
+                                         std::function<void(const broadcast_report&)> on_report, const std::source_location& where) {
+  if (!with_.stop.takes_publications) return tell<broadcast_report>({std::move(on_report), with_.users.running(), where}, {});
+  const std::uint32_t id = new_id();
+  reports_[id] = {.asked = {std::move(on_report), with_.users.running(), where}};
+  room_part* const known = with_.rooms.known(room_name);
+  room_part& r = known != nullptr ? *known : with_.rooms.at(room_name, room_encoding::plain);
+  with_.rooms.publish(r, {.room = {r.index, r.generation}, .author = 0, .report_id = id, .op = op, .author_hears = true}, payload);
+}
+
+void room_questions::on_report_request(const report_request_record& request) {
+  const report_record report{request.report_id, with_.rooms.last_report(request.room)};
+  with_.courier.deliver(request.reporter, record_kind::report, bytes_of(report), {});
+}
+
+// Parts arrive in any order; the home says how many there will be.
+void room_questions::on_report_expect(const report_expect_record& expect) {
+  const auto found = reports_.find(expect.report_id);
+  if (found == reports_.end()) return;
+  found->second.expected = expect.shards;
+  tell_if_all_answered(found);
+}
+
+void room_questions::on_report(const report_record& report) {
+  const auto found = reports_.find(report.report_id);
+  if (found == reports_.end()) return;
+  pending_report& pending = found->second;
+  ++pending.answered;
+  pending.sum.members += report.counts.members;
+  pending.sum.queued += report.counts.queued;
+  pending.sum.conflated += report.counts.conflated;
+  pending.sum.dropped += report.counts.dropped;
+  tell_if_all_answered(found);
+}
+
+void room_questions::tell_if_all_answered(reports::iterator of) {
+  if (of->second.answered != of->second.expected) return;
+  auto finished = reports_.extract(of);
+  tell(std::move(finished.mapped().asked), std::move(finished.mapped().sum));
+}
+
+// --- queries ---
+
+void room_questions::query_room(std::string_view room_name, std::function<void(const room_listing&)> on_answer, const std::source_location& where) {
+  const std::uint32_t id = new_id();
+  queries_[id].asked = {std::move(on_answer), with_.users.running(), where};
+  ask(with_.rooms.home_of(room_name), {.reporter = with_.own, .query_id = id, .rooms_max = 0, .all = false}, room_name);
+}
+
+// The rooms of a shard are sorted there, and a name says which shard is its home: so each page costs its own length, wherever it begins,
+// and no shard ever walks over all of them.
+void room_questions::query_rooms(std::string_view after, std::uint32_t rooms_max, std::function<void(const room_listing&)> on_answer,
+                                 const std::source_location& where) {
+  const std::uint32_t id = new_id();
+  pending_query& pending = queries_[id];
+  pending.asked = {std::move(on_answer), with_.users.running(), where};
+  pending.all = true;
+  pending.rooms_left = rooms_max;
+  pending.at = after.empty() ? 0 : with_.rooms.home_of(after);
+  ask(pending.at, {.reporter = with_.own, .query_id = id, .rooms_max = rooms_max, .all = true}, after);
+}
+
+void room_questions::ask(std::uint32_t home, const room_query_record& query, std::string_view name) {
+  with_.courier.deliver(home, record_kind::room_query, bytes_of(query), std::as_bytes(std::span{name}));
+}
+
+void room_questions::on_room_query(const room_query_record& query, std::string_view name) {
+  if (query.all)
+    answer_rooms(query, name);
+  else
+    answer_members(query, name);
+}
+
+void room_questions::answer(const room_query_record& query, const room_answer_record& head, std::string_view text) {
+  with_.courier.deliver(query.reporter, record_kind::room_answer, bytes_of(head), std::as_bytes(std::span{text}));
+}
+
+void room_questions::answer_members(const room_query_record& query, std::string_view room_name) {
+  room_answer_record head{.query_id = query.query_id, .last = true, .found = false, .more = false, .name_bytes = 0, .members = 0, .rooms = 0};
+  std::string text;
+  if (const home_room* room = with_.home.find(room_name)) {
+    head.members = room->members();
+    head.found = head.members > 0;
+    for (const auto& [member, handle] : room->names) {
+      append_listed_name(text, member);
+      if (is_record_full(text)) break; // the count still tells the truth
+    }
+  }
+  answer(query, head, text);
+}
+
+void room_questions::answer_rooms(const room_query_record& query, std::string_view after) {
+  room_answer_record head{.query_id = query.query_id, .last = true, .found = true, .more = false, .name_bytes = 0, .members = 0, .rooms = 0};
+  std::string text;
+  const home_table::list_end end = with_.home.list(after, query.rooms_max, [&](const home_room& room) {
+    append_listed_room(text, room.name, room.members());
+    ++head.rooms;
+    if (!is_record_full(text)) return;
+    head.last = false;
+    answer(query, head, text);
+    head.last = true;
+    head.rooms = 0;
+    text.clear();
+  });
+  head.more = end.more;
+  head.name_bytes = static_cast<std::uint16_t>(end.last.size());
+  text.insert(0, end.last);
+  answer(query, head, text);
+}
+
+void room_questions::on_room_answer(const room_answer_record& answer, std::string_view text) {
+  const auto found = queries_.find(answer.query_id);
+  if (found == queries_.end()) return;
+  pending_query& pending = found->second;
+  pending.sum.found |= answer.found;
+  pending.sum.members += answer.members;
+  pending.rooms_left -= answer.rooms;
+  if (answer.name_bytes > 0) pending.sum.next = text.substr(0, answer.name_bytes);
+  text.remove_prefix(answer.name_bytes);
+  if (!text.empty()) {
+    if (!pending.sum.text.empty()) pending.sum.text += ',';
+    pending.sum.text += text;
+  }
+  if (!answer.last) return;
+  // Asked even when the page is full: whether there are more is a part of the answer.
+  if (pending.all && !answer.more && ++pending.at < with_.shard_count)
+    return ask(pending.at, {.reporter = with_.own, .query_id = answer.query_id, .rooms_max = pending.rooms_left, .all = true}, {});
+  if (!answer.more) pending.sum.next.reset();
+  auto finished = queries_.extract(found);
+  tell(std::move(finished.mapped().asked), std::move(finished.mapped().sum));
+}
+
+// --- both ---
+
+template <class Answer> void room_questions::tell(question<Answer>&& asked, Answer&& sum) {
+  with_.users.note_answer([answer = std::move(asked.answer), sum = std::move(sum)] { answer(sum); }, asked.by, asked.where);
+}
+
+std::uint32_t room_questions::new_id() {
+  if (++next_id_ == 0) ++next_id_;
+  return next_id_;
+}
+
+} // namespace ringcast

@@ -1,0 +1,34 @@
+#include "engine/shard/seat_claims.hpp"
+
+#include <utility>
+
+namespace ringcast {
+
+std::uint32_t seat_claims::begin(room_part& r, connection_handle who, std::string_view name, std::function<void()> on_answer) {
+  rooms_.reserve(r);
+  if (++next_id_ == 0) ++next_id_; // 0 says that an upgrade asks
+  const std::uint32_t id = next_id_;
+  if (name.empty() && r.known_at_home) {
+    on_answer();
+    return id;
+  }
+  waiting_.emplace(id, std::move(on_answer));
+  const claim_record claim{{r.index, r.generation}, who.value, id, r.first_seats, true};
+  courier_.deliver(r.home_shard, record_kind::claim_seat, bytes_of(claim), std::as_bytes(std::span{name}));
+  return id;
+}
+
+void seat_claims::end(std::uint32_t id, room_ref room) {
+  waiting_.erase(id);
+  rooms_.end_reservation(room);
+}
+
+bool seat_claims::answered(std::uint32_t id) {
+  const auto found = waiting_.find(id);
+  if (found == waiting_.end()) return false;
+  const std::function<void()> on_answer = std::move(found->second);
+  on_answer();
+  return true;
+}
+
+} // namespace ringcast

@@ -1,0 +1,34 @@
+// Seats of rooms that a coroutine claims: the room's home has to know of them first. It may be another shard, and what is published there
+// before it knows is not heard here. One a shard, on its thread.
+#pragma once
+
+#include "engine/io/connection_handle.hpp"
+#include "engine/room/room_home.hpp"
+#include "engine/room/room_table.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <string_view>
+#include <unordered_map>
+
+namespace ringcast {
+
+class seat_claims {
+ public:
+  seat_claims(room_table& rooms, shard_courier& courier) : rooms_(rooms), courier_(courier) {}
+
+  // Reserves a seat of the room for a connection, with a name if it is not empty, and calls back when the home knows of it, perhaps at once:
+  // whatever is published from then on comes here. Ends with end(), whether there was an answer or not.
+  [[nodiscard]] std::uint32_t begin(room_part& r, connection_handle who, std::string_view name, std::function<void()> on_answer);
+  void end(std::uint32_t id, room_ref room);
+  // The home has answered. False where nobody waits for it any more.
+  [[nodiscard]] bool answered(std::uint32_t id);
+
+ private:
+  room_table& rooms_;
+  shard_courier& courier_;
+  std::unordered_map<std::uint32_t, std::function<void()>> waiting_;
+  std::uint32_t next_id_ = 0;
+};
+
+} // namespace ringcast

@@ -1,0 +1,26 @@
+// What a shard is made with.
+#pragma once
+
+#include "engine/base/limits.hpp"
+#include "engine/connection/compression.hpp"
+#include "engine/shard/admission.hpp"
+#include "engine/shard/events.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace ringcast {
+
+struct shard_options {
+  server_limits limits;
+  admission* admits = nullptr; // shared by the shards of a server; null: no bound on connections
+  std::vector<std::string> allowed_origins;
+  slow_consumer policy = slow_consumer::close;
+  std::uint32_t coalesce_wait_us = 0; // the longest wait for more under load; 0: never
+  std::uint64_t memory_bytes = shard_memory_bytes_default; // what may be held for peers; above it the largest debtors are ended
+  std::uint32_t spin_us = 0;          // how long a shard that was busy looks for more before it sleeps; 0: not at all
+  compression_options compression;
+};
+
+} // namespace ringcast

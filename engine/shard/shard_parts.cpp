@@ -1,0 +1,260 @@
+// What each part of a shard is given, and what the parts below it have to say to those above.
+#include "engine/base/clock.hpp"
+#include "engine/connection/user_events.hpp"
+#include "engine/shard/shard.hpp"
+
+#include <exception>
+#include <utility>
+
+namespace ringcast {
+
+shard::shard(std::uint32_t index, const shard_options& options, mesh& between, inbox& from_threads, const http_router& router,
+             std::unique_ptr<ring> r)
+    : room_host(index, options.compression.window()), options_(options), mesh_(between), port_(between, index), inbox_(from_threads),
+      clock_{.ms = ringcast::now_ms()}, ring_(std::move(r)), buffers_(*ring_, blocks_, receive_buffers, receive_buffer_bytes), wheel_(clock_.ms),
+      timers_(wheel_, clock_), home_(blocks_, *this, index, between.shard_count(), compressor_, options_.compression),
+      rooms_(*this, home_, between.shard_count(), between.record_bytes_max(), options.limits.send_queue_bytes_max, options.policy),
+      outbox_(*this, rooms_, *ring_, blocks_), users_(*this), rules_(options_, seats_), share_(budget_, outbox_, home_), received_(blocks_),
+      accepting_({.host = *this,
+                  .connections = connections_,
+                  .io = *ring_,
+                  .wheel = wheel_,
+                  .clock = clock_,
+                  .admits = options.admits,
+                  .stop = stop_,
+                  .counters = counters_}),
+      receiving_({.connections = connections_,
+                  .io = *ring_,
+                  .buffers = buffers_,
+                  .memory = received_,
+                  .budget = budget_,
+                  .share = share_,
+                  .input = input_,
+                  .closing = closing_,
+                  .ledger = ledger_,
+                  .clock = clock_,
+                  .counters = counters_}),
+      input_({.connections = connections_,
+              .blocks = blocks_,
+              .budget = budget_,
+              .share = share_,
+              .output = outbox_,
+              .rules = rules_,
+              .timers = timers_,
+              .receiving = receiving_,
+              .tls = tls_,
+              .http = http_,
+              .websockets = websockets_,
+              .connecting = connecting_,
+              .closing = closing_,
+              .ledger = ledger_,
+              .clock = clock_,
+              .counters = counters_}),
+      tls_({.host = *this,
+            .output = outbox_,
+            .limits = options_.limits,
+            .share = share_,
+            .seats = seats_,
+            .receiving = receiving_,
+            .input = input_,
+            .http = http_,
+            .connecting = connecting_,
+            .closing = closing_,
+            .ledger = ledger_,
+            .counters = counters_}),
+      http_({.options = options_,
+             .router = router,
+             .budget = budget_,
+             .share = share_,
+             .timers = timers_,
+             .output = outbox_,
+             .users = users_,
+             .upgrades = upgrades_,
+             .input = input_,
+             .closing = closing_,
+             .stop = stop_,
+             .clock = clock_}),
+      upgrades_({.host = *this,
+                 .options = options_,
+                 .rules = rules_,
+                 .rooms = rooms_,
+                 .output = outbox_,
+                 .users = users_,
+                 .http = http_,
+                 .input = input_,
+                 .watch = watch_,
+                 .compression = compression_,
+                 .stop = stop_}),
+      websockets_({.connections = connections_,
+                   .rules = rules_,
+                   .budget = budget_,
+                   .share = share_,
+                   .timers = timers_,
+                   .output = outbox_,
+                   .rooms = rooms_,
+                   .users = users_,
+                   .seats = seats_,
+                   .clients = clients_,
+                   .receiving = receiving_,
+                   .input = input_,
+                   .watch = watch_,
+                   .compression = compression_,
+                   .closing = closing_,
+                   .stop = stop_,
+                   .counters = counters_}),
+      compression_({.rules = rules_, .deflater = compressor_, .output = outbox_, .clients = clients_}), connecting_({.connections = connections_,
+                                                                                                                     .seats = seats_,
+                                                                                                                     .clients = clients_,
+                                                                                                                     .io = *ring_,
+                                                                                                                     .wheel = wheel_,
+                                                                                                                     .timers = timers_,
+                                                                                                                     .output = outbox_,
+                                                                                                                     .users = users_,
+                                                                                                                     .receiving = receiving_,
+                                                                                                                     .input = input_,
+                                                                                                                     .tls = tls_,
+                                                                                                                     .websockets = websockets_,
+                                                                                                                     .compression = compression_,
+                                                                                                                     .closing = closing_,
+                                                                                                                     .clock = clock_}),
+      closing_({.connections = connections_,
+                .io = *ring_,
+                .timers = timers_,
+                .output = outbox_,
+                .rooms = rooms_,
+                .users = users_,
+                .limits = options_.limits,
+                .seats = seats_,
+                .accepting = accepting_,
+                .receiving = receiving_,
+                .input = input_,
+                .tls = tls_,
+                .upgrades = upgrades_,
+                .connecting = connecting_,
+                .compression = compression_,
+                .ledger = ledger_,
+                .counters = counters_}),
+      watch_({.limits = options_.limits,
+              .rules = rules_,
+              .timers = timers_,
+              .http = http_,
+              .websockets = websockets_,
+              .connecting = connecting_,
+              .closing = closing_,
+              .clock = clock_}),
+      ledger_({.bytes_max = options_.memory_bytes,
+               .connections = connections_,
+               .blocks = blocks_,
+               .deflater = compressor_,
+               .memory = received_,
+               .port = port_,
+               .output = outbox_,
+               .sessions = session_endpoints_,
+               .wheel = wheel_,
+               .upgrades = upgrades_,
+               .input = input_,
+               .http = http_,
+               .websockets = websockets_,
+               .closing = closing_,
+               .clock = clock_,
+               .counters = counters_}),
+      questions_({.own = index,
+                  .shard_count = between.shard_count(),
+                  .record_bytes_max = between.record_bytes_max(),
+                  .courier = *this,
+                  .rooms = rooms_,
+                  .home = home_,
+                  .users = users_,
+                  .stop = stop_}),
+      claims_(rooms_, *this), records_({.host = *this,
+                                        .limits = options_.limits,
+                                        .between = mesh_,
+                                        .port = port_,
+                                        .from_threads = inbox_,
+                                        .connections = connections_,
+                                        .rooms = rooms_,
+                                        .home = home_,
+                                        .share = share_,
+                                        .websockets = websockets_,
+                                        .upgrades = upgrades_,
+                                        .claims = claims_,
+                                        .questions = questions_,
+                                        .ledger = ledger_,
+                                        .stopping = stopping_,
+                                        .counters = counters_}),
+      stopping_({.state = stop_,
+                 .limits = options_.limits,
+                 .between = mesh_,
+                 .port = port_,
+                 .from_threads = inbox_,
+                 .connections = connections_,
+                 .home = home_,
+                 .users = users_,
+                 .coroutines = scheduler_,
+                 .wheel = wheel_,
+                 .accepting = accepting_,
+                 .http = http_,
+                 .websockets = websockets_,
+                 .closing = closing_,
+                 .clock = clock_,
+                 .counters = counters_}),
+      idle_(options.spin_us * 1000ULL), scheduler_(wheel_, &between.bell(index)) {
+  scheduler_.on_exception([this](std::exception_ptr thrown, const std::source_location& where) {
+    try {
+      std::rethrow_exception(std::move(thrown));
+    } catch (...) {
+      users_.log_thrown("the task", where);
+    }
+  });
+}
+
+void shard::on_accepted(connection& c, const tls_identity* identity) {
+  if (identity != nullptr) tls_.begin(c, *identity);
+  receiving_.arm(c);
+  timers_.arm(c, options_.limits.handshake_timeout_ms);
+}
+
+void shard::on_refused(connection& c, std::string_view why) {
+  receiving_.arm(c);
+  http_.refuse_request(c, http_status::service_unavailable, why);
+}
+
+void shard::on_output_refused(connection& c) {
+  ++counters_.allocations_failed;
+  closing_.give_up(c, 1013, "the server has no memory");
+}
+
+// A part of the backlog was sent.
+void shard::on_output_progress(connection& c) {
+  // The peer's TCP has acknowledged bytes: it lives, even if it says nothing.
+  c.last_heard_ms = static_cast<std::uint32_t>(clock_.ms);
+  if (c.phase == connection_phase::finishing) {
+    if (c.behind == nullptr) closing_.on_all_sent(c);
+    return;
+  }
+  if (c.phase == connection_phase::ending) return;
+  if (c.behind != nullptr && c.behind->own_bytes() > low_watermark_bytes) return;
+  if (c.input_stopped)
+    input_.look_again(c);
+  else
+    receiving_.resume(c);
+  if (!c.is_open_websocket() || !c.endpoint->on_drain) return;
+  if (c.endpoint->is_internal)
+    users_.internal_drained(c);
+  else
+    users_.note(c, user_event::drained);
+}
+
+void shard::deliver(std::uint32_t to, record_kind kind, std::span<const std::byte> value, std::span<const std::byte> more) {
+  records_.deliver(to, kind, value, more);
+}
+
+void shard::run_work(const std::function<void(shard&)>& work) { work(*this); }
+
+void shard::leave_room(connection_handle who, room_ref where) noexcept {
+  connection* c = find(who);
+  room_part* r = rooms_.find(where);
+  if (c != nullptr && r != nullptr) rooms_.leave(*c, *r);
+}
+
+} // namespace ringcast

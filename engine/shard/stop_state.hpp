@@ -1,0 +1,13 @@
+// How far the end of a shard has come. Only `stopper` writes it; everybody else looks.
+#pragma once
+
+namespace ringcast {
+
+struct stop_state {
+  bool is_stopping = false;
+  bool is_over = false; // nobody is waited for any longer
+  // Whether what is published here now is still sent to anybody: until this shard has told the others that it has said all.
+  bool takes_publications = true;
+};
+
+} // namespace ringcast

@@ -1,0 +1,13 @@
+// The time of a shard's turn, read once when the turn's completions are there: all that happens in one turn happens at one time.
+#pragma once
+
+#include <cstdint>
+
+namespace ringcast {
+
+struct turn_clock {
+  std::uint64_t ms = 0;
+  std::uint64_t ns = 0;
+};
+
+} // namespace ringcast

@@ -1,0 +1,129 @@
+#include "engine/shard/upgrader.hpp"
+
+#include "engine/base/assert.hpp"
+#include "engine/connection/user_events.hpp"
+#include "engine/shard/connection_watch.hpp"
+#include "engine/shard/http_side.hpp"
+#include "engine/shard/input_flow.hpp"
+#include "engine/shard/message_compression.hpp"
+#include "engine/shard/origin.hpp"
+#include "proto/handshake.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
+
+namespace ringcast {
+
+std::string_view upgrader::upgrade(connection& c, const http_request& request, const websocket_endpoint& endpoint, void* user) {
+  const upgrade_check check = check_upgrade(request.head);
+  if (!may_upgrade(c, request, endpoint, check)) return {};
+  upgrade_request_view decision{request};
+  decision.user_ = user;
+  const bool decided = with_.users.upgrade(c, endpoint, decision);
+  if (!decided || decision.refused_ != http_status::switching_protocols) {
+    with_.users.note_discarded(endpoint, decision.user_);
+    if (decided) with_.http.respond_error(c, decision.refused_, decision.why_);
+    return {};
+  }
+  std::string_view subprotocol;
+  if (!endpoint.subprotocols.empty()) {
+    const std::vector<std::string_view> preferences{endpoint.subprotocols.begin(), endpoint.subprotocols.end()};
+    subprotocol = choose_subprotocol(request.head, preferences);
+  }
+  c.endpoint = &endpoint;
+  c.user = decision.user_;
+  const auto deflate = negotiate_deflate(request.head, with_.rules.compression_of(c).policy());
+  char response[1024];
+  const std::size_t bytes = write_accept_response(response, check.key, subprotocol, deflate ? deflate->response_value() : std::string_view{});
+  RINGCAST_ASSERT(bytes > 0);
+  if (decision.seat_wanted_) {
+    claim_seat(c, {{response, bytes}, decision.room_, decision.name_, decision.hears_, deflate ? std::optional{deflate->params} : std::nullopt});
+    return subprotocol;
+  }
+  if (deflate) with_.compression.begin(c, deflate->params);
+  with_.output.append_text(c, {response, bytes});
+  open(c);
+  return subprotocol;
+}
+
+bool upgrader::may_upgrade(connection& c, const http_request& request, const websocket_endpoint& endpoint, const upgrade_check& check) {
+  if (!check.ok) {
+    std::string_view extra;
+    // RFC 9110 15.5.22 and 7.8: the protocol that is required, and that this header is for the next hop only.
+    if (check.error == http_status::upgrade_required) extra = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+    if (check.error == http_status::method_not_allowed) extra = "Allow: GET\r\n";
+    with_.http.respond(c, check.error, "application/json", json_error(check.why), extra);
+  } else if (!is_origin_allowed(request.head, endpoint.allowed_origins.empty() ? with_.options.allowed_origins : endpoint.allowed_origins)) {
+    with_.http.respond_error(c, http_status::forbidden, "pages of this origin may not connect here");
+  } else if (with_.stop.is_stopping) {
+    with_.http.respond_error(c, http_status::service_unavailable, "the server is going away");
+  } else {
+    return true;
+  }
+  return false;
+}
+
+// The name is granted by the room's home, which may be another shard, and it must know that somebody sits here; until it answers, the
+// request is under way.
+void upgrader::claim_seat(connection& c, waiting_upgrade&& asked) {
+  room_part& r = with_.rooms.at(asked.room, with_.host.encoding_of(asked.deflate ? asked.deflate->server_max_window_bits : 0));
+  with_.rooms.reserve(r);
+  const claim_record claim{{r.index, r.generation}, with_.host.handle_of(c).value, 0, r.first_seats, false};
+  const std::string name = asked.name;
+  waiting_.insert_or_assign(c.slot, std::move(asked));
+  if (!name.empty() || !r.known_at_home)
+    return with_.host.deliver(r.home_shard, record_kind::claim_seat, bytes_of(claim), std::as_bytes(std::span{name}));
+  with_.rooms.home_answered(claim.room, claim.first_seats);
+  (void)on_claim_answer(claim, true);
+}
+
+// A shard that is going away refuses the upgrade, and the name is free again.
+bool upgrader::on_claim_answer(const claim_record& claim, bool granted) {
+  connection* c = with_.host.find({claim.connection});
+  const bool waits = c != nullptr && waiting_.contains(c->slot);
+  const bool taken = waits && !with_.stop.is_stopping;
+  if (waits) finish(*c, granted);
+  with_.rooms.end_reservation(claim.room);
+  return taken;
+}
+
+void upgrader::finish(connection& c, bool granted) {
+  auto found = waiting_.extract(c.slot);
+  waiting_upgrade& asked = found.mapped();
+  if (!granted || with_.stop.is_stopping) return refuse(c, asked, granted);
+  with_.output.append_text(c, asked.response);
+  if (asked.deflate) with_.compression.begin(c, *asked.deflate);
+  room_part& r = with_.rooms.at(asked.room, with_.host.encoding_of(c));
+  membership& seat = with_.rooms.join(c, r, asked.hears);
+  if (!asked.name.empty()) seat.name = std::make_unique<std::string>(std::move(asked.name));
+  open(c);
+}
+
+void upgrader::refuse(connection& c, const waiting_upgrade& asked, bool granted) {
+  with_.users.note_discarded(*c.endpoint, std::exchange(c.user, nullptr));
+  if (!with_.stop.is_stopping) return with_.http.respond_error(c, http_status::bad_request, "this name is taken in this room");
+  if (granted) {
+    const room_part& r = with_.rooms.at(asked.room, with_.host.encoding_of(asked.deflate ? asked.deflate->server_max_window_bits : 0));
+    with_.host.deliver(r.home_shard, record_kind::release_name, bytes_of(name_record{{r.index, r.generation}, with_.host.handle_of(c).value}),
+                       std::as_bytes(std::span{asked.name}));
+  }
+  with_.http.refuse_request(c, http_status::service_unavailable, "the server is going away");
+}
+
+void upgrader::forget(const connection& c) {
+  if (waiting_.erase(c.slot) > 0) with_.users.note_discarded(*c.endpoint, c.user);
+}
+
+void upgrader::open(connection& c) {
+  c.phase = connection_phase::websocket;
+  c.handler_told = true;
+  with_.watch.begin(c);
+  if (c.endpoint->on_open)
+    with_.users.note(c, user_event::opened);
+  else
+    with_.input.begin(c);
+}
+
+} // namespace ringcast
