@@ -47,10 +47,15 @@ void shard::stop_input(connection& c) {
 void shard::continue_stopped() {
   if (stopped_before_.empty()) return;
   budget_.begin(work_done_elsewhere(), turn_work_bytes_max);
-  std::size_t next = 0;
+  std::size_t next = 0, kept = 0;
   for (; next < stopped_before_.size() && !budget_.is_spent(work_done_elsewhere()); ++next) {
     connection* c = find(stopped_before_[next]);
     if (c == nullptr || !c->input_stopped || c->phase == connection_phase::ending) continue;
+    // Whoever has whole messages goes past those who wait to send more of one.
+    if (c->has_part_of_message() && budget_.is_spent_on_parts()) {
+      stopped_before_[kept++] = stopped_before_[next];
+      continue;
+    }
     if (is_output_full(*c)) {
       // From a backlog on_output_progress() comes back; what was only gathered in this turn may be sent whole, and then nothing would.
       if (c->behind == nullptr)
@@ -69,7 +74,8 @@ void shard::continue_stopped() {
     else
       resume_receive(*c);
   }
-  stopped_before_.erase(stopped_before_.begin(), stopped_before_.begin() + static_cast<std::ptrdiff_t>(next));
+  const auto begin = stopped_before_.begin();
+  stopped_before_.erase(begin + static_cast<std::ptrdiff_t>(kept), begin + static_cast<std::ptrdiff_t>(next));
 }
 
 // Handles a record and says what that has cost.

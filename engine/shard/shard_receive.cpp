@@ -152,6 +152,8 @@ void shard::cancel_receives() {
   cancels_.clear();
 }
 
+// A receive that goes on takes every buffer as long as its socket has more. So whoever found none is given one at first: as many as there are
+// buffers are served together, and a word does not wait until each large message before it has been read.
 void shard::rearm_parked() {
   if (parked_.empty()) return;
   if (!buffers_.has_buffers()) {
@@ -165,7 +167,12 @@ void shard::rearm_parked() {
     if (c == nullptr || c->receiving != receive_mode::parked || c->phase == connection_phase::ending) continue;
     c->receiving = receive_mode::multishot;
     ++c->operations;
-    ring_->arm_receive({operation::receive, c->generation, c->slot}, c->socket, buffer_ring::group);
+    const op_tag tag{operation::receive, c->generation, c->slot};
+    if (c->buffer_missed)
+      ring_->arm_receive_once(tag, c->socket, buffer_ring::group);
+    else
+      ring_->arm_receive(tag, c->socket, buffer_ring::group);
+    c->buffer_missed = false;
   }
 }
 
@@ -183,7 +190,9 @@ void shard::on_receive(op_tag tag, const completion& done) {
       spend_memory(*c, [&] { consume(*c, bytes); });
     else if (done.result == 0)
       on_end_of_stream(*c);
-    else if (done.result != -ENOBUFS && done.result != -ECANCELED && done.result != -EINTR && done.result != -EAGAIN)
+    else if (done.result == -ENOBUFS)
+      c->buffer_missed = true;
+    else if (done.result != -ECANCELED && done.result != -EINTR && done.result != -EAGAIN)
       end(*c, 1006, "the connection was reset");
   }
   if (done.more) return;
@@ -242,9 +251,10 @@ void shard::release_input(connection& c) {
 // A connection that sends large frames is read straight into one hot buffer from now on: provided buffers would be walked through once
 // each and leave the cache.
 void shard::read_large_frames_hot(connection& c) {
-  if (c.receiving != receive_mode::multishot) return;
-  c.receiving = receive_mode::switching;
-  cancels_.push_back({operation::receive, c.generation, c.slot});
+  if (c.receiving != receive_mode::multishot && c.receiving != receive_mode::none) return;
+  const bool armed = c.receiving == receive_mode::multishot;
+  c.receiving = receive_mode::switching; // the completion that is told now, or the next, goes on with it
+  if (armed) cancels_.push_back({operation::receive, c.generation, c.slot});
 }
 
 void shard::on_poll(op_tag tag, const completion& done) {
@@ -277,11 +287,9 @@ void shard::receive_hot(connection& c) {
     if (read >= connection_turn_bytes_max || must_stop(c, delivered_before)) return stop_input(c);
     // The rest of a frame whose beginning waits goes straight behind it.
     const bool into_partial = !c.encrypted && c.partial != nullptr && c.partial->wanted > c.partial->size;
-    if (into_partial && budget_.is_spent_on_parts()) return stop_input(c);
+    if (c.has_part_of_message() && budget_.is_spent_on_parts()) return stop_input(c);
     if (into_partial) make_partial_room(*c.partial, 1);
-    const std::span<std::byte> target =
-        into_partial ? std::span{c.partial->memory.bytes + c.partial->size, std::min(c.partial->wanted, c.partial->memory.capacity) - c.partial->size}
-                     : std::span{hot_.bytes, large_receive_bytes};
+    const std::span<std::byte> target = into_partial ? c.partial->place(large_receive_bytes) : std::span{hot_.bytes, large_receive_bytes};
     const std::ptrdiff_t count = receive_now(c.socket, target);
     if (count == -EAGAIN || count == -EINTR) return;
     if (count == 0) return on_end_of_stream(c);

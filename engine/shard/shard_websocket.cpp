@@ -38,16 +38,20 @@ shard::consumed shard::consume_frames(connection& c, std::span<std::byte> bytes)
     done.bytes += result.value.frame_bytes;
     const assembled m = was_unfinished ? take_unfinished(c, result.value, message_bytes_max) : c.assembler.take(result.value, message_bytes_max);
     was_unfinished = false;
-    if (m.what == assembled::kind::message) [[likely]]
+    bool parts_stop = false;
+    if (m.what == assembled::kind::message) [[likely]] {
       on_message(c, m, m.payload.data() == result.value.payload.data());
-    else
+    } else {
       on_fragment_or_control(c, m);
+      budget_.kept(result.value.payload.size());
+      parts_stop = budget_.is_spent_on_parts();
+    }
     if (result.value.frame_bytes >= large_frame_bytes) read_large_frames_hot(c);
     if (c.phase != connection_phase::websocket || is_input_over(c)) {
       done.bytes = bytes.size();
       return done;
     }
-    if (must_stop(c, delivered_before)) [[unlikely]]
+    if (must_stop(c, delivered_before) || parts_stop) [[unlikely]]
       stop_input(c);
     if (c.input_held || c.input_stopped) {
       done.stopped = true;
