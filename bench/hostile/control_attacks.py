@@ -1,9 +1,14 @@
 """What the machine itself does: nothing at all, and neighbours that take its cores and do not speak to the server."""
+import dataclasses
 import os
+import pathlib
+import subprocess
 import time
 
+import frame_attacks
 import wire
 from attack import attack
+from server_under_attack import free_port
 
 
 @attack("none", "nobody attacks")
@@ -36,3 +41,28 @@ def memory_neighbour(_target, _prepared, until):
         os._exit(0)
     os.waitpid(child, 0)
     return 0
+
+
+class Neighbour:
+    """A second ringcast-server, which is attacked in place of the one that is measured."""
+
+    def __init__(self, target):
+        port = free_port()
+        self.process = subprocess.Popen([pathlib.Path(target.programs) / "ringcast-server", "--listen", f"127.0.0.1:{port}", "--shards", "2"],
+                                        stderr=subprocess.PIPE)
+        self.process.stderr.readline()
+        self.as_target = dataclasses.replace(target, port=port, pid=self.process.pid)
+        self.sockets = wire.many(port, ["/echo"] * target.count(500))
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait(20)
+        self.process.stderr.close()
+
+
+@attack("half-messages-neighbour", "half-messages at a second server of the same machine: what that much traffic costs whoever is beside it", prepare=Neighbour)
+def half_messages_neighbour(_target, neighbour, until):
+    try:
+        return frame_attacks.half_messages(neighbour.as_target, neighbour.sockets, until)
+    finally:
+        neighbour.end()

@@ -26,7 +26,10 @@ class block_pool {
   // Sizes are kept in 32 bits. Whoever lets a peer decide how much is taken bounds it far below.
   static constexpr std::size_t largest = std::size_t{1} << 31;
 
-  block_pool() = default;
+  // Places for the first blocks of each size, so that giving one back is no allocation, whenever it comes.
+  block_pool() {
+    for (free_blocks& size : free_) size.blocks.reserve(4);
+  }
   block_pool(const block_pool&) = delete;
   block_pool& operator=(const block_pool&) = delete;
   ~block_pool() {

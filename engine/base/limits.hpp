@@ -99,6 +99,9 @@ inline constexpr std::size_t low_watermark_bytes = 32 * 1024;
 // was stopped in turns before. A byte costs about a nanosecond to inflate and as much to check and to send back, and the last message may
 // be message_bytes_max above the bound: (2 x 2 MiB + 2 x 1 MiB) x 2 ns are 12 ms that somebody else may have to wait.
 inline constexpr std::uint64_t turn_work_bytes_max = 2u << 20;
+// And of what is kept until the rest of its message comes, for both in the same way. The memory that takes it is new: with the kernel's work
+// for it a byte costs about a nanosecond. Who sends whole messages waits for these turns and not for those who send the parts.
+inline constexpr std::uint64_t turn_parts_bytes_max = 512 * 1024;
 // Of that, what one connection is delivered before others have their turn: one message of the default bound.
 inline constexpr std::uint64_t connection_turn_bytes_max = 1u << 20;
 // A request costs about a microsecond, however short it is.

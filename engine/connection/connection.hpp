@@ -14,8 +14,11 @@
 #include "proto/message_assembler.hpp"
 #include "proto/unfinished_text.hpp"
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 namespace ringcast {
@@ -62,6 +65,11 @@ struct partial_input {
   message_progress progress; // how far it had come when the connection's timer looked last
   std::unique_ptr<chunked_body> body;
 
+  // For what comes next of an unfinished frame: at most so much, and as much as there is memory.
+  [[nodiscard]] std::span<std::byte> place(std::size_t most) const {
+    return {memory.bytes + size, std::min<std::size_t>(std::min<std::size_t>(wanted, memory.capacity) - size, most)};
+  }
+
   // From a few that each thread keeps: a frame is cut by the end of every receive buffer, and that must not be an allocation.
   static void* operator new(std::size_t bytes);
   static void operator delete(void* memory) noexcept;
@@ -95,6 +103,7 @@ struct connection {
   bool encrypted : 1 = false;       // tls_layer: by layers->tls
   bool input_stopped : 1 = false;   // input_flow, and closer when no more is wanted: it waits for a later turn; see input_flow::stop()
   bool admitted : 1 = false;        // acceptor: counted by the server's admission; one that is accepted and not admitted is being refused
+  bool buffer_missed : 1 = false;   // socket_reader: its last receive found no provided buffer; the next takes one and no more
   std::uint8_t listener = 0;        // acceptor
   std::uint8_t deflate_bits = 0;    // message_compression: the window that this end may refer to, 8 to 15; 0: not negotiated
   std::uint16_t close_code = 1006;  // websocket_side, closer, stopper, tls_layer: what on_close will say
@@ -115,6 +124,8 @@ struct connection {
 
   static constexpr std::uint32_t no_gather = UINT32_MAX;
 
+  // More is to come of a frame, of a request, or of a message in fragments.
+  [[nodiscard]] bool has_part_of_message() const { return (partial != nullptr && partial->wanted > partial->size) || assembler.is_inside_message(); }
   [[nodiscard]] bool is_open_websocket() const { return phase == connection_phase::websocket && closing.state() == close_state::open; }
 };
 

@@ -121,13 +121,23 @@ void ring::arm_accept(op_tag tag, int listener) {
   io_uring_prep_multishot_accept(next_sqe(tag), listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
 
-void ring::arm_receive(op_tag tag, int socket, std::uint16_t buffer_group) {
-  io_uring_sqe* sqe = next_sqe(tag);
+namespace {
+
+void prepare_receive(io_uring_sqe* sqe, int socket, std::uint16_t buffer_group) {
   io_uring_prep_recv(sqe, socket, nullptr, 0, 0);
-  sqe->ioprio |= IORING_RECV_MULTISHOT;
   sqe->flags |= IOSQE_BUFFER_SELECT;
   sqe->buf_group = buffer_group;
 }
+
+} // namespace
+
+void ring::arm_receive(op_tag tag, int socket, std::uint16_t buffer_group) {
+  io_uring_sqe* sqe = next_sqe(tag);
+  prepare_receive(sqe, socket, buffer_group);
+  sqe->ioprio |= IORING_RECV_MULTISHOT;
+}
+
+void ring::arm_receive_once(op_tag tag, int socket, std::uint16_t buffer_group) { prepare_receive(next_sqe(tag), socket, buffer_group); }
 
 void ring::arm_poll_receive(op_tag tag, int socket) { io_uring_prep_poll_multishot(next_sqe(tag), socket, POLLIN | POLLRDHUP); }
 

@@ -62,6 +62,8 @@ class ring {
   // Receiving side. Multishot receive: 6.0, multishot accept: 5.19.
   void arm_accept(op_tag tag, int listener);
   void arm_receive(op_tag tag, int socket, std::uint16_t buffer_group);
+  // The same for one buffer, with a single completion.
+  void arm_receive_once(op_tag tag, int socket, std::uint16_t buffer_group);
   void arm_poll_receive(op_tag tag, int socket);
   void arm_doorbell(op_tag tag, int eventfd, std::uint64_t* value);
 

@@ -215,10 +215,15 @@ void input_flow::begin_turn() {
 void input_flow::continue_stopped() {
   if (stopped_before_.empty()) return;
   with_.share.begin();
-  std::size_t next = 0;
+  std::size_t next = 0, kept = 0;
   for (; next < stopped_before_.size() && !with_.share.is_spent(); ++next) {
     connection* c = with_.connections.find(stopped_before_[next]);
     if (c == nullptr || !c->input_stopped || c->phase == connection_phase::ending) continue;
+    // Whoever has whole messages goes past those who wait to send more of one.
+    if (c->has_part_of_message() && with_.budget.is_spent_on_parts()) {
+      stopped_before_[kept++] = stopped_before_[next];
+      continue;
+    }
     if (with_.share.is_output_full(*c)) {
       // From a backlog shard::on_output_progress() comes back; what was only gathered in this turn may be sent whole, and then nothing would.
       if (c->behind == nullptr)
@@ -237,7 +242,8 @@ void input_flow::continue_stopped() {
     else
       with_.receiving.resume(*c);
   }
-  stopped_before_.erase(stopped_before_.begin(), stopped_before_.begin() + static_cast<std::ptrdiff_t>(next));
+  const auto begin = stopped_before_.begin();
+  stopped_before_.erase(begin + static_cast<std::ptrdiff_t>(kept), begin + static_cast<std::ptrdiff_t>(next));
 }
 
 void input_flow::continue_waiting() {

@@ -41,9 +41,10 @@ void socket_reader::resume(connection& c) {
 }
 
 void socket_reader::read_large_frames_hot(connection& c) {
-  if (c.receiving != receive_mode::multishot) return;
-  c.receiving = receive_mode::switching;
-  cancels_.push_back({operation::receive, c.generation, c.slot});
+  if (c.receiving != receive_mode::multishot && c.receiving != receive_mode::none) return;
+  const bool armed = c.receiving == receive_mode::multishot;
+  c.receiving = receive_mode::switching; // the completion that is told now, or the next, goes on with it
+  if (armed) cancels_.push_back({operation::receive, c.generation, c.slot});
 }
 
 void socket_reader::on_receive(op_tag tag, const completion& done) {
@@ -69,7 +70,9 @@ void socket_reader::on_bytes(connection& c, const completion& done, std::span<st
     with_.ledger.spend(c, [&] { with_.input.consume(c, bytes); });
   else if (done.result == 0)
     with_.input.on_end_of_stream(c);
-  else if (done.result != -ENOBUFS && done.result != -ECANCELED && done.result != -EINTR && done.result != -EAGAIN)
+  else if (done.result == -ENOBUFS)
+    c.buffer_missed = true;
+  else if (done.result != -ECANCELED && done.result != -EINTR && done.result != -EAGAIN)
     with_.closing.end(c, 1006, "the connection was reset");
 }
 
@@ -116,11 +119,9 @@ void socket_reader::receive_hot(connection& c) {
     if (read >= connection_turn_bytes_max || with_.share.must_stop(c, delivered_before)) return with_.input.stop(c);
     // The rest of a frame whose beginning waits goes straight behind it.
     const bool into_partial = !c.encrypted && c.partial != nullptr && c.partial->wanted > c.partial->size;
-    if (into_partial && with_.budget.is_spent_on_parts()) return with_.input.stop(c);
+    if (c.has_part_of_message() && with_.budget.is_spent_on_parts()) return with_.input.stop(c);
     if (into_partial) with_.input.make_partial_room(*c.partial, 1);
-    const std::span<std::byte> target =
-        into_partial ? std::span{c.partial->memory.bytes + c.partial->size, std::min(c.partial->wanted, c.partial->memory.capacity) - c.partial->size}
-                     : hot;
+    const std::span<std::byte> target = into_partial ? c.partial->place(large_receive_bytes) : hot;
     const std::ptrdiff_t count = receive_now(c.socket, target);
     if (count == -EAGAIN || count == -EINTR) return;
     if (count == 0) return with_.input.on_end_of_stream(c);
@@ -150,6 +151,8 @@ void socket_reader::cancel_receives() {
   cancels_.clear();
 }
 
+// A receive that goes on takes every buffer as long as its socket has more. So whoever found none is given one at first: as many as there are
+// buffers are served together, and a word does not wait until each large message before it has been read.
 void socket_reader::rearm_parked() {
   if (parked_.empty()) return;
   if (!with_.buffers.has_buffers()) {
@@ -163,7 +166,12 @@ void socket_reader::rearm_parked() {
     if (c == nullptr || c->receiving != receive_mode::parked || c->phase == connection_phase::ending) continue;
     c->receiving = receive_mode::multishot;
     ++c->operations;
-    with_.io.arm_receive({operation::receive, c->generation, c->slot}, c->socket, buffer_ring::group);
+    const op_tag tag{operation::receive, c->generation, c->slot};
+    if (c->buffer_missed)
+      with_.io.arm_receive_once(tag, c->socket, buffer_ring::group);
+    else
+      with_.io.arm_receive(tag, c->socket, buffer_ring::group);
+    c->buffer_missed = false;
   }
 }
 

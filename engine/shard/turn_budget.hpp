@@ -25,7 +25,7 @@ class turn_budget {
   [[nodiscard]] bool is_spent_on_parts() const { return kept_ >= kept_end_; }
 
   // `elsewhere` is the work that others count: what connections were given to send, and what rooms are sent.
-  void begin(std::uint64_t elsewhere, std::uint64_t bytes) { end_ = delivered_ + elsewhere + bytes, kept_end_ = kept_ + bytes; }
+  void begin(std::uint64_t elsewhere, std::uint64_t bytes) { end_ = delivered_ + elsewhere + bytes, kept_end_ = kept_ + turn_parts_bytes_max; }
   [[nodiscard]] bool is_spent(std::uint64_t elsewhere) const { return delivered_ + elsewhere >= end_; }
 
  private:

@@ -40,16 +40,20 @@ consumed websocket_side::consume_frames(connection& c, std::span<std::byte> byte
     done.bytes += result.value.frame_bytes;
     const assembled m = was_unfinished ? take_unfinished(c, result.value, message_bytes_max) : c.assembler.take(result.value, message_bytes_max);
     was_unfinished = false;
-    if (m.what == assembled::kind::message) [[likely]]
+    bool parts_stop = false;
+    if (m.what == assembled::kind::message) [[likely]] {
       on_message(c, m, m.payload.data() == result.value.payload.data());
-    else
+    } else {
       on_fragment_or_control(c, m);
+      with_.budget.kept(result.value.payload.size());
+      parts_stop = with_.budget.is_spent_on_parts();
+    }
     if (result.value.frame_bytes >= large_frame_bytes) with_.receiving.read_large_frames_hot(c);
     if (c.phase != connection_phase::websocket || is_input_over(c)) {
       done.bytes = bytes.size();
       return done;
     }
-    if (with_.share.must_stop(c, delivered_before)) [[unlikely]]
+    if (with_.share.must_stop(c, delivered_before) || parts_stop) [[unlikely]]
       with_.input.stop(c);
     if (c.input_held || c.input_stopped) {
       done.stopped = true;
