@@ -1,7 +1,7 @@
 // mimalloc stands behind operator new and delete of every program that links this file.
 #include <mimalloc-new-delete.h>
 
-#include "engine/shard/memory_bound.hpp"
+#include <ringcast/memory_purge.hpp>
 
 #include <malloc.h>
 #include <mimalloc.h>

@@ -1,9 +1,9 @@
 // The closing handshake (RFC 6455 5.5.1 and 7): the payload of a Close frame, and who does what when.
 #pragma once
 
-#include "proto/close_code.hpp"
 #include "proto/frame_header.hpp"
 #include "proto/violation.hpp"
+#include <ringcast/close_code.hpp>
 
 #include <cstddef>
 #include <cstdint>

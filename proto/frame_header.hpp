@@ -2,7 +2,7 @@
 // rules that depend on the role is frame_reader's work.
 #pragma once
 
-#include "proto/opcode.hpp"
+#include <ringcast/opcode.hpp>
 
 #include <bit>
 #include <cstddef>

@@ -4,8 +4,8 @@
 
 #include "proto/frame_header.hpp"
 #include "proto/mask.hpp"
-#include "proto/opcode.hpp"
 #include "proto/violation.hpp"
+#include <ringcast/opcode.hpp>
 
 #include <cstddef>
 #include <cstdint>

@@ -3,7 +3,7 @@
 
 #include "proto/frame_header.hpp"
 #include "proto/mask.hpp"
-#include "proto/opcode.hpp"
+#include <ringcast/opcode.hpp>
 
 #include <cstddef>
 #include <cstdint>

@@ -2,7 +2,7 @@
 // Content-Length needs no decoder: count the bytes.
 #pragma once
 
-#include "proto/http_status.hpp"
+#include <ringcast/http_status.hpp>
 
 #include <cstddef>
 #include <cstdint>

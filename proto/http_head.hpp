@@ -7,7 +7,7 @@
 #pragma once
 
 #include "proto/http_fields.hpp"
-#include "proto/http_status.hpp"
+#include <ringcast/http_status.hpp>
 
 #include <cstddef>
 #include <cstdint>

@@ -3,10 +3,10 @@
 #pragma once
 
 #include "proto/frame_reader.hpp"
-#include "proto/opcode.hpp"
 #include "proto/unfinished_text.hpp"
 #include "proto/utf8.hpp"
 #include "proto/violation.hpp"
+#include <ringcast/opcode.hpp>
 
 #include <cstddef>
 #include <cstdint>

@@ -2,15 +2,14 @@
 // text that arrives in pieces.
 #pragma once
 
+#include <ringcast/utf8.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <span>
 
 namespace ringcast {
-
-/// Whether these bytes are well-formed UTF-8: no overlong form, no surrogate, nothing above U+10FFFF, nothing cut off.
-[[nodiscard]] bool is_valid_utf8(std::span<const std::byte> text) noexcept;
 
 /// Validates text that arrives in pieces, which may end anywhere in a character. A plain value; one thread.
 class utf8_validator {

@@ -2,7 +2,7 @@
 // answers it. Rules of the opening handshake end in an HTTP status and are not here.
 #pragma once
 
-#include "proto/close_code.hpp"
+#include <ringcast/close_code.hpp>
 
 #include <cstddef>
 #include <cstdint>

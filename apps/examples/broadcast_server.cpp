@@ -1,5 +1,5 @@
 // Everybody hears what anybody says, on all cores; and a thread that is no shard's tells the time. usage: broadcast_server [ADDRESS:PORT]
-#include "engine/ringcast.hpp"
+#include <ringcast/ringcast.hpp>
 
 #include <chrono>
 #include <string>

@@ -1,5 +1,5 @@
 // Chat rooms: "NAME joined", "NAME: text", "NAME left". usage: chat_room [ADDRESS:PORT], then ws://.../chat/ROOM?name=NAME
-#include "engine/ringcast.hpp"
+#include <ringcast/ringcast.hpp>
 
 #include <string>
 

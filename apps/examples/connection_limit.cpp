@@ -1,6 +1,6 @@
 // At most two conversations at once on each shard; the others wait for their turn, up to five seconds. For a bound of the whole server
 // there is server_options. usage: connection_limit [ADDRESS:PORT]
-#include "engine/ringcast.hpp"
+#include <ringcast/ringcast.hpp>
 
 #include <chrono>
 

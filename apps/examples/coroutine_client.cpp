@@ -1,6 +1,6 @@
 // A client as a coroutine, which stays connected: sends a message a second and prints the answers. usage: coroutine_client URL [COUNT]
-#include "engine/client/coroutine_client.hpp"
-#include "engine/coroutine/sleep.hpp"
+#include <ringcast/coroutine_client.hpp>
+#include <ringcast/sleep.hpp>
 
 #include <cstdio>
 #include <cstdlib>

@@ -1,5 +1,5 @@
 // An echo server: a coroutine for each connection. usage: echo_server [ADDRESS:PORT]
-#include "engine/ringcast.hpp"
+#include <ringcast/ringcast.hpp>
 
 using namespace ringcast;
 

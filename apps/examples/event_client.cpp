@@ -1,5 +1,5 @@
 // A client with events: sends each line of standard input to an echo server and prints what comes back. usage: event_client URL
-#include "engine/client/client.hpp"
+#include <ringcast/client.hpp>
 
 #include <atomic>
 #include <cstdio>

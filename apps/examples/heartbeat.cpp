@@ -1,5 +1,5 @@
 // Two heartbeats: the built-in one, and one as a spawned coroutine. usage: heartbeat [ADDRESS:PORT]
-#include "engine/ringcast.hpp"
+#include <ringcast/ringcast.hpp>
 
 #include <chrono>
 

@@ -1,6 +1,6 @@
 // Sending and receiving at the same time: a worker thread counts for every connection while a coroutine receives.
 // usage: split [ADDRESS:PORT]
-#include "engine/ringcast.hpp"
+#include <ringcast/ringcast.hpp>
 
 #include <chrono>
 #include <string>

@@ -1,5 +1,5 @@
 // One of two subprotocols is agreed on, in the server's order of preference. usage: subprotocols [ADDRESS:PORT]
-#include "engine/ringcast.hpp"
+#include <ringcast/ringcast.hpp>
 
 #include <string>
 

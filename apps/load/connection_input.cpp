@@ -10,6 +10,8 @@
 
 namespace ringcast::load {
 
+using namespace engine;
+
 namespace {
 
 constexpr std::uint64_t message_bytes_max = std::uint64_t{65} << 20;

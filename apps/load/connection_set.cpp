@@ -13,6 +13,8 @@
 
 namespace ringcast::load {
 
+using namespace engine;
+
 namespace {
 
 // Over all sets of a run: well below any listen backlog.

@@ -13,7 +13,7 @@
 #include "apps/load/link.hpp"
 #include "proto/deflate.hpp"
 #include "proto/frame_reader.hpp"
-#include "proto/opcode.hpp"
+#include <ringcast/opcode.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -25,6 +25,8 @@
 #include <vector>
 
 namespace ringcast::load {
+
+using namespace engine;
 
 class connection_set {
  public:

@@ -12,6 +12,8 @@
 
 namespace ringcast::load {
 
+using namespace engine;
+
 namespace {
 
 // How many ports one source address has for one destination.

@@ -16,6 +16,8 @@
 
 namespace ringcast::load {
 
+using namespace engine;
+
 class dialer {
  public:
   explicit dialer(const destination& to) : to_{to} {}

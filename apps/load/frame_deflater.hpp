@@ -3,7 +3,7 @@
 
 #include "proto/byte_buffer.hpp"
 #include "proto/deflate.hpp"
-#include "proto/opcode.hpp"
+#include <ringcast/opcode.hpp>
 
 #include <cstddef>
 #include <cstdint>

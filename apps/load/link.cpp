@@ -2,6 +2,8 @@
 
 namespace ringcast::load {
 
+using namespace engine;
+
 link::link(const std::shared_ptr<const tls_context>& tls, std::string_view host) {
   if (!tls) return;
   session_ = std::make_unique<tls_session>(tls, host);

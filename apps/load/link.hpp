@@ -13,6 +13,8 @@
 
 namespace ringcast::load {
 
+using namespace engine;
+
 class link {
  public:
   // Without a context bytes go through as they are. With one, the ClientHello waits for the first send().

@@ -1,8 +1,10 @@
 #include "apps/ringcast-server/endpoints.hpp"
 
 #include "apps/page/page.hpp"
-#include "engine/room/names.hpp"
-#include "engine/shard/shard.hpp"
+#include <ringcast/close_code.hpp>
+#include <ringcast/events.hpp>
+#include <ringcast/room.hpp>
+#include <ringcast/utf8.hpp>
 
 #include <algorithm>
 #include <charconv>
@@ -10,6 +12,8 @@
 #include <fmt/format.h>
 
 namespace ringcast {
+
+using namespace engine;
 
 namespace {
 
@@ -56,23 +60,22 @@ websocket_endpoint chat() {
           .on_leave = [](websocket_ref ws) { say(ws, *ws.name_in_room(), " left", {}); }};
 }
 
-void publish(const http_request& request, http_responder responder) {
-  const std::string_view room = request.parameter("room");
-  if (const auto valid = check_room_name(room); !valid) return responder.respond_error(http_status::bad_request, valid.error());
-  const std::string_view type = request.head.header("Content-Type");
+void publish(server& s, const http_request& request, http_responder responder) {
+  room to = s.room(request.parameter("room"));
+  if (!to.valid()) return responder.respond_error(http_status::bad_request, to.valid().error());
+  const std::string_view type = request.header("Content-Type");
   const bool text = type.starts_with("text/") || type.starts_with("application/json");
   if (text && !is_valid_utf8(request.body)) return responder.respond_error(http_status::bad_request, "the body is not UTF-8");
-  responder.owner().questions().publish_with_report(
-      room, text ? opcode::text : opcode::binary, request.body, [responder](const broadcast_report& report) mutable {
-        responder.respond_json(http_status::ok, fmt::format(R"({{"members":{},"queued":{},"conflated":{},"dropped":{}}})", report.members,
-                                                            report.queued, report.conflated, report.dropped));
-      });
+  to.broadcast_reported(text ? opcode::text : opcode::binary, request.body, [responder](const broadcast_report& report) mutable {
+    responder.respond_json(http_status::ok, fmt::format(R"({{"members":{},"queued":{},"conflated":{},"dropped":{}}})", report.members, report.queued,
+                                                        report.conflated, report.dropped));
+  });
 }
 
 // A page of it: a server may have more rooms than anybody wants to wait for.
 constexpr std::uint32_t rooms_listed_max = 1000;
 
-void list_rooms(const http_request& request, http_responder responder) {
+void list_rooms(server& s, const http_request& request, http_responder responder) {
   std::uint32_t limit = rooms_listed_max;
   if (const auto wanted = request.query("limit")) {
     const auto [end, error] = std::from_chars(wanted->data(), wanted->data() + wanted->size(), limit);
@@ -83,25 +86,35 @@ void list_rooms(const http_request& request, http_responder responder) {
   if (after)
     if (const auto valid = check_room_name(*after); !valid)
       return responder.respond_error(http_status::bad_request, fmt::format("after: {}", valid.error()));
-  responder.owner().questions().query_rooms(after.value_or(""), limit, [responder](const room_listing& listing) mutable {
-    std::string json = "{\"rooms\":[" + listing.text + "],\"next\":";
-    if (listing.next)
-      append_json_string(json, *listing.next);
+  s.rooms(after.value_or(""), limit, [responder](const room_page& page) mutable {
+    std::string json = "{\"rooms\":[";
+    for (const room_summary& each : page.rooms) {
+      json += &each == page.rooms.data() ? "{\"name\":" : ",{\"name\":";
+      append_json_string(json, each.name);
+      json += fmt::format(",\"members\":{}}}", each.members);
+    }
+    json += "],\"next\":";
+    if (page.next)
+      append_json_string(json, *page.next);
     else
       json += "null";
     responder.respond_json(http_status::ok, json + "}");
   });
 }
 
-void list_room(const http_request& request, http_responder responder) {
-  const std::string room{request.parameter("room")};
-  if (const auto valid = check_room_name(room); !valid) return responder.respond_error(http_status::bad_request, valid.error());
-  responder.owner().questions().query_room(room, [responder, room](const room_listing& listing) mutable {
-    if (!listing.found) return responder.respond_error(http_status::not_found, "nobody is in this room");
+void list_room(server& s, const http_request& request, http_responder responder) {
+  room asked = s.room(request.parameter("room"));
+  if (!asked.valid()) return responder.respond_error(http_status::bad_request, asked.valid().error());
+  asked.info([responder, name = asked.name()](const room_info& info) mutable {
+    if (info.members == 0) return responder.respond_error(http_status::not_found, "nobody is in this room");
     std::string json = "{\"name\":";
-    append_json_string(json, room);
-    json += fmt::format(",\"members\":{},\"names\":[{}]}}", listing.members, listing.text);
-    responder.respond_json(http_status::ok, json);
+    append_json_string(json, name);
+    json += fmt::format(",\"members\":{},\"names\":[", info.members);
+    for (const std::string& each : info.names) {
+      if (&each != info.names.data()) json += ',';
+      append_json_string(json, each);
+    }
+    responder.respond_json(http_status::ok, json + "]}");
   });
 }
 
@@ -115,14 +128,18 @@ void page(const http_request&, http_responder responder) {
 } // namespace
 
 void add_endpoints(server& s) {
-  http_router& routes = s.routes();
+  // Each of these asks the server for what its handler is given.
+  const auto with_server = [&s](auto handler) {
+    return [&s, handler](const http_request& request, http_responder responder) { handler(s, request, responder); };
+  };
+  routes routes = s.routes();
   routes.add("GET", "/", page);
   routes.add("/echo", echo());
   routes.add("/broadcast/{room}", broadcast());
   routes.add("/chat/{room}", chat());
-  routes.add("POST", "/rooms/{room}/messages", publish);
-  routes.add("GET", "/rooms", list_rooms);
-  routes.add("GET", "/rooms/{room}", list_room);
+  routes.add("POST", "/rooms/{room}/messages", with_server(publish));
+  routes.add("GET", "/rooms", with_server(list_rooms));
+  routes.add("GET", "/rooms/{room}", with_server(list_room));
   routes.add("GET", "/health/live",
              [](const http_request&, http_responder responder) { responder.respond_json(http_status::ok, R"({"status":"live"})"); });
   routes.add("GET", "/health/ready", [&s](const http_request&, http_responder responder) {

@@ -1,7 +1,7 @@
 // The endpoints of ringcast-server. They are stable: other tools are written against them.
 #pragma once
 
-#include "engine/server/server.hpp"
+#include <ringcast/server.hpp>
 
 namespace ringcast {
 

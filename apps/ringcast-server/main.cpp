@@ -1,7 +1,7 @@
 // ringcast-server: the broadcast server. Options in, a server out; everything else is the library's.
 #include "apps/ringcast-server/endpoints.hpp"
-#include "engine/base/log.hpp"
-#include "engine/shard/origin.hpp"
+#include <ringcast/log.hpp>
+#include <ringcast/server.hpp>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -130,7 +130,7 @@ int parse(int argc, char** argv, settings& out) {
     return !text.empty() && text.size() <= digits_max && text.find_first_not_of("0123456789") == std::string::npos;
   };
   if (compression_level != "auto") {
-    if (!is_number(compression_level, 1) || std::stoul(compression_level) > ringcast::deflate_level_max)
+    if (!is_number(compression_level, 1) || std::stoul(compression_level) > ringcast::compression_level_max)
       return refuse("--compression-level: '" + compression_level + "' is not 0 to 3 or auto");
     out.server.compression.level = static_cast<unsigned>(std::stoul(compression_level));
   }

@@ -2,12 +2,13 @@
 //
 //   bench/ab --scenario echo-20-200 event='build/release/bench-echo-faces --face event' coroutine='build/release/bench-echo-faces --face coroutine'
 #include "engine/base/log.hpp"
-#include "engine/ringcast.hpp"
+#include <ringcast/ringcast.hpp>
 
 #include <CLI/CLI.hpp>
 #include <string>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 
 static task<void> echo(request& req) {
   websocket ws = co_await req.upgrade();

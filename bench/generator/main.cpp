@@ -15,6 +15,8 @@
 #include "apps/load/slices/traffic.hpp"
 
 namespace ringcast::load::slices {
+
+using namespace engine;
 namespace {
 
 int fail(const std::string& why, bool lost) {

@@ -13,6 +13,8 @@
 #include "apps/load/slices/options.hpp"
 
 namespace ringcast::bench {
+
+using namespace engine;
 namespace {
 
 // What a message says: who sent it, its number, and when it was planned.

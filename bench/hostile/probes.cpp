@@ -12,6 +12,8 @@
 
 namespace ringcast::bench {
 
+using namespace engine;
+
 namespace {
 constexpr std::int64_t patience_ns = 15'000'000'000;
 }

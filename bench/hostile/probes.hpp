@@ -12,6 +12,8 @@
 
 namespace ringcast::bench {
 
+using namespace engine;
+
 using namespace load;
 using namespace load::slices;
 

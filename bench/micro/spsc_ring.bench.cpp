@@ -10,6 +10,8 @@
 #include <thread>
 
 namespace ringcast {
+
+using namespace engine;
 namespace {
 
 constexpr std::uint32_t ring_bytes = 256 * 1024;

@@ -8,6 +8,8 @@
 #include <vector>
 
 namespace ringcast {
+
+using namespace engine;
 namespace {
 
 constexpr std::uint64_t idle_timeout_ms = 60'000;

@@ -11,6 +11,8 @@
 #include <vector>
 
 namespace ringcast {
+
+using namespace engine;
 namespace {
 
 using clock = std::chrono::steady_clock;

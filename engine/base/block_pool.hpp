@@ -2,7 +2,7 @@
 // For receive buffers in waiting, backlogs and room logs. One thread.
 #pragma once
 
-#include "engine/base/assert.hpp"
+#include <ringcast/detail/assert.hpp>
 
 #include <array>
 #include <bit>
@@ -11,7 +11,7 @@
 #include <new>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 struct block {
   std::byte* bytes = nullptr;
@@ -112,4 +112,4 @@ class block_pool {
   std::size_t kept_bytes_ = 0;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <span>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class byte_sink {
  public:
@@ -24,4 +24,4 @@ class byte_sink {
   void (*append_)(void*, std::span<const std::byte>);
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -1,8 +1,8 @@
-#include "engine/base/clock.hpp"
+#include <ringcast/detail/clock.hpp>
 
 #include <ctime>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 std::uint64_t now_ns() noexcept {
   timespec now{};
@@ -13,4 +13,4 @@ std::uint64_t now_ns() noexcept {
 
 std::uint64_t now_ms() noexcept { return now_ns() / 1'000'000u; }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -1,13 +1,13 @@
 #include "engine/base/keyed_hash.hpp"
 
-#include "engine/base/assert.hpp"
+#include <ringcast/detail/assert.hpp>
 
 #include <bit>
 #include <cerrno>
 #include <cstring>
 #include <sys/random.h>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 static_assert(std::endian::native == std::endian::little);
 
@@ -67,4 +67,4 @@ std::uint64_t siphash_1_3(const hash_key& key, std::span<const std::byte> bytes)
 
 std::uint64_t keyed_hash(std::span<const std::byte> bytes) noexcept { return siphash_1_3(key_of_the_process, bytes); }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -10,7 +10,7 @@
 #include <span>
 #include <string_view>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 struct hash_key {
   std::uint64_t first = 0, second = 0;
@@ -29,4 +29,4 @@ struct peer_hash {
   [[nodiscard]] std::size_t operator()(std::uint64_t number) const noexcept { return keyed_hash(std::as_bytes(std::span{&number, 1})); }
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -1,37 +1,13 @@
-// Every bound of the engine with its reason. Those a user may want to change are fields of server_limits; the others are constants.
+// Every bound of the engine with its reason. Those a user may want to change are fields of server_limits
+// (ringcast/server_limits.hpp); the others are constants.
 #pragma once
+
+#include <ringcast/server_limits.hpp>
 
 #include <cstddef>
 #include <cstdint>
 
-namespace ringcast {
-
-struct server_limits {
-  // A message, joined from its fragments and inflated. 1 MiB holds any chat or ticker message, and 20,000 peers that each announce one
-  // and stop in the middle hold only what they have sent.
-  std::uint64_t message_bytes_max = 1u << 20;
-  // How far a member of a room may be behind the end of its log, and how much output of its own a connection may hold.
-  std::uint64_t send_queue_bytes_max = 1u << 20;
-  // From accept to a complete request head, and between the requests of a kept-alive connection.
-  std::uint32_t handshake_timeout_ms = 10'000;
-  // TLS handshakes in progress, of one shard, from the complete ClientHello on. Each holds about 10 KiB until it is over. One more ends the
-  // oldest: a core begins some 6,500 a second, so a peer has 150 ms for its answer even then, and connections that say nothing cost nobody.
-  std::uint32_t tls_handshakes_max = 1024;
-  // Silence in the middle of a frame or of a fragmented message; also the time over which a frame, or a request's body, must have made the
-  // progress that progress_bytes_per_s_min asks for.
-  // Less than a ping interval and a pong timeout together, so that the peer is told why.
-  std::uint32_t frame_timeout_ms = 45'000;
-  // A peer that was silent this long is sent a ping; 0: never. Well below the 60 s of silence after which proxies end a connection (nginx's
-  // proxy_read_timeout, most load balancers), so that one lost packet does not end it.
-  std::uint32_t ping_interval_ms = 25'000;
-  // Silence after that ping. Also the bound for sent bytes that nobody acknowledges.
-  std::uint32_t pong_timeout_ms = 30'000;
-  // From our Close frame to the peer's. Also how long a stop may take as a whole: what waits to be sent, our Close frames, and their answers.
-  std::uint32_t close_timeout_ms = 5'000;
-  // A peer that sent no message (text or binary, whole) this long is closed with 1001; 0: never. Pings and pongs do not
-  // count, so this ends connections that live and are of no use; ping_interval_ms finds those that are dead.
-  std::uint32_t idle_timeout_ms = 0;
-};
+namespace ringcast::engine {
 
 // Connections above server_options::max_connections or max_connections_per_ip that a shard answers with 503 rather than closing at once:
 // each lives for linger_ms at most and is worth an explanation, a flood of them is not.
@@ -110,10 +86,6 @@ inline constexpr std::uint64_t request_work_bytes = 1024;
 // The largest part of a backlog that is given to the kernel in one send; the chunks it touches are pinned until it completes.
 inline constexpr std::size_t backlog_send_bytes_max = 512 * 1024;
 
-// A room's or a member's name on the wire between shards and in a URL.
-inline constexpr std::size_t room_name_bytes_max = 128;
-inline constexpr std::size_t member_name_bytes_max = 64;
-
 // Records taken from the mesh in one turn, and as many from the inbox, so that the ring is never starved: each costs this and what it
 // points to, with what the members of its room are to be sent (record_reader::take_record). 4,096 small ones, or four of 1 MiB.
 inline constexpr std::size_t record_work_bytes = 1024;
@@ -131,4 +103,4 @@ inline constexpr std::uint32_t inbox_bytes = 4u << 20;
 // After a loop turn that served this many members of rooms the shard may wait a little for more, see shard::plan_wait().
 inline constexpr std::uint32_t busy_turn_members = 8;
 
-} // namespace ringcast
+} // namespace ringcast::engine

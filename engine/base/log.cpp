@@ -19,6 +19,8 @@
 
 namespace ringcast {
 
+using namespace engine;
+
 namespace {
 
 // Lines that wait for whoever reads standard error: the last seconds of a busy server at `debug`. Above it the oldest go.

@@ -1,37 +1,13 @@
 // The engine's own words: few, never per message. They go to standard error through spdlog, which only log.cpp includes.
-//
-// A line never waits for its reader: it is put into a bounded queue, and one thread of the process writes. If nobody reads, the oldest
-// lines are dropped, and how many is said when somebody reads again. Each function may be called from any thread.
+// What a program may set is in ringcast/log.hpp.
 #pragma once
 
-#include <chrono>
-#include <cstdint>
-#include <expected>
+#include <ringcast/log.hpp>
+
 #include <fmt/format.h>
-#include <functional>
-#include <string>
-#include <string_view>
 #include <utility>
 
-namespace ringcast {
-
-enum class log_level : std::uint8_t { debug, info, warning, error, off };
-
-// "debug", "info", "warning", "error", "off".
-[[nodiscard]] std::expected<log_level, std::string> parse_log_level(std::string_view text);
-void set_log_level(log_level level);
-// Whether a line of this level is written.
-[[nodiscard]] bool is_logged(log_level level);
-void log_line(log_level level, std::string_view text);
-
-// Waits until every line said before has been written or dropped, at most this long; false if the time was not enough. The end of the
-// process does it by itself, for half a second.
-bool flush_log(std::chrono::milliseconds most);
-
-// For programs that keep a log of their own: from now on each line is given to this function on the thread that says it, and to nobody
-// else. An empty one takes that back.
-using log_taker = std::function<void(log_level, std::string_view)>;
-void set_log_taker(log_taker given);
+namespace ringcast::engine {
 
 template <class... Values> void log_debug(fmt::format_string<Values...> format, Values&&... values) {
   if (is_logged(log_level::debug)) log_line(log_level::debug, fmt::format(format, std::forward<Values>(values)...));
@@ -46,4 +22,4 @@ template <class... Values> void log_error(fmt::format_string<Values...> format, 
   if (is_logged(log_level::error)) log_line(log_level::error, fmt::format(format, std::forward<Values>(values)...));
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -6,7 +6,7 @@
 #include <sys/random.h>
 #include <system_error>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 namespace {
 
@@ -83,4 +83,4 @@ std::array<std::byte, 16> masking_keys::next_nonce() {
   return nonce;
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <span>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 // Owned by one shard, on its thread.
 class masking_keys {
@@ -42,4 +42,4 @@ class masking_keys {
   bool reseeds_ = true;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

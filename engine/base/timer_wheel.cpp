@@ -1,12 +1,12 @@
 #include "engine/base/timer_wheel.hpp"
 
-#include "engine/base/assert.hpp"
+#include <ringcast/detail/assert.hpp>
 
 #include <algorithm>
 #include <bit>
 #include <functional>
 
-namespace ringcast {
+namespace ringcast::engine {
 namespace {
 
 constexpr std::uint64_t deadline_ms_max = (std::uint64_t{1} << 56) - 1;
@@ -135,4 +135,4 @@ void timer_wheel::unlink(timer_node& node) noexcept {
   if (slots_used_[index / level_slots] == 0) levels_used_ &= static_cast<std::uint16_t>(~(1u << (index / level_slots)));
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class turn_arena {
  public:
@@ -73,4 +73,4 @@ class turn_arena {
   std::vector<block> used_;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace ringcast {
+namespace ringcast::engine {
 namespace {
 
 using std::chrono::milliseconds;
@@ -56,4 +56,4 @@ void backoff::reset() noexcept {
   bound_ms_ = initial_ms();
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -5,28 +5,13 @@
 // then come back spread over the whole interval and not in waves.
 #pragma once
 
+#include <ringcast/client_options.hpp>
+
 #include <chrono>
 #include <cstdint>
-#include <limits>
 #include <optional>
 
-namespace ringcast {
-
-struct reconnect_policy {
-  enum class jitter_kind : std::uint8_t { none, full };
-  static constexpr unsigned unlimited = std::numeric_limits<unsigned>::max();
-
-  bool enabled = true;
-  unsigned max_attempts = unlimited;            // in a row, without success between them; see reset_after
-  std::chrono::milliseconds initial_delay{500}; // the bound of the first delay; negative counts as 0
-  std::chrono::milliseconds max_delay{30'000};  // no bound grows above this
-  double multiplier = 2.0;                      // from one bound to the next; below 1 or no number counts as 1
-  jitter_kind jitter = jitter_kind::full;
-  // What counts as a success: a connection that lived this long, or that brought a message. One that opens and ends before is one more
-  // attempt in the row, so that a server which accepts and ends at once is not asked for ever at the initial pace. A server that closes
-  // with 1013 (try again later) is a success only by time, and is asked again after the initial delay at the earliest.
-  std::chrono::milliseconds reset_after{10'000};
-};
+namespace ringcast::engine {
 
 // The delays of one client. 40-odd bytes, no allocation, one thread. The same seed gives the same delays.
 class backoff {
@@ -57,4 +42,4 @@ class backoff {
   double bound_ms_;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -3,7 +3,7 @@
 #include "engine/client/client_core.hpp"
 #include "engine/client/client_host.hpp"
 #include "engine/shard/shard.hpp"
-#include "proto/close_code.hpp"
+#include <ringcast/close_code.hpp>
 
 #include <algorithm>
 #include <cstring>
@@ -12,7 +12,7 @@
 #include <string>
 #include <utility>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 namespace {
 
@@ -430,4 +430,4 @@ void client_core::cancel_timer() {
   if (timer_) home_->owner().timers().cancel(*timer_);
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

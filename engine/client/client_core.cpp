@@ -1,35 +1,18 @@
 // The side of a client that its users' threads see: the queue, the state, stop().
 #include "engine/client/client_core.hpp"
 
-#include "engine/base/clock.hpp"
 #include "engine/client/client_host.hpp"
 #include "engine/shard/shard.hpp"
-#include "proto/close_code.hpp"
 #include "proto/frame_header.hpp"
+#include <ringcast/close_code.hpp>
+#include <ringcast/detail/clock.hpp>
 
 #include <algorithm>
 #include <cstring>
 #include <stdexcept>
 #include <sys/random.h>
 
-namespace ringcast {
-
-std::string_view name_of(client_error_kind kind) noexcept {
-  switch (kind) {
-  case client_error_kind::bad_options: return "bad_options";
-  case client_error_kind::name_lookup: return "name_lookup";
-  case client_error_kind::connect: return "connect";
-  case client_error_kind::timed_out: return "timed_out";
-  case client_error_kind::proxy: return "proxy";
-  case client_error_kind::certificate: return "certificate";
-  case client_error_kind::tls: return "tls";
-  case client_error_kind::refused: return "refused";
-  case client_error_kind::bad_handshake: return "bad_handshake";
-  case client_error_kind::lost: return "lost";
-  case client_error_kind::handler: return "handler";
-  }
-  return "?";
-}
+namespace ringcast::engine {
 
 namespace {
 
@@ -222,4 +205,4 @@ void client_core::on_resolved(std::uint64_t attempt, const resolved_name& answer
   list_locked();
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -8,15 +8,17 @@
 // at `in_event_`. Both are sequentially consistent, so one of the two sees the other.
 #pragma once
 
-#include "engine/base/intrusive_list.hpp"
 #include "engine/base/timer_wheel.hpp"
 #include "engine/client/backoff.hpp"
-#include "engine/client/client.hpp"
-#include "engine/client/client_options.hpp"
+#include "engine/client/client_events.hpp"
 #include "engine/io/resolver.hpp"
 #include "engine/shard/client_link.hpp"
 #include "proto/byte_buffer.hpp"
 #include "proto/url.hpp"
+#include <ringcast/client.hpp>
+#include <ringcast/client_options.hpp>
+#include <ringcast/detail/intrusive_list.hpp>
+#include <ringcast/events.hpp>
 
 #include <atomic>
 #include <cstdint>
@@ -27,10 +29,9 @@
 #include <string_view>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class client_host;
-class websocket_ref;
 struct in_client_host {};
 
 class client_core final : public client_link, public list_link<in_client_host>, public std::enable_shared_from_this<client_core> {
@@ -165,4 +166,4 @@ class client_core final : public client_link, public list_link<in_client_host>, 
   std::optional<client_timer> timer_;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -5,7 +5,7 @@
 
 #include <utility>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 namespace {
 thread_local client_host* of_this_thread = nullptr;
@@ -99,4 +99,4 @@ void client_host::attach(client_core& core) {
   attached_.append(core);
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -2,11 +2,11 @@
 // to its thread; notify() is for every thread.
 #pragma once
 
-#include "engine/base/intrusive_list.hpp"
 #include "engine/base/timer_wheel.hpp"
-#include "engine/coroutine/task.hpp"
 #include "engine/mesh/doorbell.hpp"
 #include "engine/shard/client_runner.hpp"
+#include <ringcast/detail/intrusive_list.hpp>
+#include <ringcast/task.hpp>
 
 #include <atomic>
 #include <cstdint>
@@ -15,7 +15,7 @@
 #include <mutex>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class client_core;
 class shard;
@@ -63,4 +63,4 @@ class client_host final : public client_runner {
   std::atomic<bool> has_starts_{false};
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -1,4 +1,4 @@
-#include "engine/client/client_loop.hpp"
+#include <ringcast/client_loop.hpp>
 
 #include "engine/client/client_host.hpp"
 #include "engine/mesh/inbox.hpp"
@@ -15,6 +15,8 @@
 #include <thread>
 
 namespace ringcast {
+
+using namespace engine;
 
 namespace {
 constexpr std::uint32_t loop_inbox_bytes = 4096; // it is told little: clients have a queue of their own (client_host)

@@ -1,8 +1,8 @@
-#include "engine/client/coroutine_client.hpp"
+#include <ringcast/coroutine_client.hpp>
 
-#include "engine/base/assert.hpp"
-#include "engine/client/client_host.hpp"
-#include "engine/shard/shard.hpp"
+#include "engine/base/limits.hpp"
+#include "proto/byte_buffer.hpp"
+#include <ringcast/detail/assert.hpp>
 
 #include <algorithm>
 #include <cstring>
@@ -10,13 +10,9 @@
 
 namespace ringcast {
 
-namespace {
+using namespace engine;
 
-client_host& host_here() {
-  shard* here = shard::current();
-  RINGCAST_ASSERT(here != nullptr); // not on a thread of a client_loop or a server's shard
-  return client_host::of(*here);
-}
+namespace {
 
 // A wait for an event that wakes everybody who waits for it.
 class [[nodiscard]] event_awaiter : waiter {
@@ -36,7 +32,18 @@ class [[nodiscard]] event_awaiter : waiter {
 
 } // namespace
 
-coroutine_client::coroutine_client(std::string_view url, client_options options) : client_(url, std::move(options), host_here()) {
+struct coroutine_client::record_head {
+  std::uint32_t bytes;
+  opcode op;
+};
+
+struct coroutine_client::buffers {
+  byte_buffer arrived; // messages that nobody has received
+  byte_buffer reading; // those that receive() hands out
+};
+
+coroutine_client::coroutine_client(std::string_view url, client_options options)
+    : client_(url, std::move(options), on_this_shard), messages_(std::make_unique<buffers>()) {
   const auto on_open = [this] {
     ++opens_;
     wake_all(connecting_);
@@ -88,15 +95,17 @@ task<std::expected<void, client_end>> coroutine_client::connect(wait_limits limi
 
 void coroutine_client::keep(opcode op, std::span<const std::byte> payload) {
   const record_head head{.bytes = static_cast<std::uint32_t>(payload.size()), .op = op};
-  arrived_.append(std::as_bytes(std::span{&head, 1}));
-  arrived_.append(payload);
-  if (arrived_.size() > high_watermark_bytes && !holding_) {
+  messages_->arrived.append(std::as_bytes(std::span{&head, 1}));
+  messages_->arrived.append(payload);
+  if (messages_->arrived.size() > high_watermark_bytes && !holding_) {
     holding_ = true;
     client_.hold_input(true);
   }
   // A receive() that waits goes on waiting behind a control frame.
   if (!receiving_.empty() && (!is_control(op) || awaits_frames_)) receiving_.front().complete(wait_result::done);
 }
+
+bool coroutine_client::has_record() const { return read_ < messages_->reading.size() || !messages_->arrived.empty(); }
 
 bool coroutine_client::has_message(bool control_frames) {
   rest_ = {}; // receive_into() asks only when it has given out all of its message
@@ -107,10 +116,10 @@ bool coroutine_client::has_message(bool control_frames) {
 }
 
 message_view coroutine_client::take() {
-  if (read_ == reading_.size()) turn_over();
+  if (read_ == messages_->reading.size()) turn_over();
   record_head head;
-  std::memcpy(&head, reading_.data() + read_, sizeof head);
-  const std::span<std::byte> payload = reading_.bytes().subspan(read_ + sizeof head, head.bytes);
+  std::memcpy(&head, messages_->reading.data() + read_, sizeof head);
+  const std::span<std::byte> payload = messages_->reading.bytes().subspan(read_ + sizeof head, head.bytes);
   read_ += sizeof head + head.bytes;
   return {.op = head.op, .payload = payload};
 }
@@ -121,16 +130,16 @@ std::expected<message_view, client_end> coroutine_client::received(wait_result h
 }
 
 opcode coroutine_client::front_op() {
-  if (read_ == reading_.size()) turn_over();
+  if (read_ == messages_->reading.size()) turn_over();
   record_head head;
-  std::memcpy(&head, reading_.data() + read_, sizeof head);
+  std::memcpy(&head, messages_->reading.data() + read_, sizeof head);
   return head.op;
 }
 
 // What has arrived is handed out next.
 void coroutine_client::turn_over() {
-  reading_.clear();
-  std::swap(reading_, arrived_);
+  messages_->reading.clear();
+  std::swap(messages_->reading, messages_->arrived);
   read_ = 0;
   if (std::exchange(holding_, false)) client_.hold_input(false);
 }

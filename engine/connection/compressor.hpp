@@ -11,7 +11,7 @@
 #include <optional>
 #include <span>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 struct compression_counters {
   std::uint64_t messages_inflated = 0;
@@ -80,4 +80,4 @@ class compressor {
   compression_counters counters_;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

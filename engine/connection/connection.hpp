@@ -7,12 +7,14 @@
 
 #include "engine/base/block_pool.hpp"
 #include "engine/base/timer_wheel.hpp"
-#include "engine/io/connection_handle.hpp"
+#include "engine/io/op_tag.hpp"
 #include "proto/close_handshake.hpp"
 #include "proto/http_body.hpp"
 #include "proto/http_head.hpp"
 #include "proto/message_assembler.hpp"
 #include "proto/unfinished_text.hpp"
+#include <ringcast/connection_handle.hpp>
+#include <ringcast/events.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -21,12 +23,11 @@
 #include <span>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 struct backlog;
 struct connection_layers;
 struct membership;
-struct websocket_endpoint;
 
 enum class connection_phase : std::uint8_t {
   free,
@@ -186,4 +187,4 @@ class connection_table {
   std::uint32_t used_ = 0;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -1,17 +1,17 @@
 // What an encrypted connection, or one that compresses with context takeover, holds beside its two cache lines. A plain connection has none.
 #pragma once
 
-#include "engine/base/intrusive_list.hpp"
-#include "engine/io/connection_handle.hpp"
 #include "engine/tls/tls_session.hpp"
 #include "proto/byte_buffer.hpp"
 #include "proto/deflate.hpp"
 #include "proto/held_bytes.hpp"
+#include <ringcast/connection_handle.hpp>
+#include <ringcast/detail/intrusive_list.hpp>
 
 #include <memory>
 #include <optional>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 // In the order in which a shard began them.
 struct handshake_order {};
@@ -39,4 +39,4 @@ struct connection_layers : list_link<handshake_order> {
   }
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

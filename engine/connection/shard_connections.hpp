@@ -2,11 +2,11 @@
 #pragma once
 
 #include "engine/connection/connection.hpp"
-#include "engine/io/connection_handle.hpp"
+#include <ringcast/connection_handle.hpp>
 
 #include <cstdint>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class shard_connections : public connection_table {
  public:
@@ -25,4 +25,4 @@ class shard_connections : public connection_table {
   std::uint32_t index_;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 // In the order in which they are told. `closing` is no callback: this end's Close frame goes out behind what the ones before it have sent.
 enum class user_event : std::uint8_t { opened = 1, gap = 2, drained = 4, leaving = 8, closing = 16, closed = 32, attempt_failed = 64 };
@@ -20,4 +20,4 @@ enum class user_event : std::uint8_t { opened = 1, gap = 2, drained = 4, leaving
   return c.phase == connection_phase::finishing || c.phase == connection_phase::ending || is_untold(c, user_event::closing);
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

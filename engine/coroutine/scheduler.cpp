@@ -1,11 +1,11 @@
 #include "engine/coroutine/scheduler.hpp"
 
-#include "engine/base/assert.hpp"
 #include "engine/base/log.hpp"
+#include <ringcast/detail/assert.hpp>
 
 #include <utility>
 
-namespace ringcast {
+namespace ringcast::engine {
 namespace {
 
 thread_local scheduler* attached = nullptr;
@@ -138,9 +138,16 @@ void scheduler::take_foreign_stops() noexcept {
   }
 }
 
+scheduler* current_scheduler() noexcept { return attached; }
+
+} // namespace ringcast::engine
+
+namespace ringcast {
+
 void spawn(task<void> work, std::source_location where) {
-  RINGCAST_ASSERT(attached != nullptr);
-  attached->spawn(std::move(work), where);
+  engine::scheduler* const here = engine::current_scheduler();
+  RINGCAST_ASSERT(here != nullptr);
+  here->spawn(std::move(work), where);
 }
 
 } // namespace ringcast

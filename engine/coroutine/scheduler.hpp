@@ -4,11 +4,12 @@
 // waiter::on_timer() for every expired timer of that kind. Everything here is for the shard's thread.
 #pragma once
 
-#include "engine/base/intrusive_list.hpp"
 #include "engine/base/timer_wheel.hpp"
-#include "engine/coroutine/task.hpp"
-#include "engine/coroutine/waiter.hpp"
 #include "engine/mesh/doorbell.hpp"
+#include <ringcast/detail/intrusive_list.hpp>
+#include <ringcast/detail/waiter.hpp>
+#include <ringcast/spawn.hpp>
+#include <ringcast/task.hpp>
 
 #include <atomic>
 #include <coroutine>
@@ -18,7 +19,7 @@
 #include <source_location>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class scheduler {
  public:
@@ -127,7 +128,4 @@ class scheduler {
   std::atomic<waiter*> foreign_stops_{nullptr};
 };
 
-// scheduler::spawn() on the scheduler of the calling thread, which must be a shard's.
-void spawn(task<void> work, std::source_location where = std::source_location::current());
-
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -1,9 +1,9 @@
-#include "engine/coroutine/waiter.hpp"
+#include <ringcast/detail/waiter.hpp>
 
-#include "engine/base/assert.hpp"
 #include "engine/coroutine/scheduler.hpp"
+#include <ringcast/detail/assert.hpp>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 bool waiter::is_over(const wait_limits& limits, at_stop when_stopped) noexcept {
   scheduler* const s = scheduler::current();
@@ -73,4 +73,4 @@ void waiter::on_stop_request() noexcept {
   if (is_waiting()) complete(wait_result::stopped);
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

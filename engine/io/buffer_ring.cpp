@@ -3,7 +3,7 @@
 #include <cstring>
 #include <stdexcept>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 namespace {
 
@@ -94,4 +94,4 @@ void buffer_ring::end_lease(std::byte* lease) {
   RINGCAST_ASSERT(false); // a lease that nobody gave
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

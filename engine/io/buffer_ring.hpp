@@ -13,7 +13,7 @@
 #include <span>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class buffer_ring {
  public:
@@ -70,4 +70,4 @@ class buffer_ring {
   std::vector<kept> kept_;                // blocks that outlived their turn
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -5,7 +5,7 @@
 #include <fstream>
 #include <sched.h>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 std::uint32_t core_allowance::threads() const {
   const auto most = static_cast<std::uint32_t>(cores.size());
@@ -53,4 +53,4 @@ std::optional<double> cpu_quota(const std::string& own, const std::string& root)
   return least;
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 struct core_allowance {
   std::vector<int> cores;     // of the affinity mask, at least one
@@ -21,4 +21,4 @@ struct core_allowance {
 // The least quota of a control group (version 2) and all those above it. `own` is /proc/self/cgroup, `root` where the groups are mounted.
 [[nodiscard]] std::optional<double> cpu_quota(const std::string& own, const std::string& root);
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 enum class operation : std::uint8_t {
   none,         // nobody waits for this completion
@@ -39,4 +39,4 @@ struct op_tag {
 
 static_assert(op_tag::unpack(op_tag{operation::send, 0xabcdef, 0x12345678}.pack()).generation == 0xabcdef);
 
-} // namespace ringcast
+} // namespace ringcast::engine

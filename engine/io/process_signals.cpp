@@ -1,6 +1,6 @@
 #include "engine/io/process_signals.hpp"
 
-#include "engine/base/assert.hpp"
+#include <ringcast/detail/assert.hpp>
 
 #include <array>
 #include <atomic>
@@ -12,7 +12,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 namespace {
 
@@ -122,4 +122,4 @@ std::optional<int> process_signals::take() {
   return first;
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -8,7 +8,7 @@
 #include <optional>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class process_signals {
  public:
@@ -31,4 +31,4 @@ class process_signals {
   std::vector<int> replaced_;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -10,7 +10,7 @@
 #include <thread>
 #include <utility>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 namespace {
 
@@ -103,4 +103,4 @@ void resolve(std::string host, std::uint16_t port, std::function<void(const reso
   threads.ask({std::move(host), port}, std::move(on_answer));
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 // Addresses in the order in which they should be tried, families taking turns (RFC 8305 4); empty with a sentence in `error`.
 struct resolved_name {
@@ -21,4 +21,4 @@ struct resolved_name {
 // under way share its answer. Any thread; never blocks.
 void resolve(std::string host, std::uint16_t port, std::function<void(const resolved_name&)> on_answer);
 
-} // namespace ringcast
+} // namespace ringcast::engine

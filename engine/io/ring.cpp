@@ -1,7 +1,7 @@
 #include "engine/io/ring.hpp"
 
-#include "engine/base/assert.hpp"
 #include "engine/base/log.hpp"
+#include <ringcast/detail/assert.hpp>
 
 #include <bit>
 #include <cerrno>
@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 namespace {
 
@@ -264,4 +264,4 @@ std::expected<io_uring_buf_ring*, std::string> ring::register_buffer_group(std::
   return buffers;
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 struct completion {
   op_tag tag;
@@ -134,4 +134,4 @@ template <class OnCompletion> std::uint32_t ring::for_each_completion(OnCompleti
   return count;
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -34,6 +34,10 @@ std::string socket_address::text() const {
   return "unknown";
 }
 
+} // namespace ringcast
+
+namespace ringcast::engine {
+
 std::expected<socket_address, std::string> parse_address(std::string_view text) {
   const auto refuse = [&](std::string_view why) { return std::unexpected(fmt::format("'{}' is not an address to listen on: {}", text, why)); };
   const std::size_t colon = text.rfind(':');
@@ -191,4 +195,4 @@ int accept_now(int listener) {
 
 void close_now(int descriptor) { close(descriptor); }
 
-} // namespace ringcast
+} // namespace ringcast::engine

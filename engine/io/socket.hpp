@@ -2,6 +2,8 @@
 // connection. Each is one call without waiting. Results: a count or descriptor, or a negated errno.
 #pragma once
 
+#include <ringcast/address.hpp>
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -12,15 +14,7 @@
 #include <string_view>
 #include <sys/socket.h>
 
-namespace ringcast {
-
-struct socket_address {
-  sockaddr_storage storage{};
-  socklen_t bytes = 0;
-
-  std::uint16_t port() const;
-  std::string text() const; // "127.0.0.1:8080" or "[::1]:8080"
-};
+namespace ringcast::engine {
 
 // "ADDR:PORT", "[IPV6]:PORT" with numeric addresses; the error is a sentence that quotes the text.
 std::expected<socket_address, std::string> parse_address(std::string_view text);
@@ -59,4 +53,4 @@ void set_user_timeout(int socket, unsigned milliseconds);
 int accept_now(int listener);
 void close_now(int descriptor);
 
-} // namespace ringcast
+} // namespace ringcast::engine

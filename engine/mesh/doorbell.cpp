@@ -1,6 +1,6 @@
 #include "engine/mesh/doorbell.hpp"
 
-#include "engine/base/assert.hpp"
+#include <ringcast/detail/assert.hpp>
 
 #include <cerrno>
 #include <cstdint>
@@ -9,7 +9,7 @@
 #include <system_error>
 #include <unistd.h>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 doorbell::doorbell() : fd_(::eventfd(0, EFD_CLOEXEC)) {
   if (fd_ < 0) throw std::system_error(errno, std::system_category(), "eventfd for a shard's doorbell");
@@ -46,4 +46,4 @@ void doorbell::acknowledge() noexcept {
   [[maybe_unused]] const auto bytes = ::preadv2(fd_, &into, 1, -1, RWF_NOWAIT);
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

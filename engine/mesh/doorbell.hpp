@@ -23,7 +23,7 @@
 
 #include <atomic>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class doorbell {
  public:
@@ -65,4 +65,4 @@ class doorbell {
   alignas(cache_line_bytes) std::atomic<bool> asleep_{false};
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 inbox_result inbox::push(std::uint32_t kind, std::span<const std::byte> a, std::span<const std::byte> b) {
   const std::size_t bytes = a.size() + b.size();
@@ -33,4 +33,4 @@ void inbox::close() {
   closed_ = true;
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

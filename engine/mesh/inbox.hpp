@@ -15,7 +15,7 @@
 #include <mutex>
 #include <span>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 enum class inbox_result : std::uint8_t {
   queued,    // the shard will see it, unless it stops first
@@ -57,4 +57,4 @@ class inbox {
   std::uint32_t kind_taken_ = 0;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

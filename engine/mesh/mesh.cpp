@@ -1,11 +1,11 @@
 #include "engine/mesh/mesh.hpp"
 
-#include "engine/base/assert.hpp"
 #include "engine/base/limits.hpp"
+#include <ringcast/detail/assert.hpp>
 
 #include <cstring>
 
-namespace ringcast {
+namespace ringcast::engine {
 namespace {
 
 // An overflow that has become empty keeps its memory up to this, so that a lane that is full now and then does not
@@ -180,4 +180,4 @@ void mesh_port::move_on(std::uint32_t to, overflow& queue) {
   }
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

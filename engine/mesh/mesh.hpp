@@ -20,7 +20,7 @@
 #include <span>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class mesh {
  public:
@@ -190,4 +190,4 @@ class mesh_port {
   std::vector<overflow> overflow_; // by target
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -1,12 +1,12 @@
 #include "engine/mesh/spsc_ring.hpp"
 
-#include "engine/base/assert.hpp"
+#include <ringcast/detail/assert.hpp>
 
 #include <algorithm>
 #include <bit>
 #include <cstring>
 
-namespace ringcast {
+namespace ringcast::engine {
 namespace {
 
 constexpr std::uint32_t capacity_bytes_limit = 1u << 30;
@@ -99,4 +99,4 @@ bool spsc_ring::release() noexcept {
 
 bool spsc_ring::has_records() const noexcept { return published_.value.load(std::memory_order_acquire) != reader_.position; }
 
-} // namespace ringcast
+} // namespace ringcast::engine

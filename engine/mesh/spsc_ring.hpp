@@ -19,7 +19,7 @@
 #include <span>
 #include <type_traits>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 // The distance that keeps two threads from sharing a cache line. std::hardware_destructive_interference_size would
 // change with compiler flags and with it the layout of everything that contains a ring.
@@ -136,4 +136,4 @@ class spsc_ring {
   shared_position released_; // written by the reader: space before it may be overwritten
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

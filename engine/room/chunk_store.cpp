@@ -1,11 +1,11 @@
 #include "engine/room/chunk_store.hpp"
 
-#include "engine/base/assert.hpp"
 #include "engine/room/room_log.hpp"
+#include <ringcast/detail/assert.hpp>
 
 #include <new>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 namespace {
 
@@ -59,4 +59,4 @@ std::byte* chunk_store::scratch(std::size_t bytes_min) {
   return scratch_.bytes;
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

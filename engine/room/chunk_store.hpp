@@ -9,13 +9,13 @@
 #pragma once
 
 #include "engine/base/block_pool.hpp"
-#include "engine/base/intrusive_list.hpp"
+#include <ringcast/detail/intrusive_list.hpp>
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class chunk_store;
 class room_log;
@@ -99,4 +99,4 @@ inline void log_chunk::release() {
   if (references.fetch_sub(1, std::memory_order_acq_rel) == 1) home->came_back(this);
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

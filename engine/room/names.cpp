@@ -1,4 +1,4 @@
-#include "engine/room/names.hpp"
+#include <ringcast/names.hpp>
 
 #include "engine/base/limits.hpp"
 #include "proto/utf8.hpp"
@@ -8,6 +8,8 @@
 #include <span>
 
 namespace ringcast {
+
+using namespace engine;
 
 namespace {
 

@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 namespace {
 
@@ -257,4 +257,4 @@ void outbox::forget(connection& c) {
   dissolve(c);
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -28,7 +28,7 @@
 #include <string_view>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class room_table;
 
@@ -202,4 +202,4 @@ struct ciphertext_target {
   void append(std::span<const std::byte> ciphertext) { to.append_ciphertext(c, ciphertext); }
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -9,7 +9,7 @@
 #include <cstring>
 #include <utility>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 namespace {
 
@@ -297,4 +297,4 @@ void outbox::dissolve(connection& c) {
   c.behind = nullptr;
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

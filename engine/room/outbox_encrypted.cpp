@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <cstring>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 // Ciphertext of the protocol itself. It is sent with the turn's other output, or by the next send of a backlog.
 void outbox::append_ciphertext(connection& c, std::span<const std::byte> bytes) {
@@ -91,4 +91,4 @@ void outbox::collect_encrypted(connection& c) {
   b.flying_bytes = b.flying.size;
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -4,13 +4,13 @@
 
 #include "engine/room/room.hpp"
 #include "engine/room/room_log.hpp"
-#include "proto/opcode.hpp"
+#include <ringcast/opcode.hpp>
 
 #include <cstdint>
 #include <functional>
 #include <span>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class shard;
 
@@ -159,4 +159,4 @@ struct deliver_large_record {
   std::uint64_t bytes;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -5,6 +5,9 @@
 #include "engine/connection/connection.hpp"
 #include "engine/room/room_log.hpp"
 #include "engine/room/span_window.hpp"
+#include <ringcast/broadcast.hpp>
+#include <ringcast/rooms.hpp>
+#include <ringcast/server_limits.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -13,20 +16,9 @@
 #include <string>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 struct room_part;
-
-// Who hears what a member broadcasts: everybody in the room, or the others alone.
-enum class hearing : std::uint8_t { everyone, others };
-
-// What happens to a member that is further behind than the bound.
-enum class slow_consumer : std::uint8_t {
-  close,       // it is closed with 1013
-  drop_newest, // it gets nothing new until it has taken what was queued for it
-  drop_oldest, // it loses the oldest messages that it has not been sent
-  latest,      // it gets only the latest message
-};
 
 // Who keeps up: all that a fan-out touches of a member.
 struct keeping_up_member {
@@ -36,20 +28,12 @@ struct keeping_up_member {
 };
 static_assert(sizeof(keeping_up_member) == 8);
 
-// What a publication, together with the others of its loop turn, did to the members of one shard, or of all of them. Three of the numbers
-// count members, `conflated` counts messages.
-struct broadcast_report {
-  std::uint32_t members = 0;   // in the room when it was applied
-  std::uint32_t queued = 0;    // members that will be sent the message, unless they leave
-  std::uint32_t conflated = 0; // older messages that members will not be sent because newer ones took their place, added up over members
-  std::uint32_t dropped = 0;   // members that will not be sent this message: it is lost to them, or they were closed because of it
-};
-
 // The answers to room_query, joined.
 struct room_listing {
   bool found = false;
   std::uint32_t members = 0;
-  std::string text; // of a single room: its members' names as JSON strings; of all rooms: JSON objects; joined by commas
+  std::vector<std::string> names{};  // of a single room: its members', as many as fit into a record
+  std::vector<room_summary> rooms{}; // of all rooms
   std::optional<std::string> next{}; // of all rooms: there are more, behind this one
 };
 
@@ -87,7 +71,7 @@ struct membership {
   std::unique_ptr<std::string> name; // under which it joined, if it did
 };
 
-// One shard's part of a room; what programs hold is the `room` of room_handle.hpp.
+// One shard's part of a room; what programs hold is the `room` of ringcast/room.hpp.
 struct room_part {
   std::string name;
   std::uint32_t index = 0; // of the shard's room_table
@@ -141,4 +125,4 @@ template <class Full, class Take> void take_pieces(const room_part& r, lag& l, s
   if (l.held != nullptr) l.held->drop_before(l.cursor);
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

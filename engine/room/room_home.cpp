@@ -1,10 +1,10 @@
 #include "engine/room/room_home.hpp"
 
-#include "engine/base/assert.hpp"
+#include <ringcast/detail/assert.hpp>
 
 #include <algorithm>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 std::uint32_t home_room::members() const {
   std::uint32_t sum = 0;
@@ -156,4 +156,4 @@ const home_room* home_table::find(std::string_view name) const {
   return found == rooms_.end() ? nullptr : found->second.get();
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -5,9 +5,9 @@
 #pragma once
 
 #include "engine/base/keyed_hash.hpp"
-#include "engine/io/connection_handle.hpp"
 #include "engine/room/records.hpp"
 #include "engine/room/room_log.hpp"
+#include <ringcast/connection_handle.hpp>
 
 #include <array>
 #include <cstdint>
@@ -20,7 +20,7 @@
 #include <unordered_map>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 // How the home reaches a shard, itself included; the bytes are copied.
 class shard_courier {
@@ -141,4 +141,4 @@ class home_table {
 
 template <class T> std::span<const std::byte> bytes_of(const T& value) { return {reinterpret_cast<const std::byte*>(&value), sizeof value}; }
 
-} // namespace ringcast
+} // namespace ringcast::engine

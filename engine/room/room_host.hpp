@@ -3,16 +3,16 @@
 #pragma once
 
 #include "engine/connection/shard_connections.hpp"
-#include "engine/io/connection_handle.hpp"
 #include "engine/room/room.hpp"
 #include "engine/room/room_home.hpp"
 #include "engine/tls/tls_session.hpp"
+#include <ringcast/connection_handle.hpp>
 
 #include <cstdint>
 #include <memory>
 #include <string_view>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class room_host : public shard_courier {
  public:
@@ -56,4 +56,4 @@ class room_host : public shard_courier {
   std::unique_ptr<tls_scratch> tls_memory_; // made for the first TLS connection
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

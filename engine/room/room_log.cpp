@@ -1,12 +1,12 @@
 #include "engine/room/room_log.hpp"
 
-#include "engine/base/assert.hpp"
 #include "proto/frame_writer.hpp"
+#include <ringcast/detail/assert.hpp>
 
 #include <algorithm>
 #include <cstring>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 room_log::~room_log() {
   // What was appended and never published has no readers.
@@ -79,7 +79,7 @@ void room_log::prepare(chunk_store& store, std::size_t payload_bytes) {
 
 void room_log::prepare_deflated(chunk_store& store, std::size_t payload_bytes, const compression_options& options) {
   prepare(store, payload_bytes);
-  if (payload_bytes >= options.threshold_to_room())
+  if (payload_bytes >= threshold_to_room(options))
     (void)store.scratch(frame_header_bytes(payload_bytes, false) + deflate_message_bound(payload_bytes));
 }
 
@@ -89,7 +89,7 @@ void room_log::append(chunk_store& store, const log_message& message) {
 
 void room_log::append_deflated(chunk_store& store, const log_message& message, compressor& with, const compression_options& options) {
   const std::size_t bytes = message.payload.size();
-  if (bytes < options.threshold_to_room()) return append(store, message);
+  if (bytes < threshold_to_room(options)) return append(store, message);
   const std::size_t room_for_header = frame_header_bytes(bytes, false);
   const std::size_t bound = deflate_message_bound(bytes);
   if (!writing_) begin_turn();
@@ -97,7 +97,7 @@ void room_log::append_deflated(chunk_store& store, const log_message& message, c
   // Straight into the chunk if the worst case fits there. If not, the result still may: a chunk is not left half empty for that.
   const bool in_place = writing_ && fits(room_for_header + bound);
   std::byte* out = in_place ? tail_->data() + tail_->data_end : store.scratch(room_for_header + bound);
-  const auto deflated = with.deflate(message.payload, {out + room_for_header, bound}, options.level_to_room(), options.window());
+  const auto deflated = with.deflate(message.payload, {out + room_for_header, bound}, level_to_room(options), window_of(options));
   if (!deflated) return append(store, message);
   const std::size_t frame = frame_header_bytes(*deflated, false) + *deflated;
   std::byte* const made = out + room_for_header;
@@ -139,4 +139,4 @@ void room_log::publish(std::uint32_t readers, std::vector<log_span>& out) {
   }
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -5,17 +5,17 @@
 // that nobody reads holds no chunk.
 #pragma once
 
-#include "engine/connection/compression.hpp"
+#include "engine/connection/compression_rules.hpp"
 #include "engine/connection/compressor.hpp"
 #include "engine/room/chunk_store.hpp"
-#include "proto/opcode.hpp"
+#include <ringcast/opcode.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 // A run of frames in one chunk, as it is published.
 struct log_span {
@@ -102,4 +102,4 @@ class room_log {
   intrusive_list<log_chunk, chunks_of_a_log> chunks_; // all that are out, in the order of the log
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

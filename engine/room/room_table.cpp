@@ -1,11 +1,11 @@
 #include "engine/room/room_table.hpp"
 
-#include "engine/base/assert.hpp"
 #include "engine/connection/connection_layers.hpp"
+#include <ringcast/detail/assert.hpp>
 
 #include <algorithm>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 room_table::room_table(room_host& host, home_table& home, std::uint32_t shards, std::uint32_t record_bytes_max, std::uint64_t lag_bytes_max,
                        slow_consumer policy)
@@ -362,4 +362,4 @@ void room_table::clear() {
   }
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

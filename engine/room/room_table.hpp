@@ -16,7 +16,7 @@
 #include <unordered_map>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 // The shard that is the home of a room: by the hash of its name, the same on every thread of the process, and nobody outside can tell which.
 [[nodiscard]] std::uint32_t room_home_shard(std::string_view name, std::uint32_t shards);
@@ -113,4 +113,4 @@ class room_table {
   room_counters counters_;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

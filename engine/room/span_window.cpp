@@ -1,8 +1,8 @@
 #include "engine/room/span_window.hpp"
 
-#include "engine/base/assert.hpp"
+#include <ringcast/detail/assert.hpp>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 std::uint32_t window_span::entry_behind(std::uint32_t offset) const {
   std::uint32_t low = entry_begin;
@@ -123,4 +123,4 @@ std::uint64_t span_window::begin_of_last(std::uint64_t cost) const {
   return span->position + (span->frame_begin(low) - span->begin);
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -13,7 +13,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 struct window_span : log_span {
   std::uint64_t position = 0; // of its first byte
@@ -146,4 +146,4 @@ template <class Visit> void span_window::for_each_frame(std::uint64_t from, std:
   }
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -1,15 +1,25 @@
-#include "engine/server/request.hpp"
+#include <ringcast/request.hpp>
 
 #include "engine/base/log.hpp"
+#include "engine/connection/handle_access.hpp"
+#include "engine/server/request_copy.hpp"
+#include "engine/server/run_as_coroutine.hpp"
 #include "engine/server/websocket_session.hpp"
 #include "proto/handshake.hpp"
 #include "proto/percent.hpp"
 
 namespace ringcast {
 
-request::request(ringcast::server* from, const http_request& received, http_responder responder)
-    : server_(from), responder_(responder), peer_(received.peer), copy_(received.head, received.body), parameters_(received.parameters),
-      upgrade_wanted_(ringcast::is_websocket_upgrade(received.head)) {}
+using namespace engine;
+
+request::request(ringcast::server* from, const request_copy& copy, const http_request& received, http_responder responder)
+    : server_(from), responder_(responder), peer_(received.peer), copy_(copy), parameters_(received.parameters),
+      upgrade_wanted_(ringcast::is_websocket_upgrade(handle_access::head_of(received))) {}
+
+std::string_view request::method() const noexcept { return copy_.method(); }
+std::string_view request::target() const noexcept { return copy_.target(); }
+std::string_view request::header(std::string_view name) const noexcept { return copy_.header(name); }
+std::span<const std::byte> request::body() const noexcept { return copy_.body(); }
 
 std::string request::query(std::string_view name) const { return query_value(copy_.query(), name).value_or(std::string{}); }
 
@@ -27,7 +37,7 @@ void request::respond(status code, std::string_view body, std::string_view type)
 }
 
 ready<websocket> request::upgrade(const upgrade_options& options) {
-  shard& here = responder_.owner();
+  shard& here = handle_access::shard_of(responder_);
   connection* c = here.find(responder_.handle());
   if (answered_ || c == nullptr || !c->answering) return {};
   answered_ = true;
@@ -36,14 +46,25 @@ ready<websocket> request::upgrade(const upgrade_options& options) {
   (void)parse_request_head(copy_.head(), http_limits{}, head);
   auto* session = new websocket_session(here);
   const websocket_endpoint& endpoint = websocket_session::endpoint_of(here, options);
-  const std::string_view subprotocol = here.upgrades().upgrade(*c, http_request{head, parameters_, copy_.body(), peer_}, endpoint, session);
+  const std::string_view subprotocol =
+      here.upgrades().upgrade(*c, handle_access::request(head, parameters_, copy_.body(), peer_), endpoint, session);
   if (c->phase == connection_phase::websocket) session->attach(*c, subprotocol);
-  return {websocket{session}};
+  return {handle_access::socket_of(session)};
 }
 
 namespace {
 
-task<void> run_handler(shard& here, const request_handler& handler, std::unique_ptr<request> req, std::source_location where) {
+// A request with what it keeps of its bytes, in one block.
+struct kept_request {
+  kept_request(server* from, const http_request& received, http_responder responder)
+      : bytes(handle_access::head_of(received), received.body), request(handle_access::coroutine_request(from, bytes, received, responder)) {}
+
+  request_copy bytes;
+  ringcast::request request;
+};
+
+task<void> run_handler(shard& here, const request_handler& handler, std::unique_ptr<kept_request> kept, std::source_location where) {
+  request* const req = &kept->request;
   bool failed = true;
   try {
     co_await handler(*req);
@@ -58,12 +79,12 @@ task<void> run_handler(shard& here, const request_handler& handler, std::unique_
 
 } // namespace
 
-http_handler run_as_coroutine(server* from, request_handler handler, std::source_location where) {
+http_handler engine::run_as_coroutine(server* from, request_handler handler, std::source_location where) {
   // Shared by all copies of the route, and there as long as the routes are, which is longer than any coroutine.
   return
       [from, handler = std::make_shared<const request_handler>(std::move(handler)), where](const http_request& received, http_responder responder) {
-        shard& here = responder.owner();
-        here.coroutines().spawn(run_handler(here, *handler, std::make_unique<request>(from, received, responder), where), where);
+        shard& here = handle_access::shard_of(responder);
+        here.coroutines().spawn(run_handler(here, *handler, std::make_unique<kept_request>(from, received, responder), where), where);
       };
 }
 

@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 request_copy::request_copy(const request_head& head, std::span<const std::byte> body)
     : head_bytes_(head.text.size()), bytes_(std::make_unique_for_overwrite<std::byte[]>(head_bytes_ + body.size())) {
@@ -27,4 +27,4 @@ std::string_view request_copy::header(std::string_view name) const noexcept {
   return {};
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class request_copy {
  public:
@@ -37,4 +37,4 @@ class request_copy {
   std::vector<http_header> headers_;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

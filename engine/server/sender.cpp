@@ -1,4 +1,4 @@
-#include "engine/server/sender.hpp"
+#include <ringcast/sender.hpp>
 
 #include "engine/mesh/inbox.hpp"
 #include "engine/server/websocket_session.hpp"
@@ -7,6 +7,8 @@
 #include <algorithm>
 
 namespace ringcast {
+
+using namespace engine;
 
 namespace {
 

@@ -1,12 +1,15 @@
-#include "engine/server/server.hpp"
+#include <ringcast/server.hpp>
 
 #include "engine/base/log.hpp"
+#include "engine/connection/handle_access.hpp"
 #include "engine/io/core_allowance.hpp"
 #include "engine/io/process_signals.hpp"
 #include "engine/io/socket.hpp"
 #include "engine/mesh/inbox.hpp"
 #include "engine/mesh/mesh.hpp"
+#include "engine/server/run_as_coroutine.hpp"
 #include "engine/shard/admission.hpp"
+#include "engine/shard/http_router.hpp"
 #include "engine/shard/memory_bound.hpp"
 #include "engine/shard/origin.hpp"
 #include "engine/shard/shard.hpp"
@@ -23,9 +26,12 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <system_error>
+#include <thread>
 #include <unistd.h>
 
 namespace ringcast {
+
+using namespace engine;
 
 // A thread waits with its ring until it is known whether all there is to a server could be had.
 enum class server::use : std::uint8_t { undecided, yes, no };
@@ -67,7 +73,7 @@ void raise_descriptor_limit() {
 
 } // namespace
 
-server::server(server_options options) : options_(std::move(options)) {}
+server::server(server_options options) : options_(std::move(options)), router_(std::make_unique<http_router>()) {}
 
 server::~server() {
   stop();
@@ -78,16 +84,18 @@ server::~server() {
 }
 
 void server::get(std::string_view pattern, request_handler handler, std::source_location where) {
-  router_.add("GET", pattern, run_as_coroutine(this, std::move(handler), where), where);
+  router_->add("GET", pattern, run_as_coroutine(this, std::move(handler), where), where);
 }
 
 void server::post(std::string_view pattern, request_handler handler, std::source_location where) {
-  router_.add("POST", pattern, run_as_coroutine(this, std::move(handler), where), where);
+  router_->add("POST", pattern, run_as_coroutine(this, std::move(handler), where), where);
 }
 
 void server::events(std::string_view pattern, websocket_endpoint endpoint, std::source_location where) {
-  router_.add(pattern, std::move(endpoint), where);
+  router_->add(pattern, std::move(endpoint), where);
 }
+
+class routes server::routes() { return handle_access::routes_of(*router_); }
 
 inbox& server::inbox_of(std::uint32_t shard_index) { return *threads_[shard_index]->from_threads; }
 bool server::owns(const shard& s) const { return s.index() < threads_.size() && threads_[s.index()]->own.get() == &s; }
@@ -196,8 +204,8 @@ void server::give_up_start() {
 std::expected<void, start_failure> server::start() {
   if (begun_.exchange(true)) return std::unexpected(start_failure{"start() was called before: a server starts once"});
   if (stopping_.load()) return std::unexpected(start_failure{"the server was stopped before it was started"});
-  router_.close();
-  if (!router_.problem().empty()) return std::unexpected(start_failure{router_.problem()});
+  router_->close();
+  if (!router_->problem().empty()) return std::unexpected(start_failure{router_->problem()});
   raise_descriptor_limit();
   // Asked on this thread first, so that the answer to "may io_uring be used" does not depend on ports.
   if (const auto usable = ring::try_out(); !usable) return std::unexpected(start_failure{usable.error(), 3});
@@ -247,7 +255,7 @@ void server::serve(std::uint32_t index) {
                                 .memory_bytes = (options_.memory_bytes != 0 ? options_.memory_bytes : default_memory_bytes()) / shard_count_,
                                 .spin_us = options_.spin_us,
                                 .compression = options_.compression};
-    t.own = std::make_unique<shard>(index, options, *mesh_, *t.from_threads, router_, std::move(t.own_ring));
+    t.own = std::make_unique<shard>(index, options, *mesh_, *t.from_threads, *router_, std::move(t.own_ring));
     for (const auto& listener : t.listeners) t.own->accepting().add_listener(listener.socket, listener.encrypted ? identity_.get() : nullptr);
     t.listeners.clear();
     t.accepting = true; // before start() returns: the server is ready then

@@ -1,13 +1,15 @@
-#include "engine/server/websocket.hpp"
+#include <ringcast/websocket.hpp>
 
-#include "engine/mesh/shared_frame.hpp"
-#include "engine/server/sender.hpp"
 #include "engine/server/websocket_session.hpp"
+#include <ringcast/sender.hpp>
+#include <ringcast/shared_frame.hpp>
 
 #include <algorithm>
 #include <cstring>
 
 namespace ringcast {
+
+using namespace engine;
 
 // --- receiving ---
 

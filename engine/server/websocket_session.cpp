@@ -1,5 +1,6 @@
 #include "engine/server/websocket_session.hpp"
 
+#include "engine/connection/handle_access.hpp"
 #include "engine/room/outbox.hpp"
 
 #include <algorithm>
@@ -8,7 +9,7 @@
 #include <exception>
 #include <limits>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 namespace {
 
@@ -44,8 +45,10 @@ websocket_endpoint make_endpoint(const upgrade_options& options) {
           .idle_timeout_ms = milliseconds(options.idle_timeout),
           .allowed_origins = options.allowed_origins,
           .on_gap = [](websocket_ref ws, std::uint64_t first, std::uint64_t last) { session_of(ws).on_gap({first, last}); },
-          .on_close = [](websocket_ref ws, std::uint16_t code,
-                         std::string_view reason) { session_of(ws).on_close(code, reason, ws.state().closing.state() != close_state::close_sent); },
+          .on_close =
+              [](websocket_ref ws, std::uint16_t code, std::string_view reason) {
+                session_of(ws).on_close(code, reason, handle_access::connection_of(ws).closing.state() != close_state::close_sent);
+              },
           .subprotocols = options.subprotocols,
           .compression = options.compression,
           .is_internal = true};
@@ -260,4 +263,4 @@ std::shared_ptr<sender_state> websocket_session::shared_state() {
   return shared_;
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

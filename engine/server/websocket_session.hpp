@@ -10,11 +10,11 @@
 #pragma once
 
 #include "engine/base/block_pool.hpp"
-#include "engine/coroutine/waiter.hpp"
 #include "engine/io/buffer_ring.hpp"
-#include "engine/server/request.hpp"
-#include "engine/server/websocket.hpp"
 #include "engine/shard/shard.hpp"
+#include <ringcast/detail/waiter.hpp>
+#include <ringcast/request.hpp>
+#include <ringcast/websocket.hpp>
 
 #include <atomic>
 #include <cstddef>
@@ -23,7 +23,7 @@
 #include <string>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 // What senders on other threads know of a connection.
 struct sender_state {
@@ -75,11 +75,11 @@ class websocket_session {
   [[nodiscard]] std::optional<message_gap> next_gap() noexcept;
 
  private:
-  friend class receive_operation;
-  friend class receive_awaiter;
-  friend class receive_frame_awaiter;
-  friend class receive_into_awaiter;
-  friend class send_awaiter;
+  friend class ringcast::receive_operation;
+  friend class ringcast::receive_awaiter;
+  friend class ringcast::receive_frame_awaiter;
+  friend class ringcast::receive_into_awaiter;
+  friend class ringcast::send_awaiter;
 
   struct waiting_message {
     block memory;
@@ -121,4 +121,4 @@ class websocket_session {
   std::shared_ptr<sender_state> shared_;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

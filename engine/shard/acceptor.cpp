@@ -8,7 +8,7 @@
 #include <cstring>
 #include <fcntl.h>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 namespace {
 
@@ -135,4 +135,4 @@ void acceptor::release(const connection& c) {
   if (with_.admits != nullptr) with_.admits->leave(c.slot < sources_.size() ? sources_[c.slot] : 0);
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -17,7 +17,7 @@
 #include <string_view>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 // Who goes on with what was accepted.
 class accepted_host {
@@ -82,4 +82,4 @@ class acceptor {
   std::vector<connection_source> sources_; // by slot; empty unless connections are counted by where they come from
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -1,11 +1,11 @@
 #include "engine/shard/admission.hpp"
 
-#include "engine/base/assert.hpp"
+#include <ringcast/detail/assert.hpp>
 
 #include <cstring>
 #include <netinet/in.h>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 connection_source source_of(const socket_address& peer) noexcept {
   // No IPv6 connection has a multicast address (ff00::/8) as its source, so these prefixes are free (RFC 4291 2.7).
@@ -69,4 +69,4 @@ std::size_t admission::sources() const {
   return sum;
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -15,7 +15,7 @@
 #include <mutex>
 #include <unordered_map>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 enum class admission_result : std::uint8_t { admitted, server_is_full, address_is_full };
 
@@ -59,4 +59,4 @@ class admission {
   std::array<part, 16> parts_;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

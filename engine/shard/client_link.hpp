@@ -3,11 +3,13 @@
 #pragma once
 
 #include "engine/base/limits.hpp"
-#include "engine/connection/compression.hpp"
-#include "engine/io/connection_handle.hpp"
 #include "engine/io/socket.hpp"
 #include "engine/tls/tls_session.hpp"
 #include "proto/handshake.hpp"
+#include <ringcast/client_error.hpp>
+#include <ringcast/compression.hpp>
+#include <ringcast/connection_handle.hpp>
+#include <ringcast/events.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -17,35 +19,7 @@
 #include <string_view>
 #include <vector>
 
-namespace ringcast {
-
-// Why an attempt to connect, or a connection, failed.
-enum class client_error_kind : std::uint8_t {
-  bad_options,   // the URL, the proxy or a header cannot be used
-  name_lookup,   // the host's name has no address
-  connect,       // no TCP connection: refused, unreachable, reset
-  timed_out,     // the attempt took longer than connect_timeout
-  proxy,         // the proxy refused, or did not speak HTTP
-  certificate,   // wss: the server's certificate was not accepted: unknown authority, other host name, expired
-  tls,           // wss: the server does not speak TLS, no version in common, or it refused (as for a certificate of ours)
-  refused,       // the server answered the upgrade with another status than 101, see http_status
-  bad_handshake, // its answer is not HTTP, or breaks the rules of the opening handshake
-  lost,          // the server went away before the connection was open
-  handler,       // a callback of this client threw
-};
-
-// Its name as it is written here, for logs. Any thread.
-[[nodiscard]] std::string_view name_of(client_error_kind kind) noexcept;
-
-struct client_error {
-  client_error_kind kind = client_error_kind::connect;
-  std::string_view text;         // one sentence; valid during the callback
-  std::uint16_t http_status = 0; // with refused and proxy
-  std::chrono::milliseconds retry_after{0}; // what the server asked for
-  bool is_fatal = false;         // trying again would not help
-};
-
-struct websocket_endpoint;
+namespace ringcast::engine {
 
 // What does not change from one attempt to the next; made when the client is made.
 struct client_plan {
@@ -78,4 +52,4 @@ class client_link {
   ~client_link() = default;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -4,7 +4,7 @@
 #include "engine/base/masking_keys.hpp"
 #include "engine/base/timer_wheel.hpp"
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class client_runner {
  public:
@@ -26,4 +26,4 @@ class client_runner {
   masking_keys keys_;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

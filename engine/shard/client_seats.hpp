@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 struct client_seat {
   client_link* link = nullptr;        // null: the client has let go
@@ -43,4 +43,4 @@ class client_seats {
   std::vector<client_seat> seats_;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -1,6 +1,5 @@
 #include "engine/shard/closer.hpp"
 
-#include "engine/base/assert.hpp"
 #include "engine/connection/user_events.hpp"
 #include "engine/io/socket.hpp"
 #include "engine/shard/acceptor.hpp"
@@ -11,10 +10,11 @@
 #include "engine/shard/socket_reader.hpp"
 #include "engine/shard/tls_layer.hpp"
 #include "engine/shard/upgrader.hpp"
+#include <ringcast/detail/assert.hpp>
 
 #include <utility>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 void closer::finish(connection& c) {
   if (c.phase == connection_phase::finishing || c.phase == connection_phase::ending) return;
@@ -136,4 +136,4 @@ void closer::tell_closed(connection& c, std::string_view reason) {
   with_.users.note_closed(c, reason);
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -20,7 +20,7 @@
 #include <unordered_map>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class acceptor;
 class connector;
@@ -85,4 +85,4 @@ class closer {
   std::unordered_map<std::uint32_t, std::uint64_t> draining_; // by slot: what the peer had still to take when its timer looked last
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

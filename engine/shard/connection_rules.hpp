@@ -9,7 +9,7 @@
 
 #include <cstdint>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class connection_rules {
  public:
@@ -49,4 +49,4 @@ class connection_rules {
   const client_seats& seats_;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 // In timer_node::kind. Those of coroutines have a kind of their own, waiter::timer_kind.
 enum class shard_timer : std::uint8_t { connection, accept, stop, client, trim };
@@ -30,4 +30,4 @@ class connection_timers {
   const turn_clock& clock_;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

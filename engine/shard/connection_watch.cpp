@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 namespace {
 
@@ -159,4 +159,4 @@ bool connection_watch::makes_progress(const connection& c, message_progress& bef
   return true;
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

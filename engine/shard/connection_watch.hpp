@@ -11,7 +11,7 @@
 #include <optional>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class closer;
 class connector;
@@ -57,4 +57,4 @@ class connection_watch {
   std::vector<std::uint32_t> last_message_ms_; // by slot; empty unless there is an idle timeout
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

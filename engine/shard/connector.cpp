@@ -1,6 +1,5 @@
 #include "engine/shard/connector.hpp"
 
-#include "engine/base/assert.hpp"
 #include "engine/connection/user_events.hpp"
 #include "engine/shard/closer.hpp"
 #include "engine/shard/input_flow.hpp"
@@ -10,6 +9,7 @@
 #include "engine/shard/tls_layer.hpp"
 #include "engine/shard/websocket_side.hpp"
 #include "proto/handshake.hpp"
+#include <ringcast/detail/assert.hpp>
 
 #include <algorithm>
 #include <cstring>
@@ -19,7 +19,7 @@
 #include <utility>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 namespace {
 
@@ -115,7 +115,7 @@ void connector::begin_upgrade(connection& c) {
   std::vector<http_header> headers;
   for (const auto& [name, value] : plan.headers) headers.push_back({name, value});
   const bool deflates = plan.compression.mode != compression_mode::off;
-  const extension_text extensions = deflates ? write_deflate_offer(plan.compression.offer()) : extension_text{};
+  const extension_text extensions = deflates ? write_deflate_offer(offer_of(plan.compression)) : extension_text{};
   const upgrade_request request{.host = plan.host_field,
                                 .target = plan.target,
                                 .key = {seat.key.data(), seat.key.size()},
@@ -175,7 +175,7 @@ void connector::on_response(connection& c, const response_head& head) {
   const client_seat& seat = with_.seats[c];
   client_link& link = *seat.link;
   const std::vector<std::string_view> subprotocols{link.plan->subprotocols.begin(), link.plan->subprotocols.end()};
-  const deflate_offer offer = link.plan->compression.offer();
+  const deflate_offer offer = offer_of(link.plan->compression);
   const bool deflates = link.plan->compression.mode != compression_mode::off;
   const auto accepted = check_upgrade_response(head, {seat.key.data(), seat.key.size()}, subprotocols, deflates ? &offer : nullptr);
   if (!accepted) {
@@ -255,4 +255,4 @@ void connector::on_timer(connection& c) {
       c, {.kind = client_error_kind::timed_out, .text = in_tls ? "the TLS handshake was not finished in time" : "the server did not answer in time"});
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -21,7 +21,7 @@
 #include <span>
 #include <string_view>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class closer;
 class input_flow;
@@ -78,4 +78,4 @@ class connector {
   const needs with_;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

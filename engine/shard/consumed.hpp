@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 struct consumed {
   std::size_t bytes = 0;      // handled
@@ -13,4 +13,4 @@ struct consumed {
   std::size_t kept = SIZE_MAX; // of the rest only this many bytes are to be kept
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -1,12 +1,14 @@
-#include "engine/shard/events.hpp"
+#include <ringcast/events.hpp>
 
-#include "engine/room/names.hpp"
 #include "engine/shard/shard.hpp"
 #include "proto/percent.hpp"
+#include <ringcast/names.hpp>
 
 #include <fmt/format.h>
 
 namespace ringcast {
+
+using namespace engine;
 
 send_status websocket_ref::send(opcode op, std::span<const std::byte> payload) { return shard_->websockets().send(*connection_, op, payload); }
 send_status websocket_ref::send(const message_view& message) { return shard_->websockets().send_in_place(*connection_, message); }
@@ -33,9 +35,13 @@ void upgrade_request_view::take_seat(std::string_view room, hearing hears, std::
   auto valid = check_room_name(room);
   if (valid && !name.empty()) valid = check_member_name(name);
   if (!valid) return refuse(http_status::bad_request, valid.error());
-  seat_wanted_ = true;
-  room_ = room, hears_ = hears, name_ = name;
+  made_.seat_wanted = true;
+  made_.room = room, made_.hears = hears, made_.name = name;
 }
+
+std::string_view http_request::method() const noexcept { return head_.method; }
+std::string_view http_request::target() const noexcept { return head_.target; }
+std::string_view http_request::header(std::string_view name) const noexcept { return head_.header(name); }
 
 std::string_view http_request::parameter(std::string_view name) const {
   for (const auto& [key, value] : parameters)
@@ -43,13 +49,21 @@ std::string_view http_request::parameter(std::string_view name) const {
   return {};
 }
 
-std::optional<std::string> http_request::query(std::string_view name) const { return query_value(head.query, name); }
+std::optional<std::string> http_request::query(std::string_view name) const { return query_value(head_.query, name); }
 
 void http_responder::respond(http_status status, std::string_view content_type, std::string_view body, std::string_view extra_headers) {
   if (connection* c = shard_->find(connection_)) shard_->http().respond(*c, status, content_type, body, extra_headers);
 }
 
 void http_responder::respond_error(http_status status, std::string_view why) { respond(status, "application/json", json_error(why)); }
+
+void routes::add(std::string_view method, std::string_view pattern, http_handler handler, const std::source_location& where) {
+  to_->add(method, pattern, std::move(handler), where);
+}
+
+void routes::add(std::string_view pattern, websocket_endpoint endpoint, const std::source_location& where) {
+  to_->add(pattern, std::move(endpoint), where);
+}
 
 void append_json_string(std::string& out, std::string_view text) {
   out += '"';

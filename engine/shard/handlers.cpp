@@ -1,4 +1,5 @@
 #include "engine/shard/handlers.hpp"
+#include "engine/connection/handle_access.hpp"
 
 #include "engine/base/log.hpp"
 #include "engine/shard/http_router.hpp"
@@ -7,7 +8,7 @@
 #include <exception>
 #include <utility>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 // --- the rule ---
 
@@ -50,26 +51,26 @@ void handlers::on_thrown(connection_handle who, std::string_view what, const std
 
 void handlers::message(connection& c, const message_view& view) {
   const websocket_endpoint& to = *c.endpoint;
-  if (to.on_message) call(shard_.handle_of(c), "on_message", to.registered_at, [&] { to.on_message(websocket_ref{shard_, c}, view); });
+  if (to.on_message) call(shard_.handle_of(c), "on_message", to.registered_at, [&] { to.on_message(handle_access::ref(shard_, c), view); });
 }
 
 void handlers::control(connection& c, opcode op, std::span<const std::byte> payload) {
   const websocket_endpoint& to = *c.endpoint;
-  if (to.on_control) call(shard_.handle_of(c), "on_control", to.registered_at, [&] { to.on_control(websocket_ref{shard_, c}, op, payload); });
+  if (to.on_control) call(shard_.handle_of(c), "on_control", to.registered_at, [&] { to.on_control(handle_access::ref(shard_, c), op, payload); });
 }
 
 void handlers::request(connection& c, const route& to, const http_request& received) {
   const connection_handle who = shard_.handle_of(c);
-  call(who, "the handler", to.registered_at, [&] { to.handler(received, http_responder{shard_, who}); });
+  call(who, "the handler", to.registered_at, [&] { to.handler(received, handle_access::responder(shard_, who)); });
 }
 
 bool handlers::upgrade(connection& c, const websocket_endpoint& endpoint, upgrade_request_view& decision) {
   return !endpoint.on_upgrade || call(shard_.handle_of(c), "on_upgrade", endpoint.registered_at, [&] { endpoint.on_upgrade(decision); });
 }
 
-void handlers::internal_closed(connection& c, std::string_view reason) { c.endpoint->on_close(websocket_ref{shard_, c}, c.close_code, reason); }
+void handlers::internal_closed(connection& c, std::string_view reason) { c.endpoint->on_close(handle_access::ref(shard_, c), c.close_code, reason); }
 
-void handlers::internal_drained(connection& c) { c.endpoint->on_drain(websocket_ref{shard_, c}); }
+void handlers::internal_drained(connection& c) { c.endpoint->on_drain(handle_access::ref(shard_, c)); }
 
 // --- noted ---
 
@@ -130,15 +131,15 @@ void handlers::tell(connection_handle who) {
     // Of a client that has let go meanwhile the endpoint is another one, which hears nothing.
     const websocket_endpoint* to = c.endpoint;
     if (take(user_event::opened)) {
-      if (to->on_open) call(who, "on_open", to->registered_at, [&] { to->on_open(websocket_ref{shard_, c}); });
+      if (to->on_open) call(who, "on_open", to->registered_at, [&] { to->on_open(handle_access::ref(shard_, c)); });
       shard_.input().begin(c);
     } else if (take(user_event::gap)) {
       tell_gap(c);
     } else if (take(user_event::drained)) {
-      if (c.is_open_websocket() && to->on_drain) call(who, "on_drain", to->registered_at, [&] { to->on_drain(websocket_ref{shard_, c}); });
+      if (c.is_open_websocket() && to->on_drain) call(who, "on_drain", to->registered_at, [&] { to->on_drain(handle_access::ref(shard_, c)); });
     } else if (is_untold(c, user_event::leaving)) {
       // It is set until the seats are gone, so that closing here does not tell it again.
-      if (c.memberships != nullptr && to->on_leave) call(who, "on_leave", to->registered_at, [&] { to->on_leave(websocket_ref{shard_, c}); });
+      if (c.memberships != nullptr && to->on_leave) call(who, "on_leave", to->registered_at, [&] { to->on_leave(handle_access::ref(shard_, c)); });
       shard_.rooms().leave_all(c);
       take(user_event::leaving);
     } else if (take(user_event::closing)) {
@@ -158,7 +159,7 @@ void handlers::tell_gap(connection& c) {
   const websocket_endpoint& to = *c.endpoint;
   std::uint64_t first = 0, last = 0;
   if (shard_.output().take_gap(c, first, last) && c.is_open_websocket() && to.on_gap)
-    call(shard_.handle_of(c), "on_gap", to.registered_at, [&] { to.on_gap(websocket_ref{shard_, c}, first, last); });
+    call(shard_.handle_of(c), "on_gap", to.registered_at, [&] { to.on_gap(handle_access::ref(shard_, c), first, last); });
   shard_.output().go_on(c);
 }
 
@@ -168,7 +169,7 @@ void handlers::tell_closed(connection& c) {
   const websocket_endpoint& to = *c.endpoint;
   const std::uint16_t code = c.close_code;
   const auto [link, clean] = c.is_client ? shard_.seats().take_link(c) : std::pair<client_link*, bool>{};
-  if (to.on_close) call(shard_.handle_of(c), "on_close", to.registered_at, [&] { to.on_close(websocket_ref{shard_, c}, code, reason); });
+  if (to.on_close) call(shard_.handle_of(c), "on_close", to.registered_at, [&] { to.on_close(handle_access::ref(shard_, c), code, reason); });
   // A client catches what its callbacks throw, because it has someone to tell.
   if (link != nullptr) link->on_link_closed(code, reason, clean);
 }
@@ -182,4 +183,4 @@ void handlers::tell_attempt_failed(connection& c) {
   link->on_attempt_failed(error);
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -14,8 +14,8 @@
 #include "engine/connection/connection.hpp"
 #include "engine/connection/user_events.hpp"
 #include "engine/shard/client_link.hpp"
-#include "engine/shard/events.hpp"
 #include "proto/violation.hpp"
+#include <ringcast/events.hpp>
 
 #include <cstdint>
 #include <functional>
@@ -25,7 +25,7 @@
 #include <unordered_map>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class shard;
 struct route;
@@ -95,4 +95,4 @@ class handlers {
   std::unordered_map<std::uint32_t, last_words> words_; // by slot
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <utility>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 namespace {
 
@@ -128,4 +128,4 @@ route_match http_router::match(std::string_view method, std::string_view path) c
   return result;
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -3,7 +3,7 @@
 // problem() says which, and server::start() fails with it.
 #pragma once
 
-#include "engine/shard/events.hpp"
+#include <ringcast/events.hpp>
 
 #include <memory>
 #include <source_location>
@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 struct route {
   std::string method; // "GET", "POST"; a websocket endpoint is a GET
@@ -48,4 +48,4 @@ class http_router {
   bool closed_ = false;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

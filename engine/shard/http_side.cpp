@@ -1,12 +1,13 @@
 #include "engine/shard/http_side.hpp"
 
-#include "engine/base/assert.hpp"
 #include "engine/io/socket.hpp"
+#include "engine/connection/handle_access.hpp"
 #include "engine/shard/closer.hpp"
 #include "engine/shard/input_flow.hpp"
 #include "engine/shard/origin.hpp"
 #include "engine/shard/upgrader.hpp"
 #include "proto/http_body.hpp"
+#include <ringcast/detail/assert.hpp>
 
 #include <algorithm>
 #include <ctime>
@@ -14,7 +15,7 @@
 #include <memory>
 #include <utility>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 namespace {
 
@@ -165,7 +166,7 @@ void http_side::on_request(connection& c, const request_head& head, std::span<co
   // A form of any page can post here; browsers tell which page it was.
   if (changes_something(head.method) && !is_origin_allowed(head, with_.options.allowed_origins))
     return respond_error(c, http_status::forbidden, "pages of this origin may not do this");
-  const http_request request{head, match.parameters, body, peer_address_of(c.socket)};
+  const http_request request = handle_access::request(head, match.parameters, body, peer_address_of(c.socket));
   if (match.found->endpoint != nullptr)
     with_.upgrades.upgrade(c, request, *match.found->endpoint, nullptr);
   else
@@ -204,4 +205,4 @@ void http_side::fail_request(connection& c) {
   if (c.phase == connection_phase::http && c.answering) refuse_request(c, http_status::internal_server_error, "the handler failed");
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

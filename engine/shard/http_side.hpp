@@ -18,7 +18,7 @@
 #include <span>
 #include <string_view>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class closer;
 class input_flow;
@@ -63,4 +63,4 @@ class http_side {
   request_head head_; // of the request that is being handled; 2 KiB, so not made anew for each
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

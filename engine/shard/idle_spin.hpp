@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <cstdint>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 // One thread. Reads no clock: it is told the time.
 class idle_spin {
@@ -58,4 +58,4 @@ class idle_spin {
   bool empty_look_ = false;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

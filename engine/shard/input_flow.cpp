@@ -14,7 +14,7 @@
 #include <cstring>
 #include <memory>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 namespace {
 
@@ -261,4 +261,4 @@ void input_flow::continue_waiting() {
   }
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -19,7 +19,7 @@
 #include <span>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class closer;
 class connector;
@@ -90,4 +90,4 @@ class input_flow {
   std::vector<connection_handle> stopped_, stopped_before_; // in this turn, and in turns before
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

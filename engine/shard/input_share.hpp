@@ -10,7 +10,7 @@
 
 #include <cstdint>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class input_share {
  public:
@@ -36,4 +36,4 @@ class input_share {
   const home_table& home_;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -6,7 +6,7 @@
 #include <malloc.h>
 #include <unistd.h>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 namespace {
 
@@ -39,7 +39,8 @@ std::uint64_t default_memory_bytes() {
   return std::min(machine, control_group_bytes()) / 2;
 }
 
-void set_memory_purge(memory_purge purge) { purge_of_program = purge; }
 void purge_memory() { purge_of_program.load()(); }
 
-} // namespace ringcast
+} // namespace ringcast::engine
+
+void ringcast::set_memory_purge(memory_purge purge) { engine::purge_of_program = purge; }

@@ -1,17 +1,16 @@
 // The machine's memory and the program's allocator, as far as a server needs to know them.
 #pragma once
 
+#include <ringcast/memory_purge.hpp>
+
 #include <cstdint>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 // Half of what this process may use: of the machine's memory, or of its control group's limit where that is less.
 [[nodiscard]] std::uint64_t default_memory_bytes();
 
-// Called on a shard's thread when it has become quiet after it freed much: tells the allocator to give to the kernel what it keeps. A program
-// whose operator new is not the C library's sets its own before it starts a server (apps/allocator.cpp); without one it is malloc_trim().
-using memory_purge = void (*)();
-void set_memory_purge(memory_purge purge);
+// What set_memory_purge() has set, or malloc_trim().
 void purge_memory();
 
-} // namespace ringcast
+} // namespace ringcast::engine

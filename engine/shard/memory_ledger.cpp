@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 namespace {
 
@@ -143,4 +143,4 @@ void memory_ledger::on_trim() {
   if (purge_owed_ || with_.blocks.kept_bytes() > pool_bytes_at_rest) arm_trim();
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -23,7 +23,7 @@
 #include <string_view>
 #include <utility>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class closer;
 class http_side;
@@ -90,4 +90,4 @@ class memory_ledger {
   std::uint64_t debtors_said_ms_ = 0;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -8,7 +8,7 @@
 
 #include <cstring>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 // With both directions without context a connection knows its window and nothing else.
 void message_compression::begin(connection& c, const deflate_params& agreed) {
@@ -22,8 +22,8 @@ void message_compression::begin(connection& c, const deflate_params& agreed) {
   if (c.layers == nullptr) c.layers.reset(new connection_layers);
   compression_counters& counters = with_.deflater.counters();
   if (keeps_context) {
-    c.layers->deflates = std::make_unique<deflate_context>(options.level_to_one(), c.deflate_bits);
-    c.layers->deflates_bytes = static_cast<std::uint32_t>(deflate_memory_bytes(options.level_to_one()));
+    c.layers->deflates = std::make_unique<deflate_context>(level_to_one(options), c.deflate_bits);
+    c.layers->deflates_bytes = static_cast<std::uint32_t>(deflate_memory_bytes(level_to_one(options)));
     ++counters.contexts;
     counters.context_bytes += c.layers->deflates_bytes;
   }
@@ -66,7 +66,7 @@ void message_compression::append_frame(connection& c, opcode op, std::span<const
   // any, its own messages refer to nothing, and its context has started anew (room_table::join).
   const bool refers = c.layers != nullptr && c.layers->deflates != nullptr && c.memberships == nullptr;
   const auto deflated = refers ? with_.deflater.deflate(*c.layers->deflates, payload, into)
-                               : with_.deflater.deflate(payload, into, options.level_to_one(), c.deflate_bits);
+                               : with_.deflater.deflate(payload, into, level_to_one(options), c.deflate_bits);
   const std::size_t bytes = deflated.value_or(payload.size());
   const std::size_t header_bytes = frame_header_bytes(bytes, masked);
   std::byte* const body = out + header_bytes;
@@ -84,4 +84,4 @@ void message_compression::append_frame(connection& c, opcode op, std::span<const
   with_.output.shorten(c, room_for_header + bound - header_bytes - bytes);
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -15,7 +15,7 @@
 #include <memory>
 #include <span>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class message_compression {
  public:
@@ -32,7 +32,7 @@ class message_compression {
 
   // Whether a message of so many bytes is worth it.
   [[nodiscard]] bool deflates(const connection& c, opcode op, std::size_t bytes) const {
-    return c.deflate_bits != 0 && !is_control(op) && bytes >= with_.rules.compression_of(c).threshold_to_one();
+    return c.deflate_bits != 0 && !is_control(op) && bytes >= threshold_to_one(with_.rules.compression_of(c));
   }
   void append_frame(connection& c, opcode op, std::span<const std::byte> payload);
   // A message that came with RSV1. What it inflates to is bounded at each step, so a bomb costs the limit and no more. It stands in
@@ -45,4 +45,4 @@ class message_compression {
   const needs with_;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

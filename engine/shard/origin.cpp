@@ -5,6 +5,8 @@
 
 namespace ringcast {
 
+using namespace engine;
+
 std::expected<void, std::string> check_origin(std::string_view text) {
   if (text == "null") return {};
   const auto refuse = [&](std::string_view why) { return std::unexpected(fmt::format("'{}' is not an origin: {}", text, why)); };
@@ -19,7 +21,7 @@ std::expected<void, std::string> check_origin(std::string_view text) {
   return {};
 }
 
-bool is_origin_allowed(const request_head& head, std::span<const std::string> allowed) noexcept {
+bool engine::is_origin_allowed(const request_head& head, std::span<const std::string> allowed) noexcept {
   if (allowed.empty()) return true;
   return head.for_each("Origin", [&](std::string_view origin) {
     // Scheme and host have no case of their own (RFC 3986 6.2.2.1).

@@ -3,20 +3,16 @@
 #pragma once
 
 #include "proto/http_head.hpp"
+#include <ringcast/server_options.hpp>
 
-#include <expected>
 #include <span>
 #include <string>
 #include <string_view>
 
-namespace ringcast {
-
-/// Whether an entry of a list of allowed origins can ever match what a browser sends: `scheme://host` or
-/// `scheme://host:port` without a path (RFC 6454 6.2), or the word null. The error is one sentence.
-[[nodiscard]] std::expected<void, std::string> check_origin(std::string_view text);
+namespace ringcast::engine {
 
 /// Whether a request may come from where it says it comes from. An empty list allows every origin. A request without an
 /// Origin header comes from no browser, and is allowed: any other program writes there what it likes.
 [[nodiscard]] bool is_origin_allowed(const request_head& head, std::span<const std::string> allowed) noexcept;
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -1,10 +1,10 @@
 #include "engine/shard/receive_memory.hpp"
 
-#include "engine/base/assert.hpp"
+#include <ringcast/detail/assert.hpp>
 
 #include <utility>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 namespace {
 
@@ -47,4 +47,4 @@ void receive_memory::give_back_hot(block memory) {
     blocks_.give_back(memory);
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <span>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class receive_memory {
  public:
@@ -41,4 +41,4 @@ class receive_memory {
   std::uint64_t hot_used_ms_ = 0;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -1,11 +1,11 @@
 #include "engine/shard/record_reader.hpp"
 
-#include "engine/base/assert.hpp"
 #include "engine/base/limits.hpp"
 #include "engine/shard/memory_ledger.hpp"
 #include "engine/shard/stopper.hpp"
 #include "engine/shard/upgrader.hpp"
 #include "engine/shard/websocket_side.hpp"
+#include <ringcast/detail/assert.hpp>
 
 #include <algorithm>
 #include <cstring>
@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 namespace {
 
@@ -267,4 +267,4 @@ void record_reader::drop_records() {
   with_.port.drop_overflow([](std::uint32_t kind, std::span<const std::byte> bytes) { drop_message(kind, bytes); });
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

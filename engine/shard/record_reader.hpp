@@ -19,7 +19,7 @@
 #include <span>
 #include <string_view>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class memory_ledger;
 class shard;
@@ -84,4 +84,4 @@ class record_reader {
   const needs with_;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <optional>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 namespace {
 
@@ -105,4 +105,4 @@ std::chrono::milliseconds parse_retry_after(std::string_view value, std::time_t 
   return std::chrono::seconds(std::min<std::int64_t>(*date - now, seconds_max));
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -1,23 +1,33 @@
 #include "engine/shard/room_questions.hpp"
 
+#include <cstdint>
+#include <cstring>
 #include <string>
+#include <string_view>
 #include <utility>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 namespace {
 
-// What a listing is written in: names and rooms as JSON, joined by commas.
-void append_listed_name(std::string& text, std::string_view member) {
-  if (!text.empty()) text += ',';
-  append_json_string(text, member);
+// How an answer travels: each room, or each member's name, as the number of members (0 for a name), the bytes of the name, and the name.
+struct entry_head {
+  std::uint32_t members;
+  std::uint16_t name_bytes;
+};
+
+void append_entry(std::string& text, std::uint32_t members, std::string_view name) {
+  const entry_head head{members, static_cast<std::uint16_t>(name.size())};
+  text.append(reinterpret_cast<const char*>(&head), sizeof head).append(name);
 }
 
-void append_listed_room(std::string& text, std::string_view name, std::uint32_t members) {
-  if (!text.empty()) text += ',';
-  text += "{\"name\":";
-  append_json_string(text, name);
-  text += ",\"members\":" + std::to_string(members) + "}";
+template <class Take> void for_each_entry(std::string_view text, Take&& take) {
+  while (!text.empty()) {
+    entry_head head;
+    std::memcpy(&head, text.data(), sizeof head);
+    take(head.members, text.substr(sizeof head, head.name_bytes));
+    text.remove_prefix(sizeof head + head.name_bytes);
+  }
 }
 
 } // namespace
@@ -108,7 +118,7 @@ void room_questions::answer_members(const room_query_record& query, std::string_
     head.members = room->members();
     head.found = head.members > 0;
     for (const auto& [member, handle] : room->names) {
-      append_listed_name(text, member);
+      append_entry(text, 0, member);
       if (is_record_full(text)) break; // the count still tells the truth
     }
   }
@@ -119,7 +129,7 @@ void room_questions::answer_rooms(const room_query_record& query, std::string_vi
   room_answer_record head{.query_id = query.query_id, .last = true, .found = true, .more = false, .name_bytes = 0, .members = 0, .rooms = 0};
   std::string text;
   const home_table::list_end end = with_.home.list(after, query.rooms_max, [&](const home_room& room) {
-    append_listed_room(text, room.name, room.members());
+    append_entry(text, room.members(), room.name);
     ++head.rooms;
     if (!is_record_full(text)) return;
     head.last = false;
@@ -143,10 +153,12 @@ void room_questions::on_room_answer(const room_answer_record& answer, std::strin
   pending.rooms_left -= answer.rooms;
   if (answer.name_bytes > 0) pending.sum.next = text.substr(0, answer.name_bytes);
   text.remove_prefix(answer.name_bytes);
-  if (!text.empty()) {
-    if (!pending.sum.text.empty()) pending.sum.text += ',';
-    pending.sum.text += text;
-  }
+  for_each_entry(text, [&](std::uint32_t members, std::string_view name) {
+    if (pending.all)
+      pending.sum.rooms.push_back({std::string{name}, members});
+    else
+      pending.sum.names.emplace_back(name);
+  });
   if (!answer.last) return;
   // Asked even when the page is full: whether there are more is a part of the answer.
   if (pending.all && !answer.more && ++pending.at < with_.shard_count)
@@ -167,4 +179,4 @@ std::uint32_t room_questions::new_id() {
   return next_id_;
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

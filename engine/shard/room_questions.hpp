@@ -14,7 +14,7 @@
 #include <string_view>
 #include <unordered_map>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class room_questions {
  public:
@@ -88,4 +88,4 @@ class room_questions {
   std::uint32_t next_id_ = 0;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

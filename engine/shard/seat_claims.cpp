@@ -2,7 +2,7 @@
 
 #include <utility>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 std::uint32_t seat_claims::begin(room_part& r, connection_handle who, std::string_view name, std::function<void()> on_answer) {
   rooms_.reserve(r);
@@ -31,4 +31,4 @@ bool seat_claims::answered(std::uint32_t id) {
   return true;
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

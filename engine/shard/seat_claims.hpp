@@ -2,16 +2,16 @@
 // before it knows is not heard here. One a shard, on its thread.
 #pragma once
 
-#include "engine/io/connection_handle.hpp"
 #include "engine/room/room_home.hpp"
 #include "engine/room/room_table.hpp"
+#include <ringcast/connection_handle.hpp>
 
 #include <cstdint>
 #include <functional>
 #include <string_view>
 #include <unordered_map>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class seat_claims {
  public:
@@ -31,4 +31,4 @@ class seat_claims {
   std::uint32_t next_id_ = 0;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

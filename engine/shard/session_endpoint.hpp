@@ -1,13 +1,13 @@
 // An endpoint whose users keep messages for somebody who receives them later. The shard asks what they hold, and has them drop it.
 #pragma once
 
-#include "engine/shard/events.hpp"
+#include <ringcast/events.hpp>
 
 #include <cstddef>
 #include <memory>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 struct session_endpoint {
   virtual ~session_endpoint() = default;
@@ -20,4 +20,4 @@ struct session_endpoint {
 // Of one shard: one for each set of options that was used.
 using session_endpoints = std::vector<std::unique_ptr<session_endpoint>>;
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -1,13 +1,13 @@
 #include "engine/shard/shard.hpp"
 
-#include "engine/base/assert.hpp"
-#include "engine/base/clock.hpp"
-#include "engine/coroutine/waiter.hpp"
+#include <ringcast/detail/assert.hpp>
+#include <ringcast/detail/clock.hpp>
+#include <ringcast/detail/waiter.hpp>
 
 #include <algorithm>
 #include <cstddef>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 namespace {
 
@@ -60,7 +60,7 @@ void shard::submit_and_wait() {
   ring_->submit_and_wait(plan_wait());
   bell().awake();
   ++counters_.turns;
-  clock_.ns = ringcast::now_ns();
+  clock_.ns = engine::now_ns();
   clock_.ms = clock_.ns / 1'000'000;
 }
 
@@ -227,4 +227,4 @@ void shard::drop_rooms() {
   home_.reclaim();
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -63,7 +63,7 @@
 #include <string_view>
 #include <utility>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class shard final : public room_host, private accepted_host, private work_host {
  public:
@@ -208,4 +208,4 @@ class shard final : public room_host, private accepted_host, private work_host {
   scheduler scheduler_; // last: the frames it destroys may use all of the above
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 struct shard_counters {
   std::uint64_t turns = 0;
@@ -27,4 +27,4 @@ struct shard_counters {
   std::uint64_t unsent_connections = 0;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

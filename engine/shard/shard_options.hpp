@@ -2,15 +2,15 @@
 #pragma once
 
 #include "engine/base/limits.hpp"
-#include "engine/connection/compression.hpp"
+#include "engine/connection/compression_rules.hpp"
 #include "engine/shard/admission.hpp"
-#include "engine/shard/events.hpp"
+#include <ringcast/events.hpp>
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 struct shard_options {
   server_limits limits;
@@ -23,4 +23,4 @@ struct shard_options {
   compression_options compression;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -1,17 +1,17 @@
 // What each part of a shard is given, and what the parts below it have to say to those above.
-#include "engine/base/clock.hpp"
 #include "engine/connection/user_events.hpp"
 #include "engine/shard/shard.hpp"
+#include <ringcast/detail/clock.hpp>
 
 #include <exception>
 #include <utility>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 shard::shard(std::uint32_t index, const shard_options& options, mesh& between, inbox& from_threads, const http_router& router,
              std::unique_ptr<ring> r)
-    : room_host(index, options.compression.window()), options_(options), mesh_(between), port_(between, index), inbox_(from_threads),
-      clock_{.ms = ringcast::now_ms()}, ring_(std::move(r)), buffers_(*ring_, blocks_, receive_buffers, receive_buffer_bytes), wheel_(clock_.ms),
+    : room_host(index, window_of(options.compression)), options_(options), mesh_(between), port_(between, index), inbox_(from_threads),
+      clock_{.ms = engine::now_ms()}, ring_(std::move(r)), buffers_(*ring_, blocks_, receive_buffers, receive_buffer_bytes), wheel_(clock_.ms),
       timers_(wheel_, clock_), home_(blocks_, *this, index, between.shard_count(), compressor_, options_.compression),
       rooms_(*this, home_, between.shard_count(), between.record_bytes_max(), options.limits.send_queue_bytes_max, options.policy),
       outbox_(*this, rooms_, *ring_, blocks_), users_(*this), rules_(options_, seats_), share_(budget_, outbox_, home_), received_(blocks_),
@@ -257,4 +257,4 @@ void shard::leave_room(connection_handle who, room_ref where) noexcept {
   if (c != nullptr && r != nullptr) rooms_.leave(*c, *r);
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

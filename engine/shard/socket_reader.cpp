@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <poll.h>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 // Armed at the end of the turn, behind its sends: what is there already is received while it is submitted, and would complete before the
 // sends that fail in the same submission.
@@ -175,4 +175,4 @@ void socket_reader::rearm_parked() {
   }
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -14,7 +14,7 @@
 
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class closer;
 class input_flow;
@@ -68,4 +68,4 @@ class socket_reader {
   std::vector<op_tag> cancels_; // receives to be cancelled behind the turn's sends
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -1,7 +1,7 @@
 // How far the end of a shard has come. Only `stopper` writes it; everybody else looks.
 #pragma once
 
-namespace ringcast {
+namespace ringcast::engine {
 
 struct stop_state {
   bool is_stopping = false;
@@ -10,4 +10,4 @@ struct stop_state {
   bool takes_publications = true;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -6,7 +6,7 @@
 #include "engine/shard/http_side.hpp"
 #include "engine/shard/websocket_side.hpp"
 
-namespace ringcast {
+namespace ringcast::engine {
 
 void stopper::begin() {
   with_.state.is_stopping = true;
@@ -103,4 +103,4 @@ void stopper::count_unsent(const connection& c) {
   }
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

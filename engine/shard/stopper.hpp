@@ -27,7 +27,7 @@
 
 #include <cstdint>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class acceptor;
 class closer;
@@ -83,4 +83,4 @@ class stopper {
   std::uint32_t neighbours_said_all_ = 0, neighbours_published_all_ = 0;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

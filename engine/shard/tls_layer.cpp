@@ -1,6 +1,5 @@
 #include "engine/shard/tls_layer.hpp"
 
-#include "engine/base/assert.hpp"
 #include "engine/base/log.hpp"
 #include "engine/shard/closer.hpp"
 #include "engine/shard/connector.hpp"
@@ -8,10 +7,11 @@
 #include "engine/shard/input_flow.hpp"
 #include "engine/shard/memory_ledger.hpp"
 #include "engine/shard/socket_reader.hpp"
+#include <ringcast/detail/assert.hpp>
 
 #include <utility>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 void delete_connection_layers::operator()(connection_layers* layers) const noexcept { delete layers; }
 
@@ -198,4 +198,4 @@ void tls_layer::keep_ticket(const connection& c) {
   if (tls_ticket ticket = c.layers->tls->ticket()) with_.seats[c].link->ticket = std::move(ticket);
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -2,7 +2,6 @@
 // One a shard, on its thread.
 #pragma once
 
-#include "engine/base/intrusive_list.hpp"
 #include "engine/connection/connection.hpp"
 #include "engine/connection/connection_layers.hpp"
 #include "engine/room/outbox.hpp"
@@ -12,13 +11,14 @@
 #include "engine/shard/input_share.hpp"
 #include "engine/shard/shard_counters.hpp"
 #include "engine/tls/tls_identity.hpp"
+#include <ringcast/detail/intrusive_list.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <span>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class closer;
 class connector;
@@ -79,4 +79,4 @@ class tls_layer {
   std::uint32_t handshake_steps_ = 0; // in this turn
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

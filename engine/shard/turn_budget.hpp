@@ -10,7 +10,7 @@
 
 #include <cstdint>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class turn_budget {
  public:
@@ -39,4 +39,4 @@ class turn_budget {
 // and to copy as many bytes.
 [[nodiscard]] constexpr std::uint64_t fan_out_cost(std::uint64_t bytes_times_members) { return bytes_times_members / 16; }
 
-} // namespace ringcast
+} // namespace ringcast::engine

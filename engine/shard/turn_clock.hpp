@@ -3,11 +3,11 @@
 
 #include <cstdint>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 struct turn_clock {
   std::uint64_t ms = 0;
   std::uint64_t ns = 0;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -1,6 +1,6 @@
 #include "engine/shard/upgrader.hpp"
 
-#include "engine/base/assert.hpp"
+#include "engine/connection/handle_access.hpp"
 #include "engine/connection/user_events.hpp"
 #include "engine/shard/connection_watch.hpp"
 #include "engine/shard/http_side.hpp"
@@ -8,38 +8,40 @@
 #include "engine/shard/message_compression.hpp"
 #include "engine/shard/origin.hpp"
 #include "proto/handshake.hpp"
+#include <ringcast/detail/assert.hpp>
 
 #include <algorithm>
 #include <memory>
 #include <utility>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 std::string_view upgrader::upgrade(connection& c, const http_request& request, const websocket_endpoint& endpoint, void* user) {
-  const upgrade_check check = check_upgrade(request.head);
+  const upgrade_check check = check_upgrade(handle_access::head_of(request));
   if (!may_upgrade(c, request, endpoint, check)) return {};
-  upgrade_request_view decision{request};
-  decision.user_ = user;
-  const bool decided = with_.users.upgrade(c, endpoint, decision);
-  if (!decided || decision.refused_ != http_status::switching_protocols) {
-    with_.users.note_discarded(endpoint, decision.user_);
-    if (decided) with_.http.respond_error(c, decision.refused_, decision.why_);
+  upgrade_request_view asked = handle_access::upgrade_view(request);
+  auto& decision = handle_access::decision_of(asked);
+  decision.user = user;
+  const bool decided = with_.users.upgrade(c, endpoint, asked);
+  if (!decided || decision.refused != http_status::switching_protocols) {
+    with_.users.note_discarded(endpoint, decision.user);
+    if (decided) with_.http.respond_error(c, decision.refused, decision.why);
     return {};
   }
   std::string_view subprotocol;
   if (!endpoint.subprotocols.empty()) {
     const std::vector<std::string_view> preferences{endpoint.subprotocols.begin(), endpoint.subprotocols.end()};
-    subprotocol = choose_subprotocol(request.head, preferences);
+    subprotocol = choose_subprotocol(handle_access::head_of(request), preferences);
   }
   c.endpoint = &endpoint;
-  c.user = decision.user_;
-  const auto deflate = negotiate_deflate(request.head, with_.rules.compression_of(c).policy());
+  c.user = decision.user;
+  const auto deflate = negotiate_deflate(handle_access::head_of(request), policy_of(with_.rules.compression_of(c)));
   char response[1024];
   const std::size_t bytes = write_accept_response(response, check.key, subprotocol, deflate ? deflate->response_value() : std::string_view{});
   RINGCAST_ASSERT(bytes > 0);
-  if (decision.seat_wanted_) {
-    claim_seat(c, {{response, bytes}, decision.room_, decision.name_, decision.hears_, deflate ? std::optional{deflate->params} : std::nullopt});
+  if (decision.seat_wanted) {
+    claim_seat(c, {{response, bytes}, decision.room, decision.name, decision.hears, deflate ? std::optional{deflate->params} : std::nullopt});
     return subprotocol;
   }
   if (deflate) with_.compression.begin(c, deflate->params);
@@ -55,7 +57,7 @@ bool upgrader::may_upgrade(connection& c, const http_request& request, const web
     if (check.error == http_status::upgrade_required) extra = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
     if (check.error == http_status::method_not_allowed) extra = "Allow: GET\r\n";
     with_.http.respond(c, check.error, "application/json", json_error(check.why), extra);
-  } else if (!is_origin_allowed(request.head, endpoint.allowed_origins.empty() ? with_.options.allowed_origins : endpoint.allowed_origins)) {
+  } else if (!is_origin_allowed(handle_access::head_of(request), endpoint.allowed_origins.empty() ? with_.options.allowed_origins : endpoint.allowed_origins)) {
     with_.http.respond_error(c, http_status::forbidden, "pages of this origin may not connect here");
   } else if (with_.stop.is_stopping) {
     with_.http.respond_error(c, http_status::service_unavailable, "the server is going away");
@@ -126,4 +128,4 @@ void upgrader::open(connection& c) {
     with_.input.begin(c);
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

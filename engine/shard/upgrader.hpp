@@ -7,12 +7,12 @@
 #include "engine/room/room_host.hpp"
 #include "engine/room/room_table.hpp"
 #include "engine/shard/connection_rules.hpp"
-#include "engine/shard/events.hpp"
 #include "engine/shard/handlers.hpp"
 #include "engine/shard/shard_options.hpp"
 #include "engine/shard/stop_state.hpp"
 #include "proto/extension.hpp"
 #include "proto/handshake.hpp"
+#include <ringcast/events.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -21,7 +21,7 @@
 #include <string_view>
 #include <unordered_map>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class connection_watch;
 class http_side;
@@ -77,4 +77,4 @@ class upgrader {
   std::unordered_map<std::uint32_t, waiting_upgrade> waiting_; // by slot
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

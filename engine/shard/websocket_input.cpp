@@ -11,7 +11,7 @@
 
 #include <utility>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 // The hot loop. Reading a frame and taking it as a message are inlined here, so that neither result goes through memory.
 consumed websocket_side::consume_frames(connection& c, std::span<std::byte> bytes) {
@@ -167,4 +167,4 @@ void websocket_side::say_close(connection& c, violation broken) {
   with_.closing.finish(c);
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -9,7 +9,7 @@
 
 #include <cstring>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 namespace {
 
@@ -106,4 +106,4 @@ void websocket_side::append_masked_frame(connection& c, opcode op, std::span<con
   write_masked_frame(out, op, payload, with_.clients->keys().next());
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

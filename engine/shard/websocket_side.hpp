@@ -24,7 +24,7 @@
 #include <span>
 #include <string_view>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 class closer;
 class connection_watch;
@@ -90,4 +90,4 @@ class websocket_side {
   const needs with_;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

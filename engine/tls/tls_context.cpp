@@ -13,7 +13,7 @@
 #include <mutex>
 #include <sys/stat.h>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 struct tls_context::certificate_entry {
   wolfssl_context context;
@@ -226,4 +226,4 @@ std::string tls_library_description() {
 #endif
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -3,7 +3,8 @@
 // connections; old connections keep what they were opened with.
 #pragma once
 
-#include <compare>
+#include <ringcast/tls.hpp>
+
 #include <cstdint>
 #include <expected>
 #include <memory>
@@ -13,46 +14,7 @@
 
 struct WOLFSSL_CTX;
 
-namespace ringcast {
-
-/// Versions that can be spoken. Older ones are not built in.
-enum class tls_version : std::uint8_t { tls_1_2, tls_1_3 };
-
-/// A certificate with its intermediates and its private key, both files in PEM.
-struct tls_certificate {
-  std::string chain_file; ///< the server's certificate first, then the intermediates
-  std::string key_file;
-  /// Host names (SNI) it answers to, "*." allowed at the front. None: the ones in the certificate.
-  std::vector<std::string> host_names;
-};
-
-struct tls_server_options {
-  /// The first one answers clients that send no name, or an unknown one.
-  std::vector<tls_certificate> certificates;
-  /// PEM file of authorities. When given, each client must present a certificate that one of them signed.
-  std::string client_ca_file;
-  tls_version oldest = tls_version::tls_1_2;
-  tls_version newest = tls_version::tls_1_3;
-  bool session_tickets = true; ///< resume sessions without a full handshake
-};
-
-enum class tls_verification : std::uint8_t {
-  on,
-  off_and_insecure, ///< anyone can be the other end; for tests
-};
-
-/// Strings in PEM files are read when a client is made.
-struct tls_client_options {
-  /// PEM file of authorities. Empty: the system's store ($SSL_CERT_FILE, or where distributions keep it).
-  std::string ca_file;
-  std::string certificate_chain_file; ///< to present to a server that asks, with its key; empty: none
-  std::string certificate_key_file;
-  tls_verification verification = tls_verification::on;
-  tls_version oldest = tls_version::tls_1_2;
-  tls_version newest = tls_version::tls_1_3;
-
-  friend auto operator<=>(const tls_client_options&, const tls_client_options&) = default;
-};
+namespace ringcast::engine {
 
 /// Loaded once, then shared by all threads.
 class tls_context {
@@ -94,4 +56,4 @@ struct tls_allocations {
 /// "5.5.4, AES-NI" or "5.5.4, without AES instructions: expect 0.17 GB/s", for a line at start.
 [[nodiscard]] std::string tls_library_description();
 
-} // namespace ringcast
+} // namespace ringcast::engine

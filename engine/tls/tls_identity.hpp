@@ -8,7 +8,7 @@
 #include <mutex>
 #include <utility>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 /// Any thread. A shard asks once for each connection that it accepts, which costs nothing beside a handshake.
 class tls_identity {
@@ -29,4 +29,4 @@ class tls_identity {
   std::shared_ptr<const tls_context> now_;
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

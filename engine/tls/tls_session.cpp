@@ -1,7 +1,7 @@
 #include "engine/tls/tls_session.hpp"
 
-#include "engine/base/assert.hpp"
 #include "engine/tls/wolfssl.hpp"
+#include <ringcast/detail/assert.hpp>
 
 #include <algorithm>
 #include <arpa/inet.h>
@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 #include <utility>
 
-namespace ringcast {
+namespace ringcast::engine {
 namespace {
 
 constexpr std::string_view application_protocol = "http/1.1";
@@ -386,4 +386,4 @@ tls_ticket tls_session::ticket() const {
   return taken;
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

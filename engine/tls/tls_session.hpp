@@ -19,7 +19,7 @@ struct WOLFSSL;
 struct WOLFSSL_SESSION;
 struct WOLFSSL_X509_STORE_CTX;
 
-namespace ringcast {
+namespace ringcast::engine {
 
 /// The most plaintext that one record carries (RFC 8446 5.1).
 inline constexpr std::size_t tls_record_bytes_max = 16 * 1024;
@@ -189,4 +189,4 @@ class tls_session {
   bool answer_seen_ = true; ///< false on a client until the server's first byte was that of a TLS record
 };
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -1,7 +1,7 @@
 #include "engine/tls/wolfssl.hpp"
 
-#include "engine/base/assert.hpp"
 #include "engine/tls/tls_context.hpp"
+#include <ringcast/detail/assert.hpp>
 
 #include <array>
 #include <atomic>
@@ -9,7 +9,7 @@
 #include <malloc.h>
 #include <mutex>
 
-namespace ringcast {
+namespace ringcast::engine {
 namespace {
 
 // Counted by thread, so that shards do not share a cache line for it. A thread beyond the last slot shares that one.
@@ -177,4 +177,4 @@ certificate_facts read_first_certificate(const std::string& pem) {
   return read_certificate({der.data(), static_cast<std::size_t>(length)});
 }
 
-} // namespace ringcast
+} // namespace ringcast::engine

@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 struct free_wolfssl_context {
   void operator()(WOLFSSL_CTX* context) const noexcept { wolfSSL_CTX_free(context); }
@@ -51,4 +51,4 @@ struct certificate_facts {
 /// Of the first certificate in PEM text.
 [[nodiscard]] certificate_facts read_first_certificate(const std::string& pem);
 
-} // namespace ringcast
+} // namespace ringcast::engine

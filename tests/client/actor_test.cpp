@@ -2,8 +2,8 @@
 #include "allocation_count.hpp"
 #include "recorder.hpp"
 
-#include "engine/client/client_loop.hpp"
-#include "engine/server/server.hpp"
+#include <ringcast/client_loop.hpp>
+#include <ringcast/server.hpp>
 
 #include <boost/test/unit_test.hpp>
 #include <fmt/format.h>

@@ -2,9 +2,9 @@
 #include "allocation_count.hpp"
 #include "raw_server.hpp"
 
-#include "engine/client/coroutine_client.hpp"
-#include "engine/coroutine/sleep.hpp"
-#include "engine/server/server.hpp"
+#include <ringcast/coroutine_client.hpp>
+#include <ringcast/server.hpp>
+#include <ringcast/sleep.hpp>
 
 #include <boost/test/unit_test.hpp>
 #include <cstring>
@@ -12,6 +12,7 @@
 #include <thread>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 using namespace std::chrono_literals;
 
 namespace {

@@ -1,9 +1,9 @@
 // Many clients on one thread, and all of them losing their server at once. By hand with more of them:
 //   RINGCAST_CROWD=10000 RINGCAST_CROWD_URL=ws://127.0.0.1:PORT/echo client_tests --run_test=crowd/one_thread*
 //   RINGCAST_STORM=5000 client_tests --run_test=crowd/a_storm*
-#include "engine/client/client.hpp"
-#include "engine/client/client_loop.hpp"
-#include "engine/server/server.hpp"
+#include <ringcast/client.hpp>
+#include <ringcast/client_loop.hpp>
+#include <ringcast/server.hpp>
 
 #include <atomic>
 #include <boost/test/unit_test.hpp>

@@ -4,12 +4,13 @@
 #include "raw_server.hpp"
 #include "recorder.hpp"
 
-#include "engine/client/coroutine_client.hpp"
+#include <ringcast/coroutine_client.hpp>
 
 #include <boost/test/unit_test.hpp>
 #include <fmt/format.h>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 using namespace std::chrono_literals;
 
 namespace {

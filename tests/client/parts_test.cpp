@@ -9,6 +9,7 @@
 #include <set>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 
 BOOST_AUTO_TEST_SUITE(parts)
 

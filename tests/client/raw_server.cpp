@@ -14,6 +14,8 @@
 
 namespace ringcast {
 
+using namespace engine;
+
 namespace {
 
 int listen_somewhere(std::uint16_t& port) {

@@ -13,6 +13,8 @@
 
 namespace ringcast {
 
+using namespace engine;
+
 class raw_connection {
  public:
   explicit raw_connection(int socket);

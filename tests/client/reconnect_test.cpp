@@ -8,6 +8,7 @@
 #include <thread>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 using namespace std::chrono_literals;
 
 namespace {

@@ -1,7 +1,7 @@
 // What a client told, in the order in which it did, for tests that wait for it.
 #pragma once
 
-#include "engine/client/client.hpp"
+#include <ringcast/client.hpp>
 
 #include <chrono>
 #include <condition_variable>

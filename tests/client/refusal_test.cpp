@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 using namespace std::chrono_literals;
 
 namespace {

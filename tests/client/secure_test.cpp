@@ -2,15 +2,16 @@
 #include "raw_server.hpp"
 #include "recorder.hpp"
 
-#include "engine/client/coroutine_client.hpp"
-#include "engine/server/server.hpp"
 #include "tests/tls/certificates.hpp"
+#include <ringcast/coroutine_client.hpp>
+#include <ringcast/server.hpp>
 
 #include <boost/test/unit_test.hpp>
 #include <cstdlib>
 #include <fmt/format.h>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 using namespace std::chrono_literals;
 using test::test_certificates;
 

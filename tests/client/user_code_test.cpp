@@ -2,7 +2,7 @@
 #include "recorder.hpp"
 
 #include "engine/base/log.hpp"
-#include "engine/server/server.hpp"
+#include <ringcast/server.hpp>
 
 #include <boost/test/unit_test.hpp>
 
@@ -13,6 +13,7 @@
 #include <thread>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 using namespace std::chrono_literals;
 
 namespace {

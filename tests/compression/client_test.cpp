@@ -9,6 +9,7 @@
 #include <mutex>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 
 namespace {
 

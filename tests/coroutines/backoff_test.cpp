@@ -7,6 +7,7 @@
 #include <limits>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 using namespace std::chrono_literals;
 using std::chrono::milliseconds;
 

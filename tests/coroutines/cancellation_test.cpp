@@ -1,14 +1,15 @@
 // A task with every kind of await, stopped and destroyed at each of its await points.
-#include "engine/coroutine/mutex.hpp"
-#include "engine/coroutine/semaphore.hpp"
-#include "engine/coroutine/sleep.hpp"
 #include "manual_shard.hpp"
+#include <ringcast/mutex.hpp>
+#include <ringcast/semaphore.hpp>
+#include <ringcast/sleep.hpp>
 
 #include <boost/test/unit_test.hpp>
 #include <stop_token>
 #include <string>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 using namespace std::chrono_literals;
 using strings = std::vector<std::string>;
 

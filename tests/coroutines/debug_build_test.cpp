@@ -1,8 +1,8 @@
 // A task that outlives its server is a bug of the program, and a debug build names it. This program has the scheduler
 // as such a build has it.
 #include "engine/base/log.hpp"
-#include "engine/ringcast.hpp"
 #include "tests/library/wire_client.hpp"
+#include <ringcast/ringcast.hpp>
 
 #include <boost/test/unit_test.hpp>
 #include <chrono>
@@ -11,6 +11,7 @@
 #include <string>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 
 namespace {
 

@@ -1,8 +1,8 @@
 // Stop tokens that are used on another thread than the shard's, at the worst moments.
-#include "engine/base/clock.hpp"
 #include "engine/coroutine/scheduler.hpp"
-#include "engine/coroutine/sleep.hpp"
 #include "manual_shard.hpp"
+#include <ringcast/detail/clock.hpp>
+#include <ringcast/sleep.hpp>
 
 #include <atomic>
 #include <boost/test/unit_test.hpp>
@@ -12,6 +12,7 @@
 #include <vector>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 using namespace std::chrono_literals;
 
 BOOST_AUTO_TEST_SUITE(a_stop_from_another_thread)

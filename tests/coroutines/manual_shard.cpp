@@ -1,7 +1,7 @@
 #include "manual_shard.hpp"
 
-#include "engine/base/clock.hpp"
-#include "engine/coroutine/waiter.hpp"
+#include <ringcast/detail/clock.hpp>
+#include <ringcast/detail/waiter.hpp>
 
 #include <atomic>
 #include <boost/test/unit_test.hpp>
@@ -24,7 +24,7 @@ manual_clock::manual_clock(std::uint64_t start_ns) { manual_ns = start_ns; }
 manual_clock::~manual_clock() { manual_ns = 0; }
 void manual_clock::advance(std::chrono::nanoseconds by) { manual_ns += static_cast<std::uint64_t>(by.count()); }
 
-manual_shard::manual_shard() : clock_(5'000'000'000), timers_(ringcast::now_ms()) {
+manual_shard::manual_shard() : clock_(5'000'000'000), timers_(ringcast::engine::now_ms()) {
   scheduler_.emplace(timers_);
   scheduler_->attach();
   scheduler_->on_exception([this](std::exception_ptr exception, const std::source_location&) {
@@ -45,10 +45,10 @@ void manual_shard::settle() {
 
 void manual_shard::advance(std::chrono::nanoseconds by) {
   clock_.advance(by);
-  const auto on_expired = [](ringcast::timer_node& node) {
-    BOOST_REQUIRE_EQUAL(+node.kind, ringcast::waiter::timer_kind);
-    ringcast::waiter::on_timer(node);
+  const auto on_expired = [](ringcast::engine::timer_node& node) {
+    BOOST_REQUIRE_EQUAL(+node.kind, ringcast::engine::waiter::timer_kind);
+    ringcast::engine::waiter::on_timer(node);
   };
-  while (timers_.next_deadline_ms() <= ringcast::now_ms()) timers_.expire(ringcast::now_ms(), on_expired);
+  while (timers_.next_deadline_ms() <= ringcast::engine::now_ms()) timers_.expire(ringcast::engine::now_ms(), on_expired);
   settle();
 }

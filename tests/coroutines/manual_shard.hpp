@@ -32,17 +32,17 @@ class manual_shard {
   // Moves the clock, expires timers, settles.
   void advance(std::chrono::nanoseconds by);
 
-  ringcast::scheduler& operator*() { return *scheduler_; }
-  ringcast::scheduler* operator->() { return &*scheduler_; }
-  ringcast::timer_wheel& timers() { return timers_; }
+  ringcast::engine::scheduler& operator*() { return *scheduler_; }
+  ringcast::engine::scheduler* operator->() { return &*scheduler_; }
+  ringcast::engine::timer_wheel& timers() { return timers_; }
 
   // What left a spawned task, as text.
   std::vector<std::string> exceptions;
 
  private:
   manual_clock clock_;
-  ringcast::timer_wheel timers_;
-  std::optional<ringcast::scheduler> scheduler_;
+  ringcast::engine::timer_wheel timers_;
+  std::optional<ringcast::engine::scheduler> scheduler_;
 };
 
 // Says in a list that it was destroyed.

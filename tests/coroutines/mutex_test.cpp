@@ -1,7 +1,7 @@
 // The lock of a shard's coroutines: exclusion, order, limits, and every way in which a waiter can go away.
-#include "engine/coroutine/mutex.hpp"
-#include "engine/coroutine/sleep.hpp"
 #include "manual_shard.hpp"
+#include <ringcast/mutex.hpp>
+#include <ringcast/sleep.hpp>
 
 #include <boost/test/unit_test.hpp>
 #include <memory>
@@ -10,6 +10,7 @@
 #include <vector>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 using namespace std::chrono_literals;
 
 namespace {

@@ -1,10 +1,10 @@
 // The scheduler: fairness, exceptions with their place, what happens to tasks that outlive their shard.
 #include "allocation_count.hpp"
 #include "engine/base/log.hpp"
-#include "engine/coroutine/mutex.hpp"
 #include "engine/coroutine/scheduler.hpp"
-#include "engine/coroutine/sleep.hpp"
 #include "manual_shard.hpp"
+#include <ringcast/mutex.hpp>
+#include <ringcast/sleep.hpp>
 
 #include <boost/test/unit_test.hpp>
 #include <memory>
@@ -12,6 +12,7 @@
 #include <string>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 using namespace std::chrono_literals;
 using strings = std::vector<std::string>;
 

@@ -1,8 +1,8 @@
 // The semaphore of a shard's coroutines: never more than its permits, in order, and none is ever lost.
-#include "engine/coroutine/semaphore.hpp"
-#include "engine/coroutine/sleep.hpp"
 #include "manual_shard.hpp"
 #include "random_seed.hpp"
+#include <ringcast/semaphore.hpp>
+#include <ringcast/sleep.hpp>
 
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
@@ -12,6 +12,7 @@
 #include <vector>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 using namespace std::chrono_literals;
 
 BOOST_TEST_DONT_PRINT_LOG_VALUE(ringcast::wait_result)

@@ -1,7 +1,7 @@
 // Sleeping and deadlines: never early, ended by a stop token at any moment, no overflow.
-#include "engine/coroutine/deadline.hpp"
-#include "engine/coroutine/sleep.hpp"
 #include "manual_shard.hpp"
+#include <ringcast/sleep.hpp>
+#include <ringcast/wait.hpp>
 
 #include <boost/test/unit_test.hpp>
 #include <chrono>
@@ -9,6 +9,7 @@
 #include <stop_token>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 using namespace std::chrono_literals;
 
 namespace {

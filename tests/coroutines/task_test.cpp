@@ -1,8 +1,8 @@
 // task<T>: lazy, move-only, values and exceptions, the order of destruction, and flat stacks.
 #include "allocation_count.hpp"
-#include "engine/coroutine/sleep.hpp"
-#include "engine/coroutine/task.hpp"
 #include "manual_shard.hpp"
+#include <ringcast/sleep.hpp>
+#include <ringcast/task.hpp>
 
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
@@ -12,6 +12,7 @@
 #include <string>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 using strings = std::vector<std::string>;
 
 namespace {

@@ -14,6 +14,7 @@
 #include <string>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 
 namespace {
 

@@ -26,7 +26,15 @@ WRAPPED = [
     (re.compile(r"isa-l(\.h|/.*)|igzip_lib\.h"), "proto"),
 ]
 # proto is bytes in, bytes out: besides std it may include only its own files, intrinsics and the compressor.
-PROTO_SYSTEM_HEADERS = re.compile(r"[a-z_]+|c[a-z0-9]+|immintrin\.h|cpuid\.h|isa-l(\.h|/.*)|igzip_lib\.h")
+PROTO_SYSTEM_HEADERS = re.compile(r"[a-z_]+|c[a-z0-9]+|immintrin\.h|cpuid\.h|isa-l(\.h|/.*)|igzip_lib\.h|ringcast/[a-z0-9_]+\.hpp")
+# What a program may include stands here, and nowhere else; it needs the standard library and the system alone.
+PUBLIC_HEADERS = [("engine", "include", "ringcast"), ("proto", "include", "ringcast")]
+PUBLIC_SYSTEM_HEADERS = re.compile(r"ringcast/.*|[a-z_]+|sys/socket\.h|unistd\.h")
+# The programs are written as a user would write them, but for the load generator, which judges the library from below.
+APPS_FROM_BELOW = {"load", "ringcast-load"}
+# What a user holds shows none of these.
+INSIDE = re.compile(r"\bengine::(?:shard|connection|inbox|mesh|http_router|client_host|client_core|scheduler)\b\s*[&*]")
+ACCESS = re.compile(r"^\s*(?:(public|protected|private):|(?:template .*)?(class|struct)\b[^;]*\{)")
 SOURCE = {".hpp", ".cpp", ".h", ".c"}
 TEXT = SOURCE | {".py", ".mjs", ".js", ".sh", ".txt", ".cmake", ".html", ".css", ""}
 LINES_MAX = 500
@@ -81,6 +89,36 @@ def check_includes(path, text, wrappers):
                     yield f"{where}: <{system}> belongs behind its wrapper in {home}"
 
 
+def check_wall(root, path, text):
+    """What users include shows nothing of the inside, and what they could have written includes nothing of it."""
+    is_public = path.parts[:3] in PUBLIC_HEADERS
+    is_users = path.parts[0] == "apps" and len(path.parts) > 1 and path.parts[1] not in APPS_FROM_BELOW
+    for match in INCLUDE.finditer(text):
+        system, own = match.groups()
+        where = f"{path}:{text.count(chr(10), 0, match.start(1 if system else 2)) + 1}"
+        if system and system.startswith("ringcast/"):
+            places = [pathlib.PurePosixPath(*place[:2], system) for place in PUBLIC_HEADERS]
+            if not any((root / place).is_file() for place in places):
+                yield f"{where}: there is no public header <{system}>"
+            elif path.parts[0] == "proto" and not (root / places[1]).is_file():
+                yield f"{where}: proto includes <{system}>, which is the engine's"
+        if is_public and (own or not PUBLIC_SYSTEM_HEADERS.fullmatch(system)):
+            yield f"{where}: a public header includes {own or system}"
+        if is_users and own and not own.startswith("apps/"):
+            yield f"{where}: {own} is behind the wall: programs include <ringcast/...>"
+    if is_public and "detail" not in path.parts:
+        yield from check_held(path, text)
+
+
+def check_held(path, text):
+    access = "public"
+    for number, line in enumerate(text.splitlines(), 1):
+        if label := ACCESS.match(line):
+            access = label.group(1) or ("private" if label.group(2) == "class" else "public")
+        if access == "public" and INSIDE.search(line.split("//")[0]):
+            yield f"{path}:{number}: shows users what the engine is made of"
+
+
 def check_folder_pages(root, files):
     """Each folder of the engine has a short page that names its headers."""
     for folder in ENGINE_FOLDERS:
@@ -123,6 +161,7 @@ def breaches(root):
             if path.suffix == ".hpp" and "#pragma once" not in text:
                 yield f"{path}: a header without #pragma once"
             yield from check_includes(path, text, wrappers)
+            yield from check_wall(root, path, text)
     for position, stems in wrappers.items():
         if len(stems) > 1:
             names = ", ".join(str(stem) for stem in sorted(stems))
@@ -143,8 +182,17 @@ def self_test():
         "left in": {"tests/a.cpp": "// TO" + "DO\n"},
         "without #pragma once": {"engine/a.hpp": "int a;\n"},
         "has no place": {"src/a.cpp": "\n"},
+        "a public header includes": {"engine/include/ringcast/b.hpp": '#pragma once\n#include "engine/io/a.hpp"\n'},
+        "a public header includes fmt": {"engine/include/ringcast/b.hpp": "#pragma once\n#include <fmt/format.h>\n"},
+        "no public header": {"apps/a.cpp": "#include <ringcast/b.hpp>\n"},
+        "which is the engine's": {"proto/a.cpp": "#include <ringcast/a.hpp>\n"},
+        "behind the wall": {"apps/examples/a.cpp": '#include "engine/io/a.hpp"\n'},
+        "what the engine is made of": {"engine/include/ringcast/b.hpp": "#pragma once\nclass b {\n public:\n  engine::shard& owner();\n};\n"},
     }
     clean = {"engine/io/README.md": "`ring.hpp` `a.hpp`\n", "proto/a.hpp": '#pragma once\n#include <cstdint>\n', "engine/io/ring.hpp": "#pragma once\n#include <liburing.h>\n",
+             "engine/include/ringcast/a.hpp": "#pragma once\n#include <ringcast/c.hpp>\nclass a {\n  engine::shard* shard_;\n};\n",
+             "proto/include/ringcast/c.hpp": "#pragma once\n", "apps/examples/b.cpp": "#include <ringcast/a.hpp>\n",
+             "apps/load/b.cpp": '#include "proto/a.hpp"\n',
              "engine/io/ring.cpp": '#include <liburing.h>\n#include "engine/base/a.hpp"\n#include "proto/a.hpp"\n', "README.md": "\n", ".ci/run": "\n",
              "bench/results/a/report.html": "\n" * 501}
     failures = 0

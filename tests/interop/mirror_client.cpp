@@ -1,6 +1,6 @@
 // A client for servers that nobody here wrote: it sends back each message that it receives, and tells each event as one line of JSON, so that
 // the other end can compare. Lines on standard input make it act: `text WORDS`, `close CODE REASON`; their end stops it.
-#include "engine/client/coroutine_client.hpp"
+#include <ringcast/coroutine_client.hpp>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>

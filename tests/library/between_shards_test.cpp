@@ -15,6 +15,7 @@
 #include <vector>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 
 namespace {
 

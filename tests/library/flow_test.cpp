@@ -10,6 +10,7 @@
 #include <vector>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 using namespace std::chrono_literals;
 
 BOOST_AUTO_TEST_SUITE(flow)

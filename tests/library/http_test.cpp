@@ -2,7 +2,7 @@
 #include "tests/library/running.hpp"
 #include "tests/library/wire_client.hpp"
 
-#include "engine/coroutine/sleep.hpp"
+#include <ringcast/sleep.hpp>
 
 #include <chrono>
 #include <string>

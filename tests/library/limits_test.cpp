@@ -1,5 +1,6 @@
 // The bounds that an operator sets, each at its limit and one beyond: connections, connections of one address, pages,
 // and silence.
+#include "engine/base/limits.hpp"
 #include "engine/shard/admission.hpp"
 #include "engine/shard/origin.hpp"
 #include "tests/library/running.hpp"
@@ -12,6 +13,7 @@
 #include <vector>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 using namespace std::chrono_literals;
 
 namespace {

@@ -1,9 +1,9 @@
 // server::run() in a program that has threads and children of its own: which of them a signal comes to makes no difference.
 #include "engine/io/core_allowance.hpp"
 #include "engine/io/process_signals.hpp"
-#include "engine/ringcast.hpp"
 #include "tests/library/wire_client.hpp"
 #include "tests/support/sanitizer.hpp"
+#include <ringcast/ringcast.hpp>
 
 #include <atomic>
 #include <boost/test/unit_test.hpp>
@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 
 namespace {
 

@@ -1,7 +1,7 @@
 // A server that runs for the time of a test, on a port that was free.
 #pragma once
 
-#include "engine/ringcast.hpp"
+#include <ringcast/ringcast.hpp>
 
 #include <boost/test/unit_test.hpp>
 #include <functional>

@@ -1,8 +1,11 @@
 // What a seat promises: who has it hears whatever anybody publishes, is told exactly what a slow-consumer policy took, and names are names.
-#include "engine/room/names.hpp"
+#include "engine/base/limits.hpp"
+#include "engine/connection/handle_access.hpp"
+#include "engine/room/room.hpp"
 #include "tests/library/running.hpp"
 #include "tests/library/wire_client.hpp"
 #include "tests/support/sanitizer.hpp"
+#include <ringcast/names.hpp>
 
 #include <atomic>
 #include <boost/test/unit_test.hpp>
@@ -15,6 +18,7 @@
 #include <vector>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 using namespace std::chrono_literals;
 
 namespace {
@@ -135,7 +139,7 @@ BOOST_AUTO_TEST_CASE(whatever_is_published_when_on_open_is_called_is_heard) {
                                const std::string_view room = upgrade.request().parameter("room");
                                upgrade.take_seat(room, hearing::everyone, room.size() % 2 == 0 ? room : std::string_view{});
                              },
-                         .on_open = [&others](websocket_ref ws) { others.publish_to(ws.state().memberships->where->name); }});
+                         .on_open = [&others](websocket_ref ws) { others.publish_to(handle_access::connection_of(ws).memberships->where->name); }});
   }};
   others.start(server.s);
   for (int round = 0; round < 60; ++round) {

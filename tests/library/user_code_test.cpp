@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 using namespace std::chrono_literals;
 
 namespace {
@@ -142,15 +143,14 @@ const std::vector<throwing_case>& throwing_cases() {
        "the handler"},
       {"the callback of a report",
        [](server& s, const thrower& t) {
-         s.routes().add("GET", "/throws", [t](const http_request&, http_responder r) {
-           r.owner().questions().publish_with_report("room", opcode::text, {}, [t](const broadcast_report&) { t(); });
+         s.routes().add("GET", "/throws", [t, &s](const http_request&, http_responder) {
+           s.room("room").broadcast_reported(opcode::text, {}, [t](const broadcast_report&) { t(); });
          });
        },
        asked, "500", "the callback of a question"},
       {"the callback of a question",
        [](server& s, const thrower& t) {
-         s.routes().add("GET", "/throws",
-                        [t](const http_request&, http_responder r) { r.owner().questions().query_rooms({}, 10, [t](const room_listing&) { t(); }); });
+         s.routes().add("GET", "/throws", [t, &s](const http_request&, http_responder) { s.rooms({}, 10, [t](const room_page&) { t(); }); });
        },
        asked, "500", "the callback of a question"},
       {"a coroutine before the upgrade",

@@ -1,4 +1,5 @@
 // The operations of a websocket: each way to receive and send, limits, the bounds of what waits, and its ends.
+#include "engine/base/limits.hpp"
 #include "tests/library/running.hpp"
 #include "tests/library/wire_client.hpp"
 
@@ -10,6 +11,7 @@
 #include <vector>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 using namespace std::chrono_literals;
 
 namespace {

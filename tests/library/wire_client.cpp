@@ -15,6 +15,8 @@
 
 namespace ringcast {
 
+using namespace engine;
+
 wire_client::wire_client(const std::string& address, const std::string& from) {
   const auto to = parse_address(address);
   socket_ = ::socket(to->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);

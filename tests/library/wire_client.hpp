@@ -1,7 +1,7 @@
 // A WebSocket client of plain blocking calls, for tests of the server: it does exactly what a test says, well or badly.
 #pragma once
 
-#include "proto/opcode.hpp"
+#include <ringcast/opcode.hpp>
 
 #include <cstdint>
 #include <optional>

@@ -1,6 +1,6 @@
 // The assert that is on in every build, and the clock that a test can replace.
-#include "engine/base/assert.hpp"
-#include "engine/base/clock.hpp"
+#include <ringcast/detail/assert.hpp>
+#include <ringcast/detail/clock.hpp>
 
 #include <boost/test/unit_test.hpp>
 #include <csignal>
@@ -53,9 +53,9 @@ BOOST_AUTO_TEST_CASE(a_failed_assert_names_expression_and_place_and_aborts) {
 }
 
 BOOST_AUTO_TEST_CASE(the_clock_is_monotonic_and_agrees_with_itself) {
-  const std::uint64_t first = ringcast::now_ns();
-  const std::uint64_t ms = ringcast::now_ms();
-  const std::uint64_t last = ringcast::now_ns();
+  const std::uint64_t first = ringcast::engine::now_ns();
+  const std::uint64_t ms = ringcast::engine::now_ms();
+  const std::uint64_t last = ringcast::engine::now_ns();
   BOOST_TEST(first / 1'000'000 <= ms);
   BOOST_TEST(ms <= last / 1'000'000);
 }
@@ -63,8 +63,8 @@ BOOST_AUTO_TEST_CASE(the_clock_is_monotonic_and_agrees_with_itself) {
 BOOST_AUTO_TEST_CASE(a_test_can_stand_behind_the_clock) {
   fake_time = {12, 345'678'901};
   clock_is_fake = true;
-  const std::uint64_t ns = ringcast::now_ns();
-  const std::uint64_t ms = ringcast::now_ms();
+  const std::uint64_t ns = ringcast::engine::now_ns();
+  const std::uint64_t ms = ringcast::engine::now_ms();
   clock_is_fake = false;
   BOOST_TEST(ns == 12'345'678'901u);
   BOOST_TEST(ms == 12'345u);

@@ -19,7 +19,7 @@ extern "C" int __wrap_eventfd_write(int fd, eventfd_t value) {
 
 std::size_t eventfd_writes() noexcept { return writes.load(std::memory_order_relaxed); }
 
-bool wait_for(ringcast::doorbell& bell, int timeout_ms) {
+bool wait_for(ringcast::engine::doorbell& bell, int timeout_ms) {
   pollfd waiting{bell.fd(), POLLIN, 0};
   return ::poll(&waiting, 1, timeout_ms) == 1;
 }
@@ -27,7 +27,7 @@ bool wait_for(ringcast::doorbell& bell, int timeout_ms) {
 BOOST_AUTO_TEST_SUITE(doorbell)
 
 BOOST_AUTO_TEST_CASE(a_shard_that_is_awake_is_not_written_to) {
-  ringcast::doorbell bell;
+  ringcast::engine::doorbell bell;
   const std::size_t before = eventfd_writes();
   bell.ring();
   bell.ring();
@@ -36,7 +36,7 @@ BOOST_AUTO_TEST_CASE(a_shard_that_is_awake_is_not_written_to) {
 }
 
 BOOST_AUTO_TEST_CASE(many_rings_in_one_sleep_are_one_write) {
-  ringcast::doorbell bell;
+  ringcast::engine::doorbell bell;
   const std::size_t before = eventfd_writes();
   bell.prepare_sleep();
   for (int i = 0; i < 5; ++i) bell.ring();
@@ -45,7 +45,7 @@ BOOST_AUTO_TEST_CASE(many_rings_in_one_sleep_are_one_write) {
 }
 
 BOOST_AUTO_TEST_CASE(awake_and_acknowledge_make_it_quiet_again) {
-  ringcast::doorbell bell;
+  ringcast::engine::doorbell bell;
   bell.prepare_sleep();
   bell.ring();
   bell.awake();
@@ -60,13 +60,13 @@ BOOST_AUTO_TEST_CASE(awake_and_acknowledge_make_it_quiet_again) {
 }
 
 BOOST_AUTO_TEST_CASE(acknowledge_does_not_block_when_nothing_rang) {
-  ringcast::doorbell bell;
+  ringcast::engine::doorbell bell;
   bell.acknowledge();
   BOOST_TEST(!wait_for(bell, 0));
 }
 
 BOOST_AUTO_TEST_CASE(a_sleep_that_was_called_off_leaves_no_ring_behind) {
-  ringcast::doorbell bell;
+  ringcast::engine::doorbell bell;
   bell.prepare_sleep();
   bell.awake();
   const std::size_t before = eventfd_writes();
@@ -74,6 +74,8 @@ BOOST_AUTO_TEST_CASE(a_sleep_that_was_called_off_leaves_no_ring_behind) {
   BOOST_TEST(eventfd_writes() == before);
 }
 
-BOOST_AUTO_TEST_CASE(flag_and_descriptor_are_on_different_cache_lines) { BOOST_TEST(sizeof(ringcast::doorbell) == 2 * ringcast::cache_line_bytes); }
+BOOST_AUTO_TEST_CASE(flag_and_descriptor_are_on_different_cache_lines) {
+  BOOST_TEST(sizeof(ringcast::engine::doorbell) == 2 * ringcast::engine::cache_line_bytes);
+}
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -8,4 +8,4 @@
 std::size_t eventfd_writes() noexcept;
 
 // Waits until the bell rings, as a shard does in the kernel. False when `timeout_ms` passed: a wake-up was lost.
-bool wait_for(ringcast::doorbell& bell, int timeout_ms);
+bool wait_for(ringcast::engine::doorbell& bell, int timeout_ms);

@@ -2,7 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
-using ringcast::idle_spin;
+using ringcast::engine::idle_spin;
 
 namespace {
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 
 namespace {
 
@@ -20,7 +21,7 @@ constexpr auto ignore = [](std::uint32_t, std::span<std::byte>) {};
 
 } // namespace
 
-BOOST_TEST_DONT_PRINT_LOG_VALUE(ringcast::inbox_result)
+BOOST_TEST_DONT_PRINT_LOG_VALUE(ringcast::engine::inbox_result)
 
 BOOST_AUTO_TEST_SUITE(inbox_of_a_shard)
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 
 namespace {
 

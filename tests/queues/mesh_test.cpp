@@ -14,6 +14,7 @@
 #include <vector>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 
 namespace {
 

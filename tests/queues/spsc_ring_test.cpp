@@ -11,6 +11,7 @@
 #include <vector>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 
 namespace {
 

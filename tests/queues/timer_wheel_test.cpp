@@ -9,6 +9,7 @@
 #include <vector>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 
 BOOST_AUTO_TEST_SUITE(timer_wheel_of_a_shard)
 

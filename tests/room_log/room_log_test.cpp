@@ -7,6 +7,7 @@
 #include <thread>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 
 namespace {
 

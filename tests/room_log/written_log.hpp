@@ -13,6 +13,8 @@
 
 namespace ringcast {
 
+using namespace engine;
+
 struct written_log {
   block_pool blocks;
   chunk_store store{blocks};

@@ -3,6 +3,7 @@
 #include <boost/test/unit_test.hpp>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 
 BOOST_AUTO_TEST_SUITE(connection_timers_by_themselves)
 

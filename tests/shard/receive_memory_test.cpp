@@ -5,6 +5,7 @@
 #include <vector>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 
 BOOST_AUTO_TEST_SUITE(receive_memory_by_itself)
 

@@ -1,5 +1,7 @@
 #include "tests/sim/client_journal.hpp"
 
+#include <ringcast/close_code.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <utility>

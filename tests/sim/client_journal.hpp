@@ -1,4 +1,4 @@
-// What one client of the library told its user, judged as it comes against the order that engine/client/client.hpp promises:
+// What one client of the library told its user, judged as it comes against the order that ringcast/client.hpp promises:
 //
 //   connect() -> on_open | on_error then (on_reconnecting | on_close)
 //   open      -> on_message ... | on_disconnected then (on_reconnecting | on_close)
@@ -7,9 +7,9 @@
 // the backoff's bound, no new attempt before its delay is over, never two events at once, and nothing after stop().
 #pragma once
 
-#include "engine/client/client.hpp"
 #include "tests/sim/kernel.hpp"
 #include "tests/sim/payload.hpp"
+#include <ringcast/client.hpp>
 
 #include <cstdint>
 #include <functional>

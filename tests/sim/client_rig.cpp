@@ -5,6 +5,8 @@
 
 namespace ringcast::sim {
 
+using namespace engine;
+
 client_rig::client_rig(std::uint64_t seed, const fault_plan& faults, const machine& host) : world(std::make_unique<kernel>(seed, faults, host)) {
   world->close_in_flight_is_misuse = true;
   world->names["server.sim"] = {"10.0.0.1"};
@@ -27,7 +29,7 @@ client_options client_rig::options() {
 
 std::unique_ptr<client> client_rig::make(const client_options& with, const std::string& url) {
   journal = std::make_unique<client_journal>(*world, with.reconnect);
-  auto made = std::make_unique<client>(url, with, clients->host());
+  auto made = std::make_unique<hosted_client>(url, with, clients->host());
   journal->attach(*made);
   return made;
 }

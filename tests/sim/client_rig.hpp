@@ -2,10 +2,10 @@
 // do.
 #pragma once
 
-#include "engine/client/client.hpp"
 #include "tests/sim/client_journal.hpp"
 #include "tests/sim/client_world.hpp"
 #include "tests/sim/server_peer.hpp"
+#include <ringcast/client.hpp>
 
 #include <functional>
 #include <list>
@@ -14,6 +14,8 @@
 #include <vector>
 
 namespace ringcast::sim {
+
+using namespace engine;
 
 class client_rig {
  public:

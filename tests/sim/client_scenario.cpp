@@ -1,10 +1,10 @@
 #include "tests/sim/client_scenario.hpp"
 
-#include "engine/client/client.hpp"
 #include "tests/sim/client_journal.hpp"
 #include "tests/sim/client_world.hpp"
 #include "tests/sim/engine_world.hpp"
 #include "tests/sim/secure.hpp"
+#include <ringcast/client.hpp>
 
 #include <algorithm>
 #include <list>
@@ -12,6 +12,8 @@
 #include <optional>
 
 namespace ringcast::sim {
+
+using namespace engine;
 
 namespace {
 
@@ -28,7 +30,7 @@ struct user {
   std::uint32_t id;
   client_options options;
   client_journal journal;
-  client c;
+  hosted_client c;
   std::uint32_t said_count = 0, queued = 0, dropped = 0, full = 0;
   std::uint64_t sent_before = 0; // on earlier connections
   bool holds = false;

@@ -16,6 +16,8 @@
 
 namespace ringcast::sim {
 
+using namespace engine;
+
 [[nodiscard]] scenario_result run_client_scenario(const scenario_options& options);
 
 } // namespace ringcast::sim

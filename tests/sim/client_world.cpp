@@ -8,6 +8,8 @@
 
 namespace ringcast::sim {
 
+using namespace engine;
+
 client_world::client_world(kernel& world, const ring_options& ring) : world_(world) {
   auto opened = ring::open(ring);
   if (!opened) throw std::runtime_error(opened.error());

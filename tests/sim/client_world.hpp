@@ -8,12 +8,22 @@
 #include "engine/shard/http_router.hpp"
 #include "engine/shard/shard.hpp"
 #include "tests/sim/kernel.hpp"
+#include <ringcast/client.hpp>
 
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace ringcast::sim {
+
+using namespace engine;
+
+// A client on a shard that the test turns.
+struct hosted_client : client {
+  hosted_client(std::string_view url, client_options options, client_host& host) : client(url, std::move(options), host) {}
+};
 
 class client_world {
  public:

@@ -17,6 +17,8 @@
 
 namespace ringcast::sim {
 
+using namespace engine;
+
 inline op_tag tag(operation op, std::uint32_t slot = 1) { return {op, 7, slot}; }
 
 struct rig {

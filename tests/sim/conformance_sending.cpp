@@ -5,6 +5,7 @@
 #include <boost/test/unit_test.hpp>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 using namespace ringcast::sim;
 
 namespace {

@@ -1,6 +1,7 @@
 #include "tests/sim/engine_world.hpp"
 
 #include "apps/ringcast-server/endpoints.hpp"
+#include "engine/connection/handle_access.hpp"
 #include "engine/io/socket.hpp"
 #include "tests/sim/ring_state.hpp"
 #include "tests/sim/shard_remains.hpp"
@@ -9,6 +10,8 @@
 #include <utility>
 
 namespace ringcast::sim {
+
+using namespace engine;
 
 namespace {
 
@@ -34,7 +37,7 @@ engine_world::engine_world(kernel& world, const engine_options& options) : world
     p.from_threads = std::make_unique<inbox>(mesh_->bell(i), inbox_bytes);
     auto opened = ring::open(options.ring);
     if (!opened) throw std::runtime_error(opened.error());
-    p.own = std::make_unique<shard>(i, options.each, *mesh_, *p.from_threads, routes_.routes(), std::move(*opened));
+    p.own = std::make_unique<shard>(i, options.each, *mesh_, *p.from_threads, handle_access::router_of(routes_), std::move(*opened));
     listen(*p.own, port, nullptr);
     if (identity_ != nullptr) listen(*p.own, secure_port, identity_.get());
   }

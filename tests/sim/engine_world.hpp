@@ -3,9 +3,9 @@
 
 #include "engine/mesh/inbox.hpp"
 #include "engine/mesh/mesh.hpp"
-#include "engine/server/server.hpp"
 #include "engine/shard/shard.hpp"
 #include "tests/sim/kernel.hpp"
+#include <ringcast/server.hpp>
 
 #include <functional>
 #include <memory>
@@ -13,6 +13,8 @@
 #include <vector>
 
 namespace ringcast::sim {
+
+using namespace engine;
 
 struct engine_options {
   std::uint32_t shards = 1;

@@ -13,6 +13,8 @@
 
 namespace ringcast::sim {
 
+using namespace engine;
+
 // The beginning of a masked frame that announces so many bytes and brings these.
 inline std::string frame_beginning(std::size_t announced, std::size_t brought, opcode op = opcode::binary, bool fin = true) {
   std::string out(frame_header_bytes_max + brought, 'x');

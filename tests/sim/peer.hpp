@@ -4,8 +4,8 @@
 
 #include "proto/deflate.hpp"
 #include "proto/extension.hpp"
-#include "proto/opcode.hpp"
 #include "tests/sim/kernel.hpp"
+#include <ringcast/opcode.hpp>
 
 #include <cstdint>
 #include <functional>

@@ -6,7 +6,9 @@
 
 namespace ringcast {
 
-void resolve(std::string host, std::uint16_t port, std::function<void(const resolved_name&)> on_answer) {
+using namespace engine;
+
+void engine::resolve(std::string host, std::uint16_t port, std::function<void(const resolved_name&)> on_answer) {
   sim::kernel::current()->look_up(host, [host, port, on_answer = std::move(on_answer)](const std::vector<std::string>& addresses) {
     resolved_name answer;
     for (const std::string& address : addresses) answer.addresses.push_back(numeric_address(address, port).value());

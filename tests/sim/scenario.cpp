@@ -10,6 +10,8 @@
 
 namespace ringcast::sim {
 
+using namespace engine;
+
 namespace {
 
 class scenario {

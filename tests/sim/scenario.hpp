@@ -20,6 +20,8 @@
 
 namespace ringcast::sim {
 
+using namespace engine;
+
 struct scenario_options {
   std::uint64_t seed = 1;
   std::uint32_t steps = 300;

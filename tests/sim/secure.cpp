@@ -6,6 +6,8 @@
 
 namespace ringcast::sim {
 
+using namespace engine;
+
 std::shared_ptr<tls_identity> secure_identity() {
   static const std::shared_ptr<tls_identity> identity = [] {
     const test::certificates& made = test::test_certificates();

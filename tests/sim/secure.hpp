@@ -7,6 +7,8 @@
 
 namespace ringcast::sim {
 
+using namespace engine;
+
 [[nodiscard]] std::shared_ptr<tls_identity> secure_identity();
 
 } // namespace ringcast::sim

@@ -2,9 +2,9 @@
 // begins it, and dies where its cut says so.
 #pragma once
 
-#include "proto/opcode.hpp"
 #include "tests/sim/kernel.hpp"
 #include "tests/sim/payload.hpp"
+#include <ringcast/opcode.hpp>
 
 #include <cstddef>
 #include <cstdint>

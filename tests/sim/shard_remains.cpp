@@ -6,6 +6,8 @@
 
 namespace ringcast::sim {
 
+using namespace engine;
+
 void add_shard_remains(shard& s, const std::string& name, std::vector<std::string>& found) {
   if (s.connection_count() != 0) found.push_back(fmt::format("{} has {} connections", name, s.connection_count()));
   if (s.tls().handshakes_in_progress() != 0) found.push_back(fmt::format("{} counts {} TLS handshakes", name, s.tls().handshakes_in_progress()));

@@ -9,6 +9,8 @@
 
 namespace ringcast::sim {
 
+using namespace engine;
+
 namespace {
 
 using namespace std::chrono_literals;

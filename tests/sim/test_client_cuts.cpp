@@ -6,6 +6,8 @@
 
 namespace ringcast::sim {
 
+using namespace engine;
+
 namespace {
 
 enum class ending : std::uint8_t { by_client, by_server, server_goes_away };

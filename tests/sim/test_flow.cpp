@@ -2,10 +2,10 @@
 // bounds are counted, in blocks that the shard holds and in bytes that it hands over in one turn.
 #include "apps/ringcast-server/endpoints.hpp"
 #include "engine/connection/compressor.hpp"
-#include "engine/ringcast.hpp"
 #include "proto/frame_writer.hpp"
 #include "tests/sim/engine_world.hpp"
 #include "tests/sim/peer.hpp"
+#include <ringcast/ringcast.hpp>
 
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
@@ -13,6 +13,8 @@
 #include <utility>
 
 namespace ringcast::sim {
+
+using namespace engine;
 
 namespace {
 
@@ -272,7 +274,7 @@ void sends_beginnings(const std::string& beginning, std::size_t payload_bytes) {
   const auto kept = [&f] {
     std::size_t sum = 0;
     f.engine.at(0).connections().for_each(
-        [&sum](const ringcast::connection& c) { sum += c.assembler.arrived_bytes() + (c.partial != nullptr ? c.partial->size : 0); });
+        [&sum](const ringcast::engine::connection& c) { sum += c.assembler.arrived_bytes() + (c.partial != nullptr ? c.partial->size : 0); });
     return sum;
   };
   std::size_t most = 0;

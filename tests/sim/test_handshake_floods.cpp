@@ -10,6 +10,8 @@
 
 namespace ringcast::sim {
 
+using namespace engine;
+
 namespace {
 
 constexpr std::uint32_t handshakes_max = 4;
@@ -64,7 +66,7 @@ void check(const flood& who, std::uint64_t seed) {
     const std::uint64_t began_ns = world.now_ns();
     const client_options own{.tls = {.verification = tls_verification::off_and_insecure}, .reconnect = {.max_attempts = 1}, .close_timeout = 1s};
     client_journal journal(world, own.reconnect);
-    client c(fmt::format("wss://10.0.0.1:{}/echo", engine_world::secure_port), own, clients->host());
+    hosted_client c(fmt::format("wss://10.0.0.1:{}/echo", engine_world::secure_port), own, clients->host());
     journal.attach(c);
     journal.will_connect();
     c.start();

@@ -1,5 +1,6 @@
 // A room that says more in one turn than one send can carry: the kernel takes 1,024 pieces of a message and not one more. Whoever keeps up
 // is served part by part, is sent everything in order, and no policy counts that against it.
+#include "engine/connection/handle_access.hpp"
 #include "tests/sim/client_journal.hpp"
 #include "tests/sim/client_world.hpp"
 #include "tests/sim/engine_world.hpp"
@@ -12,6 +13,8 @@
 #include <list>
 
 namespace ringcast::sim {
+
+using namespace engine;
 
 namespace {
 
@@ -145,7 +148,7 @@ BOOST_AUTO_TEST_CASE(more_pieces_in_a_turn_than_a_send_takes_reach_every_member_
         engine_world server(world, {.each = {.policy = policy}, .identity = secure_identity()});
         const client_options options{.tls = {.verification = tls_verification::off_and_insecure}};
         std::list<client_journal> journals;
-        std::list<client> all;
+        std::list<hosted_client> all;
         for (std::size_t i = 0; i < members; ++i) {
           client_journal& journal = journals.emplace_back(world, options.reconnect);
           client& c = all.emplace_back(fmt::format("wss://10.0.0.1:{}/broadcast/large", engine_world::secure_port), options, clients->host());
@@ -210,14 +213,16 @@ BOOST_AUTO_TEST_CASE(a_member_that_hears_every_other_message_of_a_turn_is_sent_a
                                             for (std::uint32_t i = 1; i <= 2 * messages; ++i) {
                                               const std::string payload = make_payload({1, i}, bytes);
                                               (void)ws.broadcast(opcode::text, std::as_bytes(std::span{payload}));
-                                              (void)ws.owner().home().publish_to("large", opcode::text, std::as_bytes(std::span{payload}));
+                                              (void)handle_access::shard_of(ws).home().publish_to("large", opcode::text,
+                                                                                                  std::as_bytes(std::span{payload}));
                                             }
                                           }};
         engine_world server(world, {.identity = secure_identity(), .routes = [&](ringcast::server& s) { s.events("/alternates", alternates); }});
         const client_options options{.tls = {.verification = tls_verification::off_and_insecure}};
         client_journal journal(world, options.reconnect);
-        client c(fmt::format("{}://10.0.0.1:{}/alternates", is_secure ? "wss" : "ws", is_secure ? engine_world::secure_port : engine_world::port),
-                 options, clients->host());
+        hosted_client c(
+            fmt::format("{}://10.0.0.1:{}/alternates", is_secure ? "wss" : "ws", is_secure ? engine_world::secure_port : engine_world::port), options,
+            clients->host());
         journal.attach(c);
         journal.will_connect();
         c.start();

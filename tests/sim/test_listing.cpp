@@ -2,9 +2,9 @@
 // rooms that are looked at and in bytes that are made.
 #include "apps/ringcast-server/endpoints.hpp"
 #include "engine/connection/compressor.hpp"
-#include "engine/ringcast.hpp"
 #include "tests/sim/engine_world.hpp"
 #include "tests/sim/peer.hpp"
+#include <ringcast/ringcast.hpp>
 
 #include <boost/test/unit_test.hpp>
 #include <nlohmann/json.hpp>
@@ -13,6 +13,8 @@
 #include <vector>
 
 namespace ringcast::sim {
+
+using namespace engine;
 
 namespace {
 

@@ -1,11 +1,13 @@
 // The memory ledger: what peers announce costs nothing, what they send is charged from every side, and above the bound those that hold the most
 // are ended while the others go on.
-#include "engine/ringcast.hpp"
 #include "tests/sim/memory_rig.hpp"
+#include <ringcast/ringcast.hpp>
 
 #include <functional>
 
 namespace ringcast::sim {
+
+using namespace engine;
 
 namespace {
 

@@ -9,6 +9,8 @@
 
 namespace ringcast::sim {
 
+using namespace engine;
+
 BOOST_AUTO_TEST_SUITE(mesh_overflow)
 
 BOOST_AUTO_TEST_CASE(a_shard_waits_for_a_neighbour_that_does_not_take_its_records) {

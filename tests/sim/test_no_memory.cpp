@@ -1,10 +1,12 @@
 // Each allocation of a size that peers decide fails once, one after the other, until a run meets none: a connection ends, the shard goes on, and
 // at the end nothing is left over.
-#include "engine/ringcast.hpp"
 #include "tests/sim/memory_rig.hpp"
 #include "tests/sim/scarce_memory.hpp"
+#include <ringcast/ringcast.hpp>
 
 namespace ringcast::sim {
+
+using namespace engine;
 
 namespace {
 

@@ -3,6 +3,8 @@
 
 namespace ringcast::sim {
 
+using namespace engine;
+
 namespace {
 
 constexpr std::uint32_t window_ms = 2'000;

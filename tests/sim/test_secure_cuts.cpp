@@ -9,6 +9,8 @@
 
 namespace ringcast::sim {
 
+using namespace engine;
+
 namespace {
 
 struct network_cut {
@@ -47,7 +49,7 @@ result run(const network_cut& cut, tls_version version, std::uint64_t seed) {
                                  .connect_timeout = 2s,
                                  .close_timeout = 1s};
     client_journal journal(world, options.reconnect);
-    client c(fmt::format("wss://10.0.0.1:{}/echo", engine_world::secure_port), options, clients->host());
+    hosted_client c(fmt::format("wss://10.0.0.1:{}/echo", engine_world::secure_port), options, clients->host());
     journal.attach(c);
     const auto run_until = [&](auto&& done, std::string_view what) {
       for (int i = 0; i < 20'000; ++i) {

@@ -8,6 +8,8 @@
 
 namespace ringcast::sim {
 
+using namespace engine;
+
 namespace {
 
 constexpr std::uint64_t ping_within_ms = 25'000;

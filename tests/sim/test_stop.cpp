@@ -1,12 +1,12 @@
 // A server that is stopped: whatever its shards are doing, the stop reaches them, what was called queued comes before Close 1001, and it
 // ends within the close timeout. Time is the simulated clock's.
-#include "engine/ringcast.hpp"
 #include "engine/room/records.hpp"
 #include "tests/sim/engine_world.hpp"
 #include "tests/sim/payload.hpp"
 #include "tests/sim/peer.hpp"
 #include "tests/sim/ring_state.hpp"
 #include "tests/support/sanitizer.hpp"
+#include <ringcast/ringcast.hpp>
 
 #include <boost/test/unit_test.hpp>
 #include <list>
@@ -14,6 +14,8 @@
 #include <stdexcept>
 
 namespace ringcast::sim {
+
+using namespace engine;
 
 namespace {
 

@@ -4,6 +4,7 @@
 // Judged: nothing is asserted; each connection hears of its beginning and its end once and in order; what set_user() was given comes back
 // once; no peer is sent a frame behind a Close frame; nothing is left.
 #include "engine/base/log.hpp"
+#include "engine/connection/handle_access.hpp"
 #include "tests/sim/engine_world.hpp"
 #include "tests/sim/peer.hpp"
 #include "tests/sim/wild_peers.hpp"
@@ -15,6 +16,8 @@
 #include <stdexcept>
 
 namespace ringcast::sim {
+
+using namespace engine;
 
 namespace {
 
@@ -64,11 +67,11 @@ class wild_program {
     };
     s.events("/wild", std::move(e));
     s.routes().add("POST", "/ask", [this](const http_request&, http_responder r) {
-      r.owner().questions().publish_with_report(room_name(), opcode::text, {}, [this, r](const broadcast_report&) mutable {
-        act(r.owner());
+      handle_access::shard_of(r).questions().publish_with_report(room_name(), opcode::text, {}, [this, r](const broadcast_report&) mutable {
+        act(handle_access::shard_of(r));
         r.respond_json(http_status::ok, "{}");
       });
-      act(r.owner());
+      act(handle_access::shard_of(r));
     });
   }
 
@@ -96,7 +99,7 @@ class wild_program {
   }
 
   // A connection of this shard that was once open: perhaps the one that is told now, perhaps one that is ending.
-  ringcast::connection* some_connection(shard& here) {
+  engine::connection* some_connection(shard& here) {
     if (known_.empty()) return nullptr;
     return here.find(known_[draw_.below(known_.size())]);
   }
@@ -126,12 +129,12 @@ class wild_program {
     }
     (void)own.peer();
     (void)own.name_in_room();
-    act(own.owner());
+    act(handle_access::shard_of(own));
   }
 
   void act(shard& here) {
     ++acts;
-    ringcast::connection* const other = some_connection(here);
+    engine::connection* const other = some_connection(here);
     const std::string text(draw_.below(10) == 0 ? 40'000 : draw_.below(500), 'x');
     switch (draw_.below(14)) {
     case 0:

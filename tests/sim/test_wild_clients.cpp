@@ -5,10 +5,10 @@
 // Judged: nothing is asserted; no event begins within another one of the same client, nor behind stop() or the destructor; every coroutine
 // ends; nothing is left.
 #include "engine/base/log.hpp"
-#include "engine/ringcast.hpp"
 #include "tests/sim/client_world.hpp"
 #include "tests/sim/engine_world.hpp"
 #include "tests/support/sanitizer.hpp"
+#include <ringcast/ringcast.hpp>
 
 #include <boost/test/unit_test.hpp>
 #include <memory>
@@ -16,6 +16,8 @@
 #include <vector>
 
 namespace ringcast::sim {
+
+using namespace engine;
 
 namespace {
 
@@ -36,7 +38,7 @@ class wild_clients {
   void make() {
     entry& e = *all_.emplace_back(std::make_shared<entry>());
     made_.push_back(all_.back());
-    e.own = std::make_unique<client>(url(), options(), where_.host());
+    e.own = std::make_unique<hosted_client>(url(), options(), where_.host());
     listen_to(all_.back());
     e.out = e.own->sender();
     if (!one_in(10)) e.own->start();

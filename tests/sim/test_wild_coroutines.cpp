@@ -4,14 +4,16 @@
 //
 // Judged: nothing is asserted; every handler and every spawned task ends; nothing hangs and nothing is left.
 #include "engine/base/log.hpp"
-#include "engine/ringcast.hpp"
 #include "tests/sim/wild_peers.hpp"
 #include "tests/support/sanitizer.hpp"
+#include <ringcast/ringcast.hpp>
 
 #include <stdexcept>
 #include <vector>
 
 namespace ringcast::sim {
+
+using namespace engine;
 
 namespace {
 

@@ -13,6 +13,8 @@
 
 namespace ringcast::sim {
 
+using namespace engine;
+
 // Judged here: no peer is told what it must not be, the shards end, and no connection and no task is left.
 inline void run_wild_peers(std::uint64_t seed, std::function<void(server&)> routes) {
   random_source draw(seed * 77 + 5);

@@ -2,6 +2,8 @@
 #include "tests/tls/pair.hpp"
 
 namespace ringcast {
+
+using namespace engine;
 namespace {
 
 using namespace test;

@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 namespace ringcast {
+
+using namespace engine;
 namespace {
 
 using namespace test;

@@ -16,7 +16,7 @@
 #include <string_view>
 #include <vector>
 
-namespace ringcast {
+namespace ringcast::engine {
 
 inline std::ostream& operator<<(std::ostream& out, tls_state state) {
   constexpr const char* names[] = {"handshaking", "open", "peer_closed", "failed"};
@@ -27,6 +27,12 @@ inline std::ostream& operator<<(std::ostream& out, tls_failure failure) {
                                    "peer_trouble", "certificate", "broken_record", "truncated"};
   return out << names[static_cast<std::size_t>(failure)];
 }
+
+} // namespace ringcast::engine
+
+namespace ringcast {
+
+using namespace engine;
 
 namespace test {
 

@@ -4,6 +4,8 @@
 #include <fstream>
 
 namespace ringcast {
+
+using namespace engine;
 namespace {
 
 using namespace test;

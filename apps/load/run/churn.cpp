@@ -5,6 +5,8 @@
 
 namespace ringcast::load {
 
+using namespace engine;
+
 namespace {
 
 constexpr std::int64_t storm_patience_ns = 30'000'000'000;

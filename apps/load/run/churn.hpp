@@ -13,6 +13,8 @@
 
 namespace ringcast::load {
 
+using namespace engine;
+
 class churn final : public worker {
  public:
   churn(const load_options& options, board& shared, unsigned index);

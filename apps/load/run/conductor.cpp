@@ -18,6 +18,8 @@
 
 namespace ringcast::load {
 
+using namespace engine;
+
 namespace {
 
 sigset_t asking_to_end() {

@@ -6,6 +6,8 @@
 
 namespace ringcast::load {
 
+using namespace engine;
+
 namespace {
 
 // A message that has not arrived after this long is given up, as far as pacing goes; if it still comes, it counts.

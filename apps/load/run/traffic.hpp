@@ -25,6 +25,8 @@
 
 namespace ringcast::load {
 
+using namespace engine;
+
 class traffic final : public worker {
  public:
   traffic(const load_options& options, board& shared, unsigned index);

@@ -5,6 +5,8 @@
 
 namespace ringcast::load {
 
+using namespace engine;
+
 worker::worker(const load_options& options, board& shared, unsigned index)
     : connection_set{options.to,
                      {.first = index, .stride = shared.workers(), .connections = options.connections, .ramp = options.ramp},

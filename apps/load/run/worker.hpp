@@ -12,6 +12,8 @@
 
 namespace ringcast::load {
 
+using namespace engine;
+
 class worker : public connection_set {
  public:
   worker(const load_options& options, board& shared, unsigned index);

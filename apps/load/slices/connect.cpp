@@ -11,6 +11,8 @@
 #include "apps/load/slices/dialect.hpp"
 
 namespace ringcast::load::slices {
+
+using namespace engine;
 namespace {
 
 // The sample of RFC 6455 section 1.3: the key and the answer that it must get.

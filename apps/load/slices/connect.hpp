@@ -15,6 +15,8 @@
 
 namespace ringcast::load::slices {
 
+using namespace engine;
+
 // Where the options say. The sources are 127.0.0.1 - 127.0.0.32, since one address has only 28,000 ports, and closed
 // connections keep theirs for a while.
 [[nodiscard]] destination destination_of(const options& chosen);

@@ -17,6 +17,8 @@
 
 namespace ringcast::load::slices {
 
+using namespace engine;
+
 handshakes::handshakes(const options& chosen)
     : options_{chosen}, to_{destination_of(chosen)}, dialer_{to_}, request_{opening_request(chosen.path)}, slots_(chosen.depth),
       epoll_fd_{::epoll_create1(EPOLL_CLOEXEC)} {}

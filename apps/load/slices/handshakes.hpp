@@ -19,6 +19,8 @@
 
 namespace ringcast::load::slices {
 
+using namespace engine;
+
 class handshakes {
  public:
   explicit handshakes(const options& chosen);

@@ -10,6 +10,8 @@
 #include "apps/load/slices/connect.hpp"
 
 namespace ringcast::load::slices {
+
+using namespace engine;
 namespace {
 
 constexpr unsigned first_connections = 100;

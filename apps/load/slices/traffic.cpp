@@ -16,6 +16,8 @@
 #include "apps/load/process_usage.hpp"
 
 namespace ringcast::load::slices {
+
+using namespace engine;
 namespace {
 
 constexpr std::size_t receive_bytes = 256 * 1024;

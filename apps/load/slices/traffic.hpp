@@ -33,6 +33,8 @@
 
 namespace ringcast::load::slices {
 
+using namespace engine;
+
 class traffic {
  public:
   explicit traffic(const options& chosen);

@@ -1,12 +1,13 @@
 // bench-slow-handler: a program of a user of the library, with what honest clients ask for, and /slow, whose handler takes a second for each message.
 #include "engine/base/log.hpp"
-#include "engine/ringcast.hpp"
+#include <ringcast/ringcast.hpp>
 
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <string>
 
 using namespace ringcast;
+using namespace ringcast::engine;
 
 static task<void> echo(request& req) {
   websocket ws = co_await req.upgrade();

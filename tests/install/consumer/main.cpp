@@ -6,6 +6,10 @@
 #include <cstdio>
 #include <string>
 
+#if __has_include(<engine/shard/shard.hpp>) || __has_include(<proto/url.hpp>) || __has_include(<ringcast/engine/shard/shard.hpp>)
+#error "the library's inside can be included"
+#endif
+
 using namespace ringcast;
 using namespace std::chrono_literals;
 

@@ -1,0 +1,51 @@
+// The engine's way behind what users hold: the public headers name one friend, and this is it. It makes what is handed to a program and says
+// what stands behind it; nothing here is installed.
+#pragma once
+
+#include <ringcast/client_loop.hpp>
+#include <ringcast/events.hpp>
+#include <ringcast/request.hpp>
+#include <ringcast/server.hpp>
+#include <ringcast/websocket.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <utility>
+
+namespace ringcast::engine {
+
+struct handle_access {
+  // --- the event face ---
+  [[nodiscard]] static websocket_ref ref(shard& s, connection& c) { return {s, c}; }
+  [[nodiscard]] static shard& shard_of(websocket_ref ws) { return *ws.shard_; }
+  [[nodiscard]] static connection& connection_of(websocket_ref ws) { return *ws.connection_; }
+  [[nodiscard]] static http_responder responder(shard& s, connection_handle c) { return {s, c}; }
+  [[nodiscard]] static shard& shard_of(const http_responder& responder) { return *responder.shard_; }
+  [[nodiscard]] static http_request request(const request_head& head, const path_parameters& parameters, std::span<const std::byte> body,
+                                            const socket_address& peer) {
+    return {head, parameters, body, peer};
+  }
+  [[nodiscard]] static const request_head& head_of(const http_request& request) { return request.head_; }
+  [[nodiscard]] static upgrade_request_view upgrade_view(const http_request& request) { return upgrade_request_view{request}; }
+  [[nodiscard]] static auto& decision_of(upgrade_request_view& view) { return view.made_; }
+  [[nodiscard]] static routes routes_of(http_router& router) { return routes{router}; }
+
+  // --- the coroutine face ---
+  [[nodiscard]] static ringcast::request coroutine_request(server* from, const request_copy& copy, const http_request& received,
+                                                           http_responder responder) {
+    return {from, copy, received, responder};
+  }
+  [[nodiscard]] static websocket socket_of(websocket_session* session) { return websocket{session}; }
+  [[nodiscard]] static websocket_session* session_of(const receiver& ws) { return ws.session_; }
+
+  // --- servers and clients ---
+  [[nodiscard]] static const http_router& router_of(const server& s) { return *s.router_; }
+  [[nodiscard]] static inbox& inbox_of(server& s, std::uint32_t shard_index) { return s.inbox_of(shard_index); }
+  [[nodiscard]] static bool owns(const server& s, const shard& one) { return s.owns(one); }
+  [[nodiscard]] static bool was_started(const server& s) { return s.was_started(); }
+  [[nodiscard]] static client_host& host_of(client_loop& loop) { return loop.host(); }
+};
+
+} // namespace ringcast::engine

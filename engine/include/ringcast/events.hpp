@@ -1,0 +1,197 @@
+// The event face: what a program registers for a path, and what it holds while one of its callbacks runs. No coroutine and no memory per
+// connection; the hot endpoints of ringcast-server are written with it.
+//
+// Threads: every callback runs on the shard that owns the connection, one at a time for that shard. It must not block. It may call
+// everything, for its own connection and for others of its shard: close them, send to them, broadcast. What that leads to is told to the
+// callbacks concerned later, and not from within the call: the end of a connection in the same turn, what a broadcast does to slow members
+// in a later one. A callback that throws, whatever it throws, closes its own connection with 1011, or has its request answered 500, and is
+// logged with the place where its endpoint was registered.
+#pragma once
+
+#include <ringcast/address.hpp>
+#include <ringcast/broadcast.hpp>
+#include <ringcast/compression.hpp>
+#include <ringcast/connection_handle.hpp>
+#include <ringcast/http_status.hpp>
+#include <ringcast/message.hpp>
+#include <ringcast/opcode.hpp>
+#include <ringcast/results.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <source_location>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace ringcast {
+
+struct request_head; // of the protocol's own parser
+
+namespace engine {
+class http_router;
+class shard;
+struct connection;
+struct handle_access;
+} // namespace engine
+
+// A connection, while a callback runs. To name it later, or on another thread, keep its handle().
+class websocket_ref {
+ public:
+  // queued, above_watermark, or closed: the connection is closing or gone.
+  send_status send(opcode op, std::span<const std::byte> payload);
+  send_status send_text(std::string_view text) { return send(opcode::text, std::as_bytes(std::span{text})); }
+  // Sends a received message back. One of 8 KiB or more (large_frame_bytes) is framed where it stands and given to TCP at once, not copied,
+  // unless the connection is encrypted, deflates, or has other output waiting.
+  send_status send(const message_view& message);
+  void close(std::uint16_t code, std::string_view reason);
+
+  // To everybody in the room that this connection joined first; closed if it is in none.
+  send_status broadcast(opcode op, std::span<const std::byte> payload);
+  [[nodiscard]] const std::string* name_in_room() const;
+
+  [[nodiscard]] connection_handle handle() const;
+  [[nodiscard]] socket_address peer() const;
+  // The program's own; null until it is set, here or by upgrade_request_view::set_user().
+  [[nodiscard]] void*& user();
+
+ private:
+  friend struct engine::handle_access;
+  websocket_ref(engine::shard& s, engine::connection& c) : shard_(&s), connection_(&c) {}
+
+  engine::shard* shard_;
+  engine::connection* connection_;
+};
+
+using path_parameters = std::vector<std::pair<std::string, std::string>>;
+
+// A request, while its handler runs: views that are valid until it returns.
+class http_request {
+ public:
+  const path_parameters& parameters; // percent-decoded
+  std::span<const std::byte> body;
+  socket_address peer;
+
+  [[nodiscard]] std::string_view method() const noexcept; // "GET"; case matters
+  [[nodiscard]] std::string_view target() const noexcept; // path and query as received
+  // The first header of that name, without regard to case; empty if there is none.
+  [[nodiscard]] std::string_view header(std::string_view name) const noexcept;
+  // What stands in the place of {name} in the route; empty if the route has no such segment.
+  [[nodiscard]] std::string_view parameter(std::string_view name) const;
+  // A parameter of the query, decoded.
+  [[nodiscard]] std::optional<std::string> query(std::string_view name) const;
+
+ private:
+  friend struct engine::handle_access;
+  http_request(const request_head& head, const path_parameters& decoded, std::span<const std::byte> received, const socket_address& from)
+      : parameters(decoded), body(received), peer(from), head_(head) {}
+
+  const request_head& head_;
+};
+
+// What an endpoint decides about an upgrade.
+class upgrade_request_view {
+ public:
+  [[nodiscard]] const http_request& request() const { return request_; }
+
+  void refuse(http_status status, std::string_view why) { made_.refused = status, made_.why = why; }
+  // The connection takes a seat in this room when it opens. With a name the seat is only granted if nobody in the room has that name. A name
+  // that cannot be one (names.hpp) refuses the upgrade with 400 and says why. When on_open is called, the room's home knows of the
+  // seat: whatever anybody publishes from then on is heard.
+  void take_seat(std::string_view room, hearing hears = hearing::everyone, std::string_view name = {});
+  // What websocket_ref::user() will be. It comes back once: with on_close(), or with on_discard() where the upgrade comes to nothing.
+  void set_user(void* user) { made_.user = user; }
+
+ private:
+  friend struct engine::handle_access;
+  struct decision {
+    http_status refused = http_status::switching_protocols;
+    std::string why, room, name;
+    void* user = nullptr;
+    hearing hears = hearing::everyone;
+    bool seat_wanted = false;
+  };
+  explicit upgrade_request_view(const http_request& request) : request_(request) {}
+
+  const http_request& request_;
+  decision made_;
+};
+
+struct websocket_endpoint {
+  std::function<void(upgrade_request_view&)> on_upgrade;
+  // What on_upgrade had given to set_user() has found no WebSocket, for whatever reason: refused by on_upgrade itself or because it threw,
+  // the name was taken, the peer had gone, the server is ending. Neither on_open nor on_close will be called with it.
+  std::function<void(void* user)> on_discard{};
+  std::function<void(websocket_ref)> on_open;
+  std::function<void(websocket_ref, const message_view&)> on_message;
+  // TCP has taken a part of a backlog, and at most low_watermark_bytes of own output are left: after above_watermark it is time to go on.
+  std::function<void(websocket_ref)> on_drain;
+  // A ping or a pong has come. A ping is answered behind this, unless answers_pings is false.
+  std::function<void(websocket_ref, opcode, std::span<const std::byte>)> on_control;
+  bool answers_pings = true;
+  // In place of the server's limits; 0: never.
+  std::optional<std::uint32_t> ping_interval_ms{}, pong_timeout_ms{}, idle_timeout_ms{};
+  // In place of server_options::allowed_origins, unless it is empty.
+  std::vector<std::string> allowed_origins{};
+  // The room's slow-consumer policy took the messages with these sequence numbers, first and last included, from the connection. What is
+  // sent now stands in front of the message behind the gap.
+  std::function<void(websocket_ref, std::uint64_t first, std::uint64_t last)> on_gap;
+  // The connection is about to leave its room: it may still publish there, and the others will hear it.
+  std::function<void(websocket_ref)> on_leave;
+  // The connection is over. The code is the peer's, ours, or 1006 if there was no closing handshake.
+  std::function<void(websocket_ref, std::uint16_t code, std::string_view reason)> on_close;
+  std::vector<std::string> subprotocols; // in order of preference
+  // In place of the server's options.
+  std::optional<compression_options> compression{};
+  std::source_location registered_at{}; // for the log; routes::add() fills it in
+  // For the library's own endpoints: their on_drain and on_close touch nothing but what is behind user(), and are called at once.
+  bool is_internal = false;
+};
+
+// The right to answer one request, once, now or later, on the connection's shard. A value; once the connection has gone, or the request was
+// answered, its calls do nothing.
+class http_responder {
+ public:
+  // `extra_headers` are whole lines with their CRLF.
+  void respond(http_status status, std::string_view content_type, std::string_view body, std::string_view extra_headers = {});
+  void respond_json(http_status status, std::string_view json) { respond(status, "application/json", json); }
+  // {"error": why}
+  void respond_error(http_status status, std::string_view why);
+  [[nodiscard]] connection_handle handle() const { return connection_; }
+
+ private:
+  friend struct engine::handle_access;
+  http_responder(engine::shard& s, connection_handle c) : shard_(&s), connection_(c) {}
+
+  engine::shard* shard_;
+  connection_handle connection_;
+};
+
+using http_handler = std::function<void(const http_request&, http_responder)>;
+
+// Where a server's handlers are registered, before it starts; on a server that has started add() throws a std::logic_error. Patterns are
+// literal segments and {name} segments that match one whole segment; the first match wins. A route that no request could ever reach is an
+// error of the program: server::start() fails with it, in words. Cheap to copy; valid as long as the server.
+class routes {
+ public:
+  void add(std::string_view method, std::string_view pattern, http_handler handler,
+           const std::source_location& where = std::source_location::current());
+  void add(std::string_view pattern, websocket_endpoint endpoint, const std::source_location& where = std::source_location::current());
+
+ private:
+  friend struct engine::handle_access;
+  explicit routes(engine::http_router& to) : to_(&to) {}
+
+  engine::http_router* to_;
+};
+
+// {"error":"..."} with the text escaped.
+[[nodiscard]] std::string json_error(std::string_view why);
+// The text as a JSON string, quotes included.
+void append_json_string(std::string& out, std::string_view text);
+
+} // namespace ringcast

@@ -1,0 +1,99 @@
+// A request in the coroutine face: what server::get() and post() hand to their handlers.
+//
+//   task<void> echo(request& req) {
+//     if (!req.is_websocket_upgrade()) co_return req.respond(status::bad_request, "this endpoint speaks WebSocket");
+//     websocket ws = co_await req.upgrade();
+//     ...
+//   }
+//
+// It lives until its handler returns, and so does every view that it gives. A handler that returns without an answer, or throws before
+// one, has answered 500; one that throws behind the upgrade closes its connection with 1011. Both are logged with the place where the
+// handler was registered. Threads: the shard of the connection.
+#pragma once
+
+#include <ringcast/address.hpp>
+#include <ringcast/compression.hpp>
+#include <ringcast/events.hpp>
+#include <ringcast/http_status.hpp>
+#include <ringcast/results.hpp>
+#include <ringcast/task.hpp>
+#include <ringcast/websocket.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <source_location>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ringcast {
+
+class server;
+
+namespace engine {
+class request_copy;
+struct handle_access;
+} // namespace engine
+
+using status = http_status;
+
+struct upgrade_options {
+  std::vector<std::string> subprotocols; // in order of preference; websocket::subprotocol() is what was agreed on
+  bool answer_pings = true;              // false: the handler does, with receive_frame() and pong()
+  // In place of the server's own limits, where given; see server_limits. 0 switches the thing off.
+  std::optional<std::chrono::milliseconds> ping_interval{}, pong_timeout{}, idle_timeout{};
+  // In place of server_options::allowed_origins, unless it is empty: which pages' browsers may connect. Others are
+  // answered 403.
+  std::vector<std::string> allowed_origins{};
+  std::optional<compression_options> compression{};
+
+  friend bool operator==(const upgrade_options&, const upgrade_options&) = default;
+};
+
+class request {
+ public:
+  request(const request&) = delete;
+  request& operator=(const request&) = delete;
+
+  // Whether the peer asks for a WebSocket. Whether it asks well is what upgrade() finds out.
+  [[nodiscard]] bool is_websocket_upgrade() const noexcept { return upgrade_wanted_; }
+  [[nodiscard]] std::string_view method() const noexcept;
+  [[nodiscard]] std::string_view target() const noexcept; // path and query as received
+  // The first header of that name, without regard to case; empty if there is none.
+  [[nodiscard]] std::string_view header(std::string_view name) const noexcept;
+  // A parameter of the query, decoded; empty if there is none.
+  [[nodiscard]] std::string query(std::string_view name) const;
+  // What stands in the place of {name} in the route, decoded.
+  [[nodiscard]] std::string_view path(std::string_view name) const noexcept;
+  [[nodiscard]] std::span<const std::byte> body() const noexcept;
+  [[nodiscard]] std::string_view body_text() const noexcept { return {reinterpret_cast<const char*>(body().data()), body().size()}; }
+  [[nodiscard]] const socket_address& peer() const noexcept { return peer_; }
+  [[nodiscard]] class server& server() const noexcept { return *server_; }
+
+  // Answers, once; later answers are ignored. Without a type a body is plain text, and with a status of 400 or above {"error": body}.
+  void respond(status code, std::string_view body = {}, std::string_view type = {});
+  [[nodiscard]] bool is_answered() const noexcept { return answered_; }
+
+  // Answers with 101 and makes the connection a WebSocket. If the request was no upgrade, or a broken one, that is answered, and the
+  // websocket is closed from the start; so it is if the peer has gone.
+  [[nodiscard]] ready<websocket> upgrade(const upgrade_options& options = {});
+
+ private:
+  friend struct engine::handle_access;
+  request(ringcast::server* from, const engine::request_copy& copy, const http_request& received, http_responder responder);
+
+  ringcast::server* server_;
+  http_responder responder_;
+  socket_address peer_;
+  const engine::request_copy& copy_; // made together with this
+  path_parameters parameters_;
+  bool upgrade_wanted_;
+  bool answered_ = false;
+};
+
+using request_handler = std::function<task<void>(request&)>;
+
+} // namespace ringcast

@@ -1,0 +1,128 @@
+// A server: shards on their threads, the mesh between them, and the routes that they all serve.
+//
+//   server s{{.listen = {"127.0.0.1:8080"}}};
+//   s.routes().add("/echo", websocket_endpoint{.on_message = [](websocket_ref ws, const message_view& m) { ws.send(m); }});
+//   return s.run();
+//
+// Threads: made, started and destroyed by one thread; what says "any thread" may be called on every other as well. It outlives every room, sender and
+// handle that came from it. Errors at the start come back as a sentence and an exit code; afterwards the server goes on, and says in the log
+// what went wrong.
+#pragma once
+
+#include <ringcast/request.hpp>
+#include <ringcast/room.hpp>
+#include <ringcast/rooms.hpp>
+#include <ringcast/server_options.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <future>
+#include <latch>
+#include <memory>
+#include <source_location>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ringcast {
+
+namespace engine {
+class admission;
+class http_router;
+class inbox;
+class mesh;
+class shard;
+class tls_identity;
+struct handle_access;
+} // namespace engine
+
+class server {
+ public:
+  explicit server(server_options options = {});
+  ~server(); // stops and waits
+  server(const server&) = delete;
+  server& operator=(const server&) = delete;
+
+  // Before start(). A coroutine handler for each request of that path: literal segments and {name} segments, see request::path().
+  void get(std::string_view pattern, request_handler handler, std::source_location where = std::source_location::current());
+  void post(std::string_view pattern, request_handler handler, std::source_location where = std::source_location::current());
+  // The event face: callbacks instead of a coroutine for each connection, and no memory for one that is idle.
+  void events(std::string_view pattern, websocket_endpoint endpoint, std::source_location where = std::source_location::current());
+
+  // Before start(). Handlers run on every shard's thread.
+  [[nodiscard]] class routes routes();
+
+  // Opens the listening sockets and starts the shards; returns when they accept connections. Once: a server that was started, or stopped,
+  // before is refused in words, and so is one with a route that can never be reached (see routes).
+  [[nodiscard]] std::expected<void, start_failure> start();
+  // Any thread, any number of times. No request and no message is taken any more, requests under way get their answer, new ones 503; each
+  // WebSocket is sent what was called queued for it and then Close 1001. wait() returns when all are gone, at the latest when
+  // limits.close_timeout_ms is over (and the callback that a shard is in has returned): who has not read everything until then is cut off,
+  // which is counted and logged.
+  void stop();
+  void wait();
+
+  // Any thread: reads the certificates' files again, for connections accepted from now on. If one is broken nothing changes, and the error
+  // is one sentence.
+  [[nodiscard]] std::expected<void, std::string> reload_certificates();
+
+  // start(), then serves until SIGTERM or SIGINT, then stops; a second signal ends the process at once. Returns the exit code, after one
+  // sentence on standard error if it did not start. SIGHUP reads the certificates again; SIGUSR1 and SIGUSR2 are ignored with a line in the
+  // log. Handlers take these signals as long as this call lasts, in whichever thread they come; what was there before handles them again
+  // afterwards. Nothing is blocked, so a child that a program forks has nothing to undo.
+  [[nodiscard]] int run();
+
+  // Any thread, after start(), as long as the server lives.
+  [[nodiscard]] class room room(std::string_view name) { return {*this, name}; }
+
+  // The addresses that are listened on, with the ports that were really taken. After start().
+  [[nodiscard]] const std::vector<std::string>& addresses() const { return addresses_; }
+  [[nodiscard]] const std::vector<std::string>& tls_addresses() const { return tls_addresses_; }
+  // Any thread: new connections are accepted. False before start().
+  [[nodiscard]] bool is_ready() const;
+  [[nodiscard]] std::uint32_t shard_count() const { return shard_count_; }
+
+  // The rooms that have members, at most `rooms_max` of them, from the one after `after` on; empty: from the first. `next` of the answer is
+  // the next call's `after`. So each page costs its own length, and no shard ever walks over all rooms. For coroutines; for other threads,
+  // where a future that nobody will answer holds a std::runtime_error; and for the event face, as room::broadcast_reported() is.
+  [[nodiscard]] task<room_page> rooms(std::string after = {}, std::uint32_t rooms_max = 100);
+  [[nodiscard]] std::future<room_page> rooms_future(std::string after = {}, std::uint32_t rooms_max = 100);
+  void rooms(std::string_view after, std::uint32_t rooms_max, std::function<void(const room_page&)> on_answer,
+             const std::source_location& where = std::source_location::current());
+
+ private:
+  friend struct engine::handle_access;
+  struct shard_thread;
+  enum class use : std::uint8_t;
+  [[nodiscard]] engine::inbox& inbox_of(std::uint32_t shard_index);
+  [[nodiscard]] bool owns(const engine::shard& s) const;
+  [[nodiscard]] bool was_started() const { return started_.load(std::memory_order_acquire); }
+  [[nodiscard]] std::expected<void, start_failure> check_options();
+  [[nodiscard]] std::expected<void, start_failure> open_rings();
+  void let_go_of_last_thread();
+  void give_up_start();
+  void serve(std::uint32_t index);
+  void on_other_signal(int signal);
+  void say_what_was_not_sent() const;
+  [[nodiscard]] std::expected<void, start_failure> open_listeners(const std::vector<std::string>& listen, bool encrypted,
+                                                                  std::vector<std::string>& addresses);
+
+  server_options options_;
+  std::unique_ptr<engine::http_router> router_;
+  std::uint32_t shard_count_ = 0;
+  std::vector<std::string> addresses_, tls_addresses_;
+  std::unique_ptr<engine::tls_identity> identity_; // null without listen_tls
+  std::unique_ptr<engine::admission> admission_; // null without a bound on connections
+  std::unique_ptr<engine::mesh> mesh_;
+  std::vector<std::unique_ptr<shard_thread>> threads_;
+  std::atomic<bool> begun_{false}; // start() was called
+  std::unique_ptr<std::latch> all_begun_; // all shards have been made, or have failed
+  std::atomic<bool> started_{false}; // all of the above is there, and stays
+  std::atomic<bool> stopping_{false};
+  std::atomic<std::uint32_t> running_{0};
+  int finished_event_ = -1; // an eventfd, written when the last shard has ended
+};
+
+} // namespace ringcast

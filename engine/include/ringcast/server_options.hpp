@@ -1,0 +1,59 @@
+// What a server can be told. Plain values, read by start(), which says in one sentence what is wrong with them.
+#pragma once
+
+#include <ringcast/compression.hpp>
+#include <ringcast/server_limits.hpp>
+#include <ringcast/tls.hpp>
+
+#include <cstdint>
+#include <expected>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ringcast {
+
+struct server_options {
+  std::vector<std::string> listen = {"127.0.0.1:8080"}; // numeric ADDRESS:PORT, [IPV6]:PORT; port 0 takes a free one
+  std::vector<std::string> listen_tls;                  // the same for https:// and wss://; needs tls.certificates
+  tls_server_options tls;
+  // 0: one for each core that this process may use, within the CPU quota of its control group, the locked memory and the descriptors that it
+  // may have; fewer than cores are explained in the log.
+  std::uint32_t shards = 0;
+  server_limits limits;
+  // Connections of the whole server, whatever they are doing; 0: as many as there are descriptors. The next one is
+  // answered 503 with a JSON body before it asks for anything and closed; on a TLS port, and in a flood of them
+  // (limits.hpp), it is closed at once.
+  std::uint32_t max_connections = 0;
+  // The same for those from one IPv4 address, or from one IPv6 network of 64 bits (an address of it costs its owner
+  // nothing); 0: no bound.
+  std::uint32_t max_connections_per_ip = 0;
+  // From which pages browsers may open WebSockets, and send requests other than GET, HEAD and OPTIONS:
+  // "https://example.org", "http://localhost:3000", compared whole but for case; the server's own page counts like any
+  // other. Another page is answered 403 with a JSON body. Empty: from all. A request without an Origin header comes
+  // from no browser and is allowed.
+  std::vector<std::string> allowed_origins;
+  slow_consumer policy = slow_consumer::close;
+  // After a turn that served members of rooms a shard may wait this long for more to be published, so that each send carries more; 0: never.
+  std::uint32_t coalesce_wait_us = 100;
+  compression_options compression; // of every WebSocket endpoint that says nothing else
+  // How long a shard that usually finds more to do within this time looks for it before it sleeps: a wake-up costs more. 0: it sleeps at once.
+  std::uint32_t spin_us = 10;
+  // What the shards together may hold for their peers: messages that have come in part, bodies, output and room messages that slow peers have not
+  // taken, compression contexts, TLS. Each shard has an equal share, and where it is used up ends those that hold the most with 1013 or 503 and says
+  // so in the log. 0: half of the machine's memory, or of the control group's.
+  std::uint64_t memory_bytes = 0;
+  std::uint32_t backlog = 4096; // of each listening socket; the kernel caps it at net.core.somaxconn
+};
+
+// Why a server did not start, with the exit code that its program should end with.
+struct start_failure {
+  std::string why; // one sentence
+  int exit_code = 2; // 2: the options or the address; 3: io_uring, a thread or a descriptor is refused
+};
+
+// Whether an entry of server_options::allowed_origins can ever match what a browser sends: `scheme://host` or `scheme://host:port` without a
+// path (RFC 6454 6.2), or the word null. The error is one sentence. Any thread.
+[[nodiscard]] std::expected<void, std::string> check_origin(std::string_view text);
+
+} // namespace ringcast

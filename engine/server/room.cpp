@@ -1,0 +1,315 @@
+#include <ringcast/room.hpp>
+
+#include "engine/connection/handle_access.hpp"
+#include "engine/mesh/inbox.hpp"
+#include "engine/server/websocket_session.hpp"
+#include "engine/shard/shard.hpp"
+#include <ringcast/server.hpp>
+
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <vector>
+
+namespace ringcast {
+
+using namespace engine;
+
+// --- seats ---
+
+seat& seat::operator=(seat&& other) noexcept {
+  if (this != &other) {
+    leave();
+    owner_ = std::exchange(other.owner_, nullptr);
+    who_ = other.who_;
+    room_ = other.room_;
+    room_generation_ = other.room_generation_;
+    why_not_ = other.why_not_;
+  }
+  return *this;
+}
+
+void seat::leave() noexcept {
+  if (shard* owner = std::exchange(owner_, nullptr)) owner->leave_room(who_, {room_, room_generation_});
+}
+
+send_status seat::broadcast(opcode op, std::span<const std::byte> payload) {
+  connection* c = owner_ == nullptr ? nullptr : owner_->find(who_);
+  room_part* r = owner_ == nullptr ? nullptr : owner_->rooms().find(room_ref{room_, room_generation_});
+  if (c == nullptr || r == nullptr) return send_status::closed;
+  return owner_->websockets().publish(*c, *r, op, payload) == send_status::closed ? send_status::closed : send_status::queued;
+}
+
+// --- to the home of the room ---
+
+std::uint32_t room::home() const { return room_home_shard(name_, server_->shard_count()); }
+
+namespace {
+
+// What travels: the message, the room's name, the member's, the payload.
+std::span<const std::byte> room_call_bytes(room_call_kind what, opcode op, std::string_view name, std::string_view id,
+                                           std::span<const std::byte> payload) {
+  thread_local std::vector<std::byte> bytes;
+  const room_call_record head{what, op, static_cast<std::uint16_t>(name.size()), static_cast<std::uint16_t>(id.size())};
+  bytes.clear();
+  const auto add = [](std::span<const std::byte> more) { bytes.insert(bytes.end(), more.begin(), more.end()); };
+  add(bytes_of(head));
+  add(std::as_bytes(std::span{name}));
+  add(std::as_bytes(std::span{id}));
+  add(payload);
+  return bytes;
+}
+
+} // namespace
+
+send_status room::call(room_call_kind what, opcode op, std::string_view id, std::span<const std::byte> payload) {
+  if (!valid_) return send_status::invalid_name;
+  const std::span<const std::byte> bytes = room_call_bytes(what, op, name_, id, payload);
+  shard* here = shard::current();
+  const bool ours = here != nullptr && handle_access::owns(*server_, *here);
+  if (!ours && !handle_access::was_started(*server_)) return send_status::not_started;
+  const std::size_t bytes_max = ours ? here->record_bytes_max() : handle_access::inbox_of(*server_, home()).record_bytes_max();
+  std::unique_ptr<std::byte[]> copied;
+  room_call_large_record large{};
+  record_kind kind = record_kind::room_call;
+  std::span<const std::byte> record = bytes;
+  if (bytes.size() > bytes_max) {
+    // Too large for a record: it travels as memory that the home frees.
+    copied = std::make_unique_for_overwrite<std::byte[]>(bytes.size());
+    std::copy(bytes.begin(), bytes.end(), copied.get());
+    large = {copied.get(), bytes.size()};
+    kind = record_kind::room_call_large;
+    record = bytes_of(large);
+  }
+  if (ours) {
+    if (!here->takes_publications()) return send_status::closed;
+    (void)copied.release();
+    here->deliver(home(), kind, record, {});
+    return send_status::queued;
+  }
+  switch (handle_access::inbox_of(*server_, home()).push(static_cast<std::uint32_t>(kind), record)) {
+  case inbox_result::queued: (void)copied.release(); return send_status::queued;
+  case inbox_result::full: return send_status::dropped;
+  case inbox_result::closed:
+  case inbox_result::too_large: break;
+  }
+  return send_status::closed;
+}
+
+send_status room::leave(std::string_view id) {
+  if (!check_member_name(id)) return send_status::invalid_name;
+  return call(room_call_kind::leave, opcode::text, id, {});
+}
+
+send_status room::broadcast(opcode op, std::span<const std::byte> payload) {
+  if (!valid_) return send_status::invalid_name;
+  shard* here = shard::current();
+  if (here != nullptr && handle_access::owns(*server_, *here))
+    if (room_part* known = here->rooms().known(name_)) {
+      if (!here->takes_publications()) return send_status::closed;
+      here->rooms().publish(*known, {.room = {known->index, known->generation}, .author = 0, .report_id = 0, .op = op, .author_hears = true},
+                            payload);
+      return send_status::queued;
+    }
+  return call(room_call_kind::publish, op, {}, payload);
+}
+
+send_status room::send_to(std::string_view id, opcode op, std::span<const std::byte> payload) {
+  if (!check_member_name(id)) return send_status::invalid_name;
+  return call(room_call_kind::send_to, op, id, payload);
+}
+
+// --- questions ---
+
+namespace {
+
+room_info info_of(const room_listing& listing) { return {listing.members, listing.names}; }
+room_page page_of(const room_listing& listing) { return {listing.rooms, listing.next}; }
+
+// An answer that comes to the asking shard, in a later turn, perhaps after the asking coroutine has gone. While the server stops nobody waits
+// for one: the home of the room may have ended.
+template <class T> class answer_awaiter : waiter {
+ public:
+  struct state {
+    std::optional<T> value;
+    answer_awaiter* waiting = nullptr;
+    void set(const T& answer) {
+      value = answer;
+      if (waiting != nullptr && waiting->is_waiting()) waiting->complete(wait_result::done);
+    }
+  };
+  answer_awaiter() : state_(std::make_shared<state>()) {}
+  ~answer_awaiter() { state_->waiting = nullptr; }
+  [[nodiscard]] const std::shared_ptr<state>& target() const { return state_; }
+
+  bool await_ready() noexcept { return state_->value.has_value() || is_over({}, at_stop::ends); }
+  void await_suspend(std::coroutine_handle<> handle) {
+    state_->waiting = this;
+    wait(handle, {}, at_stop::ends);
+  }
+  T await_resume() {
+    (void)finish();
+    return state_->value.value_or(T{});
+  }
+
+ private:
+  std::shared_ptr<state> state_;
+};
+
+shard& asking_shard() {
+  RINGCAST_ASSERT(shard::current() != nullptr); // coroutines run on shards
+  return *shard::current();
+}
+
+template <class Answer> std::future<Answer> at_once(Answer answer) {
+  std::promise<Answer> promise;
+  promise.set_value(std::move(answer));
+  return promise.get_future();
+}
+
+// A question from any thread: `ask` runs on the home of the room and keeps the promise. If it was on its way there when the server ended, the
+// promise is broken.
+template <class Answer>
+std::future<Answer> ask_home(server& of, const std::string& room, std::function<void(shard&, std::shared_ptr<std::promise<Answer>>)> ask) {
+  auto promise = std::make_shared<std::promise<Answer>>();
+  const auto refuse = [&promise](const char* why) { promise->set_exception(std::make_exception_ptr(std::runtime_error(why))); };
+  if (!handle_access::was_started(of)) {
+    refuse("the server has not been started");
+    return promise->get_future();
+  }
+  auto boxed = std::make_unique<std::function<void(shard&)>>([promise, ask = std::move(ask)](shard& there) { ask(there, promise); });
+  const run_message message{boxed.get()};
+  switch (
+      handle_access::inbox_of(of, room_home_shard(room, of.shard_count())).push(static_cast<std::uint32_t>(record_kind::run), bytes_of(message))) {
+  case inbox_result::queued: (void)boxed.release(); break;
+  case inbox_result::full: refuse("the way to the room is full"); break;
+  case inbox_result::closed:
+  case inbox_result::too_large: refuse("the server has ended"); break;
+  }
+  return promise->get_future();
+}
+
+} // namespace
+
+// --- joining ---
+
+namespace {
+
+// A claim of a seat that ends with the coroutine that made it, wherever that ends.
+class seat_claim {
+ public:
+  seat_claim(shard& here, room_part& r, connection_handle who, std::string_view name)
+      : here_(here), room_{r.index, r.generation}, id_(here.claims().begin(r, who, name, [state = answer_.target()] { state->set(true); })) {}
+  seat_claim(const seat_claim&) = delete;
+  seat_claim& operator=(const seat_claim&) = delete;
+  ~seat_claim() { here_.claims().end(id_, room_); }
+  // False if the wait was ended instead.
+  [[nodiscard]] answer_awaiter<bool>& answer() { return answer_; }
+
+ private:
+  answer_awaiter<bool> answer_;
+  shard& here_;
+  room_ref room_;
+  std::uint32_t id_;
+};
+
+} // namespace
+
+task<seat> room::join(std::string_view id, receiver& ws, hearing hears) {
+  if (!valid_) co_return seat{valid_.error()};
+  if (const auto valid = check_member_name(id); !id.empty() && !valid) co_return seat{valid.error()};
+  static constexpr std::string_view over = "the connection is over";
+  websocket_session* const session = handle_access::session_of(ws);
+  const auto is_open = [&ws, session] { return ws.is_open() && session->where()->is_open_websocket(); };
+  if (!is_open()) co_return seat{over};
+  shard& here = session->owner();
+  const connection_handle who = ws.handle();
+  room_part& r = here.rooms().at(name_, here.encoding_of(*session->where()));
+  const room_ref ref{r.index, r.generation};
+  // Who sits here already has a name or takes this one.
+  if (const membership* before = room_table::seat_of(*session->where(), r); before != nullptr && before->name != nullptr) id = {};
+  seat_claim claim{here, r, who, id};
+  const bool known = co_await claim.answer();
+  if (!known || !is_open()) {
+    if (known && !id.empty())
+      here.deliver(r.home_shard, record_kind::release_name, bytes_of(name_record{ref, who.value}), std::as_bytes(std::span{id}));
+    co_return seat{known ? over : std::string_view{"the server is going away"}};
+  }
+  membership& taken = here.rooms().join(*session->where(), r, hears);
+  if (!id.empty() && taken.name == nullptr) taken.name = std::make_unique<std::string>(id);
+  co_return seat{here, who, ref.index, ref.generation};
+}
+
+task<broadcast_report> room::broadcast_reported(opcode op, std::span<const std::byte> payload) {
+  if (!valid_) co_return broadcast_report{};
+  answer_awaiter<broadcast_report> answer;
+  asking_shard().questions().publish_with_report(name_, op, payload,
+                                                 [state = answer.target()](const broadcast_report& report) { state->set(report); });
+  co_return co_await answer;
+}
+
+std::future<broadcast_report> room::broadcast_future(opcode op, std::span<const std::byte> payload) {
+  if (!valid_) return at_once(broadcast_report{});
+  return ask_home<broadcast_report>(
+      *server_, name_, [name = name_, op, bytes = std::vector<std::byte>{payload.begin(), payload.end()}](shard& there, const auto& promise) {
+        there.questions().publish_with_report(name, op, bytes, [promise](const broadcast_report& report) { promise->set_value(report); });
+      });
+}
+
+void room::broadcast_reported(opcode op, std::span<const std::byte> payload, std::function<void(const broadcast_report&)> on_report,
+                              const std::source_location& where) {
+  if (valid_) asking_shard().questions().publish_with_report(name_, op, payload, std::move(on_report), where);
+}
+
+task<room_info> room::info() {
+  if (!valid_) co_return room_info{};
+  answer_awaiter<room_info> answer;
+  asking_shard().questions().query_room(name_, [state = answer.target()](const room_listing& listing) { state->set(info_of(listing)); });
+  co_return co_await answer;
+}
+
+std::future<room_info> room::info_future() {
+  if (!valid_) return at_once(room_info{});
+  return ask_home<room_info>(*server_, name_, [name = name_](shard& there, const auto& promise) {
+    there.questions().query_room(name, [promise](const room_listing& listing) { promise->set_value(info_of(listing)); });
+  });
+}
+
+void room::info(std::function<void(const room_info&)> on_answer, const std::source_location& where) {
+  if (!valid_) return;
+  asking_shard().questions().query_room(name_, [on_answer = std::move(on_answer)](const room_listing& listing) { on_answer(info_of(listing)); }, where);
+}
+
+task<std::uint32_t> room::count() {
+  if (!valid_) co_return 0;
+  answer_awaiter<std::uint32_t> answer;
+  asking_shard().questions().query_room(name_, [state = answer.target()](const room_listing& listing) { state->set(listing.members); });
+  co_return co_await answer;
+}
+
+std::future<std::uint32_t> room::count_future() {
+  if (!valid_) return at_once(std::uint32_t{0});
+  return ask_home<std::uint32_t>(*server_, name_, [name = name_](shard& there, const auto& promise) {
+    there.questions().query_room(name, [promise](const room_listing& listing) { promise->set_value(listing.members); });
+  });
+}
+
+task<room_page> server::rooms(std::string after, std::uint32_t rooms_max) {
+  answer_awaiter<room_page> answer;
+  asking_shard().questions().query_rooms(after, rooms_max, [state = answer.target()](const room_listing& listing) { state->set(page_of(listing)); });
+  co_return co_await answer;
+}
+
+std::future<room_page> server::rooms_future(std::string after, std::uint32_t rooms_max) {
+  return ask_home<room_page>(*this, after, [after, rooms_max](shard& there, const auto& promise) {
+    there.questions().query_rooms(after, rooms_max, [promise](const room_listing& listing) { promise->set_value(page_of(listing)); });
+  });
+}
+
+void server::rooms(std::string_view after, std::uint32_t rooms_max, std::function<void(const room_page&)> on_answer,
+                   const std::source_location& where) {
+  asking_shard().questions().query_rooms(
+      after, rooms_max, [on_answer = std::move(on_answer)](const room_listing& listing) { on_answer(page_of(listing)); }, where);
+}
+
+} // namespace ringcast
