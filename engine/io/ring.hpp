@@ -71,7 +71,8 @@ class ring {
   // the bytes that were taken or a negated errno, before any completion that a later wait brings.
   void send_inline(op_tag tag, int socket, const void* bytes, std::uint32_t count);
   void send_inline(op_tag tag, int socket, const msghdr* message);
-  // Ordinary sends wait in the kernel until all bytes are taken (MSG_WAITALL) or the connection fails.
+  // Ordinary sends wait in the kernel until all bytes are taken (MSG_WAITALL), the connection fails, or the kernel has been woken too often: a
+  // count that is short says nothing of the connection.
   void arm_send(op_tag tag, int socket, const msghdr* message);
 
   void arm_connect(op_tag tag, int socket, const sockaddr* address, socklen_t address_bytes);

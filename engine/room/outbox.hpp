@@ -168,6 +168,7 @@ class outbox {
   [[nodiscard]] std::byte* grow(byte_queue& queue, std::size_t bytes);
   void go_on_with_backlogs();
   void pump(connection& c);
+  void send_rest(connection& c, std::uint64_t bytes);
   [[nodiscard]] std::uint32_t collect_plain(connection& c);
   void unpin(backlog& b);
 

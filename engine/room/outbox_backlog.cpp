@@ -263,12 +263,37 @@ void outbox::unpin(backlog& b) {
   b.pinned_count = 0;
 }
 
+// The kernel has taken the first `bytes` of a send that goes on.
+void outbox::send_rest(connection& c, std::uint64_t bytes) {
+  backlog& b = *c.behind;
+  b.flying_bytes -= bytes;
+  b.own_flying -= static_cast<std::uint32_t>(std::min<std::uint64_t>(bytes, b.own_flying));
+  while (bytes >= b.message.msg_iov->iov_len) {
+    bytes -= b.message.msg_iov->iov_len;
+    ++b.message.msg_iov;
+    --b.message.msg_iovlen;
+  }
+  b.message.msg_iov->iov_base = static_cast<std::byte*>(b.message.msg_iov->iov_base) + bytes;
+  b.message.msg_iov->iov_len -= bytes;
+  b.in_flight = true;
+  ++c.operations;
+  ++counters_.backlog_sends;
+  ring_.arm_send({operation::send, c.generation, c.slot}, c.socket, &b.message);
+}
+
 void outbox::on_send(connection& c, std::int32_t result) {
   backlog& b = *c.behind;
   --c.operations;
   b.in_flight = false;
-  unpin(b);
+  // In spite of MSG_WAITALL a send gives up with what it has when it was woken 128 times (APOLL_MAX_RETRY, io_uring/poll.h), which
+  // TCP_NOTSENT_LOWAT makes a matter of a dozen megabytes. If the connection has failed, the next send says so.
   const bool whole = result >= 0 && static_cast<std::uint64_t>(result) == b.flying_bytes;
+  if (!whole && c.phase != connection_phase::ending && (result > 0 || took_nothing(result))) {
+    send_rest(c, static_cast<std::uint32_t>(std::max(result, 0)));
+    if (result > 0) host_.on_output_progress(c);
+    return;
+  }
+  unpin(b);
   b.flying.size = 0;
   b.own_flying = 0;
   if (c.phase == connection_phase::ending) {
@@ -277,7 +302,6 @@ void outbox::on_send(connection& c, std::int32_t result) {
     return;
   }
   if (!whole) {
-    // With MSG_WAITALL a short count means that the connection failed in the middle.
     host_.on_output_failed(c);
     return;
   }

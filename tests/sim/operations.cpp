@@ -230,8 +230,8 @@ void ring_state::attempt_send(pending_operation& op) {
   if (op.pieces.empty()) return finish(op, done);
   if (result < 0 && result != -EAGAIN) return fail(op, done > 0 ? done : static_cast<int>(result));
   if (done > 0 && (op.sqe.msg_flags & MSG_WAITALL) == 0) return finish(op, done);
-  if (waits) return wait_for(op, POLLOUT);
-  ++world_.happened["short inline send"];
+  if (waits && --op.retries_left > 0) return wait_for(op, POLLOUT);
+  ++world_.happened[waits ? "short waiting send" : "short inline send"];
   end.short_send_ring = this;
   end.short_send_position = cq_tail_ + static_cast<std::uint32_t>(overflow_.size());
   fail(op, done > 0 ? done : -EAGAIN);

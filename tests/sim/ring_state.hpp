@@ -39,6 +39,7 @@ struct pending_operation : waiter, std::enable_shared_from_this<pending_operatio
   std::size_t bytes_done = 0;
   std::uint64_t checksum = 0; // of the bytes to send, for sends that wait
   bool waiting = false;       // in the file's wait queue
+  int retries_left = 128;     // how often a send is woken before it gives up (APOLL_MAX_RETRY of io_uring/poll.h)
   bool work_queued = false;
   int wake_events = 0; // of a single wake-up; 0 after several
   bool cancelled = false;

@@ -345,6 +345,32 @@ BOOST_AUTO_TEST_CASE(a_word_is_heard_within_a_few_turns_while_many_begin_large_m
   f.end();
 }
 
+// The kernel gives a waiting send up when it has been woken 128 times, with what it has: that is no failure of the connection.
+BOOST_AUTO_TEST_CASE(a_large_message_reaches_a_peer_that_takes_it_in_a_thousand_pieces) {
+  for (const std::string target : {"/echo", "/broadcast/room"}) {
+    BOOST_TEST_CONTEXT(target) {
+      constexpr std::size_t small = 1000;
+      flow f(1, {.send_bytes_min = small, .send_bytes_max = small, .receive_bytes_min = small, .receive_bytes_max = small});
+      peer& p = f.open(target);
+      const std::string text = repeated("0123456789abcdef", 1'000'000).substr(0, 1'000'000);
+      std::vector<std::size_t> heard;
+      p.on_message = [&](const peer_message& m) {
+        heard.push_back(m.payload.size());
+        BOOST_TEST((m.payload == text));
+      };
+      p.send_bytes(masked(opcode::text, text));
+      for (int i = 0; i < 200'000 && heard.empty() && p.now() == peer::state::open; ++i) {
+        p.act(true);
+        f.engine.step();
+        (void)f.world.sleep(1'000'000);
+      }
+      BOOST_TEST(heard == std::vector<std::size_t>{text.size()});
+      BOOST_TEST(f.world.happened["short waiting send"] > 0u);
+      f.end();
+    }
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 } // namespace ringcast::sim
