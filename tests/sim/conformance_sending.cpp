@@ -10,7 +10,7 @@ using namespace ringcast::sim;
 
 namespace {
 
-constexpr std::size_t too_much = 32u << 20; // far more than both socket buffers of a connection hold
+constexpr std::size_t too_much = 16u << 20; // far more than both socket buffers hold; and not so much that the kernel gives the send up on the way
 
 struct big_send {
   explicit big_send(std::size_t bytes) : content(bytes, std::byte{'x'}), piece{content.data(), content.size()} {
