@@ -23,15 +23,18 @@ std::uint64_t control_group_bytes() {
   return UINT64_MAX;
 }
 
-void trim_malloc() {
+std::atomic<memory_purge> purge_of_program{trim_c_heap};
+
+} // namespace
+
+// Where another allocator stands in for malloc(), malloc_trim() is what makes the C library's heap, and glibc 2.36 does that without a lock: two
+// shards that trimmed for the first time together walked over a half-made one. So the first time is one thread's alone.
+void trim_c_heap() {
 #ifdef __GLIBC__
+  [[maybe_unused]] static const int first = malloc_trim(0);
   malloc_trim(0);
 #endif
 }
-
-std::atomic<memory_purge> purge_of_program{trim_malloc};
-
-} // namespace
 
 std::uint64_t default_memory_bytes() {
   const long pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);

@@ -9,9 +9,11 @@ namespace ringcast {
 [[nodiscard]] std::uint64_t default_memory_bytes();
 
 // Called on a shard's thread when it has become quiet after it freed much: tells the allocator to give to the kernel what it keeps. A program
-// whose operator new is not the C library's sets its own before it starts a server (apps/allocator.cpp); without one it is malloc_trim().
+// whose operator new is not the C library's sets its own before it starts a server (apps/allocator.cpp); without one it is trim_c_heap().
 using memory_purge = void (*)();
 void set_memory_purge(memory_purge purge);
+// malloc_trim(), safe on several threads whoever owns malloc().
+void trim_c_heap();
 void purge_memory();
 
 } // namespace ringcast
