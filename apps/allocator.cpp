@@ -3,7 +3,6 @@
 
 #include <ringcast/memory_purge.hpp>
 
-#include <malloc.h>
 #include <mimalloc.h>
 
 namespace {
@@ -12,7 +11,7 @@ namespace {
 [[maybe_unused]] const bool purge_is_set = [] {
   ringcast::set_memory_purge([] {
     mi_collect(true);
-    malloc_trim(0);
+    ringcast::trim_c_heap();
   });
   return true;
 }();

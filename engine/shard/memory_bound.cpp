@@ -23,13 +23,7 @@ std::uint64_t control_group_bytes() {
   return UINT64_MAX;
 }
 
-void trim_malloc() {
-#ifdef __GLIBC__
-  malloc_trim(0);
-#endif
-}
-
-std::atomic<memory_purge> purge_of_program{trim_malloc};
+std::atomic<memory_purge> purge_of_program{trim_c_heap};
 
 } // namespace
 
@@ -44,3 +38,12 @@ void purge_memory() { purge_of_program.load()(); }
 } // namespace ringcast::engine
 
 void ringcast::set_memory_purge(memory_purge purge) { engine::purge_of_program = purge; }
+
+// Where another allocator stands in for malloc(), malloc_trim() is what makes the C library's heap, and glibc 2.36 does that without a lock: two
+// shards that trimmed for the first time together walked over a half-made one. So the first time is one thread's alone.
+void ringcast::trim_c_heap() {
+#ifdef __GLIBC__
+  [[maybe_unused]] static const int first = malloc_trim(0);
+  malloc_trim(0);
+#endif
+}

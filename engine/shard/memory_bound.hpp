@@ -10,7 +10,7 @@ namespace ringcast::engine {
 // Half of what this process may use: of the machine's memory, or of its control group's limit where that is less.
 [[nodiscard]] std::uint64_t default_memory_bytes();
 
-// What set_memory_purge() has set, or malloc_trim().
+// What set_memory_purge() has set, or trim_c_heap().
 void purge_memory();
 
 } // namespace ringcast::engine

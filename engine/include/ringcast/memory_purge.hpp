@@ -7,5 +7,7 @@ namespace ringcast {
 // sets its own before it starts a server; without one it is malloc_trim(). It must not throw.
 using memory_purge = void (*)();
 void set_memory_purge(memory_purge purge);
+// malloc_trim(), safe on several threads whoever owns malloc().
+void trim_c_heap();
 
 } // namespace ringcast
