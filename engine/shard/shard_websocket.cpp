@@ -43,8 +43,10 @@ shard::consumed shard::consume_frames(connection& c, std::span<std::byte> bytes)
       on_message(c, m, m.payload.data() == result.value.payload.data());
     } else {
       on_fragment_or_control(c, m);
-      budget_.kept(result.value.payload.size());
-      parts_stop = budget_.is_spent_on_parts();
+      if (m.what == assembled::kind::none) {
+        budget_.kept(result.value.payload.size());
+        parts_stop = budget_.is_spent_on_parts();
+      }
     }
     if (result.value.frame_bytes >= large_frame_bytes) read_large_frames_hot(c);
     if (c.phase != connection_phase::websocket || is_input_over(c)) {
