@@ -50,9 +50,13 @@ class Neighbour:
         port = free_port()
         self.process = subprocess.Popen([pathlib.Path(target.programs) / "ringcast-server", "--listen", f"127.0.0.1:{port}", "--shards", "2"],
                                         stderr=subprocess.PIPE)
-        self.process.stderr.readline()
-        self.as_target = dataclasses.replace(target, port=port, pid=self.process.pid)
-        self.sockets = wire.many(port, ["/echo"] * target.count(500))
+        try:
+            self.process.stderr.readline()
+            self.as_target = dataclasses.replace(target, port=port, pid=self.process.pid)
+            self.sockets = wire.many(port, ["/echo"] * target.count(500))
+        except BaseException:
+            self.end()
+            raise
 
     def end(self):
         self.process.terminate()

@@ -26,7 +26,7 @@ class block_pool {
   // Sizes are kept in 32 bits. Whoever lets a peer decide how much is taken bounds it far below.
   static constexpr std::size_t largest = std::size_t{1} << 31;
 
-  // Places for the first blocks of each size, so that giving one back is no allocation, whenever it comes.
+  // Places for the first blocks of each size, so that to give one of these back is no allocation, whenever it comes.
   block_pool() {
     for (free_blocks& size : free_) size.blocks.reserve(4);
   }

@@ -288,7 +288,7 @@ void outbox::on_send(connection& c, std::int32_t result) {
   // In spite of MSG_WAITALL a send gives up with what it has when it was woken 128 times (APOLL_MAX_RETRY, io_uring/poll.h), which
   // TCP_NOTSENT_LOWAT makes a matter of a dozen megabytes. If the connection has failed, the next send says so.
   const bool whole = result >= 0 && static_cast<std::uint64_t>(result) == b.flying_bytes;
-  if (!whole && c.phase != connection_phase::ending && (result > 0 || took_nothing(result))) {
+  if (!whole && c.phase != connection_phase::ending && (result > 0 || result == -EAGAIN)) {
     send_rest(c, static_cast<std::uint32_t>(std::max(result, 0)));
     if (result > 0) host_.on_output_progress(c);
     return;

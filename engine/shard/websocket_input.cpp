@@ -45,8 +45,10 @@ consumed websocket_side::consume_frames(connection& c, std::span<std::byte> byte
       on_message(c, m, m.payload.data() == result.value.payload.data());
     } else {
       on_fragment_or_control(c, m);
-      with_.budget.kept(result.value.payload.size());
-      parts_stop = with_.budget.is_spent_on_parts();
+      if (m.what == assembled::kind::none) {
+        with_.budget.kept(result.value.payload.size());
+        parts_stop = with_.budget.is_spent_on_parts();
+      }
     }
     if (result.value.frame_bytes >= large_frame_bytes) with_.receiving.read_large_frames_hot(c);
     if (c.phase != connection_phase::websocket || is_input_over(c)) {

@@ -70,6 +70,29 @@ BOOST_AUTO_TEST_CASE(enobufs_leaves_the_bytes_in_the_socket) {
   BOOST_TEST(done[0].more);
 }
 
+BOOST_AUTO_TEST_CASE(a_receive_that_is_armed_once_takes_one_buffer_and_is_over) {
+  rig r;
+  const auto pair = r.connect_pair();
+  r.provide_ring(4, 4, false);
+  for (std::uint16_t id = 0; id < 4; ++id) r.provide(id);
+  r.uring->arm_receive_once(tag(operation::receive), pair.server, 3);
+  BOOST_TEST(r.all().size() == 0u);
+  say(pair.client, "abcdef");
+  settle();
+  auto done = r.all();
+  BOOST_TEST_REQUIRE(done.size() == 1u);
+  BOOST_TEST(r.text(done[0]) == "abcd");
+  BOOST_TEST(!done[0].more);
+  say(pair.client, "gh");
+  settle();
+  BOOST_TEST(r.all().size() == 0u);
+  r.uring->arm_receive_once(tag(operation::receive), pair.server, 3);
+  done = r.all();
+  BOOST_TEST_REQUIRE(done.size() == 1u);
+  BOOST_TEST(r.text(done[0]) == "efgh");
+  BOOST_TEST(!done[0].more);
+}
+
 BOOST_AUTO_TEST_CASE(an_incremental_buffer_is_filled_piece_by_piece) {
   rig r;
   const auto pair = r.connect_pair();

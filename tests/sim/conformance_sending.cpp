@@ -3,6 +3,7 @@
 #include "tests/sim/conformance_rig.hpp"
 
 #include <boost/test/unit_test.hpp>
+#include <netinet/tcp.h>
 
 using namespace ringcast;
 using namespace ringcast::engine;
@@ -105,6 +106,36 @@ BOOST_AUTO_TEST_CASE(an_ordinary_send_completes_when_all_bytes_are_taken) {
   }
   BOOST_TEST(received == too_much);
   BOOST_TEST(completions == 1u);
+}
+
+// APOLL_MAX_RETRY of io_uring/poll.h: MSG_WAITALL waits no longer than that. TCP_NOTSENT_LOWAT makes small what is taken at each wake-up.
+BOOST_AUTO_TEST_CASE(an_ordinary_send_that_was_woken_too_often_completes_with_what_was_taken) {
+  rig r;
+  const auto pair = r.connect_pair();
+  const int unsent_max = 16'384;
+  BOOST_TEST_REQUIRE(setsockopt(pair.server, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_max, sizeof unsent_max) == 0);
+  constexpr std::size_t bytes = 256u << 20;
+  const big_send big(bytes);
+  r.uring->arm_send(tag(operation::send), pair.server, &big.header);
+  r.uring->submit();
+  std::size_t received = 0;
+  std::vector<completion> done;
+  for (int i = 0; i < 100'000 && done.empty(); ++i) {
+    settle();
+    received += drain(pair.client);
+    done = r.all();
+  }
+  BOOST_TEST_REQUIRE(done.size() == 1u);
+  BOOST_TEST_REQUIRE(done[0].result > 0);
+  BOOST_TEST(static_cast<std::size_t>(done[0].result) < bytes);
+  for (int idle = 0; idle < 3;) {
+    settle();
+    const std::size_t more = drain(pair.client);
+    received += more;
+    idle = more == 0 ? idle + 1 : 0;
+  }
+  BOOST_TEST(received == static_cast<std::size_t>(done[0].result));
+  BOOST_TEST(r.all().size() == 0u);
 }
 
 BOOST_AUTO_TEST_CASE(a_message_of_more_than_1024_pieces_answers_emsgsize_and_sends_nothing) {
