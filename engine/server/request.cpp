@@ -46,8 +46,7 @@ ready<websocket> request::upgrade(const upgrade_options& options) {
   (void)parse_request_head(copy_.head(), http_limits{}, head);
   auto* session = new websocket_session(here);
   const websocket_endpoint& endpoint = websocket_session::endpoint_of(here, options);
-  const std::string_view subprotocol =
-      here.upgrades().upgrade(*c, handle_access::request(head, parameters_, copy_.body(), peer_), endpoint, session);
+  const std::string_view subprotocol = here.upgrades().upgrade(*c, handle_access::request(head, parameters_, copy_.body(), peer_), endpoint, session);
   if (c->phase == connection_phase::websocket) session->attach(*c, subprotocol);
   return {handle_access::socket_of(session)};
 }

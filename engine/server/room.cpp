@@ -277,7 +277,8 @@ std::future<room_info> room::info_future() {
 
 void room::info(std::function<void(const room_info&)> on_answer, const std::source_location& where) {
   if (!valid_) return;
-  asking_shard().questions().query_room(name_, [on_answer = std::move(on_answer)](const room_listing& listing) { on_answer(info_of(listing)); }, where);
+  asking_shard().questions().query_room(
+      name_, [on_answer = std::move(on_answer)](const room_listing& listing) { on_answer(info_of(listing)); }, where);
 }
 
 task<std::uint32_t> room::count() {

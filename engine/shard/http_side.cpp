@@ -1,7 +1,7 @@
 #include "engine/shard/http_side.hpp"
 
-#include "engine/io/socket.hpp"
 #include "engine/connection/handle_access.hpp"
+#include "engine/io/socket.hpp"
 #include "engine/shard/closer.hpp"
 #include "engine/shard/input_flow.hpp"
 #include "engine/shard/origin.hpp"

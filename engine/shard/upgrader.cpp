@@ -57,7 +57,8 @@ bool upgrader::may_upgrade(connection& c, const http_request& request, const web
     if (check.error == http_status::upgrade_required) extra = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
     if (check.error == http_status::method_not_allowed) extra = "Allow: GET\r\n";
     with_.http.respond(c, check.error, "application/json", json_error(check.why), extra);
-  } else if (!is_origin_allowed(handle_access::head_of(request), endpoint.allowed_origins.empty() ? with_.options.allowed_origins : endpoint.allowed_origins)) {
+  } else if (!is_origin_allowed(handle_access::head_of(request),
+                                endpoint.allowed_origins.empty() ? with_.options.allowed_origins : endpoint.allowed_origins)) {
     with_.http.respond_error(c, http_status::forbidden, "pages of this origin may not connect here");
   } else if (with_.stop.is_stopping) {
     with_.http.respond_error(c, http_status::service_unavailable, "the server is going away");

@@ -15,8 +15,9 @@ void trim_together() {
   std::atomic<int> waiting{2};
   const auto trim = [&waiting] {
     --waiting;
-    while (waiting > 0) {}
-    ringcast::engine::trim_c_heap();
+    while (waiting > 0) {
+    }
+    ringcast::trim_c_heap();
   };
   std::thread other(trim);
   trim();
