@@ -27,25 +27,25 @@ outbox::outbox(room_host& host, room_table& rooms, ring& r, block_pool& blocks)
 
 outbox::~outbox() = default;
 
-outbox::record& outbox::record_of(connection& c) {
-  if (c.gather != none) return now_->records[c.gather];
-  now_->records.push_back({c.slot, c.generation, none, none, none, none, 0});
-  c.gather = static_cast<std::uint32_t>(now_->records.size() - 1);
+outbox::gathering& outbox::gathering_of(connection& c) {
+  if (c.gather != none) return now_->gatherings[c.gather];
+  now_->gatherings.push_back({c.slot, c.generation, none, none, none, none, 0});
+  c.gather = static_cast<std::uint32_t>(now_->gatherings.size() - 1);
   if (c.memberships != nullptr && !c.always_gathered) rooms_.update_gathered(c);
-  return now_->records.back();
+  return now_->gatherings.back();
 }
 
 std::byte* outbox::extend(connection& c, std::size_t bytes) {
   produced_bytes_ += bytes;
   if (c.behind != nullptr) return grow(c.behind->queued, bytes);
-  record& rec = record_of(c);
-  rec.own_bytes += bytes;
-  return extend_record(rec, bytes);
+  gathering& gathered = gathering_of(c);
+  gathered.own_bytes += bytes;
+  return extend_gathering(gathered, bytes);
 }
 
-std::byte* outbox::extend_record(record& rec, std::size_t bytes) {
-  if (rec.last_segment != none) {
-    segment& last = now_->segments[rec.last_segment];
+std::byte* outbox::extend_gathering(gathering& gathered, std::size_t bytes) {
+  if (gathered.last_segment != none) {
+    segment& last = now_->segments[gathered.last_segment];
     if (last.bytes + last.size == now_->arena.next() && now_->arena.fits(bytes)) {
       last.size += static_cast<std::uint32_t>(bytes);
       return now_->arena.take(bytes);
@@ -53,11 +53,11 @@ std::byte* outbox::extend_record(record& rec, std::size_t bytes) {
   }
   const auto index = static_cast<std::uint32_t>(now_->segments.size());
   now_->segments.push_back({now_->arena.take(bytes), static_cast<std::uint32_t>(bytes), none});
-  if (rec.last_segment == none)
-    rec.first_segment = index;
+  if (gathered.last_segment == none)
+    gathered.first_segment = index;
   else
-    now_->segments[rec.last_segment].next = index;
-  rec.last_segment = index;
+    now_->segments[gathered.last_segment].next = index;
+  gathered.last_segment = index;
   return now_->segments[index].bytes;
 }
 
@@ -66,9 +66,9 @@ void outbox::shorten(connection& c, std::size_t bytes) {
     c.behind->queued.size -= static_cast<std::uint32_t>(bytes);
     return;
   }
-  record& rec = now_->records[c.gather];
-  rec.own_bytes -= bytes;
-  now_->segments[rec.last_segment].size -= static_cast<std::uint32_t>(bytes);
+  gathering& gathered = now_->gatherings[c.gather];
+  gathered.own_bytes -= bytes;
+  now_->segments[gathered.last_segment].size -= static_cast<std::uint32_t>(bytes);
   now_->arena.untake(bytes);
 }
 
@@ -97,12 +97,12 @@ void outbox::flush() {
     if (r->authors_deaf) collect_deaf_authors(*r);
   }
   for (room_part* r : dirty) flush_room(*r);
-  for (std::uint32_t i = 0; i < now_->records.size(); ++i) {
+  for (std::uint32_t i = 0; i < now_->gatherings.size(); ++i) {
     try {
-      flush_record(i);
+      flush_gathering(i);
     } catch (const std::bad_alloc&) {
       // Nothing of it was given to the kernel.
-      if (connection* c = host_.connections().find(now_->records[i].slot, now_->records[i].generation)) host_.on_output_refused(*c);
+      if (connection* c = host_.connections().find(now_->gatherings[i].slot, now_->gatherings[i].generation)) host_.on_output_refused(*c);
     }
   }
   go_on_with_backlogs();
@@ -116,15 +116,15 @@ void outbox::collect_deaf_authors(room_part& r) {
     if (entry.author_hears) return;
     connection* author = host_.find({entry.author});
     if (author == nullptr || author->behind != nullptr || host_.encoding_of(*author) != r.encoding) return;
-    record& rec = record_of(*author);
-    if (rec.last_deaf != none && now_->deaf[rec.last_deaf].to == from && now_->deaf[rec.last_deaf].where == &r) {
-      now_->deaf[rec.last_deaf].to = to;
+    gathering& gathered = gathering_of(*author);
+    if (gathered.last_deaf != none && now_->deaf[gathered.last_deaf].to == from && now_->deaf[gathered.last_deaf].where == &r) {
+      now_->deaf[gathered.last_deaf].to = to;
       return;
     }
     const auto index = static_cast<std::uint32_t>(now_->deaf.size());
     now_->deaf.push_back({&r, from, to, none});
-    (rec.last_deaf == none ? rec.first_deaf : now_->deaf[rec.last_deaf].next) = index;
-    rec.last_deaf = index;
+    (gathered.last_deaf == none ? gathered.first_deaf : now_->deaf[gathered.last_deaf].next) = index;
+    gathered.last_deaf = index;
   });
 }
 
@@ -141,7 +141,7 @@ void outbox::flush_room(room_part& r) {
     const auto count = static_cast<std::uint32_t>(scratch_[0].iov_len);
     for (const keeping_up_member member : r.keeping_up) {
       if (member.gathered) {
-        record_of(host_.connections().at(member.slot));
+        gathering_of(host_.connections().at(member.slot));
         continue;
       }
       ++counters_.sends;
@@ -152,7 +152,7 @@ void outbox::flush_room(room_part& r) {
   const msghdr* message = shared_header(scratch_);
   for (const keeping_up_member member : r.keeping_up) {
     if (member.gathered) {
-      record_of(host_.connections().at(member.slot));
+      gathering_of(host_.connections().at(member.slot));
       continue;
     }
     ++counters_.sends;
@@ -168,22 +168,22 @@ void outbox::add_pieces(const room_part& r, std::uint64_t from, std::uint64_t to
   });
 }
 
-void outbox::flush_record(std::uint32_t index) {
-  const record rec = now_->records[index];
-  connection* c = host_.connections().find(rec.slot, rec.generation);
+void outbox::flush_gathering(std::uint32_t index) {
+  const gathering gathered = now_->gatherings[index];
+  connection* c = host_.connections().find(gathered.slot, gathered.generation);
   if (c == nullptr || c->gather != index) return;
   c->gather = none;
   if (c->memberships != nullptr && !c->always_gathered) rooms_.update_gathered(*c);
   if (c->behind != nullptr || c->phase == connection_phase::ending) return;
   scratch_.clear();
-  for (std::uint32_t i = rec.first_segment; i != none; i = now_->segments[i].next)
+  for (std::uint32_t i = gathered.first_segment; i != none; i = now_->segments[i].next)
     scratch_.push_back({now_->segments[i].bytes, now_->segments[i].size});
   std::uint64_t room_bytes = 0;
   for (const membership* seat = c->memberships; seat != nullptr; seat = seat->next) {
     const room_part& r = *seat->where;
     if (!r.dirty || seat->behind != nullptr) continue;
     std::uint64_t from = r.flushed_before;
-    for (std::uint32_t i = rec.first_deaf; i != none; i = now_->deaf[i].next) {
+    for (std::uint32_t i = gathered.first_deaf; i != none; i = now_->deaf[i].next) {
       const deaf_range& range = now_->deaf[i];
       if (range.where != &r) continue;
       if (range.from > from) add_pieces(r, from, range.from, room_bytes);
@@ -192,12 +192,12 @@ void outbox::flush_record(std::uint32_t index) {
     if (from < r.flushed) add_pieces(r, from, r.flushed, room_bytes);
   }
   const bool too_much = c->encrypted ? room_bytes > encrypted_bytes_max : scratch_.size() > pieces_max && room_bytes > backlog_send_bytes_max;
-  if (too_much) return serve_in_parts(*c, rec);
-  if (c->encrypted) encrypt_record(*c, index);
+  if (too_much) return serve_in_parts(*c, gathered);
+  if (c->encrypted) encrypt_gathering(*c, index);
   if (scratch_.empty()) return;
   ++counters_.sends;
-  // The record's number travels as the generation: it is what a failure needs to know.
-  send_pieces({operation::inline_send, index, rec.slot}, c->socket, scratch_);
+  // The gathering's number travels as the generation: it is what a failure needs to know.
+  send_pieces({operation::inline_send, index, gathered.slot}, c->socket, scratch_);
 }
 
 void outbox::send_pieces(op_tag tag, int socket, std::span<const iovec> pieces) {
@@ -233,7 +233,7 @@ msghdr* outbox::shared_header(std::span<const iovec> pieces) {
 
 void outbox::settle() {
   before_->arena.reset();
-  before_->records.clear();
+  before_->gatherings.clear();
   before_->segments.clear();
   before_->deaf.clear();
 }
@@ -241,9 +241,9 @@ void outbox::settle() {
 void outbox::trim() {
   constexpr std::size_t kept_max = 4096;
   for (turn* t : {now_, before_}) {
-    if (!t->records.empty() || !t->segments.empty() || !t->deaf.empty()) continue;
+    if (!t->gatherings.empty() || !t->segments.empty() || !t->deaf.empty()) continue;
     t->arena.release();
-    if (t->records.capacity() > kept_max) t->records = {};
+    if (t->gatherings.capacity() > kept_max) t->gatherings = {};
     if (t->segments.capacity() > kept_max) t->segments = {};
     if (t->deaf.capacity() > kept_max) t->deaf = {};
   }

@@ -85,7 +85,7 @@ class outbox {
   // Own output that has not been handed to TCP yet: what waits, what is in flight, what was gathered in this turn, and what the connection's
   // TLS session has said by itself.
   [[nodiscard]] std::uint64_t waiting_bytes(const connection& c) const {
-    std::uint64_t sum = c.behind != nullptr ? c.behind->own_bytes() : c.gather != none ? now_->records[c.gather].own_bytes : 0;
+    std::uint64_t sum = c.behind != nullptr ? c.behind->own_bytes() : c.gather != none ? now_->gatherings[c.gather].own_bytes : 0;
     if (c.encrypted) [[unlikely]]
       sum += ciphertext_bytes(c);
     return sum;
@@ -101,7 +101,7 @@ class outbox {
   // All failures of the last flush have been reported.
   void settle();
   [[nodiscard]] std::uint32_t members_served_by_last_flush() const { return members_served_; }
-  [[nodiscard]] bool has_output() const { return !now_->records.empty(); }
+  [[nodiscard]] bool has_output() const { return !now_->gatherings.empty(); }
 
   // Completions.
   void on_inline_send_failed(op_tag tag, std::int32_t result);
@@ -124,14 +124,14 @@ class outbox {
   struct segment {
     std::byte* bytes;
     std::uint32_t size;
-    std::uint32_t next; // of the same record
+    std::uint32_t next; // of the same gathering
   };
   struct deaf_range { // bytes of a room that their author is not sent
     const room_part* where;
     std::uint64_t from, to;
     std::uint32_t next;
   };
-  struct record {
+  struct gathering {
     std::uint32_t slot;
     std::uint32_t generation;
     std::uint32_t first_segment, last_segment;
@@ -141,17 +141,17 @@ class outbox {
   struct turn {
     explicit turn(block_pool& blocks) : arena(blocks) {}
     turn_arena arena;
-    std::vector<record> records;
+    std::vector<gathering> gatherings;
     std::vector<segment> segments;
     std::vector<deaf_range> deaf;
   };
   static constexpr std::uint32_t none = UINT32_MAX;
 
-  record& record_of(connection& c);
+  gathering& gathering_of(connection& c);
   [[nodiscard]] static std::uint64_t ciphertext_bytes(const connection& c);
-  [[nodiscard]] std::byte* extend_record(record& rec, std::size_t bytes);
+  [[nodiscard]] std::byte* extend_gathering(gathering& gathered, std::size_t bytes);
   void flush_room(room_part& r);
-  void flush_record(std::uint32_t index);
+  void flush_gathering(std::uint32_t index);
   void collect_deaf_authors(room_part& r);
   void add_pieces(const room_part& r, std::uint64_t from, std::uint64_t to, std::uint64_t& bytes); // to scratch_
   void send_pieces(op_tag tag, int socket, std::span<const iovec> pieces);
@@ -161,7 +161,7 @@ class outbox {
   template <class Work> void queue_or_end(connection& c, Work&& work);
   backlog& start_backlog(connection& c);
   void serve_in_parts(room_part& r);
-  void serve_in_parts(connection& c, const record& rec);
+  void serve_in_parts(connection& c, const gathering& gathered);
   void fall_behind_excused(connection& c, membership& seat);
   void fall_behind_at(connection& c, membership& seat, std::uint64_t position);
   void append(byte_queue& queue, std::span<const std::byte> bytes);
@@ -173,10 +173,10 @@ class outbox {
   void unpin(backlog& b);
 
   // outbox_encrypted.cpp
-  void encrypt_record(connection& c, std::uint32_t index);
+  void encrypt_gathering(connection& c, std::uint32_t index);
   void write_scratch(connection_layers& layers, byte_sink target);
-  void on_plain_send_short(connection& c, const record& rec, std::uint64_t sent);
-  void on_encrypted_send_short(connection& c, const record& rec, std::uint64_t sent);
+  void on_plain_send_short(connection& c, const gathering& gathered, std::uint64_t sent);
+  void on_encrypted_send_short(connection& c, const gathering& gathered, std::uint64_t sent);
   void collect_encrypted(connection& c);
 
   void dissolve(connection& c);

@@ -65,7 +65,7 @@ void outbox::serve_in_parts(room_part& r) {
     const keeping_up_member member = r.keeping_up[i];
     connection& c = host_.connections().at(member.slot);
     if (member.gathered) {
-      record_of(c);
+      gathering_of(c);
       continue;
     }
     start_backlog(c);
@@ -74,9 +74,9 @@ void outbox::serve_in_parts(room_part& r) {
   }
 }
 
-void outbox::serve_in_parts(connection& c, const record& rec) {
+void outbox::serve_in_parts(connection& c, const gathering& gathered) {
   backlog& b = start_backlog(c);
-  for (std::uint32_t i = rec.first_segment; i != none; i = now_->segments[i].next)
+  for (std::uint32_t i = gathered.first_segment; i != none; i = now_->segments[i].next)
     append(b.queued, {now_->segments[i].bytes, now_->segments[i].size});
   for (membership* seat = c.memberships; seat != nullptr; seat = seat->next)
     if (seat->where->dirty) fall_behind_excused(c, *seat);
@@ -114,8 +114,8 @@ void outbox::fall_behind_at(connection& c, membership& seat, std::uint64_t posit
 }
 
 void outbox::on_inline_send_failed(op_tag tag, std::int32_t result) {
-  const record rec = before_->records[tag.generation];
-  connection* c = host_.connections().find(rec.slot, rec.generation);
+  const gathering gathered = before_->gatherings[tag.generation];
+  connection* c = host_.connections().find(gathered.slot, gathered.generation);
   if (c == nullptr || c->phase == connection_phase::ending) return;
   if (result < 0 && !took_nothing(result)) {
     host_.on_output_failed(*c);
@@ -126,15 +126,15 @@ void outbox::on_inline_send_failed(op_tag tag, std::int32_t result) {
   const std::uint64_t taken = static_cast<std::uint32_t>(std::max(result, 0));
   queue_or_end(*c, [&] {
     if (c->encrypted)
-      on_encrypted_send_short(*c, rec, taken);
+      on_encrypted_send_short(*c, gathered, taken);
     else
-      on_plain_send_short(*c, rec, taken);
+      on_plain_send_short(*c, gathered, taken);
   });
 }
 
-void outbox::on_plain_send_short(connection& c, const record& rec, std::uint64_t sent) {
+void outbox::on_plain_send_short(connection& c, const gathering& gathered, std::uint64_t sent) {
   backlog& b = start_backlog(c);
-  // Walks over what was to be sent, in the order of flush_record.
+  // Walks over what was to be sent, in the order of flush_gathering.
   const auto skip = [&sent](std::uint64_t bytes) {
     const std::uint64_t skipped = std::min(sent, bytes);
     sent -= skipped;
@@ -145,7 +145,7 @@ void outbox::on_plain_send_short(connection& c, const record& rec, std::uint64_t
     explicit kept_queue(block_pool& b) : blocks(b) {}
     ~kept_queue() { blocks.give_back(memory); }
   } own{blocks_}; // what the connection wrote itself; it goes behind the rest of a frame that was cut
-  for (std::uint32_t i = rec.first_segment; i != none; i = before_->segments[i].next) {
+  for (std::uint32_t i = gathered.first_segment; i != none; i = before_->segments[i].next) {
     const segment& s = before_->segments[i];
     const std::uint64_t skipped = skip(s.size);
     append(own, {s.bytes + skipped, s.size - skipped});

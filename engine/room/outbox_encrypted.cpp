@@ -1,4 +1,4 @@
-// The part of the outbox for encrypted connections: all that a connection is sent in one turn shares records, and what is left of a short
+// The part of the outbox for encrypted connections: all that a connection is sent in one turn shares TLS records, and what is left of a short
 // send is ciphertext.
 #include "engine/base/limits.hpp"
 #include "engine/connection/connection_layers.hpp"
@@ -16,22 +16,22 @@ void outbox::append_ciphertext(connection& c, std::span<const std::byte> bytes) 
   c.layers->ciphertext.append(bytes);
   produced_bytes_ += bytes.size();
   c.layers->count_held();
-  if (c.behind == nullptr) (void)record_of(c);
+  if (c.behind == nullptr) (void)gathering_of(c);
 }
 
 std::uint64_t outbox::ciphertext_bytes(const connection& c) { return c.layers->ciphertext.size(); }
 
-// Encrypts the pieces, which stand in scratch_, into the arena. The record's segments are the ciphertext from then on: it is what a short
+// Encrypts the pieces, which stand in scratch_, into the arena. The gathering's segments are the ciphertext from then on: it is what a short
 // send has to go on with.
-void outbox::encrypt_record(connection& c, std::uint32_t index) {
+void outbox::encrypt_gathering(connection& c, std::uint32_t index) {
   connection_layers& layers = *c.layers;
-  record& rec = now_->records[index];
-  rec.first_segment = rec.last_segment = none;
-  struct into_record {
+  gathering& gathered = now_->gatherings[index];
+  gathered.first_segment = gathered.last_segment = none;
+  struct into_gathering {
     outbox& to;
-    record& rec;
-    void append(std::span<const std::byte> bytes) { std::memcpy(to.extend_record(rec, bytes.size()), bytes.data(), bytes.size()); }
-  } target{*this, rec};
+    gathering& gathered;
+    void append(std::span<const std::byte> bytes) { std::memcpy(to.extend_gathering(gathered, bytes.size()), bytes.data(), bytes.size()); }
+  } target{*this, gathered};
   if (!layers.ciphertext.empty()) {
     target.append(layers.ciphertext.bytes());
     layers.ciphertext.release();
@@ -39,7 +39,7 @@ void outbox::encrypt_record(connection& c, std::uint32_t index) {
   }
   write_scratch(layers, target);
   scratch_.clear();
-  for (std::uint32_t i = rec.first_segment; i != none; i = now_->segments[i].next)
+  for (std::uint32_t i = gathered.first_segment; i != none; i = now_->segments[i].next)
     scratch_.push_back({now_->segments[i].bytes, now_->segments[i].size});
 }
 
@@ -51,9 +51,9 @@ void outbox::write_scratch(connection_layers& layers, byte_sink target) {
   (void)layers.tls->write(plaintext_, host_.tls_memory(), target);
 }
 
-void outbox::on_encrypted_send_short(connection& c, const record& rec, std::uint64_t sent) {
+void outbox::on_encrypted_send_short(connection& c, const gathering& gathered, std::uint64_t sent) {
   start_backlog(c);
-  for (std::uint32_t i = rec.first_segment; i != none; i = before_->segments[i].next) {
+  for (std::uint32_t i = gathered.first_segment; i != none; i = before_->segments[i].next) {
     const segment& s = before_->segments[i];
     const std::uint64_t skipped = std::min<std::uint64_t>(sent, s.size);
     sent -= skipped;

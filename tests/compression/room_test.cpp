@@ -57,7 +57,7 @@ void wait_for_members(running& server, std::string_view name, std::uint32_t memb
 
 } // namespace
 
-BOOST_AUTO_TEST_SUITE(rooms_of_both_lanes)
+BOOST_AUTO_TEST_SUITE(rooms_of_both_encodings)
 
 BOOST_AUTO_TEST_CASE(everybody_hears_the_same_in_the_same_order) {
   for (const auto mode : {compression_mode::shared, compression_mode::dedicated})
