@@ -204,6 +204,7 @@ test('POST of a text that is not UTF-8 is refused, since no text frame may carry
 
 test('GET /rooms and GET /rooms/{room} name rooms and members', async () => {
   const ada = await open('/chat/listed?name=Ada');
+  assert.equal(await ada.text(), 'Ada joined');
   const bob = await open('/chat/listed?name=Bob');
   assert.equal(await bob.text(), 'Bob joined');
   const all = await json('/rooms');
