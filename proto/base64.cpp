@@ -1,4 +1,4 @@
-#include "proto/base64.hpp"
+#include <ringcast/base64.hpp>
 
 #include <array>
 

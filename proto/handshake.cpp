@@ -1,7 +1,7 @@
 #include "proto/handshake.hpp"
 
 #include "proto/authority.hpp"
-#include "proto/base64.hpp"
+#include <ringcast/base64.hpp>
 #include "proto/http_scan.hpp"
 #include "proto/sha1.hpp"
 

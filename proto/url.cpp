@@ -1,6 +1,6 @@
 #include "proto/url.hpp"
 
-#include "proto/base64.hpp"
+#include <ringcast/base64.hpp>
 #include "proto/http_fields.hpp"
 #include "proto/http_scan.hpp"
 #include "proto/percent.hpp"

@@ -143,12 +143,8 @@ setup_npm() {
 # installed packages, CMake looks again for what it had not found.
 configure() {
   [ -f "build/$1/build.ninja" ] && [ -z "$packages_changed" ] && return
-  local launcher=()
-  if command -v ccache >/dev/null; then
-    launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
-  fi
   local type=Release bench=ON
   if [ -n "$2" ]; then type=RelWithDebInfo bench=OFF; fi
   cmake -S . -B "build/$1" -G Ninja -DCMAKE_C_COMPILER=clang-19 -DCMAKE_CXX_COMPILER=clang++-19 \
-    -DCMAKE_BUILD_TYPE=$type -DRINGCAST_SANITIZER="$2" -DRINGCAST_BENCH=$bench "${launcher[@]}"
+    -DCMAKE_BUILD_TYPE=$type -DRINGCAST_SANITIZER="$2" -DRINGCAST_BENCH=$bench
 }

@@ -1,5 +1,5 @@
 // SHA-1 against the vectors of RFC 3174 and FIPS 180, its two kernels against each other, and base64 against RFC 4648.
-#include "proto/base64.hpp"
+#include <ringcast/base64.hpp>
 #include "proto/sha1.hpp"
 #include "tests/proto/guard_page.hpp"
 

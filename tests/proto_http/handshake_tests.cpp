@@ -1,5 +1,5 @@
 // The opening handshake in the words of RFC 6455 section 4, for both roles.
-#include "proto/base64.hpp"
+#include <ringcast/base64.hpp>
 #include "proto/handshake.hpp"
 #include "verdict.hpp"
 
