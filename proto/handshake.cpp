@@ -1,9 +1,9 @@
 #include "proto/handshake.hpp"
 
 #include "proto/authority.hpp"
-#include <ringcast/base64.hpp>
 #include "proto/http_scan.hpp"
 #include "proto/sha1.hpp"
+#include <ringcast/base64.hpp>
 
 #include <algorithm>
 #include <cstring>

@@ -1,9 +1,9 @@
 #include "proto/url.hpp"
 
-#include <ringcast/base64.hpp>
 #include "proto/http_fields.hpp"
 #include "proto/http_scan.hpp"
 #include "proto/percent.hpp"
+#include <ringcast/base64.hpp>
 
 #include <algorithm>
 #include <array>

@@ -1,7 +1,7 @@
 // SHA-1 against the vectors of RFC 3174 and FIPS 180, its two kernels against each other, and base64 against RFC 4648.
-#include <ringcast/base64.hpp>
 #include "proto/sha1.hpp"
 #include "tests/proto/guard_page.hpp"
+#include <ringcast/base64.hpp>
 
 #include <boost/test/unit_test.hpp>
 

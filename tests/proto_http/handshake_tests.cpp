@@ -1,7 +1,7 @@
 // The opening handshake in the words of RFC 6455 section 4, for both roles.
-#include <ringcast/base64.hpp>
 #include "proto/handshake.hpp"
 #include "verdict.hpp"
+#include <ringcast/base64.hpp>
 
 #include <array>
 #include <set>
