@@ -33,6 +33,8 @@ inline constexpr std::uint32_t drain_bytes_per_s_min = 32 * 1024;
 
 // How often a shard that holds more than it needs looks what of it can be given back.
 inline constexpr std::uint32_t trim_interval_ms = 1'000;
+// How often what rooms keep is looked at for what has become too old: options are in seconds.
+inline constexpr std::uint32_t history_interval_ms = 1'000;
 // Not worth a timer: what a shard's pool may keep for ever.
 inline constexpr std::size_t pool_bytes_at_rest = 256 * 1024;
 // A shard that found something to do in fewer turns than this in such an interval is quiet enough to pay for a walk of the allocator.

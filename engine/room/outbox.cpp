@@ -115,7 +115,7 @@ void outbox::collect_deaf_authors(room_part& r) {
   r.window.for_each_frame(r.flushed_before, r.flushed, [&](const log_entry& entry, std::uint64_t from, std::uint64_t to) {
     if (entry.author_hears) return;
     connection* author = host_.find({entry.author});
-    if (author == nullptr || author->behind != nullptr || host_.encoding_of(*author) != r.encoding) return;
+    if (author == nullptr || author->behind != nullptr || room_table::seat_of(*author, r) == nullptr) return;
     gathering& gathered = gathering_of(*author);
     if (gathered.last_deaf != none && now_->deaf[gathered.last_deaf].to == from && now_->deaf[gathered.last_deaf].where == &r) {
       now_->deaf[gathered.last_deaf].to = to;

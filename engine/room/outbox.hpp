@@ -115,6 +115,9 @@ class outbox {
   // A shard that rests lets go of what a large turn has made the lists and the arenas grow to. Between settle() and the next output.
   void trim();
 
+  // Its output goes on at the end of the turn's flush, part by part: there is more than a turn's worth.
+  void begin_backlog(connection& c);
+
   // The connection ends: its output is dropped. Pieces in flight stay pinned until their completion.
   void forget(connection& c);
 

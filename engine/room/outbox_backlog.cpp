@@ -51,6 +51,18 @@ backlog& outbox::start_backlog(connection& c) {
   return *c.behind;
 }
 
+// What the connection was given in this turn goes into the backlog, too.
+void outbox::begin_backlog(connection& c) {
+  if (c.behind != nullptr) return;
+  const std::uint32_t index = c.gather;
+  backlog& b = start_backlog(c);
+  going_on_.push_back(&c);
+  if (index == none) return;
+  for (std::uint32_t i = now_->gatherings[index].first_segment; i != none; i = now_->segments[i].next)
+    append(b.queued, {now_->segments[i].bytes, now_->segments[i].size});
+  c.gather = none;
+}
+
 // What a room said in this turn is more than one send can carry. The member takes it part by part, which is no fault of its own.
 void outbox::fall_behind_excused(connection& c, membership& seat) {
   const room_part& r = *seat.where;
@@ -177,9 +189,14 @@ void outbox::pump(connection& c) {
   // A member hears what the policy took from it before it hears what comes after the gap.
   for (membership* seat = served_seats(c); seat != nullptr; seat = seat->next) {
     lag& l = *seat->behind;
+    if (l.stop == lag::no_stop && l.replay_end != 0 && l.cursor >= l.replay_end) {
+      l.end_replay();
+      l.sequence = seat->where->window.sequence_at(l.cursor);
+    }
     if (l.stop != lag::no_stop) {
       if (l.cursor < l.stop) continue;
       l.stop = lag::no_stop;
+      l.replay_end = 0;
       l.held.reset();
       l.cursor = seat->where->flushed;
       l.sequence = seat->where->window.sequence_at(l.cursor);
@@ -202,7 +219,7 @@ void outbox::pump(connection& c) {
   if (count == 0) {
     // A stopped member may hear nothing of what was left before its stop; it is there now, and goes on behind the gap.
     for (membership* seat = served_seats(c); seat != nullptr; seat = seat->next)
-      if (seat->behind->stop != lag::no_stop && seat->behind->cursor >= seat->behind->stop) return pump(c);
+      if (seat->behind->held != nullptr && seat->behind->cursor >= seat->behind->sent_until(UINT64_MAX)) return pump(c);
     dissolve(c);
     return;
   }

@@ -3,8 +3,10 @@
 #pragma once
 
 #include "engine/room/room.hpp"
+#include "engine/room/room_history.hpp"
 #include "engine/room/room_log.hpp"
 #include <ringcast/opcode.hpp>
+#include <ringcast/position.hpp>
 
 #include <cstdint>
 #include <functional>
@@ -35,6 +37,8 @@ enum class record_kind : std::uint32_t {
   room_answer,    // from a home, + text
   room_call,      // to the home, + the room's name, a member's, and a payload
   room_call_large, // the same; all of it is in memory that the home frees
+  history_query,  // to the home, + the room's name
+  history_answer, // from the home
   leave_room,     // to the shard of a connection, + the room's name
   deliver,        // to the shard of a connection, + payload
   deliver_large,  // the same; the payload is in memory that the shard frees
@@ -87,6 +91,7 @@ struct report_request_record {
 struct report_expect_record {
   std::uint32_t report_id;
   std::uint32_t shards;
+  room_position position; // of the message
 };
 
 struct report_record {
@@ -99,17 +104,31 @@ struct name_record {
   std::uint64_t connection;
 };
 
+// What is to be heard of what was said before. A claim without it is answered without a position.
+struct replay_wish {
+  bool wanted = false;
+  bool has_after = false;
+  std::uint32_t last = 0;
+  room_position after;
+
+  replay_wish() = default;
+  explicit replay_wish(const replay_options& from)
+      : wanted(true), has_after(from.after.has_value()), last(from.last), after(from.after.value_or(room_position{})) {}
+};
+
 struct claim_record { // + name
   room_ref room;
   std::uint64_t connection;
   std::uint32_t asker;       // who waits for the answer; 0: the upgrade of the connection
   std::uint32_t first_seats; // room_part::first_seats
   bool takes_over;           // the name, from whoever has it
+  replay_wish wish{};
 };
 
 struct claim_answer_record { // + name
   claim_record claim;
   bool granted;
+  replay* heard; // what was wished for; the shard of the connection frees it
 };
 
 struct room_query_record { // + the room's name; of all rooms + the name behind which the listing goes on
@@ -117,6 +136,17 @@ struct room_query_record { // + the room's name; of all rooms + the name behind 
   std::uint32_t query_id;
   std::uint32_t rooms_max; // of all rooms at most so many
   bool all;
+};
+
+struct history_query_record { // + the room's name
+  std::uint32_t reporter;
+  std::uint32_t query_id;
+  replay_wish wish;
+};
+
+struct history_answer_record {
+  std::uint32_t query_id;
+  replay* heard; // the shard that asked frees it; null: there is no such room
 };
 
 struct room_answer_record {

@@ -6,6 +6,7 @@
 #include "engine/room/room_log.hpp"
 #include "engine/room/span_window.hpp"
 #include <ringcast/broadcast.hpp>
+#include <ringcast/position.hpp>
 #include <ringcast/rooms.hpp>
 #include <ringcast/server_limits.hpp>
 
@@ -43,7 +44,8 @@ struct lag {
   std::uint64_t cursor = 0;      // position of the next frame to send; what is in flight lies before it
   std::uint64_t sequence = 0;    // of that frame
   std::uint64_t stop = no_stop;  // drop_newest: the position behind the last frame that it will be sent
-  std::unique_ptr<span_window> held; // what it still needs before its stop; the room's window goes on without it
+  std::unique_ptr<span_window> held; // what it still needs before its stop, or of what was said before it came
+  std::uint64_t replay_end = 0;      // until it is there it is sent what was said before it came, and goes on in the room's window then
   // Up to here it is behind because a turn was more than one send can carry, and not because it is slow: the policy does not count that.
   std::uint64_t excused = 0;
   std::uint64_t excused_sequence = 0;
@@ -58,6 +60,23 @@ struct lag {
     gap_end = end;
   }
 
+  // Where it next leaves what it holds by itself. Positions in front of replay_end are not positions of the room's window.
+  [[nodiscard]] std::uint64_t sent_until(std::uint64_t flushed) const {
+    if (stop == no_stop) return replay_end != 0 ? replay_end : flushed;
+    return std::max(std::min(flushed, stop), replay_end);
+  }
+  // From where on it needs the room's window.
+  [[nodiscard]] std::uint64_t needed_from() const {
+    if (held == nullptr) return cursor;
+    return stop == no_stop ? replay_end : UINT64_MAX;
+  }
+  // It goes on in the room's window.
+  void end_replay() {
+    if (replay_end == 0) return;
+    replay_end = 0;
+    held.reset();
+  }
+
   static constexpr std::uint64_t no_stop = UINT64_MAX;
 };
 
@@ -69,6 +88,7 @@ struct membership {
   std::uint32_t index = 0;    // in room_part::keeping_up
   hearing hears = hearing::everyone;
   std::unique_ptr<std::string> name; // under which it joined, if it did
+  std::unique_ptr<joined_position> joined; // where it joined, if it asked for that
 };
 
 // One shard's part of a room; what programs hold is the `room` of ringcast/room.hpp.
@@ -82,9 +102,11 @@ struct room_part {
   std::vector<keeping_up_member> keeping_up;
   std::vector<membership*> laggards; // their lag::index is their place here
 
-  span_window window;
-  std::uint64_t flushed = 0;       // what members that keep up have been sent
-  std::uint64_t flushed_before = 0; // the same one flush earlier: where a send that failed had begun
+  // Not from 0 on: what was said before has positions, too.
+  static constexpr std::uint64_t first_position = std::uint64_t{1} << 40;
+  span_window window{first_position, 1};
+  std::uint64_t flushed = first_position;        // what members that keep up have been sent
+  std::uint64_t flushed_before = first_position; // the same one flush earlier: where a send that failed had begun
   bool authors_deaf = false;       // somebody does not hear a frame of this turn
 
   bool dirty = false;              // listed for this turn's flush
@@ -104,7 +126,7 @@ struct room_part {
 template <class Full, class Take> void take_pieces(const room_part& r, lag& l, std::uint64_t author, Full&& is_full, Take&& take) {
   l.flying = 0;
   const span_window& window = l.held != nullptr ? *l.held : r.window;
-  const std::uint64_t to = std::min(r.flushed, l.stop);
+  const std::uint64_t to = l.sent_until(r.flushed);
   if (l.cursor >= to) return;
   const bool excused = l.cursor < l.excused;
   std::uint64_t bytes = 0;

@@ -1,13 +1,16 @@
 // The home of rooms: the one shard, chosen by the hash of a room's name, that writes the room's log and keeps the names of its members.
 //
 // What shards publish is appended at once and thereby ordered; at the end of the loop turn the new spans go to every shard that has
-// members of the room. Members that negotiated permessage-deflate read a log of their own, so a broadcast is compressed once, here. One home_table a shard, on its thread.
+// members of the room. Members that negotiated permessage-deflate, or that want to see the numbers, read logs of their own, so a broadcast is
+// compressed once, here. Where rooms have a history it is kept here, too. One home_table a shard, on its thread.
 #pragma once
 
 #include "engine/base/keyed_hash.hpp"
 #include "engine/room/records.hpp"
+#include "engine/room/room_history.hpp"
 #include "engine/room/room_log.hpp"
 #include <ringcast/connection_handle.hpp>
+#include <ringcast/position.hpp>
 
 #include <array>
 #include <cstdint>
@@ -42,11 +45,20 @@ struct home_room {
   struct wanted_report {
     std::uint32_t reporter;
     std::uint32_t report_id;
+    std::uint64_t sequence; // of the message
+  };
+  // The log in one encoding: there is one as long as somebody reads it, and of what was published what is kept.
+  struct encoded {
+    room_log log;
+    std::unique_ptr<room_history> kept; // null: the room has no history
+    std::uint32_t branches = 0;
+    std::uint64_t used_ms = 0; // when somebody last asked for what is kept
   };
   std::string name;
-  std::array<room_log, room_encodings> logs; // one is written only while there is a branch to read it
-  std::array<std::uint32_t, room_encodings> branches_of{};
+  std::uint64_t epoch = 0;
+  std::array<std::unique_ptr<encoded>, room_encodings> encodings;
   std::uint64_t next_sequence = 1;
+  std::uint64_t published_end = 1; // one more than the number of the last message that was published
   std::vector<branch> branches;
   std::unordered_map<std::string, std::uint64_t, peer_hash, std::equal_to<>> names; // of members -> connection_handle
   std::vector<wanted_report> reports; // asked for in this turn
@@ -54,17 +66,21 @@ struct home_room {
   bool dirty = false;
 
   [[nodiscard]] std::uint32_t members() const;
-  [[nodiscard]] bool is_read(room_encoding encoding) const {
-    const auto index = static_cast<std::size_t>(encoding);
-    return branches_of[index] > 0 || logs[index].has_unpublished();
+  [[nodiscard]] encoded* of(room_encoding encoding) const { return encodings[index_of(encoding)].get(); }
+  // What is kept of what was said: the history of the plain encoding. Null: nothing ever is.
+  [[nodiscard]] room_history* history() const {
+    const encoded* const plain = of(room_encoding::plain);
+    return plain == nullptr ? nullptr : plain->kept.get();
   }
+  [[nodiscard]] bool has_history() const { return history() != nullptr && !history()->empty(); }
 };
 
 class home_table {
  public:
   home_table(block_pool& blocks, shard_courier& courier, std::uint32_t own, std::uint32_t shards, compressor& with,
-             const compression_options& compression)
-      : chunks_(blocks), courier_(courier), own_(own), compressor_(with), compression_(compression), attached_(shards) {}
+             const compression_options& compression, const history_options& history, const std::uint64_t& now_ms)
+      : chunks_(blocks), courier_(courier), own_(own), compressor_(with), compression_(compression), history_(history), now_ms_(now_ms),
+        store_(history.total_bytes / shards), attached_(shards) {}
 
   void attach(std::uint32_t shard, const attach_record& part, std::string_view name);
   void detach(std::uint32_t shard, room_ref room);
@@ -73,7 +89,11 @@ class home_table {
 
   // Whether the connection may take its seat. Without a name it may; with one only if nobody has that, or it takes it over.
   [[nodiscard]] bool claim_name(std::uint32_t shard, room_ref room, std::string_view name, std::uint64_t connection, bool takes_over);
-  // For those who know only the name of the room. False if it has no members.
+  // What somebody hears who takes a seat now. Null: there is no such room.
+  [[nodiscard]] std::unique_ptr<replay> replay_for(std::uint32_t shard, room_ref room, const replay_wish& wish);
+  // The same of what is kept, for those who know only the name of the room.
+  [[nodiscard]] std::unique_ptr<replay> read(std::string_view room, const replay_wish& wish);
+  // For those who know only the name of the room. False if it has no members, and keeps nothing.
   [[nodiscard]] bool publish_to(std::string_view room, opcode op, std::span<const std::byte> payload);
   [[nodiscard]] connection_handle member(std::string_view room, std::string_view name) const;
   void release_name(std::uint32_t shard, room_ref room, std::string_view name, std::uint64_t connection);
@@ -82,6 +102,11 @@ class home_table {
   // End of turn: what was appended goes to the shards with members; memory that every reader has left is taken back.
   void publish_spans();
   void reclaim() { chunks_.reclaim(); }
+  // Looks at some of the rooms that keep something, and lets go of what has become too old; to be called each second. False: none keeps anything.
+  bool expire();
+  // Server stop: nothing is kept any more.
+  void drop_history();
+  [[nodiscard]] const history_store& kept() const { return store_; }
   [[nodiscard]] const chunk_store& chunks() const { return chunks_; }
   [[nodiscard]] bool has_unpublished() const { return !dirty_.empty(); }
 
@@ -111,20 +136,39 @@ class home_table {
   [[nodiscard]] std::size_t size() const { return rooms_.size(); }
 
  private:
+  using rooms_by_name = std::map<std::string, std::unique_ptr<home_room>, std::less<>>;
+
+  home_room& make(std::string_view name);
+  void forget(const home_room& home); // if nothing needs it any more
+  void read_encoding(home_room& home, room_encoding encoding);
   void append(home_room& home, opcode op, std::span<const std::byte> payload, std::uint64_t author, bool author_hears);
+  void append_to(room_log& log, room_encoding encoding, log_message message);
+  void publish(home_room& home);
   [[nodiscard]] std::uint32_t publish_encoding(home_room& home, room_encoding encoding);
+  void keep(home_room& home, room_encoding encoding);
+  [[nodiscard]] std::unique_ptr<replay> replay_of(home_room& home, room_encoding encoding, const replay_wish& wish);
+  void encode_kept(home_room& home, room_encoding encoding, std::uint64_t from, std::uint64_t end);
   [[nodiscard]] home_room* room_of(std::uint32_t shard, room_ref room) const;
 
   // A room without members is one that is about to open or to go.
   static constexpr std::size_t empty_rooms_passed_max = 256;
+  // Of a million rooms that keep something each is looked at within some minutes; what is too old is not served meanwhile.
+  static constexpr std::size_t rooms_expired_at_once = 1024;
+  // How long an encoding is kept that nobody reads: longer than it takes to come back.
+  static constexpr std::uint64_t encoding_unused_ms = 60'000;
 
   chunk_store chunks_;
   shard_courier& courier_;
   std::uint32_t own_;
   compressor& compressor_;
   const compression_options& compression_;
+  const history_options history_;
+  const std::uint64_t& now_ms_; // of the turn
+  history_store store_; // in front of the rooms, whose histories are in it
+  std::string expire_from_; // the room where expire() goes on
+  std::uint64_t rooms_made_ = 0;
   // In the order of their names, so that a listing can be continued, and peers who choose the names cannot make a search long.
-  std::map<std::string, std::unique_ptr<home_room>, std::less<>> rooms_;
+  rooms_by_name rooms_;
   std::uint64_t fan_out_bytes_ = 0;
   struct attachment {
     std::uint32_t generation = 0;
@@ -138,6 +182,9 @@ class home_table {
   std::vector<home_room::branch> targets_;
   std::vector<home_room::wanted_report> reports_;
 };
+
+// Calls visit(sequence, opcode, payload) for each message of a span of a plain log.
+void for_each_message(const log_span& span, const std::function<void(std::uint64_t, opcode, std::span<const std::byte>)>& visit);
 
 template <class T> std::span<const std::byte> bytes_of(const T& value) { return {reinterpret_cast<const std::byte*>(&value), sizeof value}; }
 

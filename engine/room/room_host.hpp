@@ -26,9 +26,7 @@ class room_host : public shard_courier {
   [[nodiscard]] connection* find(connection_handle handle) { return connections_.find(handle); }
   // Which log of a room a member reads. One whose window is smaller than that of the frames made for all reads the plain one.
   [[nodiscard]] room_encoding encoding_of(const connection& c) const { return encoding_of(c.deflate_bits); }
-  [[nodiscard]] room_encoding encoding_of(std::uint8_t deflate_bits) const {
-    return deflate_bits >= deflate_window_ ? room_encoding::deflating : room_encoding::plain;
-  }
+  [[nodiscard]] room_encoding encoding_of(std::uint8_t deflate_bits) const { return encoding_with(deflate_bits >= deflate_window_, false); }
   // What all TLS sessions of the thread work in.
   [[nodiscard]] tls_scratch& tls_memory() {
     if (tls_memory_ == nullptr) tls_memory_ = std::make_unique<tls_scratch>();

@@ -4,9 +4,22 @@
 #include <ringcast/detail/assert.hpp>
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 
 namespace ringcast::engine {
+
+sequence_prefix::sequence_prefix(opcode op, std::uint64_t sequence) {
+  if (op == opcode::text) {
+    auto* const text = reinterpret_cast<char*>(bytes_);
+    char* const end = std::to_chars(text, text + bytes_max - 1, sequence).ptr;
+    *end = '\n';
+    size_ = static_cast<std::size_t>(end + 1 - text);
+    return;
+  }
+  size_ = 8;
+  for (std::size_t i = 0; i < size_; ++i) bytes_[i] = static_cast<std::byte>(sequence >> (8 * (size_ - 1 - i)));
+}
 
 room_log::~room_log() {
   // What was appended and never published has no readers.
@@ -34,7 +47,7 @@ std::byte* room_log::make_room(chunk_store& store, std::size_t bytes) {
 
 void room_log::begin_turn() {
   if (tail_ == nullptr) return;
-  if (chunks_out_ >= chunks_out_fresh && tail_->hold_if_held())
+  if ((is_kept_ || chunks_out_ >= chunks_out_fresh) && tail_->hold_if_held())
     writing_ = true;
   else
     tail_ = nullptr;
@@ -68,39 +81,64 @@ void room_log::finish(std::size_t frame_bytes, const log_message& message) {
   next_sequence_ = message.sequence + 1;
 }
 
-void room_log::write_plain(std::byte* out, const log_message& message) { finish(write_frame(out, message.op, message.payload), message); }
+void room_log::write_plain(std::byte* out, const log_message& message) {
+  std::size_t bytes = write_frame_header(out, message.op, message.bytes(), true, false);
+  for (const std::span<const std::byte> part : {message.prefix, message.payload}) {
+    if (!part.empty()) std::memcpy(out + bytes, part.data(), part.size());
+    bytes += part.size();
+  }
+  finish(bytes, message);
+}
 
-void room_log::prepare(chunk_store& store, std::size_t payload_bytes) {
-  const std::size_t bytes = frame_bytes(payload_bytes, false);
+void room_log::prepare(chunk_store& store, std::size_t message_bytes) {
+  const std::size_t bytes = frame_bytes(message_bytes, false);
   if (writing_ && fits(bytes)) return;
   if (finished_.size() == finished_.capacity()) finished_.reserve(2 * finished_.size() + 4);
   store.prepare(std::max<std::size_t>(bytes + sizeof(log_entry), std::min(chunk_bytes_ * 4, chunk_bytes_max)));
 }
 
-void room_log::prepare_deflated(chunk_store& store, std::size_t payload_bytes, const compression_options& options) {
-  prepare(store, payload_bytes);
-  if (payload_bytes >= threshold_to_room(options))
-    (void)store.scratch(frame_header_bytes(payload_bytes, false) + deflate_message_bound(payload_bytes));
+namespace {
+
+// What a message is deflated into where it does not fit into its chunk in the worst case, and what it is deflated from if it is numbered.
+struct deflating_memory {
+  std::size_t header, bound, joined;
+  [[nodiscard]] std::size_t bytes() const { return header + bound + joined; }
+};
+
+deflating_memory memory_of(std::size_t message_bytes, bool numbered) {
+  return {.header = frame_header_bytes(message_bytes, false), .bound = deflate_message_bound(message_bytes), .joined = numbered ? message_bytes : 0};
 }
 
-void room_log::append(chunk_store& store, const log_message& message) {
-  write_plain(make_room(store, frame_bytes(message.payload.size(), false)), message);
+} // namespace
+
+void room_log::prepare_deflated(chunk_store& store, std::size_t message_bytes, const compression_options& options, bool numbered) {
+  prepare(store, message_bytes);
+  if (message_bytes >= threshold_to_room(options)) (void)store.scratch(memory_of(message_bytes, numbered).bytes());
 }
+
+void room_log::append(chunk_store& store, const log_message& message) { write_plain(make_room(store, frame_bytes(message.bytes(), false)), message); }
 
 void room_log::append_deflated(chunk_store& store, const log_message& message, compressor& with, const compression_options& options) {
-  const std::size_t bytes = message.payload.size();
+  const std::size_t bytes = message.bytes();
   if (bytes < threshold_to_room(options)) return append(store, message);
-  const std::size_t room_for_header = frame_header_bytes(bytes, false);
-  const std::size_t bound = deflate_message_bound(bytes);
+  const deflating_memory needs = memory_of(bytes, !message.prefix.empty());
   if (!writing_) begin_turn();
-  if (!writing_ && room_for_header + bound + sizeof(log_entry) + sizeof(log_chunk) <= chunk_bytes_) start_chunk(store, 0);
+  if (!writing_ && needs.header + needs.bound + sizeof(log_entry) + sizeof(log_chunk) <= chunk_bytes_) start_chunk(store, 0);
   // Straight into the chunk if the worst case fits there. If not, the result still may: a chunk is not left half empty for that.
-  const bool in_place = writing_ && fits(room_for_header + bound);
-  std::byte* out = in_place ? tail_->data() + tail_->data_end : store.scratch(room_for_header + bound);
-  const auto deflated = with.deflate(message.payload, {out + room_for_header, bound}, level_to_room(options), window_of(options));
+  const bool in_place = writing_ && fits(needs.header + needs.bound);
+  std::byte* const scratch = in_place && needs.joined == 0 ? nullptr : store.scratch(needs.bytes());
+  std::byte* out = in_place ? tail_->data() + tail_->data_end : scratch;
+  std::span<const std::byte> whole = message.payload;
+  if (needs.joined > 0) {
+    std::byte* const joined = scratch + needs.header + needs.bound;
+    std::memcpy(joined, message.prefix.data(), message.prefix.size());
+    if (!message.payload.empty()) std::memcpy(joined + message.prefix.size(), message.payload.data(), message.payload.size());
+    whole = {joined, bytes};
+  }
+  const auto deflated = with.deflate(whole, {out + needs.header, needs.bound}, level_to_room(options), window_of(options));
   if (!deflated) return append(store, message);
   const std::size_t frame = frame_header_bytes(*deflated, false) + *deflated;
-  std::byte* const made = out + room_for_header;
+  std::byte* const made = out + needs.header;
   if (!in_place) out = make_room(store, frame);
   const std::size_t header_bytes = write_frame_header(out, message.op, *deflated, true, true);
   if (out + header_bytes != made) std::memmove(out + header_bytes, made, *deflated);

@@ -1,8 +1,8 @@
 // The log of a room: finished frames, one behind the other, in the chunks of a chunk_store. One writer, the room's home shard.
 //
 // As long as its readers keep up, each turn's messages begin a chunk of their own, which comes back a turn later and is still in cache. While
-// somebody is behind, the log goes on in its last chunk instead, so what that reader pins are full chunks and not one for each turn. A log
-// that nobody reads holds no chunk.
+// somebody is behind, or the room has a history, the log goes on in its last chunk instead, so what is pinned are full chunks and not one for
+// each turn. A log that nobody reads or keeps holds no chunk.
 #pragma once
 
 #include "engine/connection/compression_rules.hpp"
@@ -32,10 +32,30 @@ struct log_span {
 // What so many bytes in so many frames cost the log: it is what counts against a member that has not been sent them.
 [[nodiscard]] constexpr std::uint64_t log_cost(std::uint64_t bytes, std::uint64_t frames) { return bytes + frames * sizeof(log_entry); }
 
-// A room has two logs of the same messages with the same sequence numbers: the frames of one are as they are, and those of the other are
-// deflated where that makes them smaller (RFC 7692). Each member reads one of them.
-enum class room_encoding : std::uint8_t { plain, deflating };
-inline constexpr std::size_t room_encodings = 2;
+// A room has logs of the same messages with the same sequence numbers. The frames of the deflating ones are deflated where that makes them
+// smaller (RFC 7692); those of the numbered ones have their sequence number in front of the payload (sequence_prefix). Each member reads one
+// of them, and each is written only while somebody reads it; the plain one also where the room has a history.
+enum class room_encoding : std::uint8_t { plain, deflating, numbered, numbered_deflating };
+inline constexpr std::size_t room_encodings = 4;
+
+[[nodiscard]] constexpr std::size_t index_of(room_encoding encoding) { return static_cast<std::size_t>(encoding); }
+[[nodiscard]] constexpr bool is_deflating(room_encoding encoding) { return (index_of(encoding) & 1) != 0; }
+[[nodiscard]] constexpr bool is_numbered(room_encoding encoding) { return (index_of(encoding) & 2) != 0; }
+[[nodiscard]] constexpr room_encoding encoding_with(bool deflating, bool numbered) {
+  return static_cast<room_encoding>((deflating ? 1 : 0) + (numbered ? 2 : 0));
+}
+
+// What stands in front of a numbered message: in text its number and a line feed, in binary its number in 8 bytes, most significant first.
+class sequence_prefix {
+ public:
+  sequence_prefix(opcode op, std::uint64_t sequence);
+  [[nodiscard]] std::span<const std::byte> bytes() const { return {bytes_, size_}; }
+  static constexpr std::size_t bytes_max = 21;
+
+ private:
+  std::byte bytes_[bytes_max];
+  std::size_t size_;
+};
 
 // A message on its way into a log.
 struct log_message {
@@ -44,6 +64,9 @@ struct log_message {
   std::uint64_t author;
   bool author_hears;
   std::uint64_t sequence; // one more than the message before it, where that one is not yet published
+  std::span<const std::byte> prefix{}; // in front of the payload
+
+  [[nodiscard]] std::size_t bytes() const { return prefix.size() + payload.size(); }
 };
 
 // The writing side of one encoding of a room.
@@ -62,8 +85,11 @@ class room_log {
   ~room_log();
 
   // Sees to it that appending a message of so many bytes needs nothing from the allocator: throws std::bad_alloc before anything has changed.
-  void prepare(chunk_store& store, std::size_t payload_bytes);
-  void prepare_deflated(chunk_store& store, std::size_t payload_bytes, const compression_options& options);
+  void prepare(chunk_store& store, std::size_t message_bytes);
+  void prepare_deflated(chunk_store& store, std::size_t message_bytes, const compression_options& options, bool numbered);
+  // What is published is kept by somebody for long: the log goes on in its last chunk.
+  void fill_chunks(bool is_kept) { is_kept_ = is_kept; }
+
   // Appends one unmasked server frame (RFC 6455 5.2).
   void append(chunk_store& store, const log_message& message);
   // The same, deflated; what does not get smaller is appended as it is.
@@ -90,6 +116,7 @@ class room_log {
 
   log_chunk* tail_ = nullptr;           // where the next frame goes, if that is still there; held only while writing_
   bool writing_ = false;                // something was appended in this turn
+  bool is_kept_ = false;
   bool authors_deaf_ = false;           // in the open span
   std::uint32_t published_ = 0;         // bytes of tail_
   std::uint32_t published_entries_ = 0; // entries of tail_

@@ -18,7 +18,7 @@ std::uint32_t room_table::home_of(std::string_view name) const { return room_hom
 std::uint32_t room_home_shard(std::string_view name, std::uint32_t shards) { return static_cast<std::uint32_t>(keyed_hash(name) % shards); }
 
 room_part& room_table::at(std::string_view name, room_encoding encoding) {
-  auto& by_name = by_name_[static_cast<std::size_t>(encoding)];
+  auto& by_name = by_name_[index_of(encoding)];
   if (const auto found = by_name.find(name); found != by_name.end()) return *found->second;
   if (free_.empty()) {
     free_.push_back(static_cast<std::uint32_t>(rooms_.size()));
@@ -55,7 +55,7 @@ membership* room_table::seat_of(connection& c, const room_part& r) {
 }
 
 membership& room_table::join(connection& c, room_part& r, hearing hears) {
-  RINGCAST_ASSERT(r.encoding == host_.encoding_of(c));
+  RINGCAST_ASSERT(is_deflating(r.encoding) == is_deflating(host_.encoding_of(c)));
   if (membership* seat = seat_of(c, r)) return *seat;
   // What rooms send moves the peer's window, so nothing from before may be referred to any more (RFC 7692 7.2.1).
   if (c.layers != nullptr && c.layers->deflates != nullptr) c.layers->deflates->reset();
@@ -77,6 +77,27 @@ membership& room_table::join(connection& c, room_part& r, hearing hears) {
     add_to_keeping_up(r, c, *seat);
   members_changed(r, before);
   return *seat;
+}
+
+membership& room_table::join(connection& c, room_part& r, hearing hears, replay& heard) {
+  if (membership* seat = seat_of(c, r)) return *seat;
+  const std::uint64_t next = heard.joined.at.sequence + 1;
+  r.window.expect(next);
+  membership& seat = join(c, r, hears);
+  if (heard.spans.empty()) return seat;
+  lag& l = *seat.behind;
+  l.held = std::make_unique<span_window>(r.window.end() - heard.bytes(), heard.first_sequence);
+  l.cursor = l.held->end();
+  l.sequence = heard.first_sequence;
+  while (!heard.spans.empty()) {
+    // From the front: the window takes over what it was given, also where there is no memory for the next.
+    l.held->append(heard.spans.front());
+    heard.spans.erase(heard.spans.begin());
+  }
+  RINGCAST_ASSERT(l.held->end() == r.window.end() && l.held->next_sequence() == next);
+  l.replay_end = l.excused = r.window.end();
+  l.excused_sequence = next;
+  return seat;
 }
 
 void room_table::leave(connection& c, room_part& r) {
@@ -183,6 +204,8 @@ void room_table::apply(const span_record& message) {
   }
   ++counters_.spans_applied;
   const log_span& span = message.span;
+  if (span.first_sequence != r->window.next_sequence()) [[unlikely]]
+    begin_window(*r, span.first_sequence);
   const std::uint64_t position = r->window.append(span);
   r->authors_deaf |= span.some_authors_deaf != 0;
   if (!r->dirty) {
@@ -194,10 +217,19 @@ void room_table::apply(const span_record& message) {
   r->last_report = report;
 }
 
+// What was published while nobody sat here has not come here: the members that came meanwhile begin behind it.
+void room_table::begin_window(room_part& r, std::uint64_t sequence) {
+  r.window.expect(sequence);
+  for (membership* seat : r.laggards)
+    if (seat->behind->cursor == r.window.end()) seat->behind->sequence = sequence;
+}
+
 // The member goes on at `position`, if that is further than it is. Answers how many messages this takes from it.
 std::uint32_t room_table::skip_to(room_part& r, lag& l, std::uint64_t position) {
+  position = std::max(position, l.replay_end);
   if (position <= l.cursor) return 0;
   const std::uint64_t from = l.sequence;
+  l.end_replay();
   l.cursor = position;
   l.sequence = r.window.sequence_at(position);
   if (from == l.sequence) return 0;
@@ -233,8 +265,8 @@ void room_table::apply_policy(room_part& r, const log_span& span, std::uint64_t 
     case slow_consumer::drop_newest:
       if (l.stop == lag::no_stop) {
         l.stop = position;
-        l.held = std::make_unique<span_window>();
-        l.held->copy(r.window, l.cursor, position);
+        if (l.held == nullptr) l.held = std::make_unique<span_window>(l.cursor, l.sequence);
+        l.held->extend(r.window, position);
         went_on(r);
       }
       l.lose(span.first_sequence, span.first_sequence + span.frames());
@@ -306,8 +338,7 @@ void room_table::settle() {
 void room_table::trim(room_part& r) {
   if (r.window.empty()) return;
   std::uint64_t needed_from = r.flushed;
-  for (const membership* seat : r.laggards)
-    if (seat->behind->held == nullptr) needed_from = std::min(needed_from, seat->behind->cursor);
+  for (const membership* seat : r.laggards) needed_from = std::min(needed_from, seat->behind->needed_from());
   r.window.drop_before(needed_from);
 }
 
@@ -346,7 +377,7 @@ void room_table::end_turn() {
     } else if (!r->dirty && !r->settling) {
       r->window.clear();
       host_.deliver(r->home_shard, record_kind::detach_room, bytes_of(room_ref{r->index, r->generation}), {});
-      by_name_[static_cast<std::size_t>(r->encoding)].erase(r->name);
+      by_name_[index_of(r->encoding)].erase(r->name);
       r->name.clear();
       free_.push_back(r->index);
       r = nullptr;

@@ -53,6 +53,8 @@ class room_table {
   // The connection takes a seat and hears what is published from now on. A connection sits in a room at most once. The part is that of the
   // connection's encoding.
   membership& join(connection& c, room_part& r, hearing hears);
+  // The same for somebody who hears first what was said before. If that is not nothing, the connection has a backlog.
+  membership& join(connection& c, room_part& r, hearing hears, replay& heard);
   void leave(connection& c, room_part& r);
   void leave_all(connection& c);
   [[nodiscard]] static membership* seat_of(connection& c, const room_part& r);
@@ -85,11 +87,16 @@ class room_table {
 
   [[nodiscard]] const room_counters& counters() const { return counters_; }
   // Parts of rooms.
-  [[nodiscard]] std::size_t size() const { return by_name_[0].size() + by_name_[1].size(); }
+  [[nodiscard]] std::size_t size() const {
+    std::size_t sum = 0;
+    for (const auto& by_name : by_name_) sum += by_name.size();
+    return sum;
+  }
   // Server stop: drops every window. Connections have left before.
   void clear();
 
  private:
+  void begin_window(room_part& r, std::uint64_t sequence);
   void apply_policy(room_part& r, const log_span& span, std::uint64_t position, broadcast_report& report);
   std::uint32_t skip_to(room_part& r, lag& l, std::uint64_t position);
   void remove_from_keeping_up(room_part& r, membership& seat);

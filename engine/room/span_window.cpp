@@ -62,20 +62,23 @@ void span_window::clear() {
   count_held();
 }
 
-void span_window::copy(const span_window& from, std::uint64_t begin, std::uint64_t end) {
-  RINGCAST_ASSERT(empty());
-  for (const window_span* at = from.span_behind(begin); at != from.spans_end() && at->position < end; ++at) {
+void span_window::extend(const span_window& from, std::uint64_t end) {
+  for (const window_span* at = from.span_behind(end_); at != from.spans_end() && at->position < end; ++at) {
     window_span span = *at;
     if (end < span.position_end()) {
       span.entry_end = span.entry_behind(span.begin + static_cast<std::uint32_t>(end - span.position) - 1) + 1;
       span.end = span.begin + static_cast<std::uint32_t>(end - span.position);
     }
+    if (span.position < end_) {
+      const std::uint32_t begin = span.begin + static_cast<std::uint32_t>(end_ - span.position);
+      const std::uint32_t entry = span.entry_behind(begin);
+      span.first_sequence += entry - span.entry_begin;
+      span.entry_begin = entry;
+      span.begin = begin;
+    }
     span.chunk->hold();
-    spans_.push_back(span);
+    append(span);
   }
-  end_ = end;
-  next_sequence_ = empty() ? from.sequence_at(end) : spans_.back().sequence_end();
-  count_held();
 }
 
 std::uint64_t span_window::sequence_at(std::uint64_t position) const {

@@ -38,6 +38,8 @@ struct log_piece {
 class span_window {
  public:
   span_window() = default;
+  // Its first byte will have this position, and its first frame this sequence number.
+  span_window(std::uint64_t position, std::uint64_t sequence) : end_(position), next_sequence_(sequence) {}
   span_window(const span_window&) = delete;
   span_window& operator=(const span_window&) = delete;
   ~span_window() { clear(); }
@@ -52,8 +54,12 @@ class span_window {
   std::uint64_t append(const log_span& published);
   // Lets go of the spans that end at or before the position.
   void drop_before(std::uint64_t position);
-  // Starts empty, and holds what `from` has between the positions. Both lie between two frames.
-  void copy(const span_window& from, std::uint64_t begin, std::uint64_t end);
+  // Adds what `from` has from our end to a position that lies between two frames.
+  void extend(const span_window& from, std::uint64_t end);
+  // While it is empty: the next frame will have this sequence number.
+  void expect(std::uint64_t sequence) {
+    if (empty()) next_sequence_ = sequence;
+  }
   void clear();
 
   // The sequence number of the frame that begins at `position` or is the first behind it.

@@ -281,6 +281,57 @@ void room::info(std::function<void(const room_info&)> on_answer, const std::sour
       name_, [on_answer = std::move(on_answer)](const room_listing& listing) { on_answer(info_of(listing)); }, where);
 }
 
+namespace {
+
+// A reader gets no more at once: what it is given is copied.
+constexpr std::size_t read_bytes_max = 1u << 20;
+
+room_messages messages_of(const replay* heard, const replay_options& wanted, std::uint32_t messages_max) {
+  room_messages answer;
+  if (heard == nullptr) return answer;
+  answer.newest = heard->joined.at;
+  answer.missing = wanted.after.has_value() && !heard->joined.resumed;
+  std::size_t bytes = 0;
+  for (const log_span& span : heard->spans) {
+    if (answer.more) break;
+    for_each_message(span, [&](std::uint64_t sequence, opcode op, std::span<const std::byte> payload) {
+      answer.more = answer.more || answer.messages.size() == messages_max || (bytes > 0 && bytes + payload.size() > read_bytes_max);
+      if (answer.more) return;
+      bytes += payload.size();
+      answer.messages.push_back({sequence, op, {payload.begin(), payload.end()}});
+    });
+  }
+  return answer;
+}
+
+} // namespace
+
+task<room_messages> room::read(replay_options wanted, std::uint32_t messages_max) {
+  if (!valid_) co_return room_messages{};
+  answer_awaiter<room_messages> answer;
+  asking_shard().questions().query_history(name_, replay_wish{wanted}, [state = answer.target(), wanted, messages_max](const replay* heard) {
+    state->set(messages_of(heard, wanted, messages_max));
+  });
+  co_return co_await answer;
+}
+
+std::future<room_messages> room::read_future(replay_options wanted, std::uint32_t messages_max) {
+  if (!valid_) return at_once(room_messages{});
+  return ask_home<room_messages>(*server_, name_, [name = name_, wanted, messages_max](shard& there, const auto& promise) {
+    there.questions().query_history(name, replay_wish{wanted}, [promise, wanted, messages_max](const replay* heard) {
+      promise->set_value(messages_of(heard, wanted, messages_max));
+    });
+  });
+}
+
+void room::read(const replay_options& wanted, std::uint32_t messages_max, std::function<void(const room_messages&)> on_answer,
+                const std::source_location& where) {
+  if (!valid_) return;
+  asking_shard().questions().query_history(
+      name_, replay_wish{wanted},
+      [wanted, messages_max, on_answer = std::move(on_answer)](const replay* heard) { on_answer(messages_of(heard, wanted, messages_max)); }, where);
+}
+
 task<std::uint32_t> room::count() {
   if (!valid_) co_return 0;
   answer_awaiter<std::uint32_t> answer;

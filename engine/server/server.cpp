@@ -123,6 +123,14 @@ std::expected<void, start_failure> server::open_listeners(const std::vector<std:
 std::expected<void, start_failure> server::check_options() {
   if (options_.shards > connection_handle::shards_max)
     return std::unexpected(start_failure{fmt::format("{} shards are more than the {} there can be", options_.shards, connection_handle::shards_max)});
+  if (options_.history.is_on()) {
+    const std::uint64_t memory = options_.memory_bytes != 0 ? options_.memory_bytes : default_memory_bytes();
+    if (options_.history.total_bytes == 0) return std::unexpected(start_failure{"rooms are to have a history, and no memory for it"});
+    if (options_.history.total_bytes > memory / 2)
+      return std::unexpected(
+          start_failure{fmt::format("the history of rooms may take {} bytes, which is more than half of the {} that the server may hold",
+                                    options_.history.total_bytes, memory)});
+  }
   if (!options_.listen_tls.empty()) {
     if (options_.tls.certificates.empty()) return std::unexpected(start_failure{"a TLS port needs a certificate and its key"});
     auto loaded = tls_context::load_server(options_.tls);
@@ -254,7 +262,8 @@ void server::serve(std::uint32_t index) {
                                 .coalesce_wait_us = options_.coalesce_wait_us,
                                 .memory_bytes = (options_.memory_bytes != 0 ? options_.memory_bytes : default_memory_bytes()) / shard_count_,
                                 .spin_us = options_.spin_us,
-                                .compression = options_.compression};
+                                .compression = options_.compression,
+                                .history = options_.history};
     t.own = std::make_unique<shard>(index, options, *mesh_, *t.from_threads, *router_, std::move(t.own_ring));
     for (const auto& listener : t.listeners) t.own->accepting().add_listener(listener.socket, listener.encrypted ? identity_.get() : nullptr);
     t.listeners.clear();

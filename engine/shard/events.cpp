@@ -31,12 +31,34 @@ connection_handle websocket_ref::handle() const { return shard_->handle_of(*conn
 socket_address websocket_ref::peer() const { return peer_address_of(connection_->socket); }
 void*& websocket_ref::user() { return connection_->user; }
 
-void upgrade_request_view::take_seat(std::string_view room, hearing hears, std::string_view name) {
+namespace {
+
+// The seats of a connection stand with the newest in front.
+const membership* first_seat(const connection& c) {
+  const membership* seat = c.memberships;
+  while (seat != nullptr && seat->next != nullptr) seat = seat->next;
+  return seat;
+}
+
+} // namespace
+
+const std::string* websocket_ref::room_name() const {
+  const membership* seat = first_seat(*connection_);
+  return seat == nullptr ? nullptr : &seat->where->name;
+}
+
+std::optional<joined_position> websocket_ref::joined() const {
+  const membership* seat = first_seat(*connection_);
+  return seat == nullptr || seat->joined == nullptr ? std::nullopt : std::optional{*seat->joined};
+}
+
+void upgrade_request_view::take_seat(std::string_view room, const seat_wish& wish) {
   auto valid = check_room_name(room);
-  if (valid && !name.empty()) valid = check_member_name(name);
+  if (valid && !wish.name.empty()) valid = check_member_name(wish.name);
   if (!valid) return refuse(http_status::bad_request, valid.error());
   made_.seat_wanted = true;
-  made_.room = room, made_.hears = hears, made_.name = name;
+  made_.room = room, made_.hears = wish.hears, made_.name = wish.name, made_.numbered = wish.numbered;
+  made_.replay = wish.replay ? wish.replay : wish.position ? std::optional{replay_options{}} : std::nullopt;
 }
 
 std::string_view http_request::method() const noexcept { return head_.method; }

@@ -28,7 +28,8 @@ constexpr std::uint64_t debtors_say_ms = 1'000;
 std::uint64_t pinned_bytes(const membership& seat) {
   const lag& behind = *seat.behind;
   const span_window& window = behind.held != nullptr ? *behind.held : seat.where->window;
-  return behind.flying + window.chunk_bytes_behind(behind.cursor);
+  const std::uint64_t sum = behind.flying + window.chunk_bytes_behind(behind.cursor);
+  return behind.held == nullptr || behind.stop != lag::no_stop ? sum : sum + seat.where->window.chunk_bytes_behind(behind.replay_end);
 }
 
 } // namespace

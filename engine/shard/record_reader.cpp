@@ -40,10 +40,14 @@ void drop_message(std::uint32_t kind, std::span<const std::byte> bytes) {
   case record_kind::publish_large: delete[] take<publish_large_record>(bytes).payload; return;
   case record_kind::deliver_large: delete[] take<deliver_large_record>(bytes).payload; return;
   case record_kind::room_call_large: delete[] take<room_call_large_record>(bytes).record; return;
+  case record_kind::claim_answer: delete take<claim_answer_record>(bytes).heard; return;
+  case record_kind::history_answer: delete take<history_answer_record>(bytes).heard; return;
   case record_kind::run: delete take<run_message>(bytes).work; return;
   default: return;
   }
 }
+
+std::uint64_t replayed_bytes(const replay* heard) { return heard == nullptr ? 0 : heard->bytes(); }
 
 std::string_view text_of(std::span<const std::byte> bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
@@ -55,6 +59,8 @@ std::uint64_t pointed_bytes(record_kind kind, std::span<const std::byte> record)
   case record_kind::publish_large: return head_of<publish_large_record>(record).bytes;
   case record_kind::deliver_large: return head_of<deliver_large_record>(record).bytes;
   case record_kind::room_call_large: return head_of<room_call_large_record>(record).bytes;
+  case record_kind::claim_answer: return replayed_bytes(head_of<claim_answer_record>(record).heard);
+  case record_kind::history_answer: return replayed_bytes(head_of<history_answer_record>(record).heard);
   default: return 0;
   }
 }
@@ -128,7 +134,9 @@ void record_reader::on_record(std::uint32_t from, std::uint32_t kind, std::span<
   case record_kind::claim_seat: {
     const auto claim = take<claim_record>(bytes);
     const bool granted = with_.home.claim_name(from, claim.room, text_of(bytes), claim.connection, claim.takes_over);
-    return deliver(from, record_kind::claim_answer, bytes_of(claim_answer_record{claim, granted}), bytes);
+    std::unique_ptr<replay> heard;
+    if (granted && claim.wish.wanted) heard = with_.home.replay_for(from, claim.room, claim.wish);
+    return deliver(from, record_kind::claim_answer, bytes_of(claim_answer_record{claim, granted, heard.release()}), bytes);
   }
   case record_kind::claim_answer: {
     const auto answer = take<claim_answer_record>(bytes);
@@ -142,6 +150,11 @@ void record_reader::on_record(std::uint32_t from, std::uint32_t kind, std::span<
     const auto query = take<room_query_record>(bytes);
     return with_.questions.on_room_query(query, text_of(bytes));
   }
+  case record_kind::history_query: {
+    const auto query = take<history_query_record>(bytes);
+    return with_.questions.on_history_query(query, text_of(bytes));
+  }
+  case record_kind::history_answer: return with_.questions.on_history_answer(take<history_answer_record>(bytes));
   case record_kind::room_answer: {
     const auto answer = take<room_answer_record>(bytes);
     return with_.questions.on_room_answer(answer, text_of(bytes));
@@ -216,8 +229,9 @@ void record_reader::on_room_call(const room_call_record& call, std::span<const s
 // The home of the room has answered.
 void record_reader::on_claim_answer(std::uint32_t from, const claim_answer_record& answer, std::span<const std::byte> name) {
   const claim_record& claim = answer.claim;
+  const std::unique_ptr<replay> heard{answer.heard};
   with_.rooms.home_answered(claim.room, claim.first_seats);
-  const bool taken = claim.asker != 0 ? with_.claims.answered(claim.asker) : with_.upgrades.on_claim_answer(claim, answer.granted);
+  const bool taken = claim.asker != 0 ? with_.claims.answered(claim.asker) : with_.upgrades.on_claim_answer(claim, answer.granted, heard.get());
   // It went away while it waited: the name is free again.
   if (!taken && answer.granted && !name.empty()) deliver(from, record_kind::release_name, bytes_of(name_record{claim.room, claim.connection}), name);
 }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -54,6 +55,7 @@ void room_questions::on_report_expect(const report_expect_record& expect) {
   const auto found = reports_.find(expect.report_id);
   if (found == reports_.end()) return;
   found->second.expected = expect.shards;
+  found->second.sum.position = expect.position;
   tell_if_all_answered(found);
 }
 
@@ -166,6 +168,29 @@ void room_questions::on_room_answer(const room_answer_record& answer, std::strin
   if (!answer.more) pending.sum.next.reset();
   auto finished = queries_.extract(found);
   tell(std::move(finished.mapped().asked), std::move(finished.mapped().sum));
+}
+
+// --- what was said ---
+
+void room_questions::query_history(std::string_view room_name, const replay_wish& wish, std::function<void(const replay*)> on_answer,
+                                   const std::source_location& where) {
+  const std::uint32_t id = new_id();
+  histories_.try_emplace(id, std::move(on_answer), with_.users.running(), where);
+  const history_query_record query{.reporter = with_.own, .query_id = id, .wish = wish};
+  with_.courier.deliver(with_.rooms.home_of(room_name), record_kind::history_query, bytes_of(query), std::as_bytes(std::span{room_name}));
+}
+
+void room_questions::on_history_query(const history_query_record& query, std::string_view room_name) {
+  std::unique_ptr<replay> heard = with_.home.read(room_name, query.wish);
+  with_.courier.deliver(query.reporter, record_kind::history_answer, bytes_of(history_answer_record{query.query_id, heard.release()}), {});
+}
+
+void room_questions::on_history_answer(const history_answer_record& answer) {
+  std::shared_ptr<const replay> heard{answer.heard};
+  auto finished = histories_.extract(answer.query_id);
+  if (finished.empty()) return;
+  auto& asked = finished.mapped();
+  with_.users.note_answer([tell = std::move(asked.answer), heard] { tell(heard.get()); }, asked.by, asked.where);
 }
 
 // --- both ---

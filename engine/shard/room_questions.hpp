@@ -43,11 +43,17 @@ class room_questions {
   void query_rooms(std::string_view after, std::uint32_t rooms_max, std::function<void(const room_listing&)> on_answer,
                    const std::source_location& where = std::source_location::current());
 
+  // What is kept of a room, in the plain encoding; null: there is no such room.
+  void query_history(std::string_view room_name, const replay_wish& wish, std::function<void(const replay*)> on_answer,
+                     const std::source_location& where = std::source_location::current());
+
   // --- records ---
   void on_report_request(const report_request_record& request);
   void on_report_expect(const report_expect_record& expect);
   void on_report(const report_record& report);
   void on_room_query(const room_query_record& query, std::string_view name);
+  void on_history_query(const history_query_record& query, std::string_view room_name);
+  void on_history_answer(const history_answer_record& answer);
   void on_room_answer(const room_answer_record& answer, std::string_view text);
 
  private:
@@ -85,6 +91,12 @@ class room_questions {
   const needs with_;
   reports reports_;
   queries queries_;
+  struct history_question {
+    std::function<void(const replay*)> answer;
+    connection_handle by;
+    std::source_location where;
+  };
+  std::unordered_map<std::uint32_t, history_question> histories_;
   std::uint32_t next_id_ = 0;
 };
 

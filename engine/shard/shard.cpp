@@ -165,6 +165,7 @@ void shard::on_timer(timer_node& node) {
   case shard_timer::accept: return accepting_.on_timer();
   case shard_timer::stop: return stopping_.on_timer();
   case shard_timer::trim: return ledger_.on_trim();
+  case shard_timer::history: return keep_history();
   case shard_timer::client: return clients_->on_timer(node);
   case shard_timer::connection: break;
   }
@@ -173,6 +174,10 @@ void shard::on_timer(timer_node& node) {
   // The node is a member of a connection; every compiler that ringcast supports lays it out at a fixed offset.
   watch_.on_timer(*reinterpret_cast<connection*>(reinterpret_cast<std::byte*>(&node) - offsetof(connection, timer)));
 #pragma clang diagnostic pop
+}
+
+void shard::keep_history() {
+  if (home_.expire()) wheel_.arm(history_timer_, clock_.ms + history_interval_ms);
 }
 
 // --- callbacks ---
@@ -199,6 +204,8 @@ void shard::run_clients_before_their_end() {
 
 void shard::publish_and_flush() {
   home_.publish_spans();
+  if (home_.kept().bytes() > 0 && !history_timer_.armed()) [[unlikely]]
+    wheel_.arm(history_timer_, clock_.ms + history_interval_ms);
   if (stop_.is_stopping) [[unlikely]]
     stopping_.go_on();
   outbox_.flush();
@@ -223,6 +230,7 @@ void shard::drop_rooms() {
   end_tasks();
   records_.drop_records();
   rooms_.clear();
+  home_.drop_history();
   outbox_.settle();
   home_.reclaim();
 }

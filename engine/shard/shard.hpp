@@ -153,6 +153,7 @@ class shard final : public room_host, private accepted_host, private work_host {
 
   void dispatch(const completion& done);
   void on_timer(timer_node& node);
+  void keep_history();
   [[nodiscard]] wait_plan plan_wait();
   [[nodiscard]] bool has_work() const;
   void run_clients_before_their_end();
@@ -198,6 +199,7 @@ class shard final : public room_host, private accepted_host, private work_host {
   record_reader records_;
   stopper stopping_;
 
+  timer_node history_timer_ = timer_of(shard_timer::history);
   idle_spin idle_;
   bool messages_came_ = false; // in the last turn that found anything
   std::uint64_t doorbell_value_ = 0;

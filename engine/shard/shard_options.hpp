@@ -5,6 +5,7 @@
 #include "engine/connection/compression_rules.hpp"
 #include "engine/shard/admission.hpp"
 #include <ringcast/events.hpp>
+#include <ringcast/position.hpp>
 
 #include <cstdint>
 #include <string>
@@ -21,6 +22,7 @@ struct shard_options {
   std::uint64_t memory_bytes = shard_memory_bytes_default; // what may be held for peers; above it the largest debtors are ended
   std::uint32_t spin_us = 0;          // how long a shard that was busy looks for more before it sleeps; 0: not at all
   compression_options compression;
+  history_options history; // of all shards together, as programs give it
 };
 
 } // namespace ringcast::engine

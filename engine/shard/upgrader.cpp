@@ -41,7 +41,13 @@ std::string_view upgrader::upgrade(connection& c, const http_request& request, c
   const std::size_t bytes = write_accept_response(response, check.key, subprotocol, deflate ? deflate->response_value() : std::string_view{});
   RINGCAST_ASSERT(bytes > 0);
   if (decision.seat_wanted) {
-    claim_seat(c, {{response, bytes}, decision.room, decision.name, decision.hears, deflate ? std::optional{deflate->params} : std::nullopt});
+    claim_seat(c, {{response, bytes},
+                   decision.room,
+                   decision.name,
+                   decision.hears,
+                   decision.numbered,
+                   decision.replay,
+                   deflate ? std::optional{deflate->params} : std::nullopt});
     return subprotocol;
   }
   if (deflate) with_.compression.begin(c, deflate->params);
@@ -71,35 +77,47 @@ bool upgrader::may_upgrade(connection& c, const http_request& request, const web
 // The name is granted by the room's home, which may be another shard, and it must know that somebody sits here; until it answers, the
 // request is under way.
 void upgrader::claim_seat(connection& c, waiting_upgrade&& asked) {
-  room_part& r = with_.rooms.at(asked.room, with_.host.encoding_of(asked.deflate ? asked.deflate->server_max_window_bits : 0));
+  room_part& r = part_of(asked);
   with_.rooms.reserve(r);
-  const claim_record claim{{r.index, r.generation}, with_.host.handle_of(c).value, 0, r.first_seats, false};
+  const claim_record claim{.room = {r.index, r.generation},
+                           .connection = with_.host.handle_of(c).value,
+                           .asker = 0,
+                           .first_seats = r.first_seats,
+                           .takes_over = false,
+                           .wish = asked.replay ? replay_wish{*asked.replay} : replay_wish{}};
   const std::string name = asked.name;
   waiting_.insert_or_assign(c.slot, std::move(asked));
-  if (!name.empty() || !r.known_at_home)
+  if (!name.empty() || claim.wish.wanted || !r.known_at_home)
     return with_.host.deliver(r.home_shard, record_kind::claim_seat, bytes_of(claim), std::as_bytes(std::span{name}));
   with_.rooms.home_answered(claim.room, claim.first_seats);
-  (void)on_claim_answer(claim, true);
+  (void)on_claim_answer(claim, true, nullptr);
 }
 
 // A shard that is going away refuses the upgrade, and the name is free again.
-bool upgrader::on_claim_answer(const claim_record& claim, bool granted) {
+bool upgrader::on_claim_answer(const claim_record& claim, bool granted, replay* heard) {
   connection* c = with_.host.find({claim.connection});
   const bool waits = c != nullptr && waiting_.contains(c->slot);
   const bool taken = waits && !with_.stop.is_stopping;
-  if (waits) finish(*c, granted);
+  if (waits) finish(*c, granted, heard);
   with_.rooms.end_reservation(claim.room);
   return taken;
 }
 
-void upgrader::finish(connection& c, bool granted) {
+room_part& upgrader::part_of(const waiting_upgrade& asked) {
+  const room_encoding encoding = with_.host.encoding_of(asked.deflate ? asked.deflate->server_max_window_bits : 0);
+  return with_.rooms.at(asked.room, encoding_with(is_deflating(encoding), asked.numbered));
+}
+
+void upgrader::finish(connection& c, bool granted, replay* heard) {
   auto found = waiting_.extract(c.slot);
   waiting_upgrade& asked = found.mapped();
   if (!granted || with_.stop.is_stopping) return refuse(c, asked, granted);
   with_.output.append_text(c, asked.response);
   if (asked.deflate) with_.compression.begin(c, *asked.deflate);
-  room_part& r = with_.rooms.at(asked.room, with_.host.encoding_of(c));
-  membership& seat = with_.rooms.join(c, r, asked.hears);
+  if (heard != nullptr && !heard->spans.empty()) with_.output.begin_backlog(c);
+  room_part& r = part_of(asked);
+  membership& seat = heard != nullptr ? with_.rooms.join(c, r, asked.hears, *heard) : with_.rooms.join(c, r, asked.hears);
+  if (heard != nullptr) seat.joined = std::make_unique<joined_position>(heard->joined);
   if (!asked.name.empty()) seat.name = std::make_unique<std::string>(std::move(asked.name));
   open(c);
 }
@@ -108,7 +126,7 @@ void upgrader::refuse(connection& c, const waiting_upgrade& asked, bool granted)
   with_.users.note_discarded(*c.endpoint, std::exchange(c.user, nullptr));
   if (!with_.stop.is_stopping) return with_.http.respond_error(c, http_status::bad_request, "this name is taken in this room");
   if (granted) {
-    const room_part& r = with_.rooms.at(asked.room, with_.host.encoding_of(asked.deflate ? asked.deflate->server_max_window_bits : 0));
+    const room_part& r = part_of(asked);
     with_.host.deliver(r.home_shard, record_kind::release_name, bytes_of(name_record{{r.index, r.generation}, with_.host.handle_of(c).value}),
                        std::as_bytes(std::span{asked.name}));
   }

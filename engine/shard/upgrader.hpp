@@ -49,7 +49,7 @@ class upgrader {
   // If the request asks for none, it is answered with what is wrong. Returns the one of the endpoint's subprotocols that was chosen.
   std::string_view upgrade(connection& c, const http_request& request, const websocket_endpoint& endpoint, void* user);
   // The home of the room has answered. False where nobody takes the seat any more.
-  [[nodiscard]] bool on_claim_answer(const claim_record& claim, bool granted);
+  [[nodiscard]] bool on_claim_answer(const claim_record& claim, bool granted, replay* heard);
   // The connection has ended.
   void forget(const connection& c);
 
@@ -61,6 +61,8 @@ class upgrader {
   struct waiting_upgrade {
     std::string response, room, name;
     hearing hears;
+    bool numbered;
+    std::optional<replay_options> replay;
     std::optional<deflate_params> deflate;
   };
   // What a session or a name that was asked for holds beside its text.
@@ -69,7 +71,8 @@ class upgrader {
   // What is wrong with it has been answered; then this is false.
   [[nodiscard]] bool may_upgrade(connection& c, const http_request& request, const websocket_endpoint& endpoint, const upgrade_check& check);
   void claim_seat(connection& c, waiting_upgrade&& asked);
-  void finish(connection& c, bool granted);
+  [[nodiscard]] room_part& part_of(const waiting_upgrade& asked);
+  void finish(connection& c, bool granted, replay* heard);
   void refuse(connection& c, const waiting_upgrade& asked, bool granted);
   void open(connection& c);
 

@@ -78,8 +78,8 @@ BOOST_AUTO_TEST_CASE(a_part_that_was_copied_outlives_the_window_that_it_came_fro
       for (std::uint64_t to = from; to <= 12; ++to) {
         twelve t{messages_a_turn};
         const std::string expected = content(t.window, from * 5, to * 5);
-        span_window part;
-        part.copy(t.window, from * 5, to * 5);
+        span_window part{from * 5, from + 1};
+        part.extend(t.window, to * 5);
         t.window.drop_before(60);
         t.other.clear();
         t.store.reclaim();

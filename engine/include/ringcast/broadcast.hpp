@@ -1,6 +1,8 @@
 // What goes with a message to a room: who hears it, and what became of it. Plain values.
 #pragma once
 
+#include <ringcast/position.hpp>
+
 #include <cstdint>
 
 namespace ringcast {
@@ -15,6 +17,7 @@ struct broadcast_report {
   std::uint32_t queued = 0;    // members that will be sent the message, unless they leave
   std::uint32_t conflated = 0; // older messages that members will not be sent because newer ones took their place, added up over members
   std::uint32_t dropped = 0;   // members that will not be sent this message: it is lost to them, or they were closed because of it
+  room_position position{};    // of the message; epoch 0: it was not published
 };
 
 } // namespace ringcast

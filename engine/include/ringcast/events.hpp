@@ -15,6 +15,7 @@
 #include <ringcast/http_status.hpp>
 #include <ringcast/message.hpp>
 #include <ringcast/opcode.hpp>
+#include <ringcast/position.hpp>
 #include <ringcast/results.hpp>
 
 #include <cstddef>
@@ -53,6 +54,10 @@ class websocket_ref {
   // To everybody in the room that this connection joined first; closed if it is in none.
   send_status broadcast(opcode op, std::span<const std::byte> payload);
   [[nodiscard]] const std::string* name_in_room() const;
+  // The room that this connection joined first; null if it is in none.
+  [[nodiscard]] const std::string* room_name() const;
+  // Where this connection joined the room that it joined first; nothing unless seat_wish::position was set.
+  [[nodiscard]] std::optional<joined_position> joined() const;
 
   [[nodiscard]] connection_handle handle() const;
   [[nodiscard]] socket_address peer() const;
@@ -93,6 +98,15 @@ class http_request {
   const request_head& head_;
 };
 
+// A seat in a room as somebody wants it.
+struct seat_wish {
+  hearing hears = hearing::everyone;
+  std::string_view name = {};          // the seat is only granted if nobody in the room has this name; empty: none is wanted
+  bool numbered = false; // each message has its number in front: in text as decimal digits and a line feed, else in 8 bytes, big-endian
+  bool position = false; // websocket_ref::joined() says where it joined
+  std::optional<replay_options> replay = {}; // what was said before is heard first; implies `position`
+};
+
 // What an endpoint decides about an upgrade.
 class upgrade_request_view {
  public:
@@ -102,7 +116,11 @@ class upgrade_request_view {
   // The connection takes a seat in this room when it opens. With a name the seat is only granted if nobody in the room has that name. A name
   // that cannot be one (names.hpp) refuses the upgrade with 400 and says why. When on_open is called, the room's home knows of the
   // seat: whatever anybody publishes from then on is heard.
-  void take_seat(std::string_view room, hearing hears = hearing::everyone, std::string_view name = {});
+  void take_seat(std::string_view room, hearing hears = hearing::everyone, std::string_view name = {}) {
+    take_seat(room, seat_wish{.hears = hears, .name = name});
+  }
+  // What is sent in on_open stands in front of what was said before.
+  void take_seat(std::string_view room, const seat_wish& wish);
   // What websocket_ref::user() will be. It comes back once: with on_close(), or with on_discard() where the upgrade comes to nothing.
   void set_user(void* user) { made_.user = user; }
 
@@ -113,6 +131,8 @@ class upgrade_request_view {
     std::string why, room, name;
     void* user = nullptr;
     hearing hears = hearing::everyone;
+    bool numbered = false;
+    std::optional<replay_options> replay{};
     bool seat_wanted = false;
   };
   explicit upgrade_request_view(const http_request& request) : request_(request) {}

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ringcast/address.hpp>
+#include <ringcast/base64.hpp>
 #include <ringcast/broadcast.hpp>
 #include <ringcast/client.hpp>
 #include <ringcast/client_error.hpp>
@@ -20,6 +21,7 @@
 #include <ringcast/mutex.hpp>
 #include <ringcast/names.hpp>
 #include <ringcast/opcode.hpp>
+#include <ringcast/position.hpp>
 #include <ringcast/request.hpp>
 #include <ringcast/results.hpp>
 #include <ringcast/room.hpp>

@@ -16,6 +16,7 @@
 #include <ringcast/connection_handle.hpp>
 #include <ringcast/names.hpp>
 #include <ringcast/opcode.hpp>
+#include <ringcast/position.hpp>
 #include <ringcast/results.hpp>
 #include <ringcast/rooms.hpp>
 #include <ringcast/task.hpp>
@@ -113,6 +114,13 @@ class room {
   [[nodiscard]] task<room_info> info();
   [[nodiscard]] std::future<room_info> info_future();
   void info(std::function<void(const room_info&)> on_answer, const std::source_location& where = std::source_location::current());
+
+  // What was said here and is kept (server_options::history), oldest first: at most so many messages, and not more than about a megabyte of them,
+  // but one. In the same three ways.
+  [[nodiscard]] task<room_messages> read(replay_options wanted, std::uint32_t messages_max);
+  [[nodiscard]] std::future<room_messages> read_future(replay_options wanted, std::uint32_t messages_max);
+  void read(const replay_options& wanted, std::uint32_t messages_max, std::function<void(const room_messages&)> on_answer,
+            const std::source_location& where = std::source_location::current());
 
  private:
   send_status call(engine::room_call_kind what, opcode op, std::string_view id, std::span<const std::byte> payload);

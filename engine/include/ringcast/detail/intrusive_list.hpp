@@ -53,6 +53,15 @@ template <class T, class Tag> class intrusive_list {
     head_.prev_ = &link;
   }
 
+  // At its beginning, likewise.
+  void prepend(T& element) noexcept {
+    list_link<Tag>& link = element;
+    link.next_ = head_.next_;
+    link.prev_ = &head_;
+    head_.next_->prev_ = &link;
+    head_.next_ = &link;
+  }
+
   // Calls visit(T&) for each element, first to last. The call must not change the list.
   template <class Visit> void for_each(Visit&& visit) const {
     for (auto* link = head_.next_; link != &head_; link = link->next_) visit(static_cast<const T&>(*link));
