@@ -1,19 +1,21 @@
 #include "apps/ringcast-server/endpoints.hpp"
 
 #include "apps/page/page.hpp"
+#include <ringcast/base64.hpp>
 #include <ringcast/close_code.hpp>
 #include <ringcast/events.hpp>
+#include <ringcast/position.hpp>
 #include <ringcast/room.hpp>
 #include <ringcast/utf8.hpp>
 
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <expected>
 #include <fmt/format.h>
+#include <optional>
 
 namespace ringcast {
-
-using namespace engine;
 
 namespace {
 
@@ -21,20 +23,84 @@ websocket_endpoint echo() {
   return {.on_message = [](websocket_ref ws, const message_view& message) { ws.send(message); }};
 }
 
-// The mark of a connection that asked to be told which messages the slow-consumer policy took from it.
-char wants_gaps;
+// The subprotocol of members that see the numbers of messages.
+constexpr std::string_view numbered_protocol = "ringcast.v1";
+
+// What a member of a room asked for, as a mark that its connection carries.
+struct member_marks {
+  bool gaps;     // to be told which messages the slow-consumer policy took from it
+  bool numbered; // to be told where it joined
+};
+constinit member_marks marks[] = {{false, false}, {true, false}, {false, true}, {true, true}};
+
+bool offers(std::string_view protocols, std::string_view wanted) {
+  while (!protocols.empty()) {
+    const std::size_t end = std::min(protocols.find(','), protocols.size());
+    std::string_view one = protocols.substr(0, end);
+    while (!one.empty() && (one.front() == ' ' || one.front() == '\t')) one.remove_prefix(1);
+    while (!one.empty() && (one.back() == ' ' || one.back() == '\t')) one.remove_suffix(1);
+    if (one == wanted) return true;
+    protocols.remove_prefix(std::min(end + 1, protocols.size()));
+  }
+  return false;
+}
+
+// A number of the query; nothing if it is none or above the bound.
+std::optional<std::uint32_t> number_of(std::string_view text, std::uint32_t max) {
+  std::uint32_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size() || number > max) return std::nullopt;
+  return number;
+}
+
+constexpr std::string_view wrong_position = "since is a position that this server has told: EPOCH:SEQUENCE";
+
+// What of the past somebody asks for with ?history=N and ?since=EPOCH:SEQUENCE. The error is one sentence.
+std::expected<std::optional<replay_options>, std::string_view> asked_replay(const http_request& request) {
+  const auto last = request.query("history");
+  const auto after = request.query("since");
+  if (!last && !after) return std::nullopt;
+  replay_options wanted;
+  if (last) {
+    const auto number = number_of(*last, UINT32_MAX);
+    if (!number) return std::unexpected("history is a number of messages");
+    wanted.last = *number;
+  }
+  if (after) {
+    wanted.after = parse_position(*after);
+    if (!wanted.after) return std::unexpected(wrong_position);
+  }
+  return wanted;
+}
 
 websocket_endpoint broadcast() {
   return {.on_upgrade =
               [](upgrade_request_view& upgrade) {
-                upgrade.take_seat(upgrade.request().parameter("room"), upgrade.request().query("self") == "0" ? hearing::others : hearing::everyone);
-                if (upgrade.request().query("gaps") == "1") upgrade.set_user(&wants_gaps);
+                const http_request& request = upgrade.request();
+                const auto replay = asked_replay(request);
+                if (!replay) return upgrade.refuse(http_status::bad_request, replay.error());
+                const bool numbered = request.query("seq") == "1" || offers(request.header("Sec-WebSocket-Protocol"), numbered_protocol);
+                upgrade.take_seat(request.parameter("room"), {.hears = request.query("self") == "0" ? hearing::others : hearing::everyone,
+                                                              .numbered = numbered,
+                                                              .position = numbered,
+                                                              .replay = *replay});
+                upgrade.set_user(&marks[(request.query("gaps") == "1" ? 1 : 0) + (numbered ? 2 : 0)]);
+              },
+          .on_open =
+              [](websocket_ref ws) {
+                const auto joined = ws.joined();
+                if (!static_cast<const member_marks*>(ws.user())->numbered || !joined) return;
+                std::string hello = "{\"room\":";
+                append_json_string(hello, *ws.room_name());
+                ws.send_text(hello + fmt::format(R"(,"epoch":"{}","seq":{},"resumed":{}}})", text_of_epoch(joined->at.epoch), joined->at.sequence,
+                                                 joined->resumed));
               },
           .on_message = [](websocket_ref ws, const message_view& message) { ws.broadcast(message.op, message.payload); },
           .on_gap =
               [](websocket_ref ws, std::uint64_t first, std::uint64_t last) {
-                if (ws.user() == &wants_gaps) ws.send_text(fmt::format(R"({{"gap":{{"from":{},"to":{}}}}})", first, last));
-              }};
+                if (static_cast<const member_marks*>(ws.user())->gaps) ws.send_text(fmt::format(R"({{"gap":{{"from":{},"to":{}}}}})", first, last));
+              },
+          .subprotocols = {std::string{numbered_protocol}}};
 }
 
 // "NAME" and what it did or said, as one text message to the room.
@@ -67,26 +133,31 @@ void publish(server& s, const http_request& request, http_responder responder) {
   const bool text = type.starts_with("text/") || type.starts_with("application/json");
   if (text && !is_valid_utf8(request.body)) return responder.respond_error(http_status::bad_request, "the body is not UTF-8");
   to.broadcast_reported(text ? opcode::text : opcode::binary, request.body, [responder](const broadcast_report& report) mutable {
-    responder.respond_json(http_status::ok, fmt::format(R"({{"members":{},"queued":{},"conflated":{},"dropped":{}}})", report.members, report.queued,
-                                                        report.conflated, report.dropped));
+    responder.respond_json(http_status::ok, fmt::format(R"({{"members":{},"queued":{},"conflated":{},"dropped":{},"epoch":"{}","seq":{}}})",
+                                                        report.members, report.queued, report.conflated, report.dropped,
+                                                        text_of_epoch(report.position.epoch), report.position.sequence));
   });
 }
 
 // A page of it: a server may have more rooms than anybody wants to wait for.
-constexpr std::uint32_t rooms_listed_max = 1000;
+constexpr std::uint32_t page_max = 1000;
+constexpr std::string_view limit_rule = "limit is a number from 1 to 1000";
+
+std::optional<std::uint32_t> asked_limit(const http_request& request, std::uint32_t otherwise) {
+  const auto wanted = request.query("limit");
+  if (!wanted) return otherwise;
+  const auto limit = number_of(*wanted, page_max);
+  return limit == 0u ? std::nullopt : limit;
+}
 
 void list_rooms(server& s, const http_request& request, http_responder responder) {
-  std::uint32_t limit = rooms_listed_max;
-  if (const auto wanted = request.query("limit")) {
-    const auto [end, error] = std::from_chars(wanted->data(), wanted->data() + wanted->size(), limit);
-    if (error != std::errc{} || end != wanted->data() + wanted->size() || limit == 0 || limit > rooms_listed_max)
-      return responder.respond_error(http_status::bad_request, "limit is a number from 1 to 1000");
-  }
+  const auto limit = asked_limit(request, page_max);
+  if (!limit) return responder.respond_error(http_status::bad_request, limit_rule);
   const auto after = request.query("after");
   if (after)
     if (const auto valid = check_room_name(*after); !valid)
       return responder.respond_error(http_status::bad_request, fmt::format("after: {}", valid.error()));
-  s.rooms(after.value_or(""), limit, [responder](const room_page& page) mutable {
+  s.rooms(after.value_or(""), *limit, [responder](const room_page& page) mutable {
     std::string json = "{\"rooms\":[";
     for (const room_summary& each : page.rooms) {
       json += &each == page.rooms.data() ? "{\"name\":" : ",{\"name\":";
@@ -118,6 +189,44 @@ void list_room(server& s, const http_request& request, http_responder responder)
   });
 }
 
+constexpr std::uint32_t messages_read_usually = 100;
+
+// What a room keeps, a page at a time: all behind ?since=, or else the last ones.
+void read_messages(server& s, const http_request& request, http_responder responder) {
+  room asked = s.room(request.parameter("room"));
+  if (!asked.valid()) return responder.respond_error(http_status::bad_request, asked.valid().error());
+  const auto limit = asked_limit(request, messages_read_usually);
+  if (!limit) return responder.respond_error(http_status::bad_request, limit_rule);
+  replay_options wanted{.last = *limit};
+  if (const auto since = request.query("since")) {
+    wanted = {.after = parse_position(*since)};
+    if (!wanted.after) return responder.respond_error(http_status::bad_request, wrong_position);
+  }
+  asked.read(wanted, *limit, [responder, name = asked.name()](const room_messages& read) mutable {
+    if (read.newest.epoch == 0) return responder.respond_error(http_status::not_found, "there is no such room");
+    std::string json = "{\"room\":";
+    append_json_string(json, name);
+    json += fmt::format(R"(,"epoch":"{}","messages":[)", text_of_epoch(read.newest.epoch));
+    for (const room_message& message : read.messages) {
+      if (&message != read.messages.data()) json += ',';
+      json += fmt::format("{{\"seq\":{},", message.sequence);
+      if (message.op == opcode::text) {
+        json += "\"text\":";
+        append_json_string(json, message.text());
+      } else {
+        json += "\"binary\":\"";
+        const std::size_t before = json.size();
+        json.resize(before + base64_encoded_bytes(message.payload.size()));
+        base64_encode(message.payload, json.data() + before);
+        json += '"';
+      }
+      json += '}';
+    }
+    responder.respond_json(http_status::ok,
+                           json + fmt::format(R"(],"next":"{}","more":{},"missing":{}}})", text_of(read.next()), read.more, read.missing));
+  });
+}
+
 void page(const http_request&, http_responder responder) {
   const std::string headers =
       fmt::format("Content-Security-Policy: {}\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\nCache-Control: no-cache\r\n",
@@ -138,6 +247,7 @@ void add_endpoints(server& s) {
   routes.add("/broadcast/{room}", broadcast());
   routes.add("/chat/{room}", chat());
   routes.add("POST", "/rooms/{room}/messages", with_server(publish));
+  routes.add("GET", "/rooms/{room}/messages", with_server(read_messages));
   routes.add("GET", "/rooms", with_server(list_rooms));
   routes.add("GET", "/rooms/{room}", with_server(list_room));
   routes.add("GET", "/health/live",

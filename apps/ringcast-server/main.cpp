@@ -77,6 +77,18 @@ int parse(int argc, char** argv, settings& out) {
   std::string policy = "close";
   app.add_option("--slow-consumer", policy, "What happens to a member that is further behind: close, drop-newest, drop-oldest or latest")
       ->capture_default_str();
+  app.add_option("--history-messages", out.server.history.messages, "Each room keeps its last so many messages; 0: no bound by number")
+      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 40))
+      ->capture_default_str();
+  app.add_option("--history-bytes", out.server.history.bytes, "Each room keeps its last so many bytes of messages; 0: no bound by size")
+      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 40))
+      ->capture_default_str();
+  app.add_option("--history-seconds", out.server.history.seconds, "Each room keeps what was said in the last so many seconds; 0: no bound by age")
+      ->check(CLI::Range(0u, 31'536'000u))
+      ->capture_default_str();
+  app.add_option("--history-total-bytes", out.server.history.total_bytes, "What all rooms together may keep; beyond it the oldest goes first")
+      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 40))
+      ->capture_default_str();
   const std::map<std::string, ringcast::compression_mode> compressions{
       {"off", ringcast::compression_mode::off}, {"shared", ringcast::compression_mode::shared}, {"dedicated", ringcast::compression_mode::dedicated}};
   std::string compression = "shared", compression_level = "auto", compression_threshold = "auto";
