@@ -330,7 +330,10 @@ std::unique_ptr<replay> home_table::replay_for(std::uint32_t shard, room_ref roo
 
 std::unique_ptr<replay> home_table::read(std::string_view room, const replay_wish& wish) {
   const auto found = rooms_.find(room);
-  return found == rooms_.end() ? nullptr : replay_of(*found->second, room_encoding::plain, wish);
+  if (found == rooms_.end()) return nullptr;
+  // Whoever has said something in this turn and asks then finds it.
+  if (found->second->published_end != found->second->next_sequence) publish(*found->second);
+  return replay_of(*found->second, room_encoding::plain, wish);
 }
 
 bool home_table::expire() {
