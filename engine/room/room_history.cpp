@@ -31,10 +31,6 @@ void history_store::give_back(kept_span& kept) {
   free_.push_back(&kept);
 }
 
-void history_store::bound() {
-  while (bytes_ > bytes_max_ && !oldest_first_.empty()) oldest_first_.front().owner->drop_first();
-}
-
 void room_history::append(const log_span& published, std::uint64_t now_ms) {
   if (!empty() && published.first_sequence != end_sequence_) clear();
   if (empty()) first_sequence_ = end_sequence_ = published.first_sequence;

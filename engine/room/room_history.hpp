@@ -41,8 +41,8 @@ class history_store {
   // The chunks that are kept, over all histories.
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
   [[nodiscard]] std::uint64_t bytes_max() const { return bytes_max_; }
-  // Lets go of the oldest chunks until what is left is within the bound.
-  void bound();
+  // Lets go of the oldest chunks until what is left is within the bound. Calls emptied(owner) for each history that has nothing left.
+  template <class Emptied> void bound(Emptied&& emptied);
 
  private:
   friend class room_history;
@@ -56,9 +56,11 @@ class history_store {
   std::vector<kept_span*> free_;
 };
 
+struct home_room;
+
 class room_history {
  public:
-  explicit room_history(history_store& store) : store_(store) {}
+  room_history(history_store& store, home_room* owner) : store_(store), owner_(owner) {}
   room_history(const room_history&) = delete;
   room_history& operator=(const room_history&) = delete;
   ~room_history() { clear(); }
@@ -95,11 +97,20 @@ class room_history {
   [[nodiscard]] static log_span behind(const log_span& all, std::uint32_t frames);
 
   history_store& store_;
+  home_room* const owner_;
   intrusive_list<kept_span, spans_of_a_history> spans_;
   kept_span* last_ = nullptr;
   std::uint64_t first_sequence_ = 1, end_sequence_ = 1;
   std::uint64_t cost_ = 0; // log_cost of what is kept
 };
+
+template <class Emptied> void history_store::bound(Emptied&& emptied) {
+  while (bytes_ > bytes_max_ && !oldest_first_.empty()) {
+    room_history& oldest = *oldest_first_.front().owner;
+    oldest.drop_first();
+    if (oldest.empty()) emptied(oldest.owner_);
+  }
+}
 
 // What somebody who joins is sent of what was said before: from the home to the shard of the member. It has a reference for each of its spans.
 struct replay {

@@ -35,6 +35,7 @@ home_room& home_table::make(std::string_view name) {
 
 void home_table::forget(const home_room& home) {
   if (!home.branches.empty() || home.dirty || home.has_history()) return;
+  std::erase(emptied_, &home);
   rooms_.erase(rooms_.find(home.name));
 }
 
@@ -44,7 +45,7 @@ void home_table::read_encoding(home_room& home, room_encoding encoding) {
   if (place != nullptr) return;
   place = std::make_unique<home_room::encoded>();
   if (encoding != room_encoding::plain || !history_.is_on()) return;
-  place->kept = std::make_unique<room_history>(store_);
+  place->kept = std::make_unique<room_history>(store_, &home);
   place->log.fill_chunks(true);
 }
 
@@ -207,7 +208,7 @@ void home_table::keep(home_room& home, room_encoding encoding) {
     span.chunk->release();
   }
   if (encoding == room_encoding::plain) kept.drop_old(history_, now_ms_);
-  store_.bound();
+  store_.bound([this](home_room* emptied) { emptied_.push_back(emptied); });
 }
 
 void home_table::publish_spans() {
@@ -219,6 +220,12 @@ void home_table::publish_spans() {
     forget(*home);
   }
   publishing_.clear();
+  // What the budget took from rooms that nobody is in was all that held them.
+  while (!emptied_.empty()) {
+    home_room& emptied = *emptied_.back();
+    emptied_.pop_back();
+    forget(emptied);
+  }
 }
 
 void home_table::publish(home_room& home) {
@@ -303,7 +310,7 @@ std::unique_ptr<replay> home_table::replay_of(home_room& home, room_encoding enc
     read_encoding(home, kept_as);
     home_room::encoded& encoded = *home.of(kept_as);
     if (encoded.kept == nullptr) {
-      encoded.kept = std::make_unique<room_history>(store_);
+      encoded.kept = std::make_unique<room_history>(store_, &home);
       encoded.log.fill_chunks(true);
     }
     room_history& kept = *encoded.kept;

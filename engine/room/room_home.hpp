@@ -181,6 +181,7 @@ class home_table {
   std::vector<log_span> spans_;
   std::vector<home_room::branch> targets_;
   std::vector<home_room::wanted_report> reports_;
+  std::vector<home_room*> emptied_;
 };
 
 // Calls visit(sequence, opcode, payload) for each message of a span of a plain log.

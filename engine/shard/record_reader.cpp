@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -48,6 +49,15 @@ void drop_message(std::uint32_t kind, std::span<const std::byte> bytes) {
 }
 
 std::uint64_t replayed_bytes(const replay* heard) { return heard == nullptr ? 0 : heard->bytes(); }
+
+// Where there is no memory for a replay there is none.
+template <class Make> std::unique_ptr<replay> or_none(Make&& make) {
+  try {
+    return make();
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
 
 std::string_view text_of(std::span<const std::byte> bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
@@ -135,7 +145,7 @@ void record_reader::on_record(std::uint32_t from, std::uint32_t kind, std::span<
     const auto claim = take<claim_record>(bytes);
     const bool granted = with_.home.claim_name(from, claim.room, text_of(bytes), claim.connection, claim.takes_over);
     std::unique_ptr<replay> heard;
-    if (granted && claim.wish.wanted) heard = with_.home.replay_for(from, claim.room, claim.wish);
+    if (granted && claim.wish.wanted) heard = or_none([&] { return with_.home.replay_for(from, claim.room, claim.wish); });
     return deliver(from, record_kind::claim_answer, bytes_of(claim_answer_record{claim, granted, heard.release()}), bytes);
   }
   case record_kind::claim_answer: {
@@ -231,7 +241,14 @@ void record_reader::on_claim_answer(std::uint32_t from, const claim_answer_recor
   const claim_record& claim = answer.claim;
   const std::unique_ptr<replay> heard{answer.heard};
   with_.rooms.home_answered(claim.room, claim.first_seats);
-  const bool taken = claim.asker != 0 ? with_.claims.answered(claim.asker) : with_.upgrades.on_claim_answer(claim, answer.granted, heard.get());
+  bool taken = false;
+  const auto answered = [&] {
+    taken = claim.asker != 0 ? with_.claims.answered(claim.asker) : with_.upgrades.on_claim_answer(claim, answer.granted, heard.get());
+  };
+  if (connection* c = with_.connections.find({claim.connection}))
+    with_.ledger.spend(*c, answered);
+  else
+    answered();
   // It went away while it waited: the name is free again.
   if (!taken && answer.granted && !name.empty()) deliver(from, record_kind::release_name, bytes_of(name_record{claim.room, claim.connection}), name);
 }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -181,7 +182,12 @@ void room_questions::query_history(std::string_view room_name, const replay_wish
 }
 
 void room_questions::on_history_query(const history_query_record& query, std::string_view room_name) {
-  std::unique_ptr<replay> heard = with_.home.read(room_name, query.wish);
+  std::unique_ptr<replay> heard;
+  try {
+    heard = with_.home.read(room_name, query.wish);
+  } catch (const std::bad_alloc&) {
+    // Who asked is told that there is nothing.
+  }
   with_.courier.deliver(query.reporter, record_kind::history_answer, bytes_of(history_answer_record{query.query_id, heard.release()}), {});
 }
 

@@ -98,8 +98,13 @@ bool upgrader::on_claim_answer(const claim_record& claim, bool granted, replay* 
   connection* c = with_.host.find({claim.connection});
   const bool waits = c != nullptr && waiting_.contains(c->slot);
   const bool taken = waits && !with_.stop.is_stopping;
+  // Also where there is no memory for the seat.
+  struct at_end {
+    room_table& rooms;
+    room_ref room;
+    ~at_end() { rooms.end_reservation(room); }
+  } end{with_.rooms, claim.room};
   if (waits) finish(*c, granted, heard);
-  with_.rooms.end_reservation(claim.room);
   return taken;
 }
 
@@ -111,7 +116,8 @@ room_part& upgrader::part_of(const waiting_upgrade& asked) {
 void upgrader::finish(connection& c, bool granted, replay* heard) {
   auto found = waiting_.extract(c.slot);
   waiting_upgrade& asked = found.mapped();
-  if (!granted || with_.stop.is_stopping) return refuse(c, asked, granted);
+  const bool has_no_replay = asked.replay.has_value() && heard == nullptr;
+  if (!granted || has_no_replay || with_.stop.is_stopping) return refuse(c, asked, granted);
   with_.output.append_text(c, asked.response);
   if (asked.deflate) with_.compression.begin(c, *asked.deflate);
   if (heard != nullptr && !heard->spans.empty()) with_.output.begin_backlog(c);
@@ -124,13 +130,13 @@ void upgrader::finish(connection& c, bool granted, replay* heard) {
 
 void upgrader::refuse(connection& c, const waiting_upgrade& asked, bool granted) {
   with_.users.note_discarded(*c.endpoint, std::exchange(c.user, nullptr));
-  if (!with_.stop.is_stopping) return with_.http.respond_error(c, http_status::bad_request, "this name is taken in this room");
+  if (!granted && !with_.stop.is_stopping) return with_.http.respond_error(c, http_status::bad_request, "this name is taken in this room");
   if (granted) {
     const room_part& r = part_of(asked);
     with_.host.deliver(r.home_shard, record_kind::release_name, bytes_of(name_record{{r.index, r.generation}, with_.host.handle_of(c).value}),
                        std::as_bytes(std::span{asked.name}));
   }
-  with_.http.refuse_request(c, http_status::service_unavailable, "the server is going away");
+  with_.http.refuse_request(c, http_status::service_unavailable, with_.stop.is_stopping ? "the server is going away" : "the server has no memory");
 }
 
 void upgrader::forget(const connection& c) {
