@@ -25,6 +25,7 @@ seat& seat::operator=(seat&& other) noexcept {
     room_ = other.room_;
     room_generation_ = other.room_generation_;
     why_not_ = other.why_not_;
+    joined_ = other.joined_;
   }
   return *this;
 }
@@ -198,24 +199,54 @@ namespace {
 // A claim of a seat that ends with the coroutine that made it, wherever that ends.
 class seat_claim {
  public:
-  seat_claim(shard& here, room_part& r, connection_handle who, std::string_view name)
-      : here_(here), room_{r.index, r.generation}, id_(here.claims().begin(r, who, name, [state = answer_.target()] { state->set(true); })) {}
+  seat_claim(shard& here, room_part& r, connection_handle who, std::string_view name, const join_options& options)
+      : here_(here), who_(who), room_{r.index, r.generation}, options_(options),
+        id_(here.claims().begin(r, who, name, options.replay ? replay_wish{*options.replay} : replay_wish{},
+                                [this](replay* heard) { answered(heard); })) {}
   seat_claim(const seat_claim&) = delete;
   seat_claim& operator=(const seat_claim&) = delete;
-  ~seat_claim() { here_.claims().end(id_, room_); }
+  ~seat_claim() {
+    here_.claims().end(id_, room_);
+    if (took_seat_) here_.leave_room(who_, room_);
+  }
   // False if the wait was ended instead.
   [[nodiscard]] answer_awaiter<bool>& answer() { return answer_; }
+  // There was no memory for what was wished for.
+  [[nodiscard]] bool has_no_replay() const { return has_no_replay_; }
+  [[nodiscard]] const joined_position& joined() const { return joined_; }
+  // The seat is somebody else's from now on.
+  void hand_over() { took_seat_ = false; }
 
  private:
+  // A replay ends where the window of the room stands now: so the seat is taken at once, and not when the coroutine goes on.
+  void answered(replay* heard) {
+    connection* c = here_.find(who_);
+    room_part* r = here_.rooms().find(room_);
+    has_no_replay_ = options_.replay.has_value() && heard == nullptr;
+    if (heard != nullptr && c != nullptr && c->is_open_websocket() && r != nullptr && room_table::seat_of(*c, *r) == nullptr) {
+      joined_ = heard->joined;
+      if (!heard->spans.empty()) here_.output().begin_backlog(*c);
+      here_.rooms().join(*c, *r, options_.hears, *heard);
+      took_seat_ = true;
+    }
+    answer_.target()->set(true);
+  }
+
   answer_awaiter<bool> answer_;
   shard& here_;
+  connection_handle who_;
   room_ref room_;
+  join_options options_;
+  joined_position joined_;
+  bool took_seat_ = false, has_no_replay_ = false;
   std::uint32_t id_;
 };
 
 } // namespace
 
-task<seat> room::join(std::string_view id, receiver& ws, hearing hears) {
+task<seat> room::join(std::string_view id, receiver& ws, hearing hears) { return join(id, ws, join_options{.hears = hears}); }
+
+task<seat> room::join(std::string_view id, receiver& ws, join_options options) {
   if (!valid_) co_return seat{valid_.error()};
   if (const auto valid = check_member_name(id); !id.empty() && !valid) co_return seat{valid.error()};
   static constexpr std::string_view over = "the connection is over";
@@ -224,20 +255,24 @@ task<seat> room::join(std::string_view id, receiver& ws, hearing hears) {
   if (!is_open()) co_return seat{over};
   shard& here = session->owner();
   const connection_handle who = ws.handle();
-  room_part& r = here.rooms().at(name_, here.encoding_of(*session->where()));
+  room_part& r = here.rooms().at(name_, encoding_with(is_deflating(here.encoding_of(*session->where())), options.numbered));
   const room_ref ref{r.index, r.generation};
   // Who sits here already has a name or takes this one.
   if (const membership* before = room_table::seat_of(*session->where(), r); before != nullptr && before->name != nullptr) id = {};
-  seat_claim claim{here, r, who, id};
+  seat_claim claim{here, r, who, id, options};
   const bool known = co_await claim.answer();
-  if (!known || !is_open()) {
+  if (!known || claim.has_no_replay() || !is_open()) {
     if (known && !id.empty())
       here.deliver(r.home_shard, record_kind::release_name, bytes_of(name_record{ref, who.value}), std::as_bytes(std::span{id}));
+    if (known && claim.has_no_replay()) co_return seat{std::string_view{"the server has no memory"}};
     co_return seat{known ? over : std::string_view{"the server is going away"}};
   }
-  membership& taken = here.rooms().join(*session->where(), r, hears);
+  membership& taken = here.rooms().join(*session->where(), r, options.hears);
   if (!id.empty() && taken.name == nullptr) taken.name = std::make_unique<std::string>(id);
-  co_return seat{here, who, ref.index, ref.generation};
+  claim.hand_over();
+  seat made{here, who, ref.index, ref.generation};
+  made.joined_ = claim.joined();
+  co_return made;
 }
 
 task<broadcast_report> room::broadcast_reported(opcode op, std::span<const std::byte> payload) {

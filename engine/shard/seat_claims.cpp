@@ -4,16 +4,18 @@
 
 namespace ringcast::engine {
 
-std::uint32_t seat_claims::begin(room_part& r, connection_handle who, std::string_view name, std::function<void()> on_answer) {
+std::uint32_t seat_claims::begin(room_part& r, connection_handle who, std::string_view name, const replay_wish& wish,
+                                 std::function<void(replay*)> on_answer) {
   rooms_.reserve(r);
   if (++next_id_ == 0) ++next_id_; // 0 says that an upgrade asks
   const std::uint32_t id = next_id_;
-  if (name.empty() && r.known_at_home) {
-    on_answer();
+  if (name.empty() && !wish.wanted && r.known_at_home) {
+    on_answer(nullptr);
     return id;
   }
   waiting_.emplace(id, std::move(on_answer));
-  const claim_record claim{{r.index, r.generation}, who.value, id, r.first_seats, true};
+  const claim_record claim{
+      .room = {r.index, r.generation}, .connection = who.value, .asker = id, .first_seats = r.first_seats, .takes_over = true, .wish = wish};
   courier_.deliver(r.home_shard, record_kind::claim_seat, bytes_of(claim), std::as_bytes(std::span{name}));
   return id;
 }
@@ -23,11 +25,11 @@ void seat_claims::end(std::uint32_t id, room_ref room) {
   rooms_.end_reservation(room);
 }
 
-bool seat_claims::answered(std::uint32_t id) {
+bool seat_claims::answered(std::uint32_t id, replay* heard) {
   const auto found = waiting_.find(id);
   if (found == waiting_.end()) return false;
-  const std::function<void()> on_answer = std::move(found->second);
-  on_answer();
+  const std::function<void(replay*)> on_answer = std::move(found->second);
+  on_answer(heard);
   return true;
 }
 

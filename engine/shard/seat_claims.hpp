@@ -19,15 +19,17 @@ class seat_claims {
 
   // Reserves a seat of the room for a connection, with a name if it is not empty, and calls back when the home knows of it, perhaps at once:
   // whatever is published from then on comes here. Ends with end(), whether there was an answer or not.
-  [[nodiscard]] std::uint32_t begin(room_part& r, connection_handle who, std::string_view name, std::function<void()> on_answer);
+  // With a wish it is given what was said before, which is the caller's until the callback returns; null: there was no memory for it.
+  [[nodiscard]] std::uint32_t begin(room_part& r, connection_handle who, std::string_view name, const replay_wish& wish,
+                                    std::function<void(replay*)> on_answer);
   void end(std::uint32_t id, room_ref room);
   // The home has answered. False where nobody waits for it any more.
-  [[nodiscard]] bool answered(std::uint32_t id);
+  [[nodiscard]] bool answered(std::uint32_t id, replay* heard);
 
  private:
   room_table& rooms_;
   shard_courier& courier_;
-  std::unordered_map<std::uint32_t, std::function<void()>> waiting_;
+  std::unordered_map<std::uint32_t, std::function<void(replay*)>> waiting_;
   std::uint32_t next_id_ = 0;
 };
 

@@ -45,6 +45,22 @@ async def chat(url):
         assert await a.recv() == "bob left"
 
 
+async def chat_history(url):
+    async with websockets.connect(url + "/chat/x") as a:
+        epoch = await a.recv()
+        for i in range(30):
+            await a.send(f"message {i + 1}")
+        assert [await a.recv() for _ in range(30)] == [f"{i}\nmessage {i}" for i in range(1, 31)]
+        async with websockets.connect(url + "/chat/x") as b:
+            assert await b.recv() == epoch
+            assert [await b.recv() for _ in range(20)] == [f"{i}\nmessage {i}" for i in range(11, 31)]
+            await a.send("live")
+            assert await b.recv() == await a.recv() == "31\nlive"
+        async with websockets.connect(f"{url}/chat/x?since={epoch}:5") as c:
+            assert await c.recv() == epoch + " resumed"
+            assert [await c.recv() for _ in range(26)] == [f"{i}\nmessage {i}" for i in range(6, 31)] + ["31\nlive"]
+
+
 async def heartbeat(url):
     for path in ("/built-in", "/by-hand"):
         async with websockets.connect(url + path) as ws:
@@ -86,9 +102,9 @@ async def is_told_1001(url, path, stop):
         assert ws.close_code == 1001, ws.close_code
 
 
-PATHS = {"echo-server": "/echo", "broadcast-server": "/broadcast", "chat-room": "/chat/x?name=eve", "heartbeat": "/by-hand",
+PATHS = {"echo-server": "/echo", "broadcast-server": "/broadcast", "chat-room": "/chat/x?name=eve", "chat-history": "/chat/y", "heartbeat": "/by-hand",
          "subprotocols": "/speak", "connection-limit": "/limited", "split": "/split"}
-EXAMPLES = {"echo-server": echo, "broadcast-server": broadcast, "chat-room": chat, "heartbeat": heartbeat,
+EXAMPLES = {"echo-server": echo, "broadcast-server": broadcast, "chat-room": chat, "chat-history": chat_history, "heartbeat": heartbeat,
             "subprotocols": subprotocols, "connection-limit": connection_limit, "split": split}
 
 FOLDER = pathlib.Path(sys.argv[1])

@@ -4,7 +4,9 @@
 
 #include <chrono>
 #include <future>
+#include <map>
 #include <string>
+#include <thread>
 #include <vector>
 
 using namespace ringcast;
@@ -75,6 +77,49 @@ BOOST_AUTO_TEST_CASE(what_a_room_keeps_is_read_in_three_ways) {
   BOOST_TEST(asks.http("GET /coroutine HTTP/1.1\r\nHost: x\r\n\r\n").ends_with("7=g 8=h "));
   wire_client asks_again{server.address()};
   BOOST_TEST(asks_again.http("GET /callback HTTP/1.1\r\nHost: x\r\n\r\n").ends_with("6=f 7=g 8=h "));
+}
+
+// Programs that number messages themselves, and hand out what they remember, cannot do this over two shards without a lock around both.
+BOOST_AUTO_TEST_CASE(three_hundred_who_join_over_two_shards_while_others_speak_hear_a_log_without_a_hole) {
+  constexpr int joins = 300, listened = 40;
+  constexpr std::uint32_t last = 20;
+  running server{[](auto& s) {
+                   s.get("/chat", [](request& req) -> task<void> {
+                     websocket ws = co_await req.upgrade();
+                     const seat here = co_await req.server().room("lobby").join("", ws, {.numbered = true, .replay = replay_options{.last = last}});
+                     if (!here) co_return;
+                     co_await ws.send_text(std::to_string(here.joined().at.sequence));
+                     while (co_await ws.receive()) {
+                     }
+                   });
+                 },
+                 with_history(1'000)};
+  const auto speak = [&server](const std::stop_token& stop, const std::string& name) {
+    room lobby = server.s.room("lobby");
+    for (int i = 0; !stop.stop_requested(); ++i) {
+      lobby.broadcast_text(name + " " + std::to_string(i));
+      if (i % 8 == 0) std::this_thread::sleep_for(std::chrono::microseconds(300));
+    }
+  };
+  std::jthread ann(speak, "ann"), bob(speak, "bob");
+  std::map<std::uint64_t, std::string> said; // what each number means, to everybody
+  std::uint64_t replayed = 0;
+  for (int i = 0; i < joins; ++i) {
+    wire_client member{server.address()};
+    BOOST_REQUIRE(member.upgrade("/chat").starts_with("HTTP/1.1 101"));
+    const std::uint64_t newest = std::stoull(member.text());
+    std::uint64_t next = newest + 1 - std::min<std::uint64_t>(newest, last);
+    for (int heard = 0; heard < listened; ++heard, ++next) {
+      const std::string text = member.text();
+      const std::size_t end = text.find('\n');
+      BOOST_REQUIRE_MESSAGE(end != std::string::npos, text);
+      BOOST_REQUIRE_EQUAL(std::stoull(text), next);
+      BOOST_REQUIRE_EQUAL(said.emplace(next, text.substr(end + 1)).first->second, text.substr(end + 1));
+      if (next <= newest) ++replayed;
+    }
+    member.close(1000);
+  }
+  BOOST_TEST(replayed > joins * last / 2);
 }
 
 BOOST_AUTO_TEST_CASE(a_thread_that_speaks_into_an_empty_room_is_remembered) {

@@ -27,6 +27,7 @@
 #include <expected>
 #include <functional>
 #include <future>
+#include <optional>
 #include <source_location>
 #include <span>
 #include <string>
@@ -43,13 +44,20 @@ struct handle_access;
 enum class room_call_kind : std::uint8_t;
 } // namespace engine
 
+// How somebody joins.
+struct join_options {
+  hearing hears = hearing::everyone;
+  bool numbered = false;                    // as seat_wish::numbered
+  std::optional<replay_options> replay = {}; // what was said before is heard first
+};
+
 // The membership of a connection: it leaves the room when the seat is destroyed. Move-only; on the shard of its connection.
 class seat {
  public:
   seat() noexcept = default;
   seat(seat&& other) noexcept
       : owner_(std::exchange(other.owner_, nullptr)), who_(other.who_), room_(other.room_), room_generation_(other.room_generation_),
-        why_not_(other.why_not_) {}
+        why_not_(other.why_not_), joined_(other.joined_) {}
   seat& operator=(seat&& other) noexcept;
   ~seat() { leave(); }
 
@@ -57,6 +65,8 @@ class seat {
   [[nodiscard]] explicit operator bool() const noexcept { return owner_ != nullptr; }
   [[nodiscard]] std::string_view why_not() const noexcept { return why_not_; }
   void leave() noexcept;
+  // Where the connection joined, if join_options::replay was given; else epoch 0.
+  [[nodiscard]] const joined_position& joined() const noexcept { return joined_; }
   // Publishes with this connection as the author: it does not hear itself if it joined so.
   send_status broadcast(opcode op, std::span<const std::byte> payload);
   send_status broadcast_text(std::string_view text) { return broadcast(opcode::text, std::as_bytes(std::span{text})); }
@@ -71,6 +81,7 @@ class seat {
   connection_handle who_;
   std::uint32_t room_ = 0, room_generation_ = 0; // as its shard knows the room
   std::string_view why_not_; // of the program's own sentences
+  joined_position joined_{};
 };
 
 class room {
@@ -84,6 +95,9 @@ class room {
   // The connection takes a seat: co_await it. When it is there, the room's home knows of it, so nothing that is published from then on is
   // missed. With an `id` the member can be reached by send_to(); who joins later under the same id takes it over.
   [[nodiscard]] task<seat> join(std::string_view id, receiver& ws, hearing hears = hearing::everyone);
+  // With a replay, what is received next is what was said before, then what is said, without a hole and without a repetition, however many others speak
+  // meanwhile. A connection that sits in the room already stays as it is.
+  [[nodiscard]] task<seat> join(std::string_view id, receiver& ws, join_options options);
   // The member of that id leaves; its connection stays open. Nothing happens if there is none.
   send_status leave(std::string_view id);
 
