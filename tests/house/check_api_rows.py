@@ -3,7 +3,7 @@
 exists and runs:
 
   `apps/examples/NAME.cpp`      an example, and tests/library/examples_test.py runs its program
-  `SUITE/CASE`                  a case of a Boost.Test program, in a file that its folder's CMakeLists.txt builds
+  `SUITE/CASE`                  a case of a Boost.Test program, in a file that the CMakeLists.txt of its folder, or of the one above, builds
   `tests/FOLDER/FILE::WORDS`    a test in another language: the file has these words
 
 usage: check_api_rows.py ROOT          prints one line for each breach
@@ -24,7 +24,7 @@ def cases_of(root):
     """SUITE/CASE of every test file that is built."""
     found = set()
     for path in (root / "tests").rglob("*.cpp"):
-        listfile = path.parent / "CMakeLists.txt"
+        listfile = next(folder / "CMakeLists.txt" for folder in path.parents if (folder / "CMakeLists.txt").exists() or folder == root)
         listed = listfile.read_text(encoding="utf-8") if listfile.exists() else ""
         if path.name not in listed and not re.search(r"file\(GLOB .*\*\.cpp\)", listed):
             continue
