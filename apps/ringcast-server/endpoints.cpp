@@ -190,6 +190,8 @@ void list_room(server& s, const http_request& request, http_responder responder)
 }
 
 constexpr std::uint32_t messages_read_usually = 100;
+// Proxies end a request that is silent for longer.
+constexpr std::uint32_t wait_s_max = 60;
 
 // What a room keeps, a page at a time: all behind ?since=, or else the last ones.
 void read_messages(server& s, const http_request& request, http_responder responder) {
@@ -202,7 +204,13 @@ void read_messages(server& s, const http_request& request, http_responder respon
     wanted = {.after = parse_position(*since)};
     if (!wanted.after) return responder.respond_error(http_status::bad_request, wrong_position);
   }
-  asked.read(wanted, *limit, [responder, name = asked.name()](const room_messages& read) mutable {
+  std::uint32_t wait_s = 0;
+  if (const auto wait = request.query("wait")) {
+    const auto seconds = number_of(*wait, wait_s_max);
+    if (!seconds) return responder.respond_error(http_status::bad_request, "wait is a number of seconds up to 60");
+    wait_s = *seconds;
+  }
+  asked.read(wanted, *limit, wait_s * 1000, [responder, name = asked.name()](const room_messages& read) mutable {
     if (read.newest.epoch == 0) return responder.respond_error(http_status::not_found, "there is no such room");
     std::string json = "{\"room\":";
     append_json_string(json, name);

@@ -142,6 +142,7 @@ struct history_query_record { // + the room's name
   std::uint32_t reporter;
   std::uint32_t query_id;
   replay_wish wish;
+  std::uint32_t wait_ms; // how long the answer may wait for a message behind wish.after
 };
 
 struct history_answer_record {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <new>
 #include <utility>
 
 namespace ringcast::engine {
@@ -34,7 +35,7 @@ home_room& home_table::make(std::string_view name) {
 }
 
 void home_table::forget(const home_room& home) {
-  if (!home.branches.empty() || home.dirty || home.has_history()) return;
+  if (!home.branches.empty() || home.dirty || home.has_history() || !home.readers.empty()) return;
   std::erase(emptied_, &home);
   rooms_.erase(rooms_.find(home.name));
 }
@@ -237,6 +238,7 @@ void home_table::publish(home_room& home) {
     courier_.deliver(wanted.reporter, record_kind::report_expect,
                      bytes_of(report_expect_record{wanted.report_id, readers, {home.epoch, wanted.sequence}}), {});
   reports_.clear();
+  if (!home.readers.empty()) answer_readers(home, true);
 }
 
 // --- what is kept ---
@@ -348,6 +350,7 @@ bool home_table::expire() {
   for (std::size_t looked = 0; looked < rooms_expired_at_once && at != rooms_.end(); ++looked) {
     home_room& home = *(at++)->second; // it may go
     if (home.history() != nullptr) home.history()->drop_old(history_, now_ms_);
+    if (!home.readers.empty()) answer_readers(home, false);
     for (std::size_t i = 1; i < room_encodings; ++i) {
       const home_room::encoded* const encoded = home.encodings[i].get();
       if (encoded != nullptr && encoded->kept != nullptr && encoded->branches == 0 && encoded->used_ms + encoding_unused_ms <= now_ms_)
@@ -356,7 +359,38 @@ bool home_table::expire() {
     forget(home);
   }
   expire_from_ = at == rooms_.end() ? std::string{} : at->first;
-  return store_.bytes() > 0;
+  return store_.bytes() > 0 || has_readers();
+}
+
+bool home_table::wait(std::string_view room, const history_query_record& query) {
+  const auto found = rooms_.find(room);
+  if (found == rooms_.end() || !history_.is_on() || readers_ == readers_max) return false;
+  home_room& home = *found->second;
+  const room_position newest{home.epoch, home.next_sequence - 1};
+  if (!query.wish.has_after || query.wish.after != newest) return false;
+  home.readers.push_back({query, now_ms_ + query.wait_ms});
+  ++readers_;
+  return true;
+}
+
+void home_table::answer_readers(home_room& home, bool all) {
+  const auto is_over = [&](const home_room::waiting_reader& reader) { return all || reader.until_ms <= now_ms_; };
+  for (const home_room::waiting_reader& reader : home.readers) {
+    if (!is_over(reader)) continue;
+    std::unique_ptr<replay> heard;
+    try {
+      heard = replay_of(home, room_encoding::plain, reader.query.wish);
+    } catch (const std::bad_alloc&) {
+      // As if there were no such room: it asks again.
+    }
+    courier_.deliver(reader.query.reporter, record_kind::history_answer, bytes_of(history_answer_record{reader.query.query_id, heard.release()}), {});
+  }
+  readers_ -= std::erase_if(home.readers, is_over);
+}
+
+void home_table::answer_readers() {
+  if (!has_readers()) return;
+  for (auto& [name, home] : rooms_) answer_readers(*home, true);
 }
 
 void home_table::drop_history() {

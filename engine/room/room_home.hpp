@@ -62,6 +62,12 @@ struct home_room {
   std::vector<branch> branches;
   std::unordered_map<std::string, std::uint64_t, peer_hash, std::equal_to<>> names; // of members -> connection_handle
   std::vector<wanted_report> reports; // asked for in this turn
+  // Somebody who has heard everything, and is answered when there is more, or the time is over.
+  struct waiting_reader {
+    history_query_record query;
+    std::uint64_t until_ms;
+  };
+  std::vector<waiting_reader> readers;
   std::uint32_t members_here = 0; // on the home's own shard, which serves them
   bool dirty = false;
 
@@ -93,6 +99,11 @@ class home_table {
   [[nodiscard]] std::unique_ptr<replay> replay_for(std::uint32_t shard, room_ref room, const replay_wish& wish);
   // The same of what is kept, for those who know only the name of the room.
   [[nodiscard]] std::unique_ptr<replay> read(std::string_view room, const replay_wish& wish);
+  // Whoever asks for what is behind the newest message is answered when there is more; false: it is to be answered at once.
+  [[nodiscard]] bool wait(std::string_view room, const history_query_record& query);
+  [[nodiscard]] bool has_readers() const { return readers_ > 0; }
+  // Server stop: nobody waits any more.
+  void answer_readers();
   // For those who know only the name of the room. False if it has no members, and keeps nothing.
   [[nodiscard]] bool publish_to(std::string_view room, opcode op, std::span<const std::byte> payload);
   [[nodiscard]] connection_handle member(std::string_view room, std::string_view name) const;
@@ -144,6 +155,8 @@ class home_table {
   void append(home_room& home, opcode op, std::span<const std::byte> payload, std::uint64_t author, bool author_hears);
   void append_to(room_log& log, room_encoding encoding, log_message message);
   void publish(home_room& home);
+  // Of one room: all of them, or those whose time is over.
+  void answer_readers(home_room& home, bool all);
   [[nodiscard]] std::uint32_t publish_encoding(home_room& home, room_encoding encoding);
   void keep(home_room& home, room_encoding encoding);
   [[nodiscard]] std::unique_ptr<replay> replay_of(home_room& home, room_encoding encoding, const replay_wish& wish);
@@ -156,6 +169,8 @@ class home_table {
   static constexpr std::size_t rooms_expired_at_once = 1024;
   // How long an encoding is kept that nobody reads: longer than it takes to come back.
   static constexpr std::uint64_t encoding_unused_ms = 60'000;
+  // Each costs some 80 bytes until it is answered, also when whoever asked has gone. The next one is answered at once.
+  static constexpr std::size_t readers_max = 65'536;
 
   chunk_store chunks_;
   shard_courier& courier_;
@@ -182,6 +197,7 @@ class home_table {
   std::vector<home_room::branch> targets_;
   std::vector<home_room::wanted_report> reports_;
   std::vector<home_room*> emptied_;
+  std::size_t readers_ = 0;
 };
 
 // Calls visit(sequence, opcode, payload) for each message of a span of a plain log.

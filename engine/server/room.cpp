@@ -341,29 +341,29 @@ room_messages messages_of(const replay* heard, const replay_options& wanted, std
 
 } // namespace
 
-task<room_messages> room::read(replay_options wanted, std::uint32_t messages_max) {
+task<room_messages> room::read(replay_options wanted, std::uint32_t messages_max, std::uint32_t wait_ms) {
   if (!valid_) co_return room_messages{};
   answer_awaiter<room_messages> answer;
-  asking_shard().questions().query_history(name_, replay_wish{wanted}, [state = answer.target(), wanted, messages_max](const replay* heard) {
+  asking_shard().questions().query_history(name_, replay_wish{wanted}, wait_ms, [state = answer.target(), wanted, messages_max](const replay* heard) {
     state->set(messages_of(heard, wanted, messages_max));
   });
   co_return co_await answer;
 }
 
-std::future<room_messages> room::read_future(replay_options wanted, std::uint32_t messages_max) {
+std::future<room_messages> room::read_future(replay_options wanted, std::uint32_t messages_max, std::uint32_t wait_ms) {
   if (!valid_) return at_once(room_messages{});
-  return ask_home<room_messages>(*server_, name_, [name = name_, wanted, messages_max](shard& there, const auto& promise) {
-    there.questions().query_history(name, replay_wish{wanted}, [promise, wanted, messages_max](const replay* heard) {
+  return ask_home<room_messages>(*server_, name_, [name = name_, wanted, messages_max, wait_ms](shard& there, const auto& promise) {
+    there.questions().query_history(name, replay_wish{wanted}, wait_ms, [promise, wanted, messages_max](const replay* heard) {
       promise->set_value(messages_of(heard, wanted, messages_max));
     });
   });
 }
 
-void room::read(const replay_options& wanted, std::uint32_t messages_max, std::function<void(const room_messages&)> on_answer,
+void room::read(const replay_options& wanted, std::uint32_t messages_max, std::uint32_t wait_ms, std::function<void(const room_messages&)> on_answer,
                 const std::source_location& where) {
   if (!valid_) return;
   asking_shard().questions().query_history(
-      name_, replay_wish{wanted},
+      name_, replay_wish{wanted}, wait_ms,
       [wanted, messages_max, on_answer = std::move(on_answer)](const replay* heard) { on_answer(messages_of(heard, wanted, messages_max)); }, where);
 }
 

@@ -173,15 +173,16 @@ void room_questions::on_room_answer(const room_answer_record& answer, std::strin
 
 // --- what was said ---
 
-void room_questions::query_history(std::string_view room_name, const replay_wish& wish, std::function<void(const replay*)> on_answer,
-                                   const std::source_location& where) {
+void room_questions::query_history(std::string_view room_name, const replay_wish& wish, std::uint32_t wait_ms,
+                                   std::function<void(const replay*)> on_answer, const std::source_location& where) {
   const std::uint32_t id = new_id();
   histories_.try_emplace(id, std::move(on_answer), with_.users.running(), where);
-  const history_query_record query{.reporter = with_.own, .query_id = id, .wish = wish};
+  const history_query_record query{.reporter = with_.own, .query_id = id, .wish = wish, .wait_ms = wait_ms};
   with_.courier.deliver(with_.rooms.home_of(room_name), record_kind::history_query, bytes_of(query), std::as_bytes(std::span{room_name}));
 }
 
 void room_questions::on_history_query(const history_query_record& query, std::string_view room_name) {
+  if (query.wait_ms > 0 && !with_.stop.is_stopping && with_.home.wait(room_name, query)) return;
   std::unique_ptr<replay> heard;
   try {
     heard = with_.home.read(room_name, query.wish);

@@ -43,8 +43,8 @@ class room_questions {
   void query_rooms(std::string_view after, std::uint32_t rooms_max, std::function<void(const room_listing&)> on_answer,
                    const std::source_location& where = std::source_location::current());
 
-  // What is kept of a room, in the plain encoding; null: there is no such room.
-  void query_history(std::string_view room_name, const replay_wish& wish, std::function<void(const replay*)> on_answer,
+  // What is kept of a room, in the plain encoding; null: there is no such room. The answer waits so long for what is behind the wish.
+  void query_history(std::string_view room_name, const replay_wish& wish, std::uint32_t wait_ms, std::function<void(const replay*)> on_answer,
                      const std::source_location& where = std::source_location::current());
 
   // --- records ---

@@ -204,7 +204,7 @@ void shard::run_clients_before_their_end() {
 
 void shard::publish_and_flush() {
   home_.publish_spans();
-  if (home_.kept().bytes() > 0 && !history_timer_.armed()) [[unlikely]]
+  if ((home_.kept().bytes() > 0 || home_.has_readers()) && !history_timer_.armed()) [[unlikely]]
     wheel_.arm(history_timer_, clock_.ms + history_interval_ms);
   if (stop_.is_stopping) [[unlikely]]
     stopping_.go_on();

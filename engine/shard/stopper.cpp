@@ -16,6 +16,7 @@ void stopper::begin() {
   with_.accepting.close_listeners();
   with_.connections.for_each([this](connection& c) { stop_connection(c); });
   with_.coroutines.stop();
+  with_.home.answer_readers();
   with_.wheel.arm(timer_, with_.clock.ms + with_.limits.close_timeout_ms);
 }
 

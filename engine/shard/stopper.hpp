@@ -43,7 +43,7 @@ class stopper {
     mesh_port& port;
     inbox& from_threads;
     shard_connections& connections;
-    const home_table& home;
+    home_table& home;
     const handlers& users;
     scheduler& coroutines;
     timer_wheel& wheel;

@@ -103,6 +103,30 @@ test('what is no position, no number and no room is refused in words', async () 
   assert.deepEqual((await hear('/broadcast/bad?history=4294967295', 1)).heard, ['x']);
 });
 
+test('a long poll is answered by the next message, by its time, or by the stop', async () => {
+  const last = await post('poll', 'a');
+  const ask = (wait) => get(`/rooms/poll/messages?since=${last.epoch}:${last.seq}&wait=${wait}`);
+  const waiting = Array.from({ length: 50 }, () => ask(60));
+  await new Promise((resolve) => { setTimeout(resolve, 200); });
+  await post('poll', 'b');
+  for (const { status, body } of await Promise.all(waiting)) {
+    assert.equal(status, 200);
+    assert.deepEqual(body.messages, [{ seq: last.seq + 1, text: 'b' }]);
+  }
+  assert.equal((await ask(60)).body.messages.length, 1); // there is something already
+  const quiet = await get(`/rooms/poll/messages?since=${last.epoch}:${last.seq + 1}&wait=1`);
+  assert.deepEqual([quiet.body.messages, quiet.body.missing, quiet.body.next], [[], false, `${last.epoch}:${last.seq + 1}`]);
+  for (const wait of ['61', 'x', '-1', '']) assert.equal((await ask(wait)).status, 400);
+  // Whoever waits when the server stops is answered, and does not hold the stop up.
+  const other = await startServer(['--history-messages', '5', '--shards', '2']);
+  const said = await (await fetch(`${other.http}/rooms/r/messages`, { method: 'POST', body: 'x' })).json();
+  const held = fetch(`${other.http}/rooms/r/messages?since=${said.epoch}:${said.seq}&wait=60`);
+  await new Promise((resolve) => { setTimeout(resolve, 200); });
+  const stopped = other.stop();
+  assert.deepEqual((await (await held).json()).messages, []);
+  await stopped;
+});
+
 test('without a history nobody is told of the past, and numbers go on all the same', async () => {
   const plain = await startServer(['--shards', '2']);
   try {

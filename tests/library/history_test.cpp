@@ -37,7 +37,7 @@ BOOST_AUTO_TEST_CASE(what_a_room_keeps_is_read_in_three_ways) {
                      req.respond(status::ok, numbers_of(read));
                    });
                    s.routes().add("GET", "/callback", [&s](const http_request&, http_responder responder) {
-                     s.room("lobby").read({.last = 3}, 10, [responder](const room_messages& read) mutable {
+                     s.room("lobby").read({.last = 3}, 10, 0, [responder](const room_messages& read) mutable {
                        responder.respond(http_status::ok, "text/plain", numbers_of(read));
                      });
                    });

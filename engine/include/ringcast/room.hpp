@@ -130,10 +130,11 @@ class room {
   void info(std::function<void(const room_info&)> on_answer, const std::source_location& where = std::source_location::current());
 
   // What was said here and is kept (server_options::history), oldest first: at most so many messages, and not more than about a megabyte of them,
-  // but one. In the same three ways.
-  [[nodiscard]] task<room_messages> read(replay_options wanted, std::uint32_t messages_max);
-  [[nodiscard]] std::future<room_messages> read_future(replay_options wanted, std::uint32_t messages_max);
-  void read(const replay_options& wanted, std::uint32_t messages_max, std::function<void(const room_messages&)> on_answer,
+  // but one. In the same three ways. Where replay_options::after is the newest message, the answer waits up to `wait_ms` for the next one (and some
+  // seconds longer where a shard is the home of thousands of rooms): a long poll.
+  [[nodiscard]] task<room_messages> read(replay_options wanted, std::uint32_t messages_max, std::uint32_t wait_ms = 0);
+  [[nodiscard]] std::future<room_messages> read_future(replay_options wanted, std::uint32_t messages_max, std::uint32_t wait_ms = 0);
+  void read(const replay_options& wanted, std::uint32_t messages_max, std::uint32_t wait_ms, std::function<void(const room_messages&)> on_answer,
             const std::source_location& where = std::source_location::current());
 
  private:
