@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import WebSocket from 'ws';
+import { countsOf } from './counts.mjs';
 import { startServer } from './server.mjs';
 
 const MEMBERS = 64;
@@ -75,7 +76,7 @@ test('messages published by POST take their place in the one order', async () =>
       const answer = await fetch(`${server.http}/rooms/order-post/messages`, {
         method: 'POST', headers: { 'Content-Type': 'text/plain' }, body: `post ${number}`,
       });
-      assert.deepEqual(await answer.json(), { members: 16, queued: 16, conflated: 0, dropped: 0 });
+      assert.deepEqual(countsOf(await answer.json()), { members: 16, queued: 16, conflated: 0, dropped: 0 });
     }
   })();
   for (let number = 0; number < 100; number += 1) {

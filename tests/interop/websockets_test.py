@@ -161,6 +161,8 @@ class Endpoints(unittest.IsolatedAsyncioTestCase):
         async with self.connect("/broadcast/posted") as one, self.connect("/broadcast/posted") as two:
             for body, kind, expected in ((b"text", "text/plain", "text"), (b"{}", "application/json", "{}"), (b"\xff", "image/png", b"\xff")):
                 counts = await asyncio.to_thread(publish, body, kind)
+                self.assertEqual(len(counts.pop("epoch")), 16)
+                self.assertGreater(counts.pop("seq"), 0)
                 self.assertEqual(counts, {"members": 2, "queued": 2, "conflated": 0, "dropped": 0})
                 self.assertEqual(await receive(one), expected)
                 self.assertEqual(await receive(two), expected)
