@@ -173,6 +173,7 @@ class outbox {
   void pump(connection& c);
   void send_rest(connection& c, std::uint64_t bytes);
   [[nodiscard]] std::uint32_t collect_plain(connection& c);
+  void drop_taken(connection& c);
   void unpin(backlog& b);
 
   // outbox_encrypted.cpp

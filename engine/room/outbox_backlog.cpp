@@ -272,7 +272,14 @@ std::uint32_t outbox::collect_plain(connection& c) {
       b.pieces[count++] = {piece.bytes(), piece.size()};
       b.flying_bytes += piece.size();
     });
+  drop_taken(c);
   return count;
+}
+
+// The pieces that were collected have references of their own, or were copied.
+void outbox::drop_taken(connection& c) {
+  for (membership* seat = served_seats(c); seat != nullptr; seat = seat->next)
+    if (lag& l = *seat->behind; l.held != nullptr) l.held->drop_before(l.cursor);
 }
 
 void outbox::unpin(backlog& b) {

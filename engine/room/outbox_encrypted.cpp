@@ -87,6 +87,7 @@ void outbox::collect_encrypted(connection& c) {
           bytes += piece.size();
         });
   write_scratch(layers, target);
+  drop_taken(c);
   b.queued.size = 0;
   b.flying_bytes = b.flying.size;
 }

@@ -122,7 +122,8 @@ struct room_part {
   [[nodiscard]] std::uint32_t seats() const { return members() + reserved; }
 };
 
-// Hands a laggard's next pieces to take(log_piece) until is_full() says so; its cursor moves along.
+// Hands a laggard's next pieces to take(log_piece) until is_full() says so; its cursor moves along. What they lie in is there until drop_taken(),
+// or longer if somebody takes a reference: chunks of another shard's rooms are freed by its thread.
 template <class Full, class Take> void take_pieces(const room_part& r, lag& l, std::uint64_t author, Full&& is_full, Take&& take) {
   l.flying = 0;
   const span_window& window = l.held != nullptr ? *l.held : r.window;
@@ -144,7 +145,6 @@ template <class Full, class Take> void take_pieces(const room_part& r, lag& l, s
   const std::uint64_t sequence = window.sequence_at(l.cursor);
   l.flying = excused ? 0 : log_cost(bytes, sequence - l.sequence);
   l.sequence = sequence;
-  if (l.held != nullptr) l.held->drop_before(l.cursor);
 }
 
 } // namespace ringcast::engine
