@@ -109,11 +109,12 @@ struct replay_wish {
   bool wanted = false;
   bool has_after = false;
   std::uint32_t last = 0;
+  std::uint32_t messages_max = 0; // no spans behind so many messages; 0: all of them
   room_position after;
 
   replay_wish() = default;
-  explicit replay_wish(const replay_options& from)
-      : wanted(true), has_after(from.after.has_value()), last(from.last), after(from.after.value_or(room_position{})) {}
+  explicit replay_wish(const replay_options& from, std::uint32_t most = 0)
+      : wanted(true), has_after(from.after.has_value()), last(from.last), messages_max(most), after(from.after.value_or(room_position{})) {}
 };
 
 struct claim_record { // + name

@@ -114,12 +114,16 @@ bool is_written(const home_room::encoded* encoded, room_encoding encoding) {
 } // namespace
 
 void home_table::append_to(room_log& log, room_encoding encoding, log_message message) {
+  const auto write = [&] {
+    if (is_deflating(encoding))
+      log.append_deflated(chunks_, message, compressor_, compression_);
+    else
+      log.append(chunks_, message);
+  };
+  if (!is_numbered(encoding)) return write();
   const sequence_prefix prefix{message.op, message.sequence};
-  if (is_numbered(encoding)) message.prefix = prefix.bytes();
-  if (is_deflating(encoding))
-    log.append_deflated(chunks_, message, compressor_, compression_);
-  else
-    log.append(chunks_, message);
+  message.prefix = prefix.bytes();
+  write();
 }
 
 void home_table::append(home_room& home, opcode op, std::span<const std::byte> payload, std::uint64_t author, bool author_hears) {
@@ -203,13 +207,25 @@ std::uint32_t home_table::publish_encoding(home_room& home, room_encoding encodi
 void home_table::keep(home_room& home, room_encoding encoding) {
   room_history& kept = *home.of(encoding)->kept;
   for (const log_span& span : spans_) {
-    // Nobody read this encoding for a while.
-    if (!kept.empty() && kept.end_sequence() != span.first_sequence) encode_kept(home, encoding, kept.end_sequence(), span.first_sequence);
+    // Nobody read this encoding for a while. Where there is no memory for what is between, it begins anew.
+    if (!kept.empty() && kept.end_sequence() != span.first_sequence) {
+      try {
+        encode_kept(home, encoding, kept.end_sequence(), span.first_sequence);
+      } catch (const std::bad_alloc&) {
+        kept.clear();
+      }
+    }
     kept.append(span, now_ms_);
     span.chunk->release();
   }
   if (encoding == room_encoding::plain) kept.drop_old(history_, now_ms_);
-  store_.bound([this](home_room* emptied) { emptied_.push_back(emptied); });
+  store_.bound([this](home_room* emptied) {
+    try {
+      emptied_.push_back(emptied);
+    } catch (const std::bad_alloc&) {
+      // expire() comes by.
+    }
+  });
 }
 
 void home_table::publish_spans() {
@@ -321,7 +337,9 @@ std::unique_ptr<replay> home_table::replay_of(home_room& home, room_encoding enc
     if (kept.empty() || kept.first_sequence() > from) encode_kept(home, kept_as, from, kept.empty() ? end : kept.first_sequence());
     encoded.used_ms = now_ms_;
   }
+  const std::uint64_t until = wish.messages_max == 0 ? end : std::min(end, from + wish.messages_max);
   home.of(kept_as)->kept->for_each_span(from, [&](const log_span& span) {
+    if (span.first_sequence >= until) return;
     made->spans.push_back(span);
     span.chunk->hold();
   });

@@ -169,7 +169,7 @@ class home_table {
   static constexpr std::size_t rooms_expired_at_once = 1024;
   // How long an encoding is kept that nobody reads: longer than it takes to come back.
   static constexpr std::uint64_t encoding_unused_ms = 60'000;
-  // Each costs some 80 bytes until it is answered, also when whoever asked has gone. The next one is answered at once.
+  // Each costs some hundred bytes here and at the shard that asked, until it is answered, also when the peer has gone. The next one is answered at once.
   static constexpr std::size_t readers_max = 65'536;
 
   chunk_store chunks_;

@@ -89,11 +89,9 @@ membership& room_table::join(connection& c, room_part& r, hearing hears, replay&
   l.held = std::make_unique<span_window>(r.window.end() - heard.bytes(), heard.first_sequence);
   l.cursor = l.held->end();
   l.sequence = heard.first_sequence;
-  while (!heard.spans.empty()) {
-    // From the front: the window takes over what it was given, also where there is no memory for the next.
-    l.held->append(heard.spans.front());
-    heard.spans.erase(heard.spans.begin());
-  }
+  l.held->reserve(heard.spans.size());
+  for (const log_span& span : heard.spans) l.held->append(span);
+  heard.spans.clear(); // the window has taken over their references
   RINGCAST_ASSERT(l.held->end() == r.window.end() && l.held->next_sequence() == next);
   l.replay_end = l.excused = r.window.end();
   l.excused_sequence = next;

@@ -50,6 +50,8 @@ class span_window {
   [[nodiscard]] std::uint64_t end() const { return end_; }
   [[nodiscard]] std::uint64_t next_sequence() const { return next_sequence_; }
 
+  // So many more spans need no memory: append() throws nothing for them.
+  void reserve(std::size_t more) { spans_.reserve(spans_.size() + more); }
   // Takes over the caller's reference. Answers the position of the span's first byte.
   std::uint64_t append(const log_span& published);
   // Lets go of the spans that end at or before the position.

@@ -327,15 +327,17 @@ room_messages messages_of(const replay* heard, const replay_options& wanted, std
   answer.newest = heard->joined.at;
   answer.missing = wanted.after.has_value() && !heard->joined.resumed;
   std::size_t bytes = 0;
+  bool is_full = false;
   for (const log_span& span : heard->spans) {
-    if (answer.more) break;
+    if (is_full) break;
     for_each_message(span, [&](std::uint64_t sequence, opcode op, std::span<const std::byte> payload) {
-      answer.more = answer.more || answer.messages.size() == messages_max || (bytes > 0 && bytes + payload.size() > read_bytes_max);
-      if (answer.more) return;
+      is_full = is_full || answer.messages.size() == messages_max || (bytes > 0 && bytes + payload.size() > read_bytes_max);
+      if (is_full) return;
       bytes += payload.size();
       answer.messages.push_back({sequence, op, {payload.begin(), payload.end()}});
     });
   }
+  answer.more = answer.next().sequence < answer.newest.sequence;
   return answer;
 }
 
@@ -344,16 +346,16 @@ room_messages messages_of(const replay* heard, const replay_options& wanted, std
 task<room_messages> room::read(replay_options wanted, std::uint32_t messages_max, std::uint32_t wait_ms) {
   if (!valid_) co_return room_messages{};
   answer_awaiter<room_messages> answer;
-  asking_shard().questions().query_history(name_, replay_wish{wanted}, wait_ms, [state = answer.target(), wanted, messages_max](const replay* heard) {
-    state->set(messages_of(heard, wanted, messages_max));
-  });
+  asking_shard().questions().query_history(
+      name_, replay_wish(wanted, messages_max), wait_ms,
+      [state = answer.target(), wanted, messages_max](const replay* heard) { state->set(messages_of(heard, wanted, messages_max)); });
   co_return co_await answer;
 }
 
 std::future<room_messages> room::read_future(replay_options wanted, std::uint32_t messages_max, std::uint32_t wait_ms) {
   if (!valid_) return at_once(room_messages{});
   return ask_home<room_messages>(*server_, name_, [name = name_, wanted, messages_max, wait_ms](shard& there, const auto& promise) {
-    there.questions().query_history(name, replay_wish{wanted}, wait_ms, [promise, wanted, messages_max](const replay* heard) {
+    there.questions().query_history(name, replay_wish(wanted, messages_max), wait_ms, [promise, wanted, messages_max](const replay* heard) {
       promise->set_value(messages_of(heard, wanted, messages_max));
     });
   });
@@ -363,7 +365,7 @@ void room::read(const replay_options& wanted, std::uint32_t messages_max, std::u
                 const std::source_location& where) {
   if (!valid_) return;
   asking_shard().questions().query_history(
-      name_, replay_wish{wanted}, wait_ms,
+      name_, replay_wish(wanted, messages_max), wait_ms,
       [wanted, messages_max, on_answer = std::move(on_answer)](const replay* heard) { on_answer(messages_of(heard, wanted, messages_max)); }, where);
 }
 

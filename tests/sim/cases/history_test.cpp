@@ -283,6 +283,55 @@ BOOST_AUTO_TEST_CASE(members_that_come_back_with_their_position_miss_nothing_and
   BOOST_TEST(sum.heard > 15'000u);
 }
 
+// The past that somebody asks for is more than a member may be behind, and it counts for nothing: what is said meanwhile does.
+BOOST_AUTO_TEST_CASE(a_long_replay_makes_nobody_slow) {
+  constexpr std::uint32_t kept = 200;
+  kernel world(1, {}, {.send_bytes_min = 8192, .send_bytes_max = 8192, .receive_bytes_min = 8192, .receive_bytes_max = 8192});
+  engine_options options;
+  options.each.history.messages = kept;
+  options.each.limits.send_queue_bytes_max = 8192;
+  engine_world engine(world, options);
+  const std::string payload(700, 'x');
+  const auto say = [&] { BOOST_REQUIRE(engine.at(0).home().publish_to("room", opcode::text, std::as_bytes(std::span{payload}))); };
+  for (std::uint32_t i = 0; i < kept; ++i) say();
+  engine.step();
+  peer p(world);
+  std::uint32_t heard = 0;
+  p.on_message = [&heard](const peer_message& m) { heard += m.payload.size() == 700 ? 1 : 0; };
+  BOOST_REQUIRE(p.connect(engine_world::port));
+  p.ask_for_websocket("/broadcast/room?history=200");
+  const auto run = [&](bool reads) {
+    for (int i = 0; i < 100; ++i) {
+      p.act(reads);
+      engine.step();
+      world.advance_by(1'000'000);
+    }
+  };
+  run(false); // it is sent what fits, and reads nothing
+  for (int i = 0; i < 5; ++i) {
+    say();
+    run(false);
+  }
+  for (int i = 0; i < 20; ++i) run(true);
+  BOOST_TEST((p.now() == peer::state::open));
+  BOOST_TEST(heard == kept + 5);
+  // What is said while it does not read is another matter.
+  for (int i = 0; i < 60; ++i) {
+    say();
+    engine.step();
+  }
+  run(false);
+  run(true);
+  BOOST_TEST(p.close_code() == 1013u);
+  p.close();
+  engine.begin_stop();
+  for (int i = 0; i < 5000 && !engine.has_stopped(); ++i) {
+    engine.step();
+    (void)world.sleep();
+  }
+  BOOST_TEST(engine.has_stopped());
+}
+
 BOOST_AUTO_TEST_CASE(what_a_policy_takes_from_a_member_is_told_also_while_it_hears_what_was_said_before) {
   for (const slow_consumer policy : {slow_consumer::close, slow_consumer::drop_newest, slow_consumer::drop_oldest, slow_consumer::latest}) {
     outcome sum;
