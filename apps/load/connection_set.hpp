@@ -76,6 +76,8 @@ class connection_set {
   // Ends what is under way without being a failure of this set.
   void halt() { halted_ = true; }
 
+  // What its URL ends with besides, this time.
+  [[nodiscard]] virtual std::string more_query(unsigned) const { return {}; }
   virtual void on_opened(unsigned) {}
   virtual void on_message(unsigned i, std::span<const std::byte> payload) = 0;
   // After all messages of one read.

@@ -121,12 +121,13 @@ std::expected<int, std::string> dialer::dial(unsigned ordinal) {
   return fd;
 }
 
-std::string dialer::request(unsigned ordinal, const websocket_key& key) const {
+std::string dialer::request(unsigned ordinal, const websocket_key& key, std::string_view more_query) const {
   std::string target = with_number(to_.server.target, ordinal);
   // A chat needs names; they differ unless the URL brings one.
   if (to_.names && target.find("name=") == std::string::npos) {
     target += fmt::format("{}name=load{}", target.contains('?') ? '&' : '?', ordinal);
   }
+  if (!more_query.empty()) target += fmt::format("{}{}", target.contains('?') ? '&' : '?', more_query);
   const std::string host = to_.server.host_field();
   const std::string authorization = to_.server.basic_authorization();
   const http_header header{"Authorization", authorization};

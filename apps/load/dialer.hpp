@@ -30,7 +30,7 @@ class dialer {
   // ordinal.
   [[nodiscard]] std::expected<int, std::string> dial(unsigned ordinal);
 
-  [[nodiscard]] std::string request(unsigned ordinal, const websocket_key& key) const;
+  [[nodiscard]] std::string request(unsigned ordinal, const websocket_key& key, std::string_view more_query = {}) const;
 
   // What opens a connection: how long its head is, 0 while it is incomplete, and what was agreed on.
   struct opening {

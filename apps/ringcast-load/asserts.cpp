@@ -10,11 +10,12 @@ namespace ringcast::load {
 namespace {
 
 constexpr std::array<std::string_view, 6> durations{"p50", "p90", "p99", "p99.9", "p99.99", "max"};
-constexpr std::array<std::string_view, 13> counts{"sent",   "expected", "delivered",   "lost",          "duplicated", "reordered", "corrupted",
-                                                  "errors", "rate",     "connections", "delivery_rate", "cpu_us",     "unsent"};
+constexpr std::array<std::string_view, 19> counts{"sent",    "expected",    "delivered",   "lost",          "duplicated",   "reordered", "corrupted",
+                                                  "errors",  "rate",        "connections", "delivery_rate", "cpu_us",       "unsent",    "cut",
+                                                  "resumed", "not_resumed", "replayed",    "misnumbered",   "whole_members"};
 
 bool is_duration(std::string_view name) {
-  for (std::string_view prefix : {"raw.", "handshake.", "send_lag.", "storm."}) {
+  for (std::string_view prefix : {"raw.", "handshake.", "send_lag.", "storm.", "catch_up."}) {
     if (name.starts_with(prefix)) name.remove_prefix(prefix.size());
   }
   return std::ranges::find(durations, name) != durations.end();
@@ -57,7 +58,7 @@ std::expected<assertion, std::string> read_assertion(std::string_view text) {
   if (out.comparison == "!") return std::unexpected{fmt::format("--assert: '{}' has no comparison that is known", text)};
   if (!is_figure(out.figure)) {
     return std::unexpected{fmt::format("--assert: '{}' is not a figure of the report; there are {} (also as raw.p99, "
-                                       "handshake.p99, send_lag.p99, storm.p99) and {}",
+                                       "handshake.p99, send_lag.p99, storm.p99, catch_up.p99) and {}",
                                        out.figure, fmt::join(durations, " "), fmt::join(counts, " "))};
   }
   bool has_unit = false;

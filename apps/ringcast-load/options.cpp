@@ -21,6 +21,7 @@ struct raw_options {
   std::string size = "64";
   std::string sources;
   std::string bound;
+  std::string cut = "0.2";
   std::vector<std::string> asserts;
   bool no_self = false;
 };
@@ -55,6 +56,21 @@ std::string read_sizes(const std::string& text, load_options& out) {
   }
   if (out.size_min < tag_bytes) return fmt::format("--size: a message has at least {} bytes: its sender, number and time", tag_bytes);
   if (out.size_max > (std::size_t{64} << 20)) return "--size: a message has at most 64 MiB";
+  return {};
+}
+
+std::string read_cut(const std::string& text, load_options& out) {
+  out.cut_all = text == "all";
+  if (out.cut_all || (read_number(text, out.cut_share) && out.cut_share >= 0.001 && out.cut_share <= 0.9)) return {};
+  return fmt::format("--cut: '{}' is neither a share of the time from 0.001 to 0.9 nor all", text);
+}
+
+// What --mode resume asks of the other options.
+std::string check_resume(const raw_options& raw, const load_options& options) {
+  if (!options.is_open_loop()) return "--mode resume: say how many messages a second the room publishes, as in --rate 50";
+  if (raw.no_self) return "--no-self: with --mode resume every member hears every message";
+  if (options.senders == options.connections) return "--mode resume: the senders are not cut, and there is no other connection";
+  if (options.cut_all && options.cut_s > options.duration_s) return "--cut-seconds: longer than --duration";
   return {};
 }
 
@@ -115,17 +131,21 @@ std::string finish(const raw_options& raw, load_options& out) {
   if (out.to.tls_insecure && !out.to.tls_ca_file.empty()) return "--tls-insecure, --tls-ca: only one of them; insecure accepts any certificate";
   const auto mode = mode_of(raw.mode);
   if (!mode) {
-    return fmt::format("--mode: '{}' is not one of echo, broadcast, chat, connect, idle, slow-reader, reconnect-storm", raw.mode);
+    return fmt::format("--mode: '{}' is not one of echo, broadcast, chat, connect, idle, slow-reader, reconnect-storm, resume", raw.mode);
   }
   out.mode = *mode;
   out.to.names = out.mode == load_mode::chat;
   out.self = !raw.no_self;
   if (auto why = read_rate(raw.rate, out); !why.empty()) return why;
   if (auto why = read_sizes(raw.size, out); !why.empty()) return why;
+  if (auto why = read_cut(raw.cut, out); !why.empty()) return why;
   if (auto why = read_sources(raw.sources, out); !why.empty()) return why;
   if (out.mode == load_mode::chat || out.mode == load_mode::echo) out.senders = out.connections;
   if (out.senders > out.connections) return fmt::format("--senders: {} of {} connections cannot send", out.senders, out.connections);
   if (has_messages(out.mode) && out.hearer_count() == 0) return "--no-self: with one connection nobody would hear anything";
+  if (out.mode == load_mode::resume) {
+    if (auto why = check_resume(raw, out); !why.empty()) return why;
+  }
   // What is expected next is kept for each pair of a sender and a hearer.
   if (out.mode != load_mode::echo && has_messages(out.mode) && std::uint64_t{out.connections} * out.senders > pairs_max) {
     return fmt::format("{} connections that hear {} senders are more than the {} pairs that can be accounted for", out.connections, out.senders,
@@ -161,11 +181,11 @@ parse_outcome parse_options(int argc, char** argv) {
              "  ringcast-load ws://127.0.0.1:9001/broadcast/room --mode broadcast \\\n"
              "    --connections 1000 --rate 100 --assert 'p99<20ms'");
   app.add_option("url", raw.url, "ws:// or wss://host[:port]/path; {i} stands for the number of the connection")->required()->type_name("URL");
-  app.add_option("--mode", raw.mode, "echo, broadcast, chat, connect, idle, slow-reader or reconnect-storm")
+  app.add_option("--mode", raw.mode, "echo, broadcast, chat, connect, idle, slow-reader, reconnect-storm or resume")
       ->capture_default_str()
       ->type_name("MODE");
   app.add_option("--connections", out.connections, "How many connections")->check(between(1u, 1'000'000u))->capture_default_str()->type_name("N");
-  app.add_option("--senders", out.senders, "How many of them publish (broadcast, slow-reader)")
+  app.add_option("--senders", out.senders, "How many of them publish (broadcast, slow-reader, resume)")
       ->check(between(1u, 1'000'000u))
       ->capture_default_str()
       ->type_name("M");
@@ -188,6 +208,14 @@ parse_outcome parse_options(int argc, char** argv) {
       ->check(between(1u, 1024u))
       ->type_name("P");
   app.add_option("--source-addresses", raw.sources, "Local addresses to connect from: 127.0.0.1,127.0.0.2 or 127.0.0.1-8")->type_name("LIST");
+  app.add_option("--cut", raw.cut, "resume: the share of the time that a member is away, or all: every member at once, and once")
+      ->capture_default_str()
+      ->type_name("SHARE");
+  app.add_option("--cut-seconds", out.cut_s, "resume: how long a member is away, about")
+      ->check(between(0.01, 3600.0))
+      ->capture_default_str()
+      ->type_name("S");
+  app.add_option("--seed", out.seed, "resume: who is cut when")->capture_default_str()->type_name("N");
   app.add_flag("--no-self", raw.no_self, "The server does not send a message back to its sender (broadcast, chat)");
   app.add_flag("--compression", out.to.compression, "Offer permessage-deflate");
   app.add_flag("--tls-insecure", out.to.tls_insecure, "wss://: accept any certificate");

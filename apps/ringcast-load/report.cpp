@@ -49,6 +49,27 @@ void add_figures(std::map<std::string, double>& to, const std::string& prefix, c
   to[prefix + "max"] = static_cast<double>(of.max_ns());
 }
 
+std::string resume_text(const load_options& options, const load_result& r) {
+  const resume_counts& c = r.resuming;
+  const auto count = [](std::uint64_t n) { return with_separators(static_cast<double>(n)); };
+  std::string out = fmt::format("  cut {} times: resumed {}  not resumed {}  messages replayed {}\n", count(c.cut), count(c.resumed),
+                                count(c.not_resumed), count(c.replayed));
+  return out + fmt::format("  {} of {} members heard everything; {} messages out of place by number\n", count(c.whole_members),
+                           count(options.connections), count(c.misnumbered));
+}
+
+nlohmann::ordered_json resume_json(const load_options& options, const resume_counts& c) {
+  nlohmann::ordered_json out{{"cut_seconds", options.cut_s}, {"seed", options.seed}};
+  options.cut_all ? out["cut"] = "all" : out["cut"] = options.cut_share;
+  out.update({{"times_cut", c.cut},
+              {"resumed", c.resumed},
+              {"not_resumed", c.not_resumed},
+              {"replayed", c.replayed},
+              {"misnumbered", c.misnumbered},
+              {"whole_members", c.whole_members}});
+  return out;
+}
+
 } // namespace
 
 std::vector<std::string> report::doubts() const {
@@ -91,6 +112,7 @@ std::map<std::string, double> report::figures() const {
   add_figures(out, "handshake.", r.handshakes);
   add_figures(out, "send_lag.", r.send_lag);
   add_figures(out, "storm.", r.storm_times);
+  add_figures(out, "catch_up.", r.catch_up);
   out["connections"] = static_cast<double>(r.connections);
   out["errors"] = static_cast<double>(r.errors);
   out["rate"] = has_messages(options.mode) ? per_second(r.messages, r) : per_second(r.opened, r);
@@ -104,6 +126,14 @@ std::map<std::string, double> report::figures() const {
     out["corrupted"] = static_cast<double>(r.totals.corrupted);
     out["unsent"] = static_cast<double>(r.unsent);
     out["delivery_rate"] = per_second(r.deliveries, r);
+  }
+  if (options.mode == load_mode::resume) {
+    out["cut"] = static_cast<double>(r.resuming.cut);
+    out["resumed"] = static_cast<double>(r.resuming.resumed);
+    out["not_resumed"] = static_cast<double>(r.resuming.not_resumed);
+    out["replayed"] = static_cast<double>(r.resuming.replayed);
+    out["misnumbered"] = static_cast<double>(r.resuming.misnumbered);
+    out["whole_members"] = static_cast<double>(r.resuming.whole_members);
   }
   const std::uint64_t done = has_messages(options.mode) ? r.deliveries : r.opened;
   if (server && done) out["cpu_us"] = (server->user_s + server->system_s) * 1e6 / static_cast<double>(done);
@@ -158,17 +188,18 @@ std::string report::text() const {
       out += fmt::format("  {} connections held for {:.2f} s\n\n", with_separators(static_cast<double>(r.connections)), r.seconds);
     }
   }
-  if (r.handshakes.total() || r.raw.total()) {
+  if (r.handshakes.total() || r.raw.total() || r.corrected.total()) {
     out += fmt::format("  {:<22}", "");
     for (const quantile& q : quantiles) out += fmt::format("{:>9}", q.name);
     out += fmt::format("{:>9}\n", "max");
     if (r.corrected.total()) {
       out += row("latency, from the plan", r.corrected);
-      out += row("raw, from the send", r.raw);
+      if (r.raw.total()) out += row("raw, from the send", r.raw);
     } else if (r.raw.total()) {
       out += row("latency (closed loop)", r.raw);
     }
-    if (r.storms) out += row("storm, all back", r.storm_times);
+    if (r.storms) out += row(options.mode == load_mode::resume ? "all caught up" : "storm, all back", r.storm_times);
+    if (r.catch_up.total()) out += row("caught up, each", r.catch_up);
     if (r.handshakes.total()) out += row("handshake", r.handshakes);
     out += '\n';
   }
@@ -179,6 +210,7 @@ std::string report::text() const {
                        with_separators(static_cast<double>(p.delivered)), with_separators(static_cast<double>(p.lost)),
                        with_separators(static_cast<double>(p.duplicated)), with_separators(static_cast<double>(p.reordered)),
                        with_separators(static_cast<double>(p.corrupted)));
+    if (options.mode == load_mode::resume) out += resume_text(options, r);
     if (options.mode == load_mode::slow_reader) out += fmt::format("  the server closed {} slow readers\n", r.closed_slow);
     if (r.other_messages)
       out += fmt::format("  {} other messages came, which were not ours\n", with_separators(static_cast<double>(r.other_messages)));
@@ -240,6 +272,7 @@ std::string report::json() const {
     const proof& p = r.totals;
     out["proof"] = {{"sent", p.sent},           {"expected", p.expected},  {"delivered", p.delivered}, {"lost", p.lost}, {"duplicated", p.duplicated},
                     {"reordered", p.reordered}, {"corrupted", p.corrupted}};
+    if (options.mode == load_mode::resume) out["resume"] = resume_json(options, r.resuming);
     out["other_messages"] = r.other_messages;
     if (options.mode == load_mode::slow_reader) out["closed_slow"] = r.closed_slow;
     if (options.to.compression) {
@@ -262,13 +295,14 @@ std::string report::json() const {
       out["messages_per_second"] = per_second(r.messages, r);
       out["deliveries_per_second"] = per_second(r.deliveries, r);
       if (r.corrected.total()) out["latency_us"] = json_of(r.corrected);
-      out["raw_latency_us"] = json_of(r.raw);
+      if (r.raw.total() || options.mode != load_mode::resume) out["raw_latency_us"] = json_of(r.raw);
       if (r.send_lag.total()) out["send_lag_us"] = json_of(r.send_lag);
     } else {
       out["opened"] = r.opened;
       out["opened_per_second"] = per_second(r.opened, r);
     }
     if (r.storms) out["storm_us"] = json_of(r.storm_times);
+    if (r.catch_up.total()) out["catch_up_us"] = json_of(r.catch_up);
     out["generator_cpu_share"] = r.seconds > 0 ? r.generator_cpu_s / r.seconds : 0;
     out["generator_wait_share"] = r.seconds > 0 ? r.generator_wait_s / r.seconds : 0;
   }

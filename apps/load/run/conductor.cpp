@@ -175,6 +175,7 @@ load_result conductor::result() const {
   load_result out = board_.found_by(0);
   for (unsigned w = 1; w < plan_.workers; ++w) out.add(board_.found_by(w));
   out.storm_times = storm_times_;
+  if (out.resuming.return_ns != 0 && out.storms != 0) out.storm_times.record(out.storm_end_ns - out.resuming.return_ns);
   if (const auto by = board_.aborted_by()) out.trouble = *by == board_.conductor() ? trouble_ : board_.found_by(*by).trouble;
   // What the messages of an unfinished run would still have caused is not known.
   if (out.trouble.empty() && out.totals.expected > out.totals.delivered) out.totals.lost = out.totals.expected - out.totals.delivered;

@@ -9,13 +9,14 @@ namespace ringcast::load {
 
 namespace {
 
-constexpr std::array<std::pair<std::string_view, load_mode>, 7> modes{{{"echo", load_mode::echo},
+constexpr std::array<std::pair<std::string_view, load_mode>, 8> modes{{{"echo", load_mode::echo},
                                                                        {"broadcast", load_mode::broadcast},
                                                                        {"chat", load_mode::chat},
                                                                        {"connect", load_mode::connect},
                                                                        {"idle", load_mode::idle},
                                                                        {"slow-reader", load_mode::slow_reader},
-                                                                       {"reconnect-storm", load_mode::reconnect_storm}}};
+                                                                       {"reconnect-storm", load_mode::reconnect_storm},
+                                                                       {"resume", load_mode::resume}}};
 
 } // namespace
 

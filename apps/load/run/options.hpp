@@ -13,7 +13,7 @@
 
 namespace ringcast::load {
 
-enum class load_mode : std::uint8_t { echo, broadcast, chat, connect, idle, slow_reader, reconnect_storm };
+enum class load_mode : std::uint8_t { echo, broadcast, chat, connect, idle, slow_reader, reconnect_storm, resume };
 
 [[nodiscard]] std::string_view name_of(load_mode mode);
 [[nodiscard]] std::optional<load_mode> mode_of(std::string_view name);
@@ -52,6 +52,10 @@ struct load_options {
   unsigned threads = 1;
   unsigned processes = 0; // 0: as many as the descriptors need.
   unsigned in_flight = 0; // Messages of one sender that may be on their way; 0: 1, or 4,096 for publishers with a rate.
+  double cut_share = 0.2; // resume: of the time that a member is away, on average.
+  bool cut_all = false;   // resume: all at once, and only once.
+  double cut_s = 2;       // resume: how long a member is away, about.
+  unsigned seed = 1;      // resume: who is cut, and when.
   bool self = true;       // The server sends a message to its sender as well.
   std::string json_file;
   std::string hgrm_file;

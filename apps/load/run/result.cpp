@@ -4,6 +4,16 @@
 
 namespace ringcast::load {
 
+void resume_counts::add(const resume_counts& other) {
+  cut += other.cut;
+  resumed += other.resumed;
+  not_resumed += other.not_resumed;
+  replayed += other.replayed;
+  misnumbered += other.misnumbered;
+  whole_members += other.whole_members;
+  return_ns = std::max(return_ns, other.return_ns);
+}
+
 void load_result::add(const load_result& other) {
   totals.add(other.totals);
   messages += other.messages;
@@ -21,11 +31,13 @@ void load_result::add(const load_result& other) {
   generator_wait_s = std::max(generator_wait_s, other.generator_wait_s);
   measured = measured && other.measured;
   compression.add(other.compression);
+  resuming.add(other.resuming);
   corrected.add(other.corrected);
   raw.add(other.raw);
   handshakes.add(other.handshakes);
   send_lag.add(other.send_lag);
   storm_times.add(other.storm_times);
+  catch_up.add(other.catch_up);
   if (trouble.empty()) trouble = other.trouble;
 }
 

@@ -32,6 +32,20 @@ class short_text {
   std::uint32_t size_ = 0;
 };
 
+// --mode resume.
+struct resume_counts {
+  std::uint64_t cut = 0;
+  std::uint64_t resumed = 0;     // Came back, and were told that everything follows.
+  std::uint64_t not_resumed = 0; // Came back, and were told that something may be missing.
+  std::uint64_t replayed = 0;    // Messages that they heard before they were caught up.
+  std::uint64_t misnumbered = 0; // Messages whose number did not follow the one before, or under which others heard something else.
+  std::uint64_t whole_members = 0; // Connections that heard every message.
+  std::int64_t return_ns = 0;    // When all that --cut all had cut began to come back, since the epoch.
+
+  [[nodiscard]] bool holds() const { return misnumbered == 0; }
+  void add(const resume_counts& other);
+};
+
 struct load_result {
   proof totals;               // Of the whole run, warm-up included.
   std::uint64_t messages = 0; // Sent in the measured time.
@@ -43,17 +57,19 @@ struct load_result {
   std::uint64_t storms = 0;
   std::uint64_t connections = 0; // Open at the end of the measured time.
   std::uint64_t errors = 0;
-  std::int64_t storm_end_ns = 0; // When the last connection was back after the latest storm, since the epoch.
+  std::int64_t storm_end_ns = 0; // When the last connection was back after the latest storm, or caught up, since the epoch.
   double seconds = 0;            // Measured, until the last message had arrived.
   double generator_cpu_s = 0;    // Of the busiest thread.
   double generator_wait_s = 0;   // How long the unluckiest thread was ready and had no processor.
   bool measured = false;
   compression_counts compression;
+  resume_counts resuming;
   histogram corrected; // From the planned time to the receipt; empty in the closed loop.
   histogram raw;       // From the send to the receipt.
   histogram handshakes;
   histogram send_lag;    // How late the generator itself was with planned messages.
-  histogram storm_times; // From the loss of all connections to the last one open again.
+  histogram storm_times; // From the loss of all connections to the last one open again; of --cut all until the last one was caught up.
+  histogram catch_up;    // Of each that was cut, from its attempt to come back until it had heard what the room had said by then.
   short_text trouble;    // If the run could not be done or finished.
 
   // Adds what another worker found in the same run.

@@ -1,6 +1,7 @@
 #include "apps/load/run/worker.hpp"
 
 #include "apps/load/run/churn.hpp"
+#include "apps/load/run/resume.hpp"
 #include "apps/load/run/traffic.hpp"
 
 namespace ringcast::load {
@@ -53,6 +54,7 @@ void worker::on_doorbell() {
 }
 
 std::unique_ptr<worker> make_worker(const load_options& options, board& shared, unsigned index) {
+  if (options.mode == load_mode::resume) return std::make_unique<resume>(options, shared, index);
   if (has_messages(options.mode)) return std::make_unique<traffic>(options, shared, index);
   return std::make_unique<churn>(options, shared, index);
 }
