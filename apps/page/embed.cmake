@@ -24,7 +24,12 @@ endfunction()
 
 file(READ ${FOLDER}/index.html page)
 file(READ ${FOLDER}/page.css style)
-file(READ ${FOLDER}/page.js script)
+# One script, page.js first: what it names, the others use while they are loaded.
+set(script "")
+foreach(part page members past log)
+  file(READ ${FOLDER}/${part}.js text)
+  string(APPEND script "${text}")
+endforeach()
 # The hash is taken over every byte between the tags.
 string(REPLACE "@page.css@" "${style}" page "${page}")
 string(REPLACE "@page.js@" "${script}" page "${page}")

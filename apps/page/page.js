@@ -1,15 +1,32 @@
 'use strict';
 // One room, one WebSocket. The server sends plain texts: `NAME joined`, `NAME: TEXT`, `NAME left`. Text from others reaches
-// the page through textContent alone.
+// the page through textContent alone. What the room remembers, if the server keeps a history, is asked for by
+// GET /rooms/{room}/messages, and put in front of what is heard.
 const $ = (id) => document.getElementById(id);
 const NAME_BYTES_MAX = 64;
 const ENTRIES_MAX = 1000;
+const GROUP_ENTRIES = 20; // Laid out together.
+const FLOOD_ENTRIES = 100; // Drawn at once: of more than these only a window and a half is made; the rest when somebody scrolls to it.
+const ENTRY_PX_MIN = 40;
 const MEMBERS_SHOWN_MAX = 200;
 const SEATS_MAX = 60;
 const POLL_MS = 10000;
 const RETRY_FIRST_MS = 500;
 const RETRY_MAX_MS = 15000;
 const OPEN_TIMEOUT_MS = 10000;
+const PAST_SHOWN_MAX = 50; // Of what was said before one came.
+const PAST_ASKED = 200; // Besides these a busy room has said more until the answer comes.
+const PAST_PAGE = 1000;
+const PAST_PAGES_MAX = 10; // Whoever missed more than that has missed messages.
+const PAST_TIMEOUT_MS = 3000;
+const HELD_MAX = 5000; // Messages that wait for the past, or for their turn to be drawn.
+const LEAVE_DELAY_MS = 4000; // Whoever reloads a page is back by then.
+// A busy room is drawn a few times a second; nobody reads faster. Messages a second, and how long a picture stands then.
+const BUSY_RATE = 20;
+const BUSY_DRAW_MS = 100;
+const FLOOD_RATE = 200;
+const FLOOD_DRAW_MS = 250;
+const HIDDEN_DRAW_MS = 500;
 const TITLE = document.title;
 
 let room = '';
@@ -21,9 +38,16 @@ let attempts = 0;
 let retryTimer = 0;
 let openTimer = 0;
 let pollTimer = 0;
+let position = null; // {epoch, seq, text} of the newest message that was heard; null if the server keeps no history.
+let held = null; // While the past is being asked for: what was heard meanwhile. null: nothing is held.
+let queue = []; // What is to be drawn.
+let drawTimer = 0;
+let drawnAt = 0;
+let heardRate = 0; // Messages a second, of about the last one.
+let atEnd = true; // Whether the reader is at the end of the log.
 let members = new Set();
+const leaving = new Map(); // Names that left a moment ago, and may only have reloaded -> their timer.
 let othersUnnamed = 0; // Members of the room that have no name, for example of /broadcast.
-let pulseTimer = 0;
 let lastAuthor = null;
 let missed = 0;
 
@@ -80,9 +104,14 @@ function enter(roomName, name) {
 function openHall() {
   document.body.dataset.view = 'hall';
   $('room-title').textContent = room;
-  $('log').replaceChildren();
+  [...$('log').children].forEach(forget);
+  queue = [];
   lastAuthor = null;
+  missed = 0;
+  atEnd = true;
+  position = null;
   members = new Set([me]);
+  showWays();
   $('door').hidden = true;
   $('hall').hidden = false;
   showMembers();
@@ -98,6 +127,9 @@ function openDoor() {
     socket = null;
     old.close(1000);
   }
+  held = null;
+  leaving.forEach((timer) => clearTimeout(timer));
+  leaving.clear();
   document.body.dataset.view = 'door';
   $('hall').hidden = true;
   $('door').hidden = false;
@@ -123,19 +155,21 @@ function connect() {
     opened = true;
     clearTimeout(openTimer);
     attempts = 0;
-    if (seated) addEvent('You are back. Messages sent meanwhile are not shown.');
-    else openHall();
+    const isBack = seated;
+    if (!seated) openHall();
     seated = true;
+    hold(ws, isBack);
     setState('open', `Connected as ${me}`);
     poll();
   });
   ws.addEventListener('message', (event) => {
-    if (ws === socket && typeof event.data === 'string') take(event.data);
+    if (ws === socket) hear(typeof event.data === 'string' ? event.data : null);
   });
   ws.addEventListener('close', (event) => {
     if (ws !== socket) return;
     socket = null;
     clearTimers();
+    release();
     if (!wanted) return;
     if (!seated) refused();
     else lost(event, opened);
@@ -198,195 +232,6 @@ function setState(state, text) {
   $('send').setAttribute('aria-disabled', String(state !== 'open'));
 }
 
-// --- The members -----------------------------------------------------------------------------------------------------------
-
-// The room's names, or null when the server does not answer. A room that nobody is in may answer 404: that is no names.
-async function askMembers() {
-  try {
-    const answer = await fetch(`/rooms/${encodeURIComponent(room)}`, { cache: 'no-store', headers: { Accept: 'application/json' } });
-    if (answer.status === 404) return [];
-    if (!answer.ok) return null;
-    const said = await answer.json();
-    const list = Array.isArray(said.members) ? said.members : Array.isArray(said.names) ? said.names : [];
-    const names = list.map((entry) => (typeof entry === 'string' ? entry : entry && entry.name)).filter(Boolean);
-    const count = typeof said.members === 'number' ? said.members : list.length;
-    othersUnnamed = Math.max(0, count - names.length);
-    return names;
-  } catch {
-    return null;
-  }
-}
-
-async function poll() {
-  clearTimeout(pollTimer);
-  if (document.hidden || !socket || socket.readyState !== WebSocket.OPEN) return;
-  const asked = socket;
-  const names = await askMembers();
-  if (socket !== asked) return;
-  if (names && names.length > 0) members = new Set(names);
-  showMembers();
-  clearTimeout(pollTimer);
-  pollTimer = setTimeout(poll, POLL_MS);
-}
-
-const hueOf = (name) => {
-  let hash = 2166136261;
-  for (const byte of new TextEncoder().encode(name)) hash = Math.imul(hash ^ byte, 16777619) >>> 0;
-  return (Math.imul(hash ^ (hash >>> 15), 2246822507) >>> 0) % 360; // FNV alone leaves short names close together.
-};
-const initialOf = (name) => [...name][0].toUpperCase();
-
-function showMembers() {
-  const names = [...members].sort((a, b) => (b === me) - (a === me) || a.localeCompare(b));
-  const count = names.length + othersUnnamed;
-  $('ring-number').textContent = count;
-  $('seats-number').textContent = count;
-  $('ring-word').textContent = count === 1 ? 'only you, so far' : 'in the ring';
-  $('seats').setAttribute('aria-label', `${count} ${count === 1 ? 'member' : 'members'}`);
-  $('members').replaceChildren(...names.slice(0, MEMBERS_SHOWN_MAX).map((name) => {
-    const item = element('li', '', element('span', '', name));
-    item.style.setProperty('--hue', hueOf(name));
-    if (name === me) item.append(element('small', '', 'you'));
-    return item;
-  }));
-  const more = count - Math.min(names.length, MEMBERS_SHOWN_MAX);
-  $('members-more').hidden = more === 0;
-  $('members-more').textContent = `and ${more} more`;
-  drawRing(names);
-}
-
-function drawRing(names) {
-  const svg = (tag, attributes) => {
-    const node = document.createElementNS('http://www.w3.org/2000/svg', tag);
-    for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-    return node;
-  };
-  const shown = names.slice(0, SEATS_MAX);
-  const radius = Math.max(2.5, Math.min(15, 250 / Math.max(shown.length, 1)));
-  const nodes = [svg('circle', { class: 'ring-track', r: 88 }), svg('circle', { class: 'ring-track', r: 62, 'stroke-dasharray': '1 7' })];
-  shown.forEach((name, index) => {
-    const angle = (index / shown.length) * 2 * Math.PI - Math.PI / 2;
-    const at = { cx: (88 * Math.cos(angle)).toFixed(2), cy: (88 * Math.sin(angle)).toFixed(2) };
-    const seat = svg('g', { class: 'seat' });
-    seat.dataset.name = name;
-    seat.style.setProperty('--hue', hueOf(name));
-    if (name === me) seat.append(svg('circle', { ...at, class: 'seat-mine', r: radius + 3.5 }));
-    seat.append(svg('circle', { ...at, r: radius }));
-    if (radius > 9) {
-      const letter = svg('text', { x: at.cx, y: at.cy });
-      letter.textContent = initialOf(name);
-      seat.append(letter);
-    }
-    nodes.push(seat);
-  });
-  $('ring').replaceChildren(...nodes);
-}
-
-function pulse(name) {
-  if (document.hidden || $('ring').getClientRects().length === 0) return;
-  $('ring').querySelectorAll('.ring-wave').forEach((node) => node.remove());
-  const wave = document.createElementNS('http://www.w3.org/2000/svg', 'circle');
-  wave.setAttribute('class', 'ring-wave');
-  wave.setAttribute('r', 88);
-  wave.style.setProperty('--hue', hueOf(name));
-  $('ring').prepend(wave);
-  for (const seat of $('ring').querySelectorAll('.seat')) {
-    if (seat.dataset.name !== name) continue;
-    seat.classList.remove('speaks');
-    seat.getBoundingClientRect(); // Lets the animation start again.
-    seat.classList.add('speaks');
-  }
-  clearTimeout(pulseTimer);
-  pulseTimer = setTimeout(() => $('ring').querySelectorAll('.ring-wave').forEach((node) => node.remove()), 1200);
-}
-
-// --- The messages ----------------------------------------------------------------------------------------------------------
-
-// What a text says. A name may itself contain a colon or end in a word like `joined`, so known members are tried first.
-function parse(line) {
-  let author = null;
-  for (const name of members) {
-    if (line.startsWith(`${name}: `) && (author === null || name.length > author.length)) author = name;
-  }
-  if (author !== null) return { kind: 'said', name: author, text: line.slice(author.length + 2) };
-  const event = /^([^\n]+) (joined|left)$/.exec(line);
-  if (event && (members.has(event[1]) || !event[1].includes(': '))) return { kind: event[2], name: event[1] };
-  const colon = line.indexOf(': ');
-  if (colon > 0) return { kind: 'said', name: line.slice(0, colon), text: line.slice(colon + 2) };
-  return { kind: 'note', text: line };
-}
-
-function take(line) {
-  const what = parse(line);
-  if (what.kind === 'said') {
-    addMessage(what.name, what.text);
-    pulse(what.name);
-  } else if (what.kind === 'note') {
-    addEvent(what.text);
-  } else {
-    if (what.kind === 'joined') members.add(what.name);
-    else members.delete(what.name);
-    showMembers();
-    addEvent(what.name === me && what.kind === 'joined' ? 'You joined' : `${what.name} ${what.kind}`);
-  }
-}
-
-function element(tag, className, ...children) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  node.append(...children);
-  return node;
-}
-
-function addMessage(name, text) {
-  const opens = name !== lastAuthor;
-  lastAuthor = name;
-  const now = new Date();
-  const time = element('time', '', now.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }));
-  time.dateTime = now.toISOString();
-  const face = element('span', 'face', initialOf(name));
-  face.setAttribute('aria-hidden', 'true');
-  const by = element('span', 'by', element('b', '', name), time);
-  const entry = element('div', `said${opens ? ' opens' : ''}${name === me ? ' mine' : ''}`, by, face, element('span', 'words', text));
-  entry.style.setProperty('--hue', hueOf(name));
-  append(entry, name !== me);
-}
-
-function addEvent(text, trouble = false) {
-  lastAuthor = null;
-  append(element('p', `event${trouble ? ' trouble' : ''}`, text), false);
-}
-
-// Follows the conversation only for a reader who is at its end; one who reads back is told that there is more.
-function append(entry, counts) {
-  const log = $('log');
-  const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-  log.append(entry);
-  while (log.childElementCount > ENTRIES_MAX) log.firstElementChild.remove();
-  if (atEnd || entry.classList.contains('mine')) log.scrollTop = log.scrollHeight;
-  if (counts && (document.hidden || !atEnd)) missed += 1;
-  showMissed();
-}
-
-function showMissed() {
-  const log = $('log');
-  const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-  if (atEnd && !document.hidden) missed = 0;
-  $('newer').hidden = atEnd || missed === 0;
-  $('newer').textContent = `${missed} new ${missed === 1 ? 'message' : 'messages'} ↓`;
-  setTitle();
-}
-
-function setTitle() {
-  document.title = `${missed > 0 ? `(${missed}) ` : ''}${room} · ringcast`;
-}
-
-$('log').addEventListener('scroll', showMissed, { passive: true });
-$('newer').addEventListener('click', () => {
-  $('log').scrollTop = $('log').scrollHeight;
-  $('text').focus();
-});
-
 // --- The composer ----------------------------------------------------------------------------------------------------------
 
 function fitComposer() {
@@ -442,6 +287,23 @@ $('share').addEventListener('click', async () => {
   }
 });
 
+// How a program hears and says what is said here. A room's name is in quotes of a shell, and so has none of its own.
+function showWays() {
+  const path = encodeURIComponent(room).replace(/['()*!~]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
+  $('way-hear').textContent = `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/broadcast/${path}?seq=1`;
+  $('way-say').textContent = `curl -H 'Content-Type: text/plain' -d 'hello' '${location.origin}/rooms/${path}/messages'`;
+}
+for (const way of document.querySelectorAll('.ways button')) {
+  way.addEventListener('click', async () => {
+    try {
+      await navigator.clipboard.writeText(way.textContent);
+      announce('Copied.');
+      way.dataset.copied = '';
+      setTimeout(() => delete way.dataset.copied, 1500);
+    } catch { /* Without a secure origin it can be selected and copied by hand. */ }
+  });
+}
+
 function closeSide() {
   document.querySelector('.side').classList.remove('open');
   $('seats').setAttribute('aria-expanded', 'false');
@@ -485,8 +347,11 @@ addEventListener('hashchange', () => {
 });
 addEventListener('online', retryNow);
 document.addEventListener('visibilitychange', () => {
+  if (wanted && seated) {
+    draw(); // What waited for a frame that a hidden page would not get, or for the time that it takes there.
+    showMissed();
+  }
   if (document.hidden) return;
-  if (wanted && seated) showMissed();
   retryNow();
   poll();
 });

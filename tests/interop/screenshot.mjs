@@ -28,8 +28,10 @@ const TALK = [
   ['me', 'Then let’s ship it.'],
 ];
 
+const EARLIER = ['Tim: Has anybody seen the new log? https://example.org/ringcast', 'Barbara: Reading it now.'];
+
 await mkdir(options.out, { recursive: true });
-const server = await startServer();
+const server = await startServer(['--shards', '2', '--history-messages', '100']);
 const people = new Map();
 for (const name of SEATED) {
   const ws = new WebSocket(`${server.ws}/chat/${ROOM}?name=${encodeURIComponent(name)}`);
@@ -67,6 +69,22 @@ const door = async (page) => {
   await sleep(600);
 };
 
+// Away for a moment, while the others went on.
+async function away(page, person) {
+  const body = (text) => ({ method: 'POST', body: text, headers: { 'Content-Type': 'text/plain' } });
+  for (const text of EARLIER) await fetch(`${server.http}/rooms/${ROOM}/messages`, body(text));
+  await joinRoom(page, server.http, ROOM, person);
+  await page.getByText('You joined').waitFor();
+  await page.getByText('From a program').click();
+  await page.evaluate(() => { attempts = 5; socket.close(); });
+  await page.getByRole('status').filter({ hasText: 'Disconnected' }).waitFor();
+  for (const text of ['Hedy: Where did she go?', 'Alan: A tunnel, I suppose.']) await fetch(`${server.http}/rooms/${ROOM}/messages`, body(text));
+  await page.getByRole('button', { name: 'Try now' }).click();
+  await page.getByText('You were away').waitFor();
+  await page.getByRole('status').filter({ hasText: 'Connected as' }).waitFor();
+  await sleep(1200);
+}
+
 const desktop = { viewport: { width: 1180, height: 760 } };
 const phone = { viewport: { width: 390, height: 780 }, isMobile: true, hasTouch: true };
 const narrow = { viewport: { width: 320, height: 568 }, isMobile: true, hasTouch: true };
@@ -81,6 +99,7 @@ try {
     await page.getByRole('button', { name: 'members' }).click();
     await sleep(200);
   });
+  await picture('away', { ...desktop, colorScheme: 'light' }, 'Grace', away);
   await picture('door', { ...desktop, colorScheme: 'light' }, '', door);
   await picture('door-dark', { ...desktop, colorScheme: 'dark' }, '', door);
   await picture('door-narrow', { ...narrow, colorScheme: 'light' }, '', door);
