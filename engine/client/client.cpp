@@ -40,6 +40,8 @@ client::client(std::string_view server_url, client_options options, on_this_shar
 client::client(std::string_view server_url, client_options options, client_host& host) : events_(std::make_unique<client_events>()), host_(&host) {
   const url server = url_or_throw(server_url);
   if (server.scheme != url_scheme::ws && server.scheme != url_scheme::wss) throw std::invalid_argument("The URL's scheme is not ws or wss.");
+  if (options.resume && room_resume::has_position(server.target))
+    throw std::invalid_argument("The URL has since=, and with client_options::resume it must not: resume_from says it.");
   std::optional<url> proxy;
   if (!options.proxy.empty()) {
     proxy = url_or_throw(options.proxy);
@@ -62,6 +64,10 @@ void client::on_reconnecting(std::function<void(unsigned, std::chrono::milliseco
   events_->on_reconnecting = {std::move(call), where};
 }
 void client::on_reconnected(std::function<void()> call, place where) { events_->on_reconnected = {std::move(call), where}; }
+void client::on_resumed(std::function<void(const room_position&, const room_position&)> call, place where) {
+  events_->on_resumed = {std::move(call), where};
+}
+void client::on_gap(std::function<void(const room_position&, const room_position&)> call, place where) { events_->on_gap = {std::move(call), where}; }
 void client::on_drain(std::function<void()> call, place where) { events_->on_drain = {std::move(call), where}; }
 
 void client::start() { core_->connect(*host_, *events_); }
@@ -70,6 +76,7 @@ send_status client::send(opcode op, std::span<const std::byte> payload) { return
 send_status client::ping(std::string_view payload) { return core_->ping(payload); }
 client_sender client::sender() const { return client_sender{core_}; }
 void client::hold_input(bool hold) { core_->hold_input(hold); }
+std::optional<room_position> client::position() const { return core_->position(); }
 void client::stop() { core_->stop(); }
 client_state client::state() const { return core_->state(); }
 std::string client::subprotocol() const { return core_->subprotocol(); }

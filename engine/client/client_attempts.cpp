@@ -234,6 +234,7 @@ void client_core::begin_attempt() {
   const auto timeout_ms = static_cast<std::uint64_t>(std::max<std::chrono::milliseconds::rep>(options_.connect_timeout.count(), 1));
   ++attempt_;
   attempt_deadline_ms_ = now + timeout_ms;
+  if (resume_) plan_.target = resume_->target();
   addresses_.clear();
   next_address_ = 0;
   if (const auto numeric = numeric_address(connect_host_, connect_port_)) {
@@ -303,6 +304,7 @@ void client_core::on_accepted(std::string_view subprotocol) {
   backed_up_ = false;
   opened_ms_ = home_->owner().turn_ms();
   brought_message_ = false;
+  if (resume_) resume_->on_open();
   const std::lock_guard lock(lock_);
   subprotocol_ = subprotocol;
   // A disconnect() that waits in the queue has already said what the state is.
@@ -319,7 +321,34 @@ void client_core::on_open() {
   tell("on_reconnected", events_.on_reconnected);
 }
 
-void client_core::on_message(const message_view& message) {
+void client_core::on_message(const message_view& message) { resume_ ? on_numbered(message) : tell_message(message); }
+
+void client_core::on_numbered(const message_view& message) {
+  const room_resume::taken got = resume_->take(message.op, message.payload);
+  switch (got.what) {
+  case room_resume::kind::joined:
+  case room_resume::kind::repeated: return;
+  case room_resume::kind::resumed: return tell("on_resumed", events_.on_resumed, got.heard, got.newest);
+  case room_resume::kind::gap: return tell("on_gap", events_.on_gap, got.heard, got.newest);
+  case room_resume::kind::message_behind_gap: tell("on_gap", events_.on_gap, got.heard, got.newest); break;
+  case room_resume::kind::message: break;
+  case room_resume::kind::broken: return refuse_unnumbered();
+  }
+  message_view bare = message;
+  bare.payload = message.payload.subspan(got.head_bytes);
+  tell_message(bare);
+}
+
+// It cannot be gone on from: what was heard would not be known.
+void client_core::refuse_unnumbered() {
+  tell_error({.kind = client_error_kind::bad_handshake, .text = "the server does not number its messages, which client_options::resume needs"});
+  shard& own = home_->owner();
+  connection* const c = own.find(connection_);
+  if (c != nullptr && step_ == step::open)
+    own.close_websocket(*c, static_cast<std::uint16_t>(close_code::protocol_error), "a message without its number");
+}
+
+void client_core::tell_message(const message_view& message) {
   received_.fetch_add(1, std::memory_order_relaxed);
   brought_message_ = true;
   tell("on_message", events_.on_message, message);

@@ -79,6 +79,10 @@ std::uint64_t draw_seed() {
 client_core::client_core(const url& server, const std::optional<url>& proxy, client_options options)
     : plan_(plan_of(server, proxy, options)), options_(std::move(options)), connect_host_(proxy ? proxy->host : server.host),
       connect_port_(proxy ? proxy->port : server.port), backoff_(options_.reconnect, draw_seed()) {
+  if (options_.resume) {
+    resume_.emplace(plan_.target, options_.resume_from);
+    plan_.target = resume_->longest_target();
+  }
   check(plan_);
   plan = &plan_;
   endpoint = &event_endpoint();

@@ -11,6 +11,7 @@
 #include "engine/base/timer_wheel.hpp"
 #include "engine/client/backoff.hpp"
 #include "engine/client/client_events.hpp"
+#include "engine/client/room_resume.hpp"
 #include "engine/io/resolver.hpp"
 #include "engine/shard/client_link.hpp"
 #include "proto/byte_buffer.hpp"
@@ -54,6 +55,7 @@ class client_core final : public client_link, public list_link<in_client_host>, 
   void run();
   void on_timer();
   void hold_input(bool hold);
+  [[nodiscard]] std::optional<room_position> position() const { return resume_ ? resume_->position() : std::nullopt; }
   void host_is_gone();
   static client_core& of_timer(timer_node& node);
   client_core* next_ready = nullptr;          // client_host's
@@ -96,6 +98,9 @@ class client_core final : public client_link, public list_link<in_client_host>, 
   static const websocket_endpoint& event_endpoint();
   void on_open();
   void on_message(const message_view& message);
+  void on_numbered(const message_view& message);
+  void tell_message(const message_view& message);
+  void refuse_unnumbered();
   void on_control(opcode op, std::span<const std::byte> payload);
   void work_on_records();
   void take_message(const record_head& head, std::span<const std::byte> payload);
@@ -155,6 +160,7 @@ class client_core final : public client_link, public list_link<in_client_host>, 
   backoff backoff_;
   std::uint64_t opened_ms_ = 0;   // when the connection opened
   bool brought_message_ = false;  // it has
+  std::optional<room_resume> resume_; // with client_options::resume
   byte_buffer taken_;   // what was taken from outgoing_ last
   byte_buffer waiting_; // messages without a connection, or behind a slow one
   std::size_t waiting_begin_ = 0;

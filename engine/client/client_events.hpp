@@ -4,6 +4,7 @@
 #include <ringcast/client_error.hpp>
 #include <ringcast/message.hpp>
 #include <ringcast/opcode.hpp>
+#include <ringcast/position.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -30,6 +31,8 @@ struct client_events {
   placed_callback<void(unsigned attempt, std::chrono::milliseconds delay)> on_reconnecting;
   placed_callback<void()> on_reconnected;
   placed_callback<void()> on_drain;
+  placed_callback<void(const room_position& heard, const room_position& newest)> on_resumed;
+  placed_callback<void(const room_position& heard, const room_position& newest)> on_gap;
 };
 
 } // namespace ringcast::engine

@@ -35,6 +35,8 @@ class [[nodiscard]] event_awaiter : waiter {
 struct coroutine_client::record_head {
   std::uint32_t bytes;
   opcode op;
+  bool behind_gap;
+  room_position at; // epoch 0: not known
 };
 
 struct coroutine_client::buffers {
@@ -55,6 +57,7 @@ coroutine_client::coroutine_client(std::string_view url, client_options options)
     if (control_frames_wanted_) keep(op, payload);
   });
   client_.on_error([this](const client_error& error) { end_.http_status = error.http_status; });
+  client_.on_gap([this](const room_position&, const room_position&) { gap_is_next_ = true; });
   client_.on_drain([this] { wake_all(sending_); });
   client_.on_close([this](std::uint16_t code, std::string_view reason, bool) {
     closed_ = true;
@@ -94,7 +97,9 @@ task<std::expected<void, client_end>> coroutine_client::connect(wait_limits limi
 }
 
 void coroutine_client::keep(opcode op, std::span<const std::byte> payload) {
-  const record_head head{.bytes = static_cast<std::uint32_t>(payload.size()), .op = op};
+  const bool behind_gap = !is_control(op) && std::exchange(gap_is_next_, false);
+  const record_head head{
+      .bytes = static_cast<std::uint32_t>(payload.size()), .op = op, .behind_gap = behind_gap, .at = client_.position().value_or(room_position{})};
   messages_->arrived.append(std::as_bytes(std::span{&head, 1}));
   messages_->arrived.append(payload);
   if (messages_->arrived.size() > high_watermark_bytes && !holding_) {
@@ -121,6 +126,10 @@ message_view coroutine_client::take() {
   std::memcpy(&head, messages_->reading.data() + read_, sizeof head);
   const std::span<std::byte> payload = messages_->reading.bytes().subspan(read_ + sizeof head, head.bytes);
   read_ += sizeof head + head.bytes;
+  if (!is_control(head.op)) {
+    behind_gap_ = head.behind_gap;
+    if (head.at.epoch != 0) position_ = head.at;
+  }
   return {.op = head.op, .payload = payload};
 }
 

@@ -14,7 +14,8 @@
 //   connect() -> on_open                             the connection is open
 //             -> on_error, then on_reconnecting      this attempt failed, another one follows
 //             -> on_error, then on_close             this attempt failed and was the last
-//   open      -> on_message, on_control ...
+//   open      -> on_resumed or on_gap                 with client_options::resume, after it was lost
+//             -> on_message, on_control ...
 //             -> on_error                            a callback threw; the connection is closed with 1011, and lost like any other
 //             -> on_disconnected, on_reconnecting    it was lost; the attempts go on until on_reconnected or on_close
 //             -> on_disconnected, on_close           it was closed, and no attempt follows
@@ -31,6 +32,7 @@
 #include <ringcast/client_sender.hpp>
 #include <ringcast/message.hpp>
 #include <ringcast/opcode.hpp>
+#include <ringcast/position.hpp>
 #include <ringcast/results.hpp>
 
 #include <chrono>
@@ -38,6 +40,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <source_location>
 #include <span>
 #include <string>
@@ -92,6 +95,13 @@ class client {
   void on_reconnecting(std::function<void(unsigned, std::chrono::milliseconds)> call, place where = place::current());
   void on_reconnected(std::function<void()> call, place where = place::current());
 
+  // With client_options::resume, behind on_reconnected and in front of the first message. It is back in the room, and everything behind `heard`
+  // follows; up to `newest` it was said meanwhile.
+  void on_resumed(std::function<void(const room_position& heard, const room_position& newest)> call, place where = place::current());
+  // What comes next is not all that was said behind `heard`, or perhaps not: the server does not keep it any more, or has begun anew (another
+  // epoch); or, on an open connection, its slow-consumer policy took everything up to `newest`.
+  void on_gap(std::function<void(const room_position& heard, const room_position& newest)> call, place where = place::current());
+
   // send_*() has said "full", and now half of the queue is free again.
   void on_drain(std::function<void()> call, place where = place::current());
 
@@ -122,6 +132,10 @@ class client {
 
   // Only on the client's own thread: with true nothing more is read from the server until false, so that TCP pushes back.
   void hold_input(bool hold);
+
+  // Only on the client's own thread, with client_options::resume: in on_message that message's, else the last one's. Nothing before the client
+  // knows where the room is. Kept by the program it is a later run's client_options::resume_from.
+  [[nodiscard]] std::optional<room_position> position() const;
 
   [[nodiscard]] client_state state() const;
   // What the server chose for the connection that is, or was last, open.

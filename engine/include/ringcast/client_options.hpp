@@ -3,12 +3,14 @@
 #pragma once
 
 #include <ringcast/compression.hpp>
+#include <ringcast/position.hpp>
 #include <ringcast/tls.hpp>
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -63,6 +65,14 @@ struct client_options {
   // After a close with 1013 (try again later) the delay is at least reconnect.initial_delay, and grows.
   reconnect_policy reconnect;
   offline_policy offline = offline_policy::keep;
+
+  // For a room of ringcast-server (/broadcast/{room}): the client asks for numbered messages (?seq=1), keeps the position of the last one it
+  // heard, and asks for what is behind it when it comes back (?since=EPOCH:SEQ), from a server that keeps a history. The number is taken off
+  // before on_message, and told beside it by position(); a message that was heard already is not told again. on_resumed says that nothing is
+  // missing, on_gap that something may be. Of a server that does not number its messages the connection is closed with 1002.
+  bool resume = false;
+  // Where an earlier run of the program stood. The URL must not say it, too.
+  std::optional<room_position> resume_from{};
 
   // From the beginning of an attempt to the open WebSocket: name, TCP, proxy, TLS and upgrade together.
   std::chrono::milliseconds connect_timeout{10'000};

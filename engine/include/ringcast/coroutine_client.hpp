@@ -16,6 +16,7 @@
 #include <ringcast/client_loop.hpp>
 #include <ringcast/detail/waiter.hpp>
 #include <ringcast/message.hpp>
+#include <ringcast/position.hpp>
 #include <ringcast/results.hpp>
 #include <ringcast/task.hpp>
 #include <ringcast/wait.hpp>
@@ -24,6 +25,7 @@
 #include <cstdint>
 #include <expected>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -83,6 +85,11 @@ class coroutine_client {
   // Sends what is queued, closes, and waits for the end of the closing handshake.
   [[nodiscard]] task<void> close(std::uint16_t code = 1000, std::string_view reason = {});
 
+  // With client_options::resume, of the message that was received last. Nothing before one was.
+  [[nodiscard]] const std::optional<room_position>& position() const { return position_; }
+  // Whether something that was said between it and the message received before it was not, or perhaps not: see client::on_gap.
+  [[nodiscard]] bool is_behind_gap() const { return behind_gap_; }
+
   [[nodiscard]] client_state state() const { return client_.state(); }
   [[nodiscard]] bool is_open() const { return state() == client_state::open; }
   // Of messages that wait for the connection or for the server to take them.
@@ -116,6 +123,9 @@ class coroutine_client {
   bool control_frames_wanted_ = false; // receive_frame() was called
   bool awaits_frames_ = false; // the receive under way shows them
   bool holding_ = false; // the server waits until receive() has caught up
+  bool gap_is_next_ = false; // what arrives next is behind a gap
+  bool behind_gap_ = false; // what was received last is
+  std::optional<room_position> position_;
   engine::waiter_queue connecting_, receiving_, sending_, closing_;
 };
 
