@@ -41,6 +41,7 @@ void client_rig::step() {
     auto accepted = kernel::accept(*listens);
     if (!accepted) break;
     servers.emplace_back(*world, std::move(*accepted), cut_of(servers.size()));
+    servers.back().greeting = greeting;
   }
   for (server_peer& s : servers) s.act();
   script();

@@ -11,6 +11,7 @@
 #include <list>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace ringcast::sim {
@@ -53,6 +54,7 @@ class client_rig {
   std::unique_ptr<client> c;
   std::list<server_peer> servers; // in the order in which they were accepted
   std::function<server_cut(std::size_t)> cut_of = [](std::size_t) { return server_cut{}; }; // by number of the connection
+  std::function<std::vector<std::string>(std::string_view target)> greeting; // of every server
   std::function<void()> script = [] {};
   std::vector<std::string> failures;
   std::uint32_t said_count = 0, queued = 0, dropped = 0;

@@ -55,6 +55,9 @@ bool server_peer::read_head() {
   output_.append(answer.data(), bytes);
   answer_end_ = queued_ += bytes;
   frame_ends_.insert(queued_);
+  if (greeting) {
+    for (const std::string& text : greeting(head.target)) send_frame(opcode::text, text);
+  }
   input_.erase(0, head.head_bytes);
   upgraded_ = true;
   return true;
@@ -98,6 +101,10 @@ void server_peer::send_close(std::uint16_t code) {
   const char payload[2] = {static_cast<char>(code >> 8), static_cast<char>(code & 0xff)};
   send_frame(opcode::close, {payload, 2});
   close_end_ = queued_;
+}
+
+void server_peer::say(std::string_view text) {
+  if (upgraded_ && close_end_ == 0 && !was_cut_ && !is_over()) send_frame(opcode::text, text);
 }
 
 void server_peer::send_frame(opcode op, std::string_view payload) {

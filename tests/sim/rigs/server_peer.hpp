@@ -8,8 +8,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace ringcast::sim {
@@ -35,6 +37,8 @@ class server_peer {
 
   void act();
   void send_close(std::uint16_t code);
+  // A text message of its own; nothing once it is dead.
+  void say(std::string_view text);
 
   [[nodiscard]] bool is_over() const { return !socket_.is_open(); }
   [[nodiscard]] bool was_cut() const { return was_cut_; }
@@ -46,6 +50,8 @@ class server_peer {
   [[nodiscard]] bool is_inside_frame() const { return answer_is_out() && !frame_ends_.contains(written_); }
   [[nodiscard]] bool has_read_close() const { return has_read_close_; }
 
+  // What it says first, to who asked for this path and query.
+  std::function<std::vector<std::string>(std::string_view target)> greeting;
   std::vector<said> heard;
   std::uint32_t pings_heard = 0;
   std::string complaint;
