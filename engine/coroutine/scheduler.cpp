@@ -2,6 +2,7 @@
 
 #include "engine/base/log.hpp"
 #include <ringcast/detail/assert.hpp>
+#include <ringcast/detail/clock.hpp>
 
 #include <utility>
 
@@ -58,16 +59,17 @@ scheduler::scope::~scope() { attached = before_; }
 
 void scheduler::spawn(task<void> work, std::source_location where) {
   RINGCAST_ASSERT(work);
-  post(run_root(*this, std::move(work), where).frame);
+  const std::coroutine_handle<root_promise> root = run_root(*this, std::move(work), where).frame;
+  post(root, &root.promise());
 }
 
 void scheduler::on_exception(exception_handler handler) { on_exception_ = std::move(handler); }
 
-void scheduler::post(std::coroutine_handle<> handle) { posted_.push_back(handle); }
+void scheduler::post(std::coroutine_handle<> handle, task_root* root) { posted_.push_back({handle, root}); }
 
 std::size_t scheduler::run_ready() {
   RINGCAST_ASSERT(attached == this && running_.empty());
-  take_foreign_stops();
+  take_foreign_ends();
   const std::size_t waiters = ready_count_;
   running_.swap(posted_);
   std::size_t resumed = 0;
@@ -75,16 +77,30 @@ std::size_t scheduler::run_ready() {
     waiter& next = ready_.front();
     static_cast<list_link<in_scheduler>&>(next).unlink();
     --ready_count_;
-    next.handle_.resume();
+    resume(next.handle_, next.own_root());
   }
-  for (const std::coroutine_handle<> handle : running_) handle.resume();
+  for (const posted_coroutine& next : running_) resume(next.handle, next.root);
   resumed += running_.size();
   running_.clear();
   return resumed;
 }
 
+// The root may be gone when the call returns: its place is copied before.
+void scheduler::resume(std::coroutine_handle<> handle, task_root* root) {
+  task_root* const before = std::exchange(running_root_, root);
+  if (watch_ == nullptr) {
+    handle.resume();
+  } else {
+    const std::source_location where = root != nullptr ? root->where : std::source_location{};
+    const std::uint64_t began_ns = now_ns();
+    handle.resume();
+    watch_->look("the coroutine", where, began_ns);
+  }
+  running_root_ = before;
+}
+
 bool scheduler::has_ready() const noexcept {
-  return ready_count_ != 0 || !posted_.empty() || foreign_stops_.load(std::memory_order_acquire) != nullptr;
+  return ready_count_ != 0 || !posted_.empty() || foreign_ends_.load(std::memory_order_acquire) != nullptr;
 }
 
 void scheduler::stop() noexcept {
@@ -103,7 +119,7 @@ void scheduler::stop() noexcept {
   }
 }
 
-scheduler::root_promise::root_promise(scheduler& s, const task<void>&, const std::source_location& place) noexcept : owner(s), where(place) {
+scheduler::root_promise::root_promise(scheduler& s, const task<void>&, const std::source_location& place) noexcept : task_root(place), owner(s) {
   owner.tasks_.append(*this);
   ++owner.task_count_;
 }
@@ -117,24 +133,27 @@ scheduler::root_task scheduler::run_root(scheduler&, task<void> work, std::sourc
 
 void scheduler::report(const std::source_location& where) noexcept { on_exception_(std::current_exception(), where); }
 
-void scheduler::queue_foreign_stop(waiter& w) noexcept {
-  w.stop_is_queued_.store(true, std::memory_order_relaxed);
-  waiter* top = foreign_stops_.load(std::memory_order_relaxed);
+void scheduler::queue_foreign_end(foreign_end& end) noexcept {
+  end.is_queued.store(true, std::memory_order_relaxed);
+  foreign_end* top = foreign_ends_.load(std::memory_order_relaxed);
   do {
-    w.next_foreign_stop_ = top;
-  } while (!foreign_stops_.compare_exchange_weak(top, &w, std::memory_order_release, std::memory_order_relaxed));
+    end.next = top;
+  } while (!foreign_ends_.compare_exchange_weak(top, &end, std::memory_order_release, std::memory_order_relaxed));
   if (bell_ != nullptr) bell_->ring();
 }
 
-void scheduler::take_foreign_stops() noexcept {
+// In the order in which they came: whoever waited longest goes on first.
+void scheduler::take_foreign_ends() noexcept {
   // The usual case costs a load of a line that nobody writes.
-  if (foreign_stops_.load(std::memory_order_relaxed) == nullptr) return;
-  waiter* next = foreign_stops_.exchange(nullptr, std::memory_order_acquire);
-  while (next != nullptr) {
-    waiter& w = *next;
-    next = w.next_foreign_stop_; // before the flag: from then on its owner may destroy it
-    w.stop_is_queued_.store(false, std::memory_order_relaxed);
-    if (w.is_waiting()) w.complete(wait_result::stopped);
+  if (foreign_ends_.load(std::memory_order_relaxed) == nullptr) return;
+  foreign_end* newest = foreign_ends_.exchange(nullptr, std::memory_order_acquire);
+  foreign_end* oldest = nullptr;
+  while (newest != nullptr) oldest = std::exchange(newest, std::exchange(newest->next, oldest));
+  while (oldest != nullptr) {
+    foreign_end& end = *oldest;
+    oldest = end.next; // before the flag: from then on its owner may destroy it
+    end.is_queued.store(false, std::memory_order_relaxed);
+    if (end.who->is_waiting()) end.who->complete(end.result);
   }
 }
 

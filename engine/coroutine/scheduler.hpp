@@ -4,6 +4,7 @@
 // waiter::on_timer() for every expired timer of that kind. Everything here is for the shard's thread.
 #pragma once
 
+#include "engine/base/hold_watch.hpp"
 #include "engine/base/timer_wheel.hpp"
 #include "engine/mesh/doorbell.hpp"
 #include <ringcast/detail/intrusive_list.hpp>
@@ -26,7 +27,7 @@ class scheduler {
   // Called with an exception that left a spawned task, and with the place where it was spawned. Must not throw.
   using exception_handler = std::function<void(std::exception_ptr, const std::source_location&)>;
 
-  // `timers` is the shard's and outlives this. `bell` wakes the shard when a stop token fires on another thread;
+  // `timers` is the shard's and outlives this. `bell` wakes the shard when another thread ends a wait;
   // without one the shard notices at its next turn.
   explicit scheduler(timer_wheel& timers, doorbell* bell = nullptr);
 
@@ -62,7 +63,11 @@ class scheduler {
 
   // Resumes `handle` at the next run_ready(). It must still be suspended then: an operation that can be destroyed while
   // it waits is a waiter.
-  void post(std::coroutine_handle<> handle);
+  void post(std::coroutine_handle<> handle) { post(handle, nullptr); }
+
+  // A coroutine that keeps the thread for longer than the watch allows is said in the log, with the place where its task was spawned.
+  // The watch outlives this; null: nobody looks at the clock.
+  void set_watch(hold_watch* watch) noexcept { watch_ = watch; }
 
   // Resumes what was ready when it was called; what becomes ready meanwhile waits for the next call, so a coroutine
   // that always has something to do does not hold up the loop. Returns how many were resumed.
@@ -86,12 +91,13 @@ class scheduler {
 
  private:
   friend class waiter;
+  friend class remote_waiter;
 
   // The coroutine around each spawned task: it has nobody to return to, is in the list of live tasks while it exists,
   // and destroys itself at its end.
   struct in_tasks;
   struct root_task;
-  struct root_promise : list_link<in_tasks> {
+  struct root_promise : list_link<in_tasks>, task_root {
     root_promise(scheduler& s, const task<void>& work, const std::source_location& place) noexcept;
     ~root_promise();
     root_task get_return_object() noexcept;
@@ -101,7 +107,6 @@ class scheduler {
     void return_void() const noexcept {}
 
     scheduler& owner;
-    std::source_location where;
   };
   struct root_task {
     using promise_type = root_promise;
@@ -109,9 +114,17 @@ class scheduler {
   };
   static root_task run_root(scheduler& self, task<void> work, std::source_location where);
 
+  struct posted_coroutine {
+    std::coroutine_handle<> handle;
+    task_root* root;
+  };
+
   void report(const std::source_location& where) noexcept;
-  void queue_foreign_stop(waiter& w) noexcept;
-  void take_foreign_stops() noexcept;
+  void post(std::coroutine_handle<> handle, task_root* root);
+  // Whatever runs in it belongs to the task of this root, if it has one.
+  void resume(std::coroutine_handle<> handle, task_root* root);
+  void queue_foreign_end(foreign_end& end) noexcept;
+  void take_foreign_ends() noexcept;
 
   timer_wheel& timers_;
   doorbell* bell_;
@@ -119,13 +132,15 @@ class scheduler {
   intrusive_list<waiter, in_scheduler> waiting_;
   intrusive_list<waiter, in_scheduler> ready_;
   std::size_t ready_count_ = 0;
-  std::vector<std::coroutine_handle<>> posted_;
-  std::vector<std::coroutine_handle<>> running_; // the batch of posted_ that run_ready() is in
+  std::vector<posted_coroutine> posted_;
+  std::vector<posted_coroutine> running_; // the batch of posted_ that run_ready() is in
+  task_root* running_root_ = nullptr;     // whose coroutine runs now
+  hold_watch* watch_ = nullptr;
   intrusive_list<root_promise, in_tasks> tasks_;
   std::size_t task_count_ = 0;
   bool stopping_ = false;
-  // Waiters whose stop token fired on another thread: a stack that any thread pushes to and this one takes whole.
-  std::atomic<waiter*> foreign_stops_{nullptr};
+  // Waits that other threads have ended: a stack that any thread pushes to and this one takes whole.
+  std::atomic<foreign_end*> foreign_ends_{nullptr};
 };
 
 } // namespace ringcast::engine

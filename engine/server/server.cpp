@@ -23,6 +23,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdexcept>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <system_error>
@@ -251,6 +252,27 @@ std::expected<void, start_failure> server::start() {
   return {};
 }
 
+send_status server::post(std::uint32_t shard_index, std::function<void()> work, std::source_location where) {
+  if (!was_started()) return send_status::not_started;
+  if (shard_index >= shard_count_) throw std::out_of_range(fmt::format("there is no shard {}: there are {}", shard_index, shard_count_));
+  auto boxed = std::make_unique<std::function<void(shard&)>>(
+      [work = std::move(work), where](shard& there) mutable { there.user_code().note_posted(std::move(work), where); });
+  const run_message message{boxed.get()};
+  switch (inbox_of(shard_index).push(static_cast<std::uint32_t>(record_kind::run), bytes_of(message))) {
+  case inbox_result::queued: (void)boxed.release(); return send_status::queued;
+  case inbox_result::full: return send_status::dropped;
+  case inbox_result::closed:
+  case inbox_result::too_large: break;
+  }
+  return send_status::closed;
+}
+
+std::optional<std::uint32_t> server::this_shard() const {
+  const shard* here = shard::current();
+  if (here == nullptr || !owns(*here)) return std::nullopt;
+  return here->index();
+}
+
 // A shard's thread, from here to its end.
 void server::serve(std::uint32_t index) {
   shard_thread& t = *threads_[index];
@@ -262,6 +284,7 @@ void server::serve(std::uint32_t index) {
                                 .coalesce_wait_us = options_.coalesce_wait_us,
                                 .memory_bytes = (options_.memory_bytes != 0 ? options_.memory_bytes : default_memory_bytes()) / shard_count_,
                                 .spin_us = options_.spin_us,
+                                .slow_handler_ms = options_.slow_handler_ms,
                                 .compression = options_.compression,
                                 .history = options_.history};
     t.own = std::make_unique<shard>(index, options, *mesh_, *t.from_threads, *router_, std::move(t.own_ring));

@@ -4,6 +4,7 @@
 #include <ringcast/address.hpp>
 #include <ringcast/base64.hpp>
 #include <ringcast/broadcast.hpp>
+#include <ringcast/channel.hpp>
 #include <ringcast/client.hpp>
 #include <ringcast/client_error.hpp>
 #include <ringcast/client_loop.hpp>
@@ -13,6 +14,7 @@
 #include <ringcast/compression.hpp>
 #include <ringcast/connection_handle.hpp>
 #include <ringcast/coroutine_client.hpp>
+#include <ringcast/event.hpp>
 #include <ringcast/events.hpp>
 #include <ringcast/http_status.hpp>
 #include <ringcast/log.hpp>
@@ -26,6 +28,7 @@
 #include <ringcast/results.hpp>
 #include <ringcast/room.hpp>
 #include <ringcast/rooms.hpp>
+#include <ringcast/run_on.hpp>
 #include <ringcast/semaphore.hpp>
 #include <ringcast/sender.hpp>
 #include <ringcast/server.hpp>
@@ -35,6 +38,7 @@
 #include <ringcast/sleep.hpp>
 #include <ringcast/spawn.hpp>
 #include <ringcast/task.hpp>
+#include <ringcast/thread_pool.hpp>
 #include <ringcast/tls.hpp>
 #include <ringcast/utf8.hpp>
 #include <ringcast/wait.hpp>

@@ -21,6 +21,7 @@
 #include <future>
 #include <latch>
 #include <memory>
+#include <optional>
 #include <source_location>
 #include <string>
 #include <string_view>
@@ -76,6 +77,14 @@ class server {
 
   // Any thread, after start(), as long as the server lives.
   [[nodiscard]] class room room(std::string_view name) { return {*this, name}; }
+
+  // Any thread, never waits: has the shard call a function, in its next turn and on its thread, where it may do what handlers may; spawn() in it
+  // starts a coroutine there. Functions of one thread are called in their order. queued; dropped, when so much is on its way to the shard that
+  // nothing more fits; closed, when it has ended; not_started. What is queued when a shard ends is not called any more. What it throws is
+  // logged with `where`. A shard that there is not is a std::out_of_range.
+  send_status post(std::uint32_t shard_index, std::function<void()> work, std::source_location where = std::source_location::current());
+  // The shard of this server whose thread this is; nothing on other threads.
+  [[nodiscard]] std::optional<std::uint32_t> this_shard() const;
 
   // The addresses that are listened on, with the ports that were really taken. After start().
   [[nodiscard]] const std::vector<std::string>& addresses() const { return addresses_; }

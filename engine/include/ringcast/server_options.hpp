@@ -45,6 +45,9 @@ struct server_options {
   // taken, compression contexts, TLS. Each shard has an equal share, and where it is used up ends those that hold the most with 1013 or 503 and says
   // so in the log. 0: half of the machine's memory, or of the control group's.
   std::uint64_t memory_bytes = 0;
+  // For debugging: a handler, callback or coroutine that keeps its shard for longer than this without a co_await is named in the log, at most one
+  // a second and shard: everybody else of that shard waits meanwhile (run_on.hpp is the way out). 0: nobody looks at the clock. 10 is a good value.
+  std::uint32_t slow_handler_ms = 0;
   std::uint32_t backlog = 4096; // of each listening socket; the kernel caps it at net.core.somaxconn
 };
 
