@@ -58,9 +58,44 @@ scheduler::scope::scope(scheduler& s) noexcept : before_(std::exchange(attached,
 scheduler::scope::~scope() { attached = before_; }
 
 void scheduler::spawn(task<void> work, std::source_location where) {
-  RINGCAST_ASSERT(work);
-  const std::coroutine_handle<root_promise> root = run_root(*this, std::move(work), where).frame;
+  const auto root = make_root(std::move(work), where, nullptr);
   post(root, &root.promise());
+}
+
+task_handle scheduler::spawn_joinable(task<void> work, std::source_location where) {
+  const auto state = std::make_shared<spawned_state>(*this, where);
+  const auto root = make_root(std::move(work), where, state);
+  post(root, &root.promise());
+  return task_handle{state};
+}
+
+task_handle scheduler::start_child(task<void> work) {
+  const std::source_location where = running_root_ != nullptr ? running_root_->where : std::source_location{};
+  const auto state = std::make_shared<spawned_state>(*this, where);
+  const auto root = make_root(std::move(work), where, state);
+  resume(root, &root.promise());
+  return task_handle{state};
+}
+
+void scheduler::destroy(const task_handle& task) noexcept {
+  if (task.is_done()) return;
+  std::coroutine_handle<root_promise>::from_promise(static_cast<root_promise&>(*task.state_->root)).destroy();
+}
+
+void scheduler::cancel(spawned_state& task) noexcept {
+  if (task.root == nullptr) return;
+  RINGCAST_ASSERT(current() == &task.owner);
+  task.root->is_cancelled = true;
+  // A wait that has ended stays in the list of its task until its coroutine goes on.
+  task.root->waits.for_each([](const waiter& each) {
+    if (each.is_waiting() && each.at_stop_ != waiter::at_stop::waits_on) const_cast<waiter&>(each).complete(wait_result::stopped);
+  });
+}
+
+spawned_state::~spawned_state() {
+  if (!thrown || was_told) return;
+  scheduler* const here = scheduler::current();
+  here != nullptr ? here->on_exception_(thrown, where) : log_exception(thrown, where);
 }
 
 void scheduler::on_exception(exception_handler handler) { on_exception_ = std::move(handler); }
@@ -119,17 +154,39 @@ void scheduler::stop() noexcept {
   }
 }
 
-scheduler::root_promise::root_promise(scheduler& s, const task<void>&, const std::source_location& place) noexcept : task_root(place), owner(s) {
+scheduler::root_promise::root_promise(scheduler& s, const task<void>&, const std::source_location& place,
+                                      const std::shared_ptr<spawned_state>& told) noexcept
+    : task_root(place), owner(s), state(told) {
+  if (state != nullptr) state->root = this;
   owner.tasks_.append(*this);
   ++owner.task_count_;
 }
 
-scheduler::root_promise::~root_promise() { --owner.task_count_; }
+scheduler::root_promise::~root_promise() {
+  --owner.task_count_;
+  if (state == nullptr) return;
+  state->root = nullptr;
+  while (!state->joining.empty()) state->joining.front().complete(wait_result::done);
+}
+
+// For who joins it, if there can be somebody.
+void scheduler::root_promise::unhandled_exception() const noexcept {
+  if (state == nullptr || state.use_count() == 1) return owner.report(where);
+  state->thrown = std::current_exception();
+}
 
 scheduler::root_task scheduler::root_promise::get_return_object() noexcept { return {std::coroutine_handle<root_promise>::from_promise(*this)}; }
 
 // The parameters are also the promise's: it reads them in its constructor.
-scheduler::root_task scheduler::run_root(scheduler&, task<void> work, std::source_location) { co_await std::move(work); }
+scheduler::root_task scheduler::run_root(scheduler&, task<void> work, std::source_location, std::shared_ptr<spawned_state>) {
+  co_await std::move(work);
+}
+
+std::coroutine_handle<scheduler::root_promise> scheduler::make_root(task<void> work, const std::source_location& where,
+                                                                    const std::shared_ptr<spawned_state>& state) {
+  RINGCAST_ASSERT(work);
+  return run_root(*this, std::move(work), where, state).frame;
+}
 
 void scheduler::report(const std::source_location& where) noexcept { on_exception_(std::current_exception(), where); }
 
@@ -163,10 +220,34 @@ scheduler* current_scheduler() noexcept { return attached; }
 
 namespace ringcast {
 
-void spawn(task<void> work, std::source_location where) {
+task_handle spawn(task<void> work, std::source_location where) {
   engine::scheduler* const here = engine::current_scheduler();
   RINGCAST_ASSERT(here != nullptr);
-  here->spawn(std::move(work), where);
+  return here->spawn_joinable(std::move(work), where);
+}
+
+bool task_handle::is_done() const noexcept { return state_ == nullptr || state_->root == nullptr; }
+
+void task_handle::cancel() const noexcept {
+  if (state_ != nullptr) engine::scheduler::cancel(*state_);
+}
+
+bool task_handle::join_awaiter::await_ready() noexcept { return state_ == nullptr || state_->root == nullptr || is_over(limits_, at_stop::ends); }
+
+void task_handle::join_awaiter::await_suspend(std::coroutine_handle<> handle) noexcept {
+  state_->joining.append(*this);
+  wait(handle, limits_, at_stop::ends);
+}
+
+wait_result task_handle::join_awaiter::await_resume() {
+  const wait_result how = finish();
+  if (state_ == nullptr) return wait_result::done;
+  if (state_->root != nullptr) return how;
+  if (state_->thrown) {
+    state_->was_told = true;
+    std::rethrow_exception(state_->thrown);
+  }
+  return wait_result::done;
 }
 
 } // namespace ringcast

@@ -17,10 +17,24 @@
 #include <cstddef>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <source_location>
 #include <vector>
 
 namespace ringcast::engine {
+
+// What handles know of a spawned task.
+struct spawned_state {
+  explicit spawned_state(scheduler& s, const std::source_location& place) noexcept : owner(s), where(place) {}
+  ~spawned_state(); // nobody was told what it threw: it is logged
+
+  scheduler& owner;          // as long as there is a root
+  task_root* root = nullptr; // null: the task is done
+  std::source_location where;
+  std::exception_ptr thrown;
+  bool was_told = false; // to who joined
+  waiter_queue joining;
+};
 
 class scheduler {
  public:
@@ -58,6 +72,13 @@ class scheduler {
 
   // Starts a task that nobody awaits, at the next run_ready().
   void spawn(task<void> work, std::source_location where = std::source_location::current());
+  // The same with a handle.
+  [[nodiscard]] task_handle spawn_joinable(task<void> work, std::source_location where);
+  // For child_group: runs it at once, until it waits for the first time; it is named like the task that runs now.
+  [[nodiscard]] task_handle start_child(task<void> work);
+  // The frame of a task that waits goes. Nothing happens if it is done.
+  static void destroy(const task_handle& task) noexcept;
+  static void cancel(spawned_state& task) noexcept;
   // By default an exception is written to the log.
   void on_exception(exception_handler handler);
 
@@ -92,27 +113,31 @@ class scheduler {
  private:
   friend class waiter;
   friend class remote_waiter;
+  friend struct spawned_state;
 
   // The coroutine around each spawned task: it has nobody to return to, is in the list of live tasks while it exists,
   // and destroys itself at its end.
   struct in_tasks;
   struct root_task;
   struct root_promise : list_link<in_tasks>, task_root {
-    root_promise(scheduler& s, const task<void>& work, const std::source_location& place) noexcept;
+    root_promise(scheduler& s, const task<void>& work, const std::source_location& place, const std::shared_ptr<spawned_state>& told) noexcept;
     ~root_promise();
     root_task get_return_object() noexcept;
     std::suspend_always initial_suspend() const noexcept { return {}; }
     std::suspend_never final_suspend() const noexcept { return {}; }
-    void unhandled_exception() const noexcept { owner.report(where); }
+    void unhandled_exception() const noexcept;
     void return_void() const noexcept {}
 
     scheduler& owner;
+    std::shared_ptr<spawned_state> state; // null if nobody ever had a handle
   };
   struct root_task {
     using promise_type = root_promise;
     std::coroutine_handle<root_promise> frame;
   };
-  static root_task run_root(scheduler& self, task<void> work, std::source_location where);
+  static root_task run_root(scheduler& self, task<void> work, std::source_location where, std::shared_ptr<spawned_state> state);
+  [[nodiscard]] std::coroutine_handle<root_promise> make_root(task<void> work, const std::source_location& where,
+                                                              const std::shared_ptr<spawned_state>& state);
 
   struct posted_coroutine {
     std::coroutine_handle<> handle;

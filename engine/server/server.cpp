@@ -96,6 +96,11 @@ void server::events(std::string_view pattern, websocket_endpoint endpoint, std::
   router_->add(pattern, std::move(endpoint), where);
 }
 
+void server::add_start_hook(std::function<void(std::uint32_t)> call, const std::source_location& where) {
+  if (begun_) throw std::logic_error(fmt::format("on_start of {}:{} comes too late: the server has been started", where.file_name(), where.line()));
+  start_hooks_.emplace_back(std::move(call), where);
+}
+
 class routes server::routes() { return handle_access::routes_of(*router_); }
 
 inbox& server::inbox_of(std::uint32_t shard_index) { return *threads_[shard_index]->from_threads; }
@@ -241,15 +246,15 @@ std::expected<void, start_failure> server::start() {
     t->is_used.notify_one();
   }
   all_begun_->wait();
-  for (auto& t : threads_)
-    if (!t->failure.empty()) {
-      const start_failure failure{t->failure, 3};
-      stop();
-      wait();
-      return std::unexpected(failure);
-    }
-  started_.store(true, std::memory_order_release);
-  return {};
+  const auto failed = std::ranges::find_if(threads_, [](const auto& t) { return !t->failure.empty(); });
+  started_.store(failed == threads_.end(), std::memory_order_release);
+  start_decided_ = true;
+  start_decided_.notify_all();
+  if (failed == threads_.end()) return {};
+  const start_failure failure{(*failed)->failure, 3};
+  stop();
+  wait();
+  return std::unexpected(failure);
 }
 
 send_status server::post(std::uint32_t shard_index, std::function<void()> work, std::source_location where) {
@@ -295,7 +300,11 @@ void server::serve(std::uint32_t index) {
     t.failure = failed.what();
   }
   all_begun_->arrive_and_wait();
+  start_decided_.wait(false);
   if (t.own != nullptr) {
+    // Told in its first turn, in which no request can come yet.
+    if (was_started())
+      for (const start_hook& hook : start_hooks_) t.own->user_code().note_posted([&hook, index] { hook.first(index); }, hook.second);
     while (t.own->turn()) t.accepting.store(t.own->accepting().is_accepting(), std::memory_order_relaxed);
   }
   t.from_threads->close();

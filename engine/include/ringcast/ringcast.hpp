@@ -43,3 +43,4 @@
 #include <ringcast/utf8.hpp>
 #include <ringcast/wait.hpp>
 #include <ringcast/websocket.hpp>
+#include <ringcast/when.hpp>

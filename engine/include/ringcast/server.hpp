@@ -13,8 +13,10 @@
 #include <ringcast/room.hpp>
 #include <ringcast/rooms.hpp>
 #include <ringcast/server_options.hpp>
+#include <ringcast/spawn.hpp>
 
 #include <atomic>
+#include <concepts>
 #include <cstdint>
 #include <expected>
 #include <functional>
@@ -25,6 +27,8 @@
 #include <source_location>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace ringcast {
@@ -54,6 +58,23 @@ class server {
 
   // Before start(). Handlers run on every shard's thread.
   [[nodiscard]] class routes routes();
+
+  // Before start(), any number of them: each shard runs it once, on its thread, when all shards are there and before it takes the first request.
+  // What it spawns (timers, clients, whatever belongs to no connection) lives beside the handlers until it returns or the server stops, when its waits end
+  // with `stopped`. A hook that is a coroutine is spawned itself. What it throws is logged with `where`.
+  //
+  //   s.on_start([&s](std::uint32_t shard) -> task<void> {
+  //     while (co_await sleep_for(1s) == sleep_result::elapsed) s.room("clock").broadcast("tick");
+  //   });
+  template <std::invocable<std::uint32_t> Hook> void on_start(Hook hook, std::source_location where = std::source_location::current()) {
+    if constexpr (std::is_same_v<std::invoke_result_t<Hook&, std::uint32_t>, task<void>>) {
+      // Kept as long as the server, because its coroutine may refer to it.
+      auto kept = std::make_shared<Hook>(std::move(hook));
+      add_start_hook([kept, where](std::uint32_t shard) { (void)spawn((*kept)(shard), where); }, where);
+    } else {
+      add_start_hook(std::move(hook), where);
+    }
+  }
 
   // Opens the listening sockets and starts the shards; returns when they accept connections. Once: a server that was started, or stopped,
   // before is refused in words, and so is one with a route that can never be reached (see routes).
@@ -103,6 +124,8 @@ class server {
 
  private:
   friend struct engine::handle_access;
+  using start_hook = std::pair<std::function<void(std::uint32_t)>, std::source_location>;
+  void add_start_hook(std::function<void(std::uint32_t)> call, const std::source_location& where);
   struct shard_thread;
   enum class use : std::uint8_t;
   [[nodiscard]] engine::inbox& inbox_of(std::uint32_t shard_index);
@@ -120,6 +143,7 @@ class server {
 
   server_options options_;
   std::unique_ptr<engine::http_router> router_;
+  std::vector<start_hook> start_hooks_;
   std::uint32_t shard_count_ = 0;
   std::vector<std::string> addresses_, tls_addresses_;
   std::unique_ptr<engine::tls_identity> identity_; // null without listen_tls
@@ -128,6 +152,7 @@ class server {
   std::vector<std::unique_ptr<shard_thread>> threads_;
   std::atomic<bool> begun_{false}; // start() was called
   std::unique_ptr<std::latch> all_begun_; // all shards have been made, or have failed
+  std::atomic<bool> start_decided_{false}; // and start() has seen which
   std::atomic<bool> started_{false}; // all of the above is there, and stays
   std::atomic<bool> stopping_{false};
   std::atomic<std::uint32_t> running_{0};
