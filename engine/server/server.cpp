@@ -22,6 +22,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <pthread.h>
+#include <ranges>
 #include <sched.h>
 #include <stdexcept>
 #include <sys/eventfd.h>
@@ -35,7 +36,7 @@ namespace ringcast {
 using namespace engine;
 
 // A thread waits with its ring until it is known whether all there is to a server could be had.
-enum class server::use : std::uint8_t { undecided, yes, no };
+enum class server::thread_use : std::uint8_t { undecided, yes, no };
 
 struct server::shard_thread {
   std::unique_ptr<ring> own_ring; // made by its thread, until the shard has it
@@ -48,7 +49,7 @@ struct server::shard_thread {
   std::vector<listening> listeners;
   std::thread thread;
   std::string failure;
-  std::atomic<use> is_used{use::undecided};
+  std::atomic<thread_use> is_used{thread_use::undecided};
   std::atomic<bool> accepting{false};
 };
 
@@ -84,12 +85,11 @@ server::~server() {
   if (finished_event_ >= 0) ::close(finished_event_);
 }
 
-void server::get(std::string_view pattern, request_handler handler, std::source_location where) {
-  router_->add("GET", pattern, run_as_coroutine(this, std::move(handler), where), where);
-}
-
-void server::post(std::string_view pattern, request_handler handler, std::source_location where) {
-  router_->add("POST", pattern, run_as_coroutine(this, std::move(handler), where), where);
+void server::route(std::string_view method, std::string_view pattern, route_handler handler, std::source_location where) {
+  request_handler whole = std::move(handler).call();
+  for (const middleware& around : std::views::reverse(middleware_))
+    whole = [around, next = std::move(whole)](request& req) { return around(req, next); };
+  router_->add(method, pattern, run_as_coroutine(this, std::move(whole), where), where);
 }
 
 void server::events(std::string_view pattern, websocket_endpoint endpoint, std::source_location where) {
@@ -173,8 +173,8 @@ std::expected<void, start_failure> server::open_rings() {
         else
           t.failure = opened.error();
         all_tried->count_down();
-        t.is_used.wait(use::undecided);
-        if (t.is_used == use::yes) serve(i);
+        t.is_used.wait(thread_use::undecided);
+        if (t.is_used == thread_use::yes) serve(i);
       });
     } catch (const std::system_error& none) {
       failure = fmt::format("no thread could be started for a shard: {}", none.code().message());
@@ -200,7 +200,7 @@ std::expected<void, start_failure> server::open_rings() {
 
 void server::let_go_of_last_thread() {
   shard_thread& t = *threads_.back();
-  t.is_used = use::no;
+  t.is_used = thread_use::no;
   t.is_used.notify_one();
   t.thread.join();
   threads_.pop_back();
@@ -242,7 +242,7 @@ std::expected<void, start_failure> server::start() {
   all_begun_ = std::make_unique<std::latch>(static_cast<std::ptrdiff_t>(shard_count_));
   running_ = shard_count_;
   for (auto& t : threads_) {
-    t->is_used = use::yes;
+    t->is_used = thread_use::yes;
     t->is_used.notify_one();
   }
   all_begun_->wait();

@@ -155,6 +155,8 @@ send_awaiter websocket::send_prepared(const shared_frame& frame, wait_limits lim
   return {session_, view_of(opcode::continuation, frame.bytes()), std::move(limits)};
 }
 
+std::optional<tls_details> receiver::tls() const { return is_open() ? tls_details_of(*session_->where()) : std::nullopt; }
+
 send_status websocket::try_send(const message& what) noexcept {
   if (!is_open()) return send_status::closed;
   return session_->above_watermark() ? send_status::dropped : session_->send(what);

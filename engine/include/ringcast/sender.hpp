@@ -29,7 +29,11 @@ class sender {
   // Any thread, never waits: queued; dropped when the shard's inbox is full or the peer is slow; closed.
   ready<send_status> send(opcode op, std::span<const std::byte> payload) const;
   ready<send_status> send_text(std::string_view text) const { return send(opcode::text, std::as_bytes(std::span{text})); }
+  ready<send_status> send(std::string_view text) const { return send_text(text); }
   ready<send_status> send_binary(std::span<const std::byte> bytes) const { return send(opcode::binary, bytes); }
+  template <engine::byte_source Bytes> ready<send_status> send_binary(const Bytes& bytes) const {
+    return send_binary(engine::bytes_of_source(bytes));
+  }
   ready<send_status> ping(std::string_view payload = {}) const;
   ready<send_status> close(std::uint16_t code = 1000, std::string_view reason = {}) const;
 

@@ -50,9 +50,24 @@ class server {
   server(const server&) = delete;
   server& operator=(const server&) = delete;
 
-  // Before start(). A coroutine handler for each request of that path: literal segments and {name} segments, see request::path().
-  void get(std::string_view pattern, request_handler handler, std::source_location where = std::source_location::current());
-  void post(std::string_view pattern, request_handler handler, std::source_location where = std::source_location::current());
+  // Before start(). A handler for each request of that path, a coroutine or a plain function: literal segments, {name} segments, and a * at the
+  // end, see request::path(). GET answers HEAD as well; route() takes any other method, as "OPTIONS".
+  void get(std::string_view pattern, route_handler handler, std::source_location where = std::source_location::current()) {
+    route("GET", pattern, std::move(handler), where);
+  }
+  void post(std::string_view pattern, route_handler handler, std::source_location where = std::source_location::current()) {
+    route("POST", pattern, std::move(handler), where);
+  }
+  void put(std::string_view pattern, route_handler handler, std::source_location where = std::source_location::current()) {
+    route("PUT", pattern, std::move(handler), where);
+  }
+  void del(std::string_view pattern, route_handler handler, std::source_location where = std::source_location::current()) {
+    route("DELETE", pattern, std::move(handler), where);
+  }
+  void route(std::string_view method, std::string_view pattern, route_handler handler, std::source_location where = std::source_location::current());
+  // Before start(). Stands around every handler of the above that is added behind it; the first that was added is the outermost. Requests that
+  // no route takes, and the event face, which decides in on_upgrade, do not come by.
+  void use(middleware around) { middleware_.push_back(std::move(around)); }
   // The event face: callbacks instead of a coroutine for each connection, and no memory for one that is idle.
   void events(std::string_view pattern, websocket_endpoint endpoint, std::source_location where = std::source_location::current());
 
@@ -127,7 +142,7 @@ class server {
   using start_hook = std::pair<std::function<void(std::uint32_t)>, std::source_location>;
   void add_start_hook(std::function<void(std::uint32_t)> call, const std::source_location& where);
   struct shard_thread;
-  enum class use : std::uint8_t;
+  enum class thread_use : std::uint8_t;
   [[nodiscard]] engine::inbox& inbox_of(std::uint32_t shard_index);
   [[nodiscard]] bool owns(const engine::shard& s) const;
   [[nodiscard]] bool was_started() const { return started_.load(std::memory_order_acquire); }
@@ -144,6 +159,7 @@ class server {
   server_options options_;
   std::unique_ptr<engine::http_router> router_;
   std::vector<start_hook> start_hooks_;
+  std::vector<middleware> middleware_;
   std::uint32_t shard_count_ = 0;
   std::vector<std::string> addresses_, tls_addresses_;
   std::unique_ptr<engine::tls_identity> identity_; // null without listen_tls
