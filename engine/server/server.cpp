@@ -45,6 +45,7 @@ struct server::shard_thread {
   struct listening {
     int socket;
     bool encrypted;
+    acceptor::queue waiting = acceptor::queue::own;
   };
   std::vector<listening> listeners;
   std::thread thread;
@@ -110,19 +111,45 @@ std::expected<void, start_failure> server::open_listeners(const std::vector<std:
                                                           std::vector<std::string>& addresses) {
   const patience_end until = std::chrono::steady_clock::now() + address_patience;
   for (const std::string& text : listen) {
+    if (text.starts_with("fd:")) {
+      if (auto opened = open_inherited(text, encrypted, addresses); !opened) return opened;
+      continue;
+    }
     auto address = parse_address(text);
     if (!address) return std::unexpected(start_failure{address.error()});
     if (const auto free = check_port_is_free(*address, until); !free) return std::unexpected(start_failure{free.error()});
+    const bool has_one_queue = address->storage.ss_family == AF_UNIX;
     for (std::uint32_t i = 0; i < shard_count_; ++i) {
-      const auto listener = listen_on(*address, static_cast<int>(options_.backlog), until);
+      const auto listener = has_one_queue && i > 0 ? share_listener(threads_[0]->listeners.back().socket)
+                                                   : listen_on(*address, static_cast<int>(options_.backlog), until);
       if (!listener) return std::unexpected(start_failure{listener.error()});
-      threads_[i]->listeners.push_back({*listener, encrypted});
+      threads_[i]->listeners.push_back({*listener, encrypted, has_one_queue ? acceptor::queue::shared : acceptor::queue::own});
+      if (has_one_queue) {
+        if (auto file = socket_file_of(*address); i == 0 && file) socket_files_.push_back(std::make_unique<socket_file>(std::move(*file)));
+        continue;
+      }
       // With port 0 the first shard's socket gets one, and the others share it.
       if (address->port() == 0) *address = local_address_of(*listener);
     }
     addresses.push_back(address->text());
   }
   return {};
+}
+
+// One queue for all shards.
+std::expected<void, start_failure> server::open_inherited(const std::string& text, bool encrypted, std::vector<std::string>& addresses) {
+  for (auto& t : threads_) {
+    const auto listener = inherited_listener(text);
+    if (!listener) return std::unexpected(start_failure{listener.error()});
+    t->listeners.push_back({*listener, encrypted, acceptor::queue::shared});
+  }
+  addresses.push_back(local_address_of(threads_[0]->listeners.back().socket).text());
+  return {};
+}
+
+void server::remove_socket_files() {
+  for (const auto& file : socket_files_) remove_socket_file(*file);
+  socket_files_.clear();
 }
 
 // What the options say by themselves.
@@ -213,6 +240,7 @@ void server::give_up_start() {
     t->listeners.clear();
   }
   while (!threads_.empty()) let_go_of_last_thread();
+  remove_socket_files();
 }
 
 std::expected<void, start_failure> server::start() {
@@ -293,7 +321,8 @@ void server::serve(std::uint32_t index) {
                                 .compression = options_.compression,
                                 .history = options_.history};
     t.own = std::make_unique<shard>(index, options, *mesh_, *t.from_threads, *router_, std::move(t.own_ring));
-    for (const auto& listener : t.listeners) t.own->accepting().add_listener(listener.socket, listener.encrypted ? identity_.get() : nullptr);
+    for (const auto& listener : t.listeners)
+      t.own->accepting().add_listener(listener.socket, listener.encrypted ? identity_.get() : nullptr, listener.waiting);
     t.listeners.clear();
     t.accepting = true; // before start() returns: the server is ready then
   } catch (const std::exception& failed) {
@@ -323,6 +352,7 @@ void server::stop() {
 void server::wait() {
   for (auto& t : threads_)
     if (t->thread.joinable()) t->thread.join();
+  remove_socket_files();
   say_what_was_not_sent();
   // Shards go only when no thread can send to them any more, one after the other: chunks of logs are freed by the homes that made them.
   for (auto& t : threads_)

@@ -40,6 +40,7 @@ class inbox;
 class mesh;
 class shard;
 class tls_identity;
+struct socket_file;
 struct handle_access;
 } // namespace engine
 
@@ -148,6 +149,8 @@ class server {
   [[nodiscard]] bool was_started() const { return started_.load(std::memory_order_acquire); }
   [[nodiscard]] std::expected<void, start_failure> check_options();
   [[nodiscard]] std::expected<void, start_failure> open_rings();
+  [[nodiscard]] std::expected<void, start_failure> open_inherited(const std::string& text, bool encrypted, std::vector<std::string>& addresses);
+  void remove_socket_files();
   void let_go_of_last_thread();
   void give_up_start();
   void serve(std::uint32_t index);
@@ -162,6 +165,7 @@ class server {
   std::vector<middleware> middleware_;
   std::uint32_t shard_count_ = 0;
   std::vector<std::string> addresses_, tls_addresses_;
+  std::vector<std::unique_ptr<engine::socket_file>> socket_files_; // of Unix sockets, to be removed at the end
   std::unique_ptr<engine::tls_identity> identity_; // null without listen_tls
   std::unique_ptr<engine::admission> admission_; // null without a bound on connections
   std::unique_ptr<engine::mesh> mesh_;

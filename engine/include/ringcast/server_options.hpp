@@ -15,8 +15,11 @@
 namespace ringcast {
 
 struct server_options {
-  std::vector<std::string> listen = {"127.0.0.1:8080"}; // numeric ADDRESS:PORT, [IPV6]:PORT; port 0 takes a free one
-  std::vector<std::string> listen_tls;                  // the same for https:// and wss://; needs tls.certificates
+  // Numeric ADDRESS:PORT, [IPV6]:PORT; port 0 takes a free one. "unix:/path": a Unix socket, whose file is removed at the end ("unix:@name" has none);
+  // its peers have no address, and so no bound by address. "fd:3": a socket on which somebody listens already, as systemd hands over; the
+  // descriptor stays the program's. Of the last two the shards share one queue, where every other address has one for each.
+  std::vector<std::string> listen = {"127.0.0.1:8080"};
+  std::vector<std::string> listen_tls; // the same for https:// and wss://; needs tls.certificates
   tls_server_options tls;
   // 0: one for each core that this process may use, within the CPU quota of its control group, the locked memory and the descriptors that it
   // may have; fewer than cores are explained in the log.
