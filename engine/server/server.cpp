@@ -8,6 +8,7 @@
 #include "engine/mesh/inbox.hpp"
 #include "engine/mesh/mesh.hpp"
 #include "engine/server/run_as_coroutine.hpp"
+#include "engine/server/static_files.hpp"
 #include "engine/shard/admission.hpp"
 #include "engine/shard/http_router.hpp"
 #include "engine/shard/memory_bound.hpp"
@@ -91,6 +92,10 @@ void server::route(std::string_view method, std::string_view pattern, route_hand
   for (const middleware& around : std::views::reverse(middleware_))
     whole = [around, next = std::move(whole)](request& req) { return around(req, next); };
   router_->add(method, pattern, run_as_coroutine(this, std::move(whole), where), where);
+}
+
+void server::files(std::string_view pattern, const std::string& folder, file_options options, std::source_location where) {
+  route("GET", pattern, serve_files(folder, std::move(options)), where);
 }
 
 void server::events(std::string_view pattern, websocket_endpoint endpoint, std::source_location where) {

@@ -9,6 +9,7 @@
 // what went wrong.
 #pragma once
 
+#include <ringcast/files.hpp>
 #include <ringcast/request.hpp>
 #include <ringcast/room.hpp>
 #include <ringcast/rooms.hpp>
@@ -66,6 +67,9 @@ class server {
     route("DELETE", pattern, std::move(handler), where);
   }
   void route(std::string_view method, std::string_view pattern, route_handler handler, std::source_location where = std::source_location::current());
+  // Before start(). The files of a folder at this pattern, which ends with a *: see file_options. A folder that cannot be opened is a std::system_error.
+  void files(std::string_view pattern, const std::string& folder, file_options options = {},
+             std::source_location where = std::source_location::current());
   // Before start(). Stands around every handler of the above that is added behind it; the first that was added is the outermost. Requests that
   // no route takes, and the event face, which decides in on_upgrade, do not come by.
   void use(middleware around) { middleware_.push_back(std::move(around)); }
