@@ -214,6 +214,7 @@ std::optional<message_gap> websocket_session::next_gap() noexcept {
 
 void websocket_session::on_drain() noexcept {
   while (!draining_.empty()) draining_.front().complete(wait_result::done);
+  if (shared_ != nullptr) shared_->on_drain();
 }
 
 std::uint64_t websocket_session::waiting_bytes() const {
