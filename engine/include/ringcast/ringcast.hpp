@@ -41,6 +41,7 @@
 #include <ringcast/task.hpp>
 #include <ringcast/thread_pool.hpp>
 #include <ringcast/tls.hpp>
+#include <ringcast/typed_endpoint.hpp>
 #include <ringcast/utf8.hpp>
 #include <ringcast/wait.hpp>
 #include <ringcast/websocket.hpp>
