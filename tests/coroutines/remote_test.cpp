@@ -324,9 +324,9 @@ BOOST_AUTO_TEST_CASE(that_is_refused_dropped_late_or_stopped_says_so) {
 BOOST_AUTO_TEST_CASE(that_nobody_waits_for_is_told_so_or_not_begun) {
   manual_shard shard;
   held_executor executor;
-  thread_pool pool{{.threads = 1}};
   std::latch running{1};
   std::atomic<bool> told{false}, begun{false};
+  thread_pool pool{{.threads = 1}};
   std::stop_source source;
   shard->spawn([](thread_pool& on, std::latch& l, std::atomic<bool>& t, std::stop_token stop) -> task<void> {
     (void)co_await run_on(on,
@@ -368,8 +368,8 @@ BOOST_AUTO_TEST_CASE(touches_no_coroutine_that_was_destroyed_meanwhile) {
 }
 
 BOOST_AUTO_TEST_CASE(beyond_the_bound_of_a_pool_is_refused) {
-  thread_pool pool{{.threads = 1, .queued_max = 2}};
   std::latch begun{1}, go_on{1};
+  thread_pool pool{{.threads = 1, .queued_max = 2}}; // ends before what its work refers to
   BOOST_TEST(pool.submit([&] {
     begun.count_down();
     go_on.wait();

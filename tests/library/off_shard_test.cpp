@@ -58,8 +58,8 @@ BOOST_AUTO_TEST_SUITE(off_shard)
 
 // Counted and not timed: what the others are answered is answered before the work is allowed to end.
 BOOST_AUTO_TEST_CASE(others_are_answered_while_the_work_of_one_handler_is_not_done) {
-  thread_pool pool{{.threads = 1}};
   std::latch begun{1}, go_on{1};
+  thread_pool pool{{.threads = 1}}; // ends before what its work refers to
   running server{[&](auto& s) {
                    s.get("/echo", echo);
                    s.get("/work", [&](request& req) -> task<void> {
@@ -89,8 +89,8 @@ BOOST_AUTO_TEST_CASE(others_are_answered_while_the_work_of_one_handler_is_not_do
 }
 
 BOOST_AUTO_TEST_CASE(a_stop_ends_the_wait_for_work_that_goes_on) {
-  thread_pool pool{{.threads = 1}};
   std::latch begun{1}, go_on{1};
+  thread_pool pool{{.threads = 1}}; // ends before what its work refers to
   std::atomic<bool> was_stopped{false};
   {
     running server{[&](auto& s) {
