@@ -5,11 +5,15 @@
 #include <arpa/inet.h>
 #include <cerrno>
 #include <charconv>
+#include <cstddef>
 #include <cstring>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <thread>
 #include <unistd.h>
 
@@ -31,6 +35,13 @@ std::string socket_address::text() const {
     inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6&>(storage).sin6_addr, name, sizeof name);
     return fmt::format("[{}]:{}", name, port());
   }
+  if (storage.ss_family == AF_UNIX) {
+    const auto& local = reinterpret_cast<const sockaddr_un&>(storage);
+    const std::size_t named = bytes > offsetof(sockaddr_un, sun_path) ? bytes - offsetof(sockaddr_un, sun_path) : 0;
+    std::string path{local.sun_path, named};
+    if (path.starts_with('\0')) return "unix:@" + path.substr(1);
+    return "unix:" + path.substr(0, path.find('\0'));
+  }
   return "unknown";
 }
 
@@ -38,8 +49,34 @@ std::string socket_address::text() const {
 
 namespace ringcast::engine {
 
+namespace {
+
+constexpr std::string_view unix_prefix = "unix:";
+
+// unix(7): a path ends with a zero, an abstract name begins with one.
+std::expected<socket_address, std::string_view> parse_unix_address(std::string_view path) {
+  socket_address address;
+  auto& local = reinterpret_cast<sockaddr_un&>(address.storage);
+  const bool is_abstract = path.starts_with('@');
+  if (path.size() < 2) return std::unexpected("it wants unix:/path or unix:@name");
+  if (path.size() >= sizeof local.sun_path) return std::unexpected("the path of a Unix socket has at most 107 bytes");
+  if (path.find('\0') != std::string_view::npos) return std::unexpected("a path has no zero in it");
+  local.sun_family = AF_UNIX;
+  std::memcpy(local.sun_path, path.data(), path.size());
+  if (is_abstract) local.sun_path[0] = '\0';
+  address.bytes = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + (is_abstract ? 0 : 1));
+  return address;
+}
+
+} // namespace
+
 std::expected<socket_address, std::string> parse_address(std::string_view text) {
   const auto refuse = [&](std::string_view why) { return std::unexpected(fmt::format("'{}' is not an address to listen on: {}", text, why)); };
+  if (text.starts_with(unix_prefix)) {
+    auto address = parse_unix_address(text.substr(unix_prefix.size()));
+    if (!address) return refuse(address.error());
+    return *address;
+  }
   const std::size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return refuse("it wants ADDRESS:PORT");
   std::string_view host = text.substr(0, colon);
@@ -106,7 +143,61 @@ bool may_try_again(int error, patience_end until) {
 
 } // namespace
 
+namespace {
+
+// bind() makes the file of a Unix socket and never takes one that is there, be it of a process that was killed.
+void remove_stale_socket_file(const socket_address& address) {
+  const auto file = socket_file_of(address);
+  if (!file) return;
+  const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (probe < 0) return;
+  const bool refused = connect(probe, reinterpret_cast<const sockaddr*>(&address.storage), address.bytes) < 0 && errno == ECONNREFUSED;
+  close(probe);
+  if (refused) remove_socket_file(*file);
+}
+
+} // namespace
+
+std::optional<socket_file> socket_file_of(const socket_address& address) {
+  if (address.storage.ss_family != AF_UNIX) return std::nullopt;
+  const std::string path = address.text().substr(unix_prefix.size());
+  struct stat found{};
+  if (path.empty() || path.front() == '@' || lstat(path.c_str(), &found) != 0 || !S_ISSOCK(found.st_mode)) return std::nullopt;
+  return socket_file{path, found.st_dev, found.st_ino};
+}
+
+void remove_socket_file(const socket_file& file) noexcept {
+  struct stat found{};
+  if (lstat(file.path.c_str(), &found) == 0 && found.st_dev == file.device && found.st_ino == file.inode) unlink(file.path.c_str());
+}
+
+std::expected<int, std::string> share_listener(int listener) {
+  const int shared = fcntl(listener, F_DUPFD_CLOEXEC, 0);
+  if (shared < 0) return std::unexpected(fmt::format("cannot share a listening socket: {}", std::strerror(errno)));
+  return shared;
+}
+
+std::expected<int, std::string> inherited_listener(std::string_view text) {
+  const auto refuse = [&](std::string_view why) { return std::unexpected(fmt::format("'{}' is not a socket to listen on: {}", text, why)); };
+  const std::string_view number = text.substr(text.find(':') + 1);
+  int descriptor = -1;
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), descriptor);
+  if (error != std::errc{} || end != number.data() + number.size() || descriptor < 0) return refuse("it wants fd:NUMBER");
+  int listens = 0;
+  socklen_t bytes = sizeof listens;
+  if (getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listens, &bytes) < 0) return refuse(std::strerror(errno));
+  if (listens == 0) return refuse("nobody has called listen() on it");
+  const int flags = fcntl(descriptor, F_GETFL);
+  if (flags < 0 || fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) < 0) return refuse(std::strerror(errno));
+  const int on = 1;
+  setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  const int unsent_max = kernel_unsent_bytes_max;
+  setsockopt(descriptor, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_max, sizeof unsent_max);
+  return share_listener(descriptor);
+}
+
 std::expected<int, std::string> listen_on(const socket_address& address, int backlog, patience_end until) {
+  remove_stale_socket_file(address);
   const int listener = socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (listener < 0) return cannot_listen(address, errno);
   const int on = 1;

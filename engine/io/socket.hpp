@@ -16,7 +16,7 @@
 
 namespace ringcast::engine {
 
-// "ADDR:PORT", "[IPV6]:PORT" with numeric addresses; the error is a sentence that quotes the text.
+// "ADDR:PORT", "[IPV6]:PORT" with numeric addresses, "unix:/path", "unix:@name" (abstract, unix(7)); the error is a sentence that quotes the text.
 std::expected<socket_address, std::string> parse_address(std::string_view text);
 
 // The address that a numeric host is, IPv4 or IPv6 without brackets.
@@ -27,8 +27,24 @@ std::expected<socket_address, std::string> parse_address(std::string_view text);
 using patience_end = std::chrono::steady_clock::time_point;
 
 // A listening, non-blocking socket with SO_REUSEPORT, so that each shard has its own queue; TCP_NODELAY is inherited by
-// what it accepts.
+// what it accepts. Of a Unix socket there can be one, which the shards share (share_listener). A file that is left of one to which nobody
+// listens any more is replaced.
 std::expected<int, std::string> listen_on(const socket_address& address, int backlog, patience_end until = {});
+
+// The same queue once more.
+std::expected<int, std::string> share_listener(int listener);
+// Of "fd:N", a listening socket that this process was started with, or has opened itself: the same queue once more, non-blocking. N stays
+// the program's.
+std::expected<int, std::string> inherited_listener(std::string_view text);
+
+// A Unix socket's file, which is removed by who made it, unless somebody else has put another one there.
+struct socket_file {
+  std::string path;
+  std::uint64_t device = 0, inode = 0;
+};
+// Nothing for other addresses, and for abstract names.
+[[nodiscard]] std::optional<socket_file> socket_file_of(const socket_address& address);
+void remove_socket_file(const socket_file& file) noexcept;
 
 // Fails if something else listens there already, which SO_REUSEPORT alone would not show.
 std::expected<void, std::string> check_port_is_free(const socket_address& address, patience_end until = {});

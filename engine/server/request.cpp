@@ -5,6 +5,7 @@
 #include "engine/server/request_copy.hpp"
 #include "engine/server/run_as_coroutine.hpp"
 #include "engine/server/websocket_session.hpp"
+#include "engine/shard/response_headers.hpp"
 #include "proto/handshake.hpp"
 #include "proto/percent.hpp"
 
@@ -21,7 +22,15 @@ std::string_view request::target() const noexcept { return copy_.target(); }
 std::string_view request::header(std::string_view name) const noexcept { return copy_.header(name); }
 std::span<const std::byte> request::body() const noexcept { return copy_.body(); }
 
-std::string request::query(std::string_view name) const { return query_value(copy_.query(), name).value_or(std::string{}); }
+std::optional<std::string> request::find_query(std::string_view name) const { return query_value(copy_.query(), name); }
+std::string request::query(std::string_view name) const { return find_query(name).value_or(std::string{}); }
+
+std::optional<tls_details> request::tls() const {
+  const connection* c = handle_access::shard_of(responder_).find(responder_.handle());
+  return c == nullptr ? std::nullopt : tls_details_of(*c);
+}
+
+void request::add_header(std::string_view name, std::string_view value) { append_response_header(headers_, name, value); }
 
 std::string_view request::path(std::string_view name) const noexcept {
   for (const auto& [key, value] : parameters_)
@@ -32,8 +41,9 @@ std::string_view request::path(std::string_view name) const noexcept {
 void request::respond(status code, std::string_view body, std::string_view type) {
   if (answered_) return;
   answered_ = true;
-  if (type.empty() && static_cast<int>(code) >= 400) return responder_.respond_error(code, body.empty() ? reason_phrase(code) : body);
-  responder_.respond(code, type.empty() ? "text/plain; charset=utf-8" : type, body);
+  if (type.empty() && static_cast<int>(code) >= 400)
+    return responder_.respond(code, "application/json", json_error(body.empty() ? reason_phrase(code) : body), headers_);
+  responder_.respond(code, type.empty() ? "text/plain; charset=utf-8" : type, body, headers_);
 }
 
 ready<websocket> request::upgrade(const upgrade_options& options) {
@@ -46,7 +56,8 @@ ready<websocket> request::upgrade(const upgrade_options& options) {
   (void)parse_request_head(copy_.head(), http_limits{}, head);
   auto* session = new websocket_session(here);
   const websocket_endpoint& endpoint = websocket_session::endpoint_of(here, options);
-  const std::string_view subprotocol = here.upgrades().upgrade(*c, handle_access::request(head, parameters_, copy_.body(), peer_), endpoint, session);
+  const std::string_view subprotocol =
+      here.upgrades().upgrade(*c, handle_access::request(head, parameters_, copy_.body(), peer_), endpoint, session, headers_);
   if (c->phase == connection_phase::websocket) session->attach(*c, subprotocol);
   return {handle_access::socket_of(session)};
 }

@@ -1,10 +1,15 @@
 #include <ringcast/sender.hpp>
 
+#include "engine/base/limits.hpp"
 #include "engine/mesh/inbox.hpp"
+#include "engine/room/records.hpp"
 #include "engine/server/websocket_session.hpp"
 #include "engine/shard/shard.hpp"
 
 #include <algorithm>
+#include <functional>
+#include <memory>
+#include <vector>
 
 namespace ringcast {
 
@@ -47,6 +52,45 @@ ready<send_status> sender::send(opcode op, std::span<const std::byte> payload) c
   const send_status status = status_of(to_->push(static_cast<std::uint32_t>(record_kind::deliver_large), bytes_of(large)));
   if (status == send_status::queued) (void)copied.release();
   return {status};
+}
+
+namespace {
+
+// On the connection's shard. What was appended in this very turn may all go out with its flush: then there is no backlog, and nobody would tell
+// of its end, so it is looked at again in the next.
+void set_when_drained(shard& here, connection_handle who, const std::shared_ptr<sender_state>& state, const std::weak_ptr<event>& waits) {
+  const std::shared_ptr<event> waiting = waits.lock();
+  if (waiting == nullptr) return;
+  connection* c = here.find(who);
+  if (c == nullptr || here.output().waiting_bytes(*c) <= high_watermark_bytes) return waiting->set();
+  if (c->behind != nullptr) {
+    std::erase_if(state->draining, [](const auto& each) { return each.expired(); });
+    return state->draining.push_back(waits);
+  }
+  auto again = std::make_unique<std::function<void(shard&)>>([who, state, waits](shard& there) { set_when_drained(there, who, state, waits); });
+  if (here.from_threads().push(static_cast<std::uint32_t>(record_kind::run), bytes_of(run_message{again.get()})) != inbox_result::queued)
+    return waiting->set();
+  (void)again.release();
+}
+
+} // namespace
+
+task<send_status> sender::drained(wait_limits limits) const {
+  // The parts of this that are needed, since it may be gone when the wait is over.
+  const auto state = state_;
+  if (!is_open()) co_return send_status::closed;
+  const auto room = std::make_shared<event>();
+  auto asked = std::make_unique<std::function<void(shard&)>>(
+      [who = connection_, state, waits = std::weak_ptr<event>{room}](shard& there) { set_when_drained(there, who, state, waits); });
+  const send_status sent = status_of(to_->push(static_cast<std::uint32_t>(record_kind::run), bytes_of(run_message{asked.get()})));
+  if (sent != send_status::queued) co_return sent;
+  (void)asked.release();
+  switch (co_await room->wait(std::move(limits))) {
+  case wait_result::timed_out: co_return send_status::timed_out;
+  case wait_result::stopped: co_return send_status::stopped;
+  case wait_result::done: break;
+  }
+  co_return state->open.load(std::memory_order_relaxed) ? send_status::queued : send_status::closed;
 }
 
 ready<send_status> sender::ping(std::string_view payload) const {

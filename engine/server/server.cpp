@@ -8,6 +8,7 @@
 #include "engine/mesh/inbox.hpp"
 #include "engine/mesh/mesh.hpp"
 #include "engine/server/run_as_coroutine.hpp"
+#include "engine/server/static_files.hpp"
 #include "engine/shard/admission.hpp"
 #include "engine/shard/http_router.hpp"
 #include "engine/shard/memory_bound.hpp"
@@ -22,7 +23,9 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <pthread.h>
+#include <ranges>
 #include <sched.h>
+#include <stdexcept>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <system_error>
@@ -34,7 +37,7 @@ namespace ringcast {
 using namespace engine;
 
 // A thread waits with its ring until it is known whether all there is to a server could be had.
-enum class server::use : std::uint8_t { undecided, yes, no };
+enum class server::thread_use : std::uint8_t { undecided, yes, no };
 
 struct server::shard_thread {
   std::unique_ptr<ring> own_ring; // made by its thread, until the shard has it
@@ -43,11 +46,12 @@ struct server::shard_thread {
   struct listening {
     int socket;
     bool encrypted;
+    acceptor::queue waiting = acceptor::queue::own;
   };
   std::vector<listening> listeners;
   std::thread thread;
   std::string failure;
-  std::atomic<use> is_used{use::undecided};
+  std::atomic<thread_use> is_used{thread_use::undecided};
   std::atomic<bool> accepting{false};
 };
 
@@ -83,16 +87,24 @@ server::~server() {
   if (finished_event_ >= 0) ::close(finished_event_);
 }
 
-void server::get(std::string_view pattern, request_handler handler, std::source_location where) {
-  router_->add("GET", pattern, run_as_coroutine(this, std::move(handler), where), where);
+void server::route(std::string_view method, std::string_view pattern, route_handler handler, std::source_location where) {
+  request_handler whole = std::move(handler).call();
+  for (const middleware& around : std::views::reverse(middleware_))
+    whole = [around, next = std::move(whole)](request& req) { return around(req, next); };
+  router_->add(method, pattern, run_as_coroutine(this, std::move(whole), where), where);
 }
 
-void server::post(std::string_view pattern, request_handler handler, std::source_location where) {
-  router_->add("POST", pattern, run_as_coroutine(this, std::move(handler), where), where);
+void server::files(std::string_view pattern, const std::string& folder, file_options options, std::source_location where) {
+  route("GET", pattern, serve_files(folder, std::move(options)), where);
 }
 
 void server::events(std::string_view pattern, websocket_endpoint endpoint, std::source_location where) {
   router_->add(pattern, std::move(endpoint), where);
+}
+
+void server::add_start_hook(std::function<void(std::uint32_t)> call, const std::source_location& where) {
+  if (begun_) throw std::logic_error(fmt::format("on_start of {}:{} comes too late: the server has been started", where.file_name(), where.line()));
+  start_hooks_.emplace_back(std::move(call), where);
 }
 
 class routes server::routes() { return handle_access::routes_of(*router_); }
@@ -104,19 +116,45 @@ std::expected<void, start_failure> server::open_listeners(const std::vector<std:
                                                           std::vector<std::string>& addresses) {
   const patience_end until = std::chrono::steady_clock::now() + address_patience;
   for (const std::string& text : listen) {
+    if (text.starts_with("fd:")) {
+      if (auto opened = open_inherited(text, encrypted, addresses); !opened) return opened;
+      continue;
+    }
     auto address = parse_address(text);
     if (!address) return std::unexpected(start_failure{address.error()});
     if (const auto free = check_port_is_free(*address, until); !free) return std::unexpected(start_failure{free.error()});
+    const bool has_one_queue = address->storage.ss_family == AF_UNIX;
     for (std::uint32_t i = 0; i < shard_count_; ++i) {
-      const auto listener = listen_on(*address, static_cast<int>(options_.backlog), until);
+      const auto listener = has_one_queue && i > 0 ? share_listener(threads_[0]->listeners.back().socket)
+                                                   : listen_on(*address, static_cast<int>(options_.backlog), until);
       if (!listener) return std::unexpected(start_failure{listener.error()});
-      threads_[i]->listeners.push_back({*listener, encrypted});
+      threads_[i]->listeners.push_back({*listener, encrypted, has_one_queue ? acceptor::queue::shared : acceptor::queue::own});
+      if (has_one_queue) {
+        if (auto file = socket_file_of(*address); i == 0 && file) socket_files_.push_back(std::make_unique<socket_file>(std::move(*file)));
+        continue;
+      }
       // With port 0 the first shard's socket gets one, and the others share it.
       if (address->port() == 0) *address = local_address_of(*listener);
     }
     addresses.push_back(address->text());
   }
   return {};
+}
+
+// One queue for all shards.
+std::expected<void, start_failure> server::open_inherited(const std::string& text, bool encrypted, std::vector<std::string>& addresses) {
+  for (auto& t : threads_) {
+    const auto listener = inherited_listener(text);
+    if (!listener) return std::unexpected(start_failure{listener.error()});
+    t->listeners.push_back({*listener, encrypted, acceptor::queue::shared});
+  }
+  addresses.push_back(local_address_of(threads_[0]->listeners.back().socket).text());
+  return {};
+}
+
+void server::remove_socket_files() {
+  for (const auto& file : socket_files_) remove_socket_file(*file);
+  socket_files_.clear();
 }
 
 // What the options say by themselves.
@@ -167,8 +205,8 @@ std::expected<void, start_failure> server::open_rings() {
         else
           t.failure = opened.error();
         all_tried->count_down();
-        t.is_used.wait(use::undecided);
-        if (t.is_used == use::yes) serve(i);
+        t.is_used.wait(thread_use::undecided);
+        if (t.is_used == thread_use::yes) serve(i);
       });
     } catch (const std::system_error& none) {
       failure = fmt::format("no thread could be started for a shard: {}", none.code().message());
@@ -194,7 +232,7 @@ std::expected<void, start_failure> server::open_rings() {
 
 void server::let_go_of_last_thread() {
   shard_thread& t = *threads_.back();
-  t.is_used = use::no;
+  t.is_used = thread_use::no;
   t.is_used.notify_one();
   t.thread.join();
   threads_.pop_back();
@@ -207,6 +245,7 @@ void server::give_up_start() {
     t->listeners.clear();
   }
   while (!threads_.empty()) let_go_of_last_thread();
+  remove_socket_files();
 }
 
 std::expected<void, start_failure> server::start() {
@@ -236,19 +275,40 @@ std::expected<void, start_failure> server::start() {
   all_begun_ = std::make_unique<std::latch>(static_cast<std::ptrdiff_t>(shard_count_));
   running_ = shard_count_;
   for (auto& t : threads_) {
-    t->is_used = use::yes;
+    t->is_used = thread_use::yes;
     t->is_used.notify_one();
   }
   all_begun_->wait();
-  for (auto& t : threads_)
-    if (!t->failure.empty()) {
-      const start_failure failure{t->failure, 3};
-      stop();
-      wait();
-      return std::unexpected(failure);
-    }
-  started_.store(true, std::memory_order_release);
-  return {};
+  const auto failed = std::ranges::find_if(threads_, [](const auto& t) { return !t->failure.empty(); });
+  started_.store(failed == threads_.end(), std::memory_order_release);
+  start_decided_ = true;
+  start_decided_.notify_all();
+  if (failed == threads_.end()) return {};
+  const start_failure failure{(*failed)->failure, 3};
+  stop();
+  wait();
+  return std::unexpected(failure);
+}
+
+send_status server::post(std::uint32_t shard_index, std::function<void()> work, std::source_location where) {
+  if (!was_started()) return send_status::not_started;
+  if (shard_index >= shard_count_) throw std::out_of_range(fmt::format("there is no shard {}: there are {}", shard_index, shard_count_));
+  auto boxed = std::make_unique<std::function<void(shard&)>>(
+      [work = std::move(work), where](shard& there) mutable { there.user_code().note_posted(std::move(work), where); });
+  const run_message message{boxed.get()};
+  switch (inbox_of(shard_index).push(static_cast<std::uint32_t>(record_kind::run), bytes_of(message))) {
+  case inbox_result::queued: (void)boxed.release(); return send_status::queued;
+  case inbox_result::full: return send_status::dropped;
+  case inbox_result::closed:
+  case inbox_result::too_large: break;
+  }
+  return send_status::closed;
+}
+
+std::optional<std::uint32_t> server::this_shard() const {
+  const shard* here = shard::current();
+  if (here == nullptr || !owns(*here)) return std::nullopt;
+  return here->index();
 }
 
 // A shard's thread, from here to its end.
@@ -262,17 +322,23 @@ void server::serve(std::uint32_t index) {
                                 .coalesce_wait_us = options_.coalesce_wait_us,
                                 .memory_bytes = (options_.memory_bytes != 0 ? options_.memory_bytes : default_memory_bytes()) / shard_count_,
                                 .spin_us = options_.spin_us,
+                                .slow_handler_ms = options_.slow_handler_ms,
                                 .compression = options_.compression,
                                 .history = options_.history};
     t.own = std::make_unique<shard>(index, options, *mesh_, *t.from_threads, *router_, std::move(t.own_ring));
-    for (const auto& listener : t.listeners) t.own->accepting().add_listener(listener.socket, listener.encrypted ? identity_.get() : nullptr);
+    for (const auto& listener : t.listeners)
+      t.own->accepting().add_listener(listener.socket, listener.encrypted ? identity_.get() : nullptr, listener.waiting);
     t.listeners.clear();
     t.accepting = true; // before start() returns: the server is ready then
   } catch (const std::exception& failed) {
     t.failure = failed.what();
   }
   all_begun_->arrive_and_wait();
+  start_decided_.wait(false);
   if (t.own != nullptr) {
+    // Told in its first turn, in which no request can come yet.
+    if (was_started())
+      for (const start_hook& hook : start_hooks_) t.own->user_code().note_posted([&hook, index] { hook.first(index); }, hook.second);
     while (t.own->turn()) t.accepting.store(t.own->accepting().is_accepting(), std::memory_order_relaxed);
   }
   t.from_threads->close();
@@ -291,6 +357,7 @@ void server::stop() {
 void server::wait() {
   for (auto& t : threads_)
     if (t->thread.joinable()) t->thread.join();
+  remove_socket_files();
   say_what_was_not_sent();
   // Shards go only when no thread can send to them any more, one after the other: chunks of logs are freed by the homes that made them.
   for (auto& t : threads_)

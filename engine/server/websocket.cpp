@@ -26,12 +26,12 @@ bool receive_operation::await_ready() noexcept {
   session_->drop_current();
   if (control_frames_ && session_->has_gap()) return true;
   if (session_->take_waiting(control_frames_) || !session_->is_open()) return true;
-  return is_over(limits_, at_stop::waits_on);
+  return is_over(limits_, at_stop::ends_if_cancelled);
 }
 
 void receive_operation::await_suspend(std::coroutine_handle<> handle) noexcept {
   session_->receiving_ = this;
-  wait(handle, limits_, at_stop::waits_on);
+  wait(handle, limits_, at_stop::ends_if_cancelled);
 }
 
 std::expected<void, close_info> receive_operation::finish_receive() noexcept {
@@ -112,12 +112,12 @@ bool send_awaiter::await_ready() noexcept {
     return true;
   }
   waits_ = true;
-  return is_over(limits_, at_stop::waits_on);
+  return is_over(limits_, at_stop::ends_if_cancelled);
 }
 
 void send_awaiter::await_suspend(std::coroutine_handle<> handle) noexcept {
   session_->draining_.append(*this);
-  wait(handle, limits_, at_stop::waits_on);
+  wait(handle, limits_, at_stop::ends_if_cancelled);
   // Everything that waits was appended in this turn: whether the peer is slow shows when it has been flushed.
   if (session_->connection_->behind == nullptr && is_waiting()) complete(wait_result::done);
 }
@@ -154,6 +154,8 @@ send_awaiter websocket::send_binary(std::span<const std::byte> bytes, wait_limit
 send_awaiter websocket::send_prepared(const shared_frame& frame, wait_limits limits) noexcept {
   return {session_, view_of(opcode::continuation, frame.bytes()), std::move(limits)};
 }
+
+std::optional<tls_details> receiver::tls() const { return is_open() ? tls_details_of(*session_->where()) : std::nullopt; }
 
 send_status websocket::try_send(const message& what) noexcept {
   if (!is_open()) return send_status::closed;

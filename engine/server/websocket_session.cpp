@@ -40,6 +40,7 @@ websocket_endpoint make_endpoint(const upgrade_options& options) {
           .on_drain = [](websocket_ref ws) { session_of(ws).on_drain(); },
           .on_control = [](websocket_ref ws, opcode op, std::span<const std::byte> payload) { session_of(ws).on_control(op, payload); },
           .answers_pings = options.answer_pings,
+          .message_bytes_max = options.message_bytes_max,
           .ping_interval_ms = milliseconds(options.ping_interval),
           .pong_timeout_ms = milliseconds(options.pong_timeout),
           .idle_timeout_ms = milliseconds(options.idle_timeout),
@@ -213,6 +214,7 @@ std::optional<message_gap> websocket_session::next_gap() noexcept {
 
 void websocket_session::on_drain() noexcept {
   while (!draining_.empty()) draining_.front().complete(wait_result::done);
+  if (shared_ != nullptr) shared_->on_drain();
 }
 
 std::uint64_t websocket_session::waiting_bytes() const {

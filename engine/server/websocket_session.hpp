@@ -13,6 +13,7 @@
 #include "engine/io/buffer_ring.hpp"
 #include "engine/shard/shard.hpp"
 #include <ringcast/detail/waiter.hpp>
+#include <ringcast/event.hpp>
 #include <ringcast/request.hpp>
 #include <ringcast/websocket.hpp>
 
@@ -28,6 +29,15 @@ namespace ringcast::engine {
 // What senders on other threads know of a connection.
 struct sender_state {
   std::atomic<bool> open{true};
+  // Coroutines that wait in sender::drained(), as long as they do. Only the connection's shard looks at it.
+  std::vector<std::weak_ptr<event>> draining;
+
+  // Whoever waits goes on.
+  void on_drain() noexcept {
+    for (const auto& each : draining)
+      if (const auto waiting = each.lock()) waiting->set();
+    draining.clear();
+  }
 };
 
 class websocket_session {

@@ -33,7 +33,7 @@ acceptor::~acceptor() {
   if (reserve_descriptor_ >= 0) close_now(reserve_descriptor_);
 }
 
-void acceptor::add_listener(int socket, const tls_identity* identity) { listeners_.push_back({socket, identity}); }
+void acceptor::add_listener(int socket, const tls_identity* identity, queue waiting) { listeners_.push_back({socket, identity, waiting}); }
 
 void acceptor::arm_accepts() {
   if (failing_) return;
@@ -118,10 +118,14 @@ void acceptor::refuse_those_who_wait(int socket) {
 }
 
 void acceptor::close_listeners() {
-  for (listener& each : listeners_) {
+  for (std::uint32_t index = 0; index < listeners_.size(); ++index) {
+    listener& each = listeners_[index];
     if (each.socket < 0) continue;
-    // Shutting a listener down ends its multishot accept; the descriptor is closed after that.
-    shut_down(each.socket);
+    // Either ends the multishot accept; the descriptor is closed after that. Shut down it would be for the others, too.
+    if (each.waiting == queue::own)
+      shut_down(each.socket);
+    else
+      with_.io.arm_cancel({operation::cancel}, {operation::accept, 0, index});
     with_.io.arm_close(each.socket);
     each.socket = -1;
   }

@@ -48,8 +48,10 @@ class acceptor {
   acceptor(const acceptor&) = delete;
   acceptor& operator=(const acceptor&) = delete;
 
+  // Whether others accept from the same queue: then it goes on when this shard stops.
+  enum class queue : std::uint8_t { own, shared };
   // Takes over a listening socket. Before the first turn. With an identity, which outlives the shard, its connections speak TLS.
-  void add_listener(int socket, const tls_identity* identity = nullptr);
+  void add_listener(int socket, const tls_identity* identity = nullptr, queue waiting = queue::own);
   // False while it pauses because descriptors or memory ran out.
   [[nodiscard]] bool is_accepting() const { return !failing_; }
 
@@ -64,6 +66,7 @@ class acceptor {
   struct listener {
     int socket;
     const tls_identity* identity; // null: plain
+    queue waiting;
     bool armed = false;
   };
 

@@ -11,7 +11,7 @@ connection_source source_of(const socket_address& peer) noexcept {
   // No IPv6 connection has a multicast address (ff00::/8) as its source, so these prefixes are free (RFC 4291 2.7).
   const auto from_v4 = [](std::uint32_t address) { return std::uint64_t{0xffffffff} << 32 | address; };
   if (peer.storage.ss_family == AF_INET) return from_v4(reinterpret_cast<const sockaddr_in&>(peer.storage).sin_addr.s_addr);
-  if (peer.storage.ss_family != AF_INET6) return 0;
+  if (peer.storage.ss_family != AF_INET6) return no_connection_source;
   const in6_addr& address = reinterpret_cast<const sockaddr_in6&>(peer.storage).sin6_addr;
   if (IN6_IS_ADDR_V4MAPPED(&address)) {
     std::uint32_t v4;
@@ -24,7 +24,7 @@ connection_source source_of(const socket_address& peer) noexcept {
 }
 
 admission_result admission::enter(connection_source from) {
-  if (per_source_max_ == 0) return count_one() ? admission_result::admitted : admission_result::server_is_full;
+  if (per_source_max_ == 0 || from == no_connection_source) return count_one() ? admission_result::admitted : admission_result::server_is_full;
   // Both counts under the one lock: neither is ever raised for a connection that the other refuses.
   part& p = part_of(from);
   const std::lock_guard lock{p.mutex};
@@ -40,7 +40,7 @@ admission_result admission::enter(connection_source from) {
 }
 
 void admission::leave(connection_source from) noexcept {
-  if (per_source_max_ != 0) {
+  if (per_source_max_ != 0 && from != no_connection_source) {
     part& p = part_of(from);
     const std::lock_guard lock{p.mutex};
     const auto found = p.connections.find(from);

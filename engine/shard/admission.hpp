@@ -23,6 +23,8 @@ enum class admission_result : std::uint8_t { admitted, server_is_full, address_i
 /// network of that size is what a single host or household is given (RFC 6177), and any of its 2^64 addresses is free
 /// to take. An IPv4 address mapped into IPv6 counts as the IPv4 address that it is.
 using connection_source = std::uint64_t;
+/// Of a Unix socket, whose peers have no address: they are not bounded by one. No peer has it (fffe::/16 is multicast, RFC 4291 2.7).
+inline constexpr connection_source no_connection_source = std::uint64_t{0xfffffffe} << 32;
 [[nodiscard]] connection_source source_of(const socket_address& peer) noexcept;
 
 /// Any thread. Belongs to the server and outlives its shards.

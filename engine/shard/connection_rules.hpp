@@ -17,10 +17,13 @@ class connection_rules {
 
   [[nodiscard]] const server_limits& limits_of(const connection& c) const { return c.is_client ? client_limits(c) : options_.limits; }
   [[nodiscard]] frame_rules frame_rules_of(const connection& c) const {
-    const std::uint64_t message_bytes_max = limits_of(c).message_bytes_max;
+    const std::uint64_t message_bytes_max = message_bytes_max_of(c);
     return {.our_role = c.is_client ? role::client : role::server,
             .payload_bytes_max = c.deflate_bits != 0 ? compressed_bytes_max(message_bytes_max) : message_bytes_max,
             .rsv1_allowed = c.deflate_bits != 0};
+  }
+  [[nodiscard]] std::uint64_t message_bytes_max_of(const connection& c) const {
+    return c.endpoint != nullptr ? c.endpoint->message_bytes_max.value_or(limits_of(c).message_bytes_max) : limits_of(c).message_bytes_max;
   }
   // 0: never.
   [[nodiscard]] std::uint32_t ping_interval_of(const connection& c) const {

@@ -1,5 +1,6 @@
 #include <ringcast/events.hpp>
 
+#include "engine/shard/response_headers.hpp"
 #include "engine/shard/shard.hpp"
 #include "proto/percent.hpp"
 #include <ringcast/names.hpp>
@@ -29,6 +30,7 @@ const std::string* websocket_ref::name_in_room() const {
 
 connection_handle websocket_ref::handle() const { return shard_->handle_of(*connection_); }
 socket_address websocket_ref::peer() const { return peer_address_of(connection_->socket); }
+std::optional<tls_details> websocket_ref::tls() const { return tls_details_of(*connection_); }
 void*& websocket_ref::user() { return connection_->user; }
 
 namespace {
@@ -51,6 +53,8 @@ std::optional<joined_position> websocket_ref::joined() const {
   const membership* seat = first_seat(*connection_);
   return seat == nullptr || seat->joined == nullptr ? std::nullopt : std::optional{*seat->joined};
 }
+
+void upgrade_request_view::add_header(std::string_view name, std::string_view value) { append_response_header(made_.headers, name, value); }
 
 void upgrade_request_view::take_seat(std::string_view room, const seat_wish& wish) {
   auto valid = check_room_name(room);

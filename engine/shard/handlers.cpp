@@ -4,6 +4,7 @@
 #include "engine/base/log.hpp"
 #include "engine/shard/http_router.hpp"
 #include "engine/shard/shard.hpp"
+#include <ringcast/detail/clock.hpp>
 
 #include <exception>
 #include <utility>
@@ -14,6 +15,7 @@ namespace ringcast::engine {
 
 template <class Call> bool handlers::call(connection_handle who, std::string_view what, const std::source_location& where, Call&& callback) {
   const connection_handle before = std::exchange(running_, who);
+  const std::uint64_t began_ns = watch_ != nullptr ? now_ns() : 0;
   bool done = false;
   try {
     callback();
@@ -21,6 +23,8 @@ template <class Call> bool handlers::call(connection_handle who, std::string_vie
   } catch (...) {
     on_thrown(who, what, where);
   }
+  if (watch_ != nullptr) [[unlikely]]
+    watch_->look(what, where, began_ns);
   running_ = before;
   return done;
 }
@@ -103,6 +107,10 @@ void handlers::note_discarded(const websocket_endpoint& endpoint, void* user) {
 
 void handlers::note_answer(std::function<void()> call, connection_handle asked_by, const std::source_location& where) {
   calls_.push_back({std::move(call), asked_by, "the callback of a question", where});
+}
+
+void handlers::note_posted(std::function<void()> call, const std::source_location& where) {
+  calls_.push_back({std::move(call), {}, "the function", where});
 }
 
 // --- told ---

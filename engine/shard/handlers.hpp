@@ -11,6 +11,7 @@
 // is logged with the place where the callback was registered, and counted.
 #pragma once
 
+#include "engine/base/hold_watch.hpp"
 #include "engine/connection/connection.hpp"
 #include "engine/connection/user_events.hpp"
 #include "engine/shard/client_link.hpp"
@@ -55,6 +56,8 @@ class handlers {
   void note_discarded(const websocket_endpoint& endpoint, void* user);
   // The answer to a question that was asked in a handler of `asked_by`, if it was asked in one.
   void note_answer(std::function<void()> call, connection_handle asked_by, const std::source_location& where);
+  // A function of the program that no connection has asked for.
+  void note_posted(std::function<void()> call, const std::source_location& where);
 
   void run();
   [[nodiscard]] bool has_untold() const { return !untold_.empty() || !calls_.empty(); }
@@ -63,6 +66,9 @@ class handlers {
   void forget(const connection& c) {
     if (!words_.empty()) words_.erase(c.slot);
   }
+
+  // Callbacks are timed from now on; the watch outlives this.
+  void set_watch(hold_watch* watch) { watch_ = watch; }
 
   // Inside a catch (...): the rule, for what no connection belongs to, and for coroutines.
   void log_thrown(std::string_view what, const std::source_location& where);
@@ -89,6 +95,7 @@ class handlers {
   };
 
   shard& shard_;
+  hold_watch* watch_ = nullptr; // null: nobody looks at the clock
   connection_handle running_;
   std::vector<connection_handle> untold_;
   std::vector<waiting_call> calls_, calling_;

@@ -3,6 +3,8 @@
 #include "proto/percent.hpp"
 
 #include <fmt/format.h>
+#include <optional>
+#include <span>
 #include <stdexcept>
 #include <utility>
 
@@ -20,6 +22,10 @@ std::vector<std::string_view> split_path(std::string_view path) {
     path.remove_prefix(slash + 1);
   }
 }
+
+// As the last segment of a pattern: all that follows, maybe nothing.
+constexpr std::string_view wildcard = "*";
+bool ends_with_wildcard(const std::vector<std::string>& segments) { return segments.back() == wildcard; }
 
 bool is_parameter(std::string_view segment) { return segment.size() > 2 && segment.front() == '{' && segment.back() == '}'; }
 
@@ -39,7 +45,8 @@ std::string_view why_unreachable(std::string_view pattern, const std::vector<std
       continue;
     }
     if (segment.find_first_of("{}") != std::string::npos) return "a parameter is a whole segment: {name}";
-    if (segment.find('*') != std::string::npos) return "there are no wildcards but {name}, which takes one whole segment";
+    if (segment == wildcard && i + 1 == segments.size()) continue;
+    if (segment.find('*') != std::string::npos) return "a wildcard is a whole segment: {name} takes one, and * at the end takes all that follow";
     for (const char c : segment)
       if (c <= ' ' || c > '~' || c == '?' || c == '#') return "the path of a request has none of these characters; they are percent-encoded there";
   }
@@ -49,8 +56,12 @@ std::string_view why_unreachable(std::string_view pattern, const std::vector<std
 // Whether what `later` could match goes to `earlier`, which stands before it.
 bool takes_all_of(const route& earlier, const route& later) {
   const bool method = earlier.method == later.method || (later.method == "HEAD" && earlier.method == "GET" && earlier.endpoint == nullptr);
-  if (!method || earlier.segments.size() != later.segments.size()) return false;
-  for (std::size_t i = 0; i < later.segments.size(); ++i)
+  if (!method) return false;
+  const bool takes_rest = ends_with_wildcard(earlier.segments);
+  if (takes_rest ? later.segments.size() < earlier.segments.size()
+                 : later.segments.size() != earlier.segments.size() || ends_with_wildcard(later.segments))
+    return false;
+  for (std::size_t i = 0; i < earlier.segments.size() - (takes_rest ? 1 : 0); ++i)
     if (!is_parameter(earlier.segments[i]) && earlier.segments[i] != later.segments[i]) return false;
   return true;
 }
@@ -93,14 +104,31 @@ void http_router::add(std::string_view pattern, websocket_endpoint endpoint, con
   take(std::move(r), pattern);
 }
 
+namespace {
+
+// Decoded segment by segment; nothing if an escape is broken.
+std::optional<std::string> decoded_rest(std::span<const std::string_view> segments) {
+  std::string rest;
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    auto decoded = percent_decode(segments[i]);
+    if (!decoded) return std::nullopt;
+    if (i > 0) rest += '/';
+    rest += *decoded;
+  }
+  return rest;
+}
+
+} // namespace
+
 route_match http_router::match(std::string_view method, std::string_view path) const {
   route_match result;
   const std::vector<std::string_view> segments = split_path(path);
   for (const route& r : routes_) {
-    if (r.segments.size() != segments.size()) continue;
+    const bool takes_rest = ends_with_wildcard(r.segments);
+    if (takes_rest ? segments.size() < r.segments.size() : segments.size() != r.segments.size()) continue;
     path_parameters parameters;
     bool same = true;
-    for (std::size_t i = 0; i < segments.size() && same; ++i) {
+    for (std::size_t i = 0; i < r.segments.size() - (takes_rest ? 1 : 0) && same; ++i) {
       const std::string& pattern = r.segments[i];
       if (!is_parameter(pattern)) {
         same = pattern == segments[i];
@@ -114,6 +142,14 @@ route_match http_router::match(std::string_view method, std::string_view path) c
       parameters.emplace_back(pattern.substr(1, pattern.size() - 2), std::move(*decoded));
     }
     if (!same) continue;
+    if (takes_rest) {
+      auto rest = decoded_rest(std::span{segments}.subspan(r.segments.size() - 1));
+      if (!rest) {
+        result.bad_path = true;
+        return result;
+      }
+      parameters.emplace_back(wildcard, std::move(*rest));
+    }
     if (r.method == method || (method == "HEAD" && r.method == "GET" && r.endpoint == nullptr)) {
       result.found = &r;
       result.parameters = std::move(parameters);

@@ -1,4 +1,5 @@
-// Which handler answers a path. Patterns are literal segments and {name} segments that match one whole segment; the first match wins.
+// Which handler answers a path. Patterns are literal segments, {name} segments that match one whole segment, and a * at the end that matches all
+// that follows; the first match wins.
 // Filled before the shards start and only read afterwards, by all of them. A route that no request could ever reach is an error of the program:
 // problem() says which, and server::start() fails with it.
 #pragma once
@@ -15,7 +16,7 @@ namespace ringcast::engine {
 
 struct route {
   std::string method; // "GET", "POST"; a websocket endpoint is a GET
-  std::vector<std::string> segments; // "{name}" for a parameter
+  std::vector<std::string> segments; // "{name}" for a parameter, "*" for the rest
   http_handler handler;              // or
   std::unique_ptr<websocket_endpoint> endpoint;
   std::source_location registered_at;

@@ -176,10 +176,12 @@ void http_side::on_request(connection& c, const request_head& head, std::span<co
 void http_side::respond(connection& c, http_status status, std::string_view content_type, std::string_view body, std::string_view extra_headers) {
   if (c.phase != connection_phase::http || !c.answering) return;
   c.answering = false;
-  with_.output.append_text(c, fmt::format("HTTP/1.1 {} {}\r\n{}Content-Type: {}\r\nContent-Length: {}\r\nConnection: {}\r\n{}\r\n",
-                                          static_cast<int>(status), reason_phrase(status), date_line(with_.clock.ms), content_type, body.size(),
-                                          c.keep_alive ? "keep-alive" : "close", extra_headers));
-  if (!c.head_only) with_.output.append_text(c, body);
+  // RFC 9110 8.6: there is none to describe.
+  const bool has_body = status != http_status::no_content && status != http_status::not_modified;
+  const std::string about_body = has_body ? fmt::format("Content-Type: {}\r\nContent-Length: {}\r\n", content_type, body.size()) : std::string{};
+  with_.output.append_text(c, fmt::format("HTTP/1.1 {} {}\r\n{}{}Connection: {}\r\n{}\r\n", static_cast<int>(status), reason_phrase(status),
+                                          date_line(with_.clock.ms), about_body, c.keep_alive ? "keep-alive" : "close", extra_headers));
+  if (has_body && !c.head_only) with_.output.append_text(c, body);
   c.head_only = false;
   if (c.keep_alive) {
     with_.timers.arm(c, with_.options.limits.handshake_timeout_ms);

@@ -104,7 +104,7 @@ void input_flow::resume(connection& c) {
   if (c.partial != nullptr && c.partial->size < c.partial->wanted && c.phase == connection_phase::websocket && !is_input_over(c) && !c.answering &&
       !c.input_held && !c.input_stopped)
     (void)with_.websockets.check_unfinished_text(c, {c.partial->memory.bytes, c.partial->size}, with_.rules.frame_rules_of(c),
-                                                 with_.rules.limits_of(c).message_bytes_max);
+                                                 with_.rules.message_bytes_max_of(c));
   while (c.partial != nullptr && c.partial->size >= c.partial->wanted && !is_input_over(c) && !c.answering && !c.input_held && !c.input_stopped) {
     partial_input& partial = *c.partial;
     const consumed done = consume_once(c, {partial.memory.bytes, partial.size});

@@ -48,7 +48,7 @@ void message_compression::end(connection& c) {
 
 violation message_compression::inflate(connection& c, const assembled& m) {
   inflate_context* context = c.layers != nullptr ? c.layers->inflates.get() : nullptr;
-  const violation broken = with_.deflater.inflate(context, m.payload, with_.rules.limits_of(c).message_bytes_max);
+  const violation broken = with_.deflater.inflate(context, m.payload, with_.rules.message_bytes_max_of(c));
   c.assembler.release();
   if (broken != violation::none || m.op != opcode::text || is_valid_utf8(with_.deflater.inflated())) return broken;
   return violation::text_not_utf8;

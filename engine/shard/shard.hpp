@@ -200,6 +200,7 @@ class shard final : public room_host, private accepted_host, private work_host {
   stopper stopping_;
 
   timer_node history_timer_ = timer_of(shard_timer::history);
+  hold_watch watch_on_handlers_;
   idle_spin idle_;
   bool messages_came_ = false; // in the last turn that found anything
   std::uint64_t doorbell_value_ = 0;

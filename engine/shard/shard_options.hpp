@@ -21,6 +21,7 @@ struct shard_options {
   std::uint32_t coalesce_wait_us = 0; // the longest wait for more under load; 0: never
   std::uint64_t memory_bytes = shard_memory_bytes_default; // what may be held for peers; above it the largest debtors are ended
   std::uint32_t spin_us = 0;          // how long a shard that was busy looks for more before it sleeps; 0: not at all
+  std::uint32_t slow_handler_ms = 0;  // user code that keeps the thread longer is named in the log; 0: nobody looks
   compression_options compression;
   history_options history; // of all shards together, as programs give it
 };

@@ -198,7 +198,11 @@ shard::shard(std::uint32_t index, const shard_options& options, mesh& between, i
                  .closing = closing_,
                  .clock = clock_,
                  .counters = counters_}),
-      idle_(options.spin_us * 1000ULL), scheduler_(wheel_, &between.bell(index)) {
+      watch_on_handlers_(options.slow_handler_ms), idle_(options.spin_us * 1000ULL), scheduler_(wheel_, &between.bell(index)) {
+  if (options_.slow_handler_ms != 0) {
+    users_.set_watch(&watch_on_handlers_);
+    scheduler_.set_watch(&watch_on_handlers_);
+  }
   scheduler_.on_exception([this](std::exception_ptr thrown, const std::source_location& where) {
     try {
       std::rethrow_exception(std::move(thrown));

@@ -13,6 +13,16 @@
 
 namespace ringcast::engine {
 
+std::optional<tls_details> tls_details_of(const connection& c) {
+  if (!c.encrypted || c.layers == nullptr || !c.layers->tls) return std::nullopt;
+  const tls_agreement agreed = c.layers->tls->agreement();
+  return tls_details{.version = std::string{agreed.version},
+                     .cipher = std::string{agreed.cipher},
+                     .server_name = std::string{agreed.server_name},
+                     .peer_subject = std::string{agreed.peer_subject},
+                     .resumed = agreed.resumed};
+}
+
 void delete_connection_layers::operator()(connection_layers* layers) const noexcept { delete layers; }
 
 // Costs no cryptography and no object of the library: most of those who only connect say nothing, and are none of the handshakes in progress.

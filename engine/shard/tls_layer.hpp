@@ -12,10 +12,12 @@
 #include "engine/shard/shard_counters.hpp"
 #include "engine/tls/tls_identity.hpp"
 #include <ringcast/detail/intrusive_list.hpp>
+#include <ringcast/tls.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <span>
 
 namespace ringcast::engine {
@@ -26,6 +28,9 @@ class http_side;
 class input_flow;
 class memory_ledger;
 class socket_reader;
+
+// Nothing if it is not encrypted, or its handshake is not over.
+[[nodiscard]] std::optional<tls_details> tls_details_of(const connection& c);
 
 class tls_layer {
  public:

@@ -17,16 +17,22 @@
 
 namespace ringcast::engine {
 
-std::string_view upgrader::upgrade(connection& c, const http_request& request, const websocket_endpoint& endpoint, void* user) {
+namespace {
+constexpr std::size_t accept_response_bytes_variable_max = 1024; // with a subprotocol and the parameters of an extension
+} // namespace
+
+std::string_view upgrader::upgrade(connection& c, const http_request& request, const websocket_endpoint& endpoint, void* user,
+                                   std::string_view headers) {
   const upgrade_check check = check_upgrade(handle_access::head_of(request));
   if (!may_upgrade(c, request, endpoint, check)) return {};
   upgrade_request_view asked = handle_access::upgrade_view(request);
   auto& decision = handle_access::decision_of(asked);
   decision.user = user;
+  decision.headers = headers;
   const bool decided = with_.users.upgrade(c, endpoint, asked);
   if (!decided || decision.refused != http_status::switching_protocols) {
     with_.users.note_discarded(endpoint, decision.user);
-    if (decided) with_.http.respond_error(c, decision.refused, decision.why);
+    if (decided) with_.http.respond(c, decision.refused, "application/json", json_error(decision.why), decision.headers);
     return {};
   }
   std::string_view subprotocol;
@@ -37,21 +43,18 @@ std::string_view upgrader::upgrade(connection& c, const http_request& request, c
   c.endpoint = &endpoint;
   c.user = decision.user;
   const auto deflate = negotiate_deflate(handle_access::head_of(request), policy_of(with_.rules.compression_of(c)));
-  char response[1024];
-  const std::size_t bytes = write_accept_response(response, check.key, subprotocol, deflate ? deflate->response_value() : std::string_view{});
+  std::string response(accept_response_bytes_variable_max + decision.headers.size(), '\0');
+  const std::size_t bytes =
+      write_accept_response(response, check.key, subprotocol, deflate ? deflate->response_value() : std::string_view{}, decision.headers);
   RINGCAST_ASSERT(bytes > 0);
+  response.resize(bytes);
   if (decision.seat_wanted) {
-    claim_seat(c, {{response, bytes},
-                   decision.room,
-                   decision.name,
-                   decision.hears,
-                   decision.numbered,
-                   decision.replay,
+    claim_seat(c, {std::move(response), decision.room, decision.name, decision.hears, decision.numbered, decision.replay,
                    deflate ? std::optional{deflate->params} : std::nullopt});
     return subprotocol;
   }
   if (deflate) with_.compression.begin(c, deflate->params);
-  with_.output.append_text(c, {response, bytes});
+  with_.output.append_text(c, response);
   open(c);
   return subprotocol;
 }

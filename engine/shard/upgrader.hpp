@@ -46,8 +46,9 @@ class upgrader {
   explicit upgrader(const needs& with) : with_(with) {}
 
   // Answers the request that the connection waits with: 101, then it is a WebSocket of that endpoint and `user` is its websocket_ref::user().
+  // `headers`, and those that the endpoint adds, are lines of the answer, be it 101 or the endpoint's refusal.
   // If the request asks for none, it is answered with what is wrong. Returns the one of the endpoint's subprotocols that was chosen.
-  std::string_view upgrade(connection& c, const http_request& request, const websocket_endpoint& endpoint, void* user);
+  std::string_view upgrade(connection& c, const http_request& request, const websocket_endpoint& endpoint, void* user, std::string_view headers = {});
   // The home of the room has answered. False where nobody takes the seat any more.
   [[nodiscard]] bool on_claim_answer(const claim_record& claim, bool granted, replay* heard);
   // The connection has ended.

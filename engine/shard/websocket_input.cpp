@@ -15,7 +15,7 @@ namespace ringcast::engine {
 
 // The hot loop. Reading a frame and taking it as a message are inlined here, so that neither result goes through memory.
 consumed websocket_side::consume_frames(connection& c, std::span<std::byte> bytes) {
-  const std::uint64_t message_bytes_max = with_.rules.limits_of(c).message_bytes_max;
+  const std::uint64_t message_bytes_max = with_.rules.message_bytes_max_of(c);
   const frame_rules rules = with_.rules.frame_rules_of(c);
   const std::uint64_t delivered_before = with_.budget.delivered();
   consumed done;

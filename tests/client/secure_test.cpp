@@ -404,4 +404,43 @@ BOOST_AUTO_TEST_CASE(disconnecting_or_stopping_in_the_handshake_is_told_once) {
   stopped.stop();
 }
 
+BOOST_AUTO_TEST_CASE(a_server_knows_what_was_agreed_on_and_whose_certificate_it_was_shown) {
+  server s{{.listen = {"127.0.0.1:0"},
+            .listen_tls = {"127.0.0.1:0"},
+            .tls = {.certificates = {{test_certificates().pem("localhost"), test_certificates().key("localhost"), {}}},
+                    .client_ca_file = test_certificates().pem("ca"),
+                    .session_tickets = false},
+            .shards = 1}};
+  const auto told = [](const std::optional<tls_details>& tls) {
+    return tls ? tls->version + ' ' + tls->server_name + ' ' + tls->peer_subject : std::string{"plain"};
+  };
+  s.get("/coroutine", [told](request& req) -> task<void> {
+    const std::string before = told(req.tls());
+    websocket ws = co_await req.upgrade();
+    co_await ws.send(before == told(ws.tls()) ? before : "they differ");
+  });
+  s.events("/events", {.on_open = [told](websocket_ref ws) { ws.send(told(ws.tls())); }});
+  BOOST_REQUIRE(s.start().has_value());
+  const auto hear = [](const std::string& url, const tls_client_options& tls) {
+    std::string heard;
+    client_loop loop;
+    loop.run([&]() -> task<void> {
+      coroutine_client c{url, {.reconnect = never, .tls = tls}};
+      if (!co_await c.connect({.deadline = 10s})) co_return;
+      if (const auto message = co_await c.receive({.deadline = 10s})) heard = message->text();
+    });
+    return heard;
+  };
+  auto with = trusting();
+  with.certificate_chain_file = test_certificates().pem("client");
+  with.certificate_key_file = test_certificates().key("client");
+  const auto port_of = [](const std::string& address) { return address.substr(address.rfind(':')); };
+  for (const std::string path : {"/coroutine", "/events"}) {
+    const std::string heard = hear("wss://localhost" + port_of(s.tls_addresses().front()) + path, with);
+    BOOST_TEST(heard.starts_with("TLSv1.3 localhost /"), heard);
+    BOOST_TEST((heard.find("CN=client-7") != std::string::npos), heard);
+    BOOST_TEST(hear("ws://127.0.0.1" + port_of(s.addresses().front()) + path, {}) == "plain");
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -15,7 +15,7 @@ import sys
 
 PAGE = "engine/API.md"
 HEADER = "| task | call | shown by |"
-TASKS = ["serve", "receive", "send", "broadcast", "publish from a thread", "limit", "secure", "compress", "client", "test"]
+TASKS = ["serve", "receive", "send", "broadcast", "publish from a thread", "block", "spawn", "limit", "secure", "compress", "client", "test"]
 SUITE = re.compile(r"BOOST_(?:AUTO|FIXTURE)_TEST_SUITE\((\w+)")
 CASE = re.compile(r"BOOST_(?:AUTO|FIXTURE|DATA)_TEST_CASE\(\s*(\w+)")
 

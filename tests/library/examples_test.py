@@ -93,6 +93,12 @@ async def split(url):
         assert sorted(seen) == [f"count {i}" for i in range(5)] + ["you said: x"], seen
 
 
+async def blocking_work(url):
+    async with websockets.connect(url + "/lookup") as ws:
+        await ws.send("eve")
+        assert await ws.recv() == "eve is 3 letters long"
+
+
 async def is_told_1001(url, path, stop):
     """SIGTERM while somebody is connected: the Close frame is heard, and the program ends with 0."""
     async with websockets.connect(url + path, subprotocols=["chat.v2"] if path == "/speak" else None) as ws:
@@ -103,9 +109,9 @@ async def is_told_1001(url, path, stop):
 
 
 PATHS = {"echo-server": "/echo", "broadcast-server": "/broadcast", "chat-room": "/chat/x?name=eve", "chat-history": "/chat/y", "heartbeat": "/by-hand",
-         "subprotocols": "/speak", "connection-limit": "/limited", "split": "/split"}
+         "subprotocols": "/speak", "connection-limit": "/limited", "split": "/split", "blocking-work": "/lookup"}
 EXAMPLES = {"echo-server": echo, "broadcast-server": broadcast, "chat-room": chat, "chat-history": chat_history, "heartbeat": heartbeat,
-            "subprotocols": subprotocols, "connection-limit": connection_limit, "split": split}
+            "subprotocols": subprotocols, "connection-limit": connection_limit, "split": split, "blocking-work": blocking_work}
 
 FOLDER = pathlib.Path(sys.argv[1])
 

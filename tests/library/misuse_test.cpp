@@ -90,8 +90,11 @@ BOOST_AUTO_TEST_CASE(a_route_that_can_never_be_reached_fails_the_start_with_its_
   };
   const std::vector<wrong> all{{{"chat/{x}"}, "a pattern begins with /"},
                                {{""}, "a pattern begins with /"},
-                               {{"/a/*"}, "no wildcards"},
-                               {{"/a/b*"}, "no wildcards"},
+                               {{"/a/*/b"}, "a wildcard is a whole segment"},
+                               {{"/a/b*"}, "a wildcard is a whole segment"},
+                               {{"/a/*", "/a/b"}, "which was added before, takes all of its requests"},
+                               {{"/a/*", "/a/{x}/b"}, "which was added before, takes all of its requests"},
+                               {{"/*", "/a/*"}, "which was added before, takes all of its requests"},
                                {{"/{a}/{a}"}, "two parameters have one name"},
                                {{"/{}"}, "a parameter is a whole segment"},
                                {{"/x{a}"}, "a parameter is a whole segment"},
@@ -116,7 +119,8 @@ BOOST_AUTO_TEST_CASE(a_route_that_can_never_be_reached_fails_the_start_with_its_
   }
   // These can.
   server s{on_a_free_port()};
-  for (const std::string_view pattern : {"/", "/a", "/a/", "/b/{x}", "/{x}/b", "/{x}", "/~a.b-c_d/%41", "/b/{x}/{y}"}) s.get(pattern, handler);
+  for (const std::string_view pattern : {"/", "/a", "/a/", "/b/{x}", "/{x}/b", "/{x}", "/~a.b-c_d/%41", "/b/{x}/{y}", "/b/*", "/*"})
+    s.get(pattern, handler);
   s.post("/a", handler);
   BOOST_TEST(why_not_started(s) == "it started");
 }

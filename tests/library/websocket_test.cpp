@@ -267,6 +267,51 @@ BOOST_AUTO_TEST_CASE(a_websocket_that_was_moved_from_or_closed_answers_with_an_e
   BOOST_TEST(close->reason() == "enough");
 }
 
+// On the connection's own shard, and on the other one.
+BOOST_AUTO_TEST_CASE(a_sender_waits_on_another_shard_until_its_peer_has_taken_most) {
+  static std::atomic<int> late, sent, ended;
+  for (const bool elsewhere : {false, true}) {
+    late = sent = ended = 0;
+    running server{[elsewhere](auto& s) {
+                     const auto send_much = [](sender to) -> task<void> {
+                       if (co_await to.drained() != send_status::queued) co_return; // nothing waits yet
+                       const std::string large(64 * 1024, 'x');
+                       while (true) {
+                         to.send_text(large);
+                         ++sent;
+                         if (co_await to.drained({.deadline = 100ms}) == send_status::timed_out) break;
+                       }
+                       ++late;
+                       if (co_await to.drained() == send_status::queued) to.send_text("the end");
+                       while (co_await to.drained() == send_status::queued) co_await sleep_for(1ms);
+                       ended = co_await to.drained() == send_status::closed ? 1 : 2;
+                     };
+                     s.get("/", [&s, elsewhere, send_much](request& req) -> task<void> {
+                       auto [to, from] = (co_await req.upgrade()).split();
+                       if (elsewhere)
+                         s.post(1 - s.this_shard().value(), [to, send_much] { spawn(send_much(to)); });
+                       else
+                         spawn(send_much(to));
+                       (void)co_await from.receive();
+                     });
+                   },
+                   {.shards = 2}};
+    wire_client c = connected(server);
+    (void)c.upgrade("/");
+    for (int i = 0; i < 1000 && late == 0; ++i) std::this_thread::sleep_for(10ms);
+    BOOST_TEST(late == 1);
+    int received = 0;
+    std::string text;
+    while ((text = c.text()).size() == 64 * 1024) ++received;
+    BOOST_TEST(text == "the end");
+    BOOST_TEST(received == sent);
+    c.close(1000);
+    BOOST_TEST(c.text() == "<close 1000>");
+    for (int i = 0; i < 500 && ended == 0; ++i) std::this_thread::sleep_for(10ms);
+    BOOST_TEST(ended == 1);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_split_sender_works_on_another_thread_and_outlives_its_connection) {
   static std::atomic<int> closed;
   closed = 0;

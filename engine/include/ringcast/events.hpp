@@ -12,11 +12,13 @@
 #include <ringcast/broadcast.hpp>
 #include <ringcast/compression.hpp>
 #include <ringcast/connection_handle.hpp>
+#include <ringcast/detail/byte_source.hpp>
 #include <ringcast/http_status.hpp>
 #include <ringcast/message.hpp>
 #include <ringcast/opcode.hpp>
 #include <ringcast/position.hpp>
 #include <ringcast/results.hpp>
+#include <ringcast/tls.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -46,6 +48,9 @@ class websocket_ref {
   // queued, above_watermark, or closed: the connection is closing or gone.
   send_status send(opcode op, std::span<const std::byte> payload);
   send_status send_text(std::string_view text) { return send(opcode::text, std::as_bytes(std::span{text})); }
+  send_status send(std::string_view text) { return send_text(text); }
+  send_status send_binary(std::span<const std::byte> bytes) { return send(opcode::binary, bytes); }
+  template <engine::byte_source Bytes> send_status send_binary(const Bytes& bytes) { return send_binary(engine::bytes_of_source(bytes)); }
   // Sends a received message back. One of 8 KiB or more (large_frame_bytes) is framed where it stands and given to TCP at once, not copied,
   // unless the connection is encrypted, deflates, or has other output waiting.
   send_status send(const message_view& message);
@@ -61,6 +66,8 @@ class websocket_ref {
 
   [[nodiscard]] connection_handle handle() const;
   [[nodiscard]] socket_address peer() const;
+  // What was agreed on in TLS; nothing on a connection without it.
+  [[nodiscard]] std::optional<tls_details> tls() const;
   // The program's own; null until it is set, here or by upgrade_request_view::set_user().
   [[nodiscard]] void*& user();
 
@@ -87,7 +94,7 @@ class http_request {
   [[nodiscard]] std::string_view header(std::string_view name) const noexcept;
   // What stands in the place of {name} in the route; empty if the route has no such segment.
   [[nodiscard]] std::string_view parameter(std::string_view name) const;
-  // A parameter of the query, decoded.
+  // A parameter of the query, decoded; nothing if there is none.
   [[nodiscard]] std::optional<std::string> query(std::string_view name) const;
 
  private:
@@ -121,6 +128,8 @@ class upgrade_request_view {
   }
   // What is sent in on_open stands in front of what was said before.
   void take_seat(std::string_view room, const seat_wish& wish);
+  // A header of the answer, be it 101 or a refusal: Set-Cookie, WWW-Authenticate. Throws as request::add_header() does.
+  void add_header(std::string_view name, std::string_view value);
   // What websocket_ref::user() will be. It comes back once: with on_close(), or with on_discard() where the upgrade comes to nothing.
   void set_user(void* user) { made_.user = user; }
 
@@ -128,7 +137,7 @@ class upgrade_request_view {
   friend struct engine::handle_access;
   struct decision {
     http_status refused = http_status::switching_protocols;
-    std::string why, room, name;
+    std::string why, room, name, headers;
     void* user = nullptr;
     hearing hears = hearing::everyone;
     bool numbered = false;
@@ -153,6 +162,8 @@ struct websocket_endpoint {
   // A ping or a pong has come. A ping is answered behind this, unless answers_pings is false.
   std::function<void(websocket_ref, opcode, std::span<const std::byte>)> on_control;
   bool answers_pings = true;
+  // In place of the server's limit; see server_limits.
+  std::optional<std::uint64_t> message_bytes_max{};
   // In place of the server's limits; 0: never.
   std::optional<std::uint32_t> ping_interval_ms{}, pong_timeout_ms{}, idle_timeout_ms{};
   // In place of server_options::allowed_origins, unless it is empty.
@@ -194,7 +205,8 @@ class http_responder {
 using http_handler = std::function<void(const http_request&, http_responder)>;
 
 // Where a server's handlers are registered, before it starts; on a server that has started add() throws a std::logic_error. Patterns are
-// literal segments and {name} segments that match one whole segment; the first match wins. A route that no request could ever reach is an
+// literal segments, {name} segments that match one whole segment, and as the last one a * that matches all that follows, maybe nothing
+// (parameter("*")); the first match wins. A route that no request could ever reach is an
 // error of the program: server::start() fails with it, in words. Cheap to copy; valid as long as the server.
 class routes {
  public:

@@ -4,6 +4,7 @@
 #include <ringcast/address.hpp>
 #include <ringcast/base64.hpp>
 #include <ringcast/broadcast.hpp>
+#include <ringcast/channel.hpp>
 #include <ringcast/client.hpp>
 #include <ringcast/client_error.hpp>
 #include <ringcast/client_loop.hpp>
@@ -13,7 +14,9 @@
 #include <ringcast/compression.hpp>
 #include <ringcast/connection_handle.hpp>
 #include <ringcast/coroutine_client.hpp>
+#include <ringcast/event.hpp>
 #include <ringcast/events.hpp>
+#include <ringcast/files.hpp>
 #include <ringcast/http_status.hpp>
 #include <ringcast/log.hpp>
 #include <ringcast/memory_purge.hpp>
@@ -26,6 +29,7 @@
 #include <ringcast/results.hpp>
 #include <ringcast/room.hpp>
 #include <ringcast/rooms.hpp>
+#include <ringcast/run_on.hpp>
 #include <ringcast/semaphore.hpp>
 #include <ringcast/sender.hpp>
 #include <ringcast/server.hpp>
@@ -35,7 +39,10 @@
 #include <ringcast/sleep.hpp>
 #include <ringcast/spawn.hpp>
 #include <ringcast/task.hpp>
+#include <ringcast/thread_pool.hpp>
 #include <ringcast/tls.hpp>
+#include <ringcast/typed_endpoint.hpp>
 #include <ringcast/utf8.hpp>
 #include <ringcast/wait.hpp>
 #include <ringcast/websocket.hpp>
+#include <ringcast/when.hpp>

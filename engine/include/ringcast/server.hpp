@@ -9,21 +9,27 @@
 // what went wrong.
 #pragma once
 
+#include <ringcast/files.hpp>
 #include <ringcast/request.hpp>
 #include <ringcast/room.hpp>
 #include <ringcast/rooms.hpp>
 #include <ringcast/server_options.hpp>
+#include <ringcast/spawn.hpp>
 
 #include <atomic>
+#include <concepts>
 #include <cstdint>
 #include <expected>
 #include <functional>
 #include <future>
 #include <latch>
 #include <memory>
+#include <optional>
 #include <source_location>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace ringcast {
@@ -35,6 +41,7 @@ class inbox;
 class mesh;
 class shard;
 class tls_identity;
+struct socket_file;
 struct handle_access;
 } // namespace engine
 
@@ -45,14 +52,49 @@ class server {
   server(const server&) = delete;
   server& operator=(const server&) = delete;
 
-  // Before start(). A coroutine handler for each request of that path: literal segments and {name} segments, see request::path().
-  void get(std::string_view pattern, request_handler handler, std::source_location where = std::source_location::current());
-  void post(std::string_view pattern, request_handler handler, std::source_location where = std::source_location::current());
+  // Before start(). A handler for each request of that path, a coroutine or a plain function: literal segments, {name} segments, and a * at the
+  // end, see request::path(). GET answers HEAD as well; route() takes any other method, as "OPTIONS".
+  void get(std::string_view pattern, route_handler handler, std::source_location where = std::source_location::current()) {
+    route("GET", pattern, std::move(handler), where);
+  }
+  void post(std::string_view pattern, route_handler handler, std::source_location where = std::source_location::current()) {
+    route("POST", pattern, std::move(handler), where);
+  }
+  void put(std::string_view pattern, route_handler handler, std::source_location where = std::source_location::current()) {
+    route("PUT", pattern, std::move(handler), where);
+  }
+  void del(std::string_view pattern, route_handler handler, std::source_location where = std::source_location::current()) {
+    route("DELETE", pattern, std::move(handler), where);
+  }
+  void route(std::string_view method, std::string_view pattern, route_handler handler, std::source_location where = std::source_location::current());
+  // Before start(). The files of a folder at this pattern, which ends with a *: see file_options. A folder that cannot be opened is a std::system_error.
+  void files(std::string_view pattern, const std::string& folder, file_options options = {},
+             std::source_location where = std::source_location::current());
+  // Before start(). Stands around every handler of the above that is added behind it; the first that was added is the outermost. Requests that
+  // no route takes, and the event face, which decides in on_upgrade, do not come by.
+  void use(middleware around) { middleware_.push_back(std::move(around)); }
   // The event face: callbacks instead of a coroutine for each connection, and no memory for one that is idle.
   void events(std::string_view pattern, websocket_endpoint endpoint, std::source_location where = std::source_location::current());
 
   // Before start(). Handlers run on every shard's thread.
   [[nodiscard]] class routes routes();
+
+  // Before start(), any number of them: each shard runs it once, on its thread, when all shards are there and before it takes the first request.
+  // What it spawns (timers, clients, whatever belongs to no connection) lives beside the handlers until it returns or the server stops, when its waits end
+  // with `stopped`. A hook that is a coroutine is spawned itself. What it throws is logged with `where`.
+  //
+  //   s.on_start([&s](std::uint32_t shard) -> task<void> {
+  //     while (co_await sleep_for(1s) == sleep_result::elapsed) s.room("clock").broadcast("tick");
+  //   });
+  template <std::invocable<std::uint32_t> Hook> void on_start(Hook hook, std::source_location where = std::source_location::current()) {
+    if constexpr (std::is_same_v<std::invoke_result_t<Hook&, std::uint32_t>, task<void>>) {
+      // Kept as long as the server, because its coroutine may refer to it.
+      auto kept = std::make_shared<Hook>(std::move(hook));
+      add_start_hook([kept, where](std::uint32_t shard) { (void)spawn((*kept)(shard), where); }, where);
+    } else {
+      add_start_hook(std::move(hook), where);
+    }
+  }
 
   // Opens the listening sockets and starts the shards; returns when they accept connections. Once: a server that was started, or stopped,
   // before is refused in words, and so is one with a route that can never be reached (see routes).
@@ -77,6 +119,14 @@ class server {
   // Any thread, after start(), as long as the server lives.
   [[nodiscard]] class room room(std::string_view name) { return {*this, name}; }
 
+  // Any thread, never waits: has the shard call a function, in its next turn and on its thread, where it may do what handlers may; spawn() in it
+  // starts a coroutine there. Functions of one thread are called in their order. queued; dropped, when so much is on its way to the shard that
+  // nothing more fits; closed, when it has ended; not_started. What is queued when a shard ends is not called any more. What it throws is
+  // logged with `where`. A shard that there is not is a std::out_of_range.
+  send_status post(std::uint32_t shard_index, std::function<void()> work, std::source_location where = std::source_location::current());
+  // The shard of this server whose thread this is; nothing on other threads.
+  [[nodiscard]] std::optional<std::uint32_t> this_shard() const;
+
   // The addresses that are listened on, with the ports that were really taken. After start().
   [[nodiscard]] const std::vector<std::string>& addresses() const { return addresses_; }
   [[nodiscard]] const std::vector<std::string>& tls_addresses() const { return tls_addresses_; }
@@ -94,13 +144,17 @@ class server {
 
  private:
   friend struct engine::handle_access;
+  using start_hook = std::pair<std::function<void(std::uint32_t)>, std::source_location>;
+  void add_start_hook(std::function<void(std::uint32_t)> call, const std::source_location& where);
   struct shard_thread;
-  enum class use : std::uint8_t;
+  enum class thread_use : std::uint8_t;
   [[nodiscard]] engine::inbox& inbox_of(std::uint32_t shard_index);
   [[nodiscard]] bool owns(const engine::shard& s) const;
   [[nodiscard]] bool was_started() const { return started_.load(std::memory_order_acquire); }
   [[nodiscard]] std::expected<void, start_failure> check_options();
   [[nodiscard]] std::expected<void, start_failure> open_rings();
+  [[nodiscard]] std::expected<void, start_failure> open_inherited(const std::string& text, bool encrypted, std::vector<std::string>& addresses);
+  void remove_socket_files();
   void let_go_of_last_thread();
   void give_up_start();
   void serve(std::uint32_t index);
@@ -111,14 +165,18 @@ class server {
 
   server_options options_;
   std::unique_ptr<engine::http_router> router_;
+  std::vector<start_hook> start_hooks_;
+  std::vector<middleware> middleware_;
   std::uint32_t shard_count_ = 0;
   std::vector<std::string> addresses_, tls_addresses_;
+  std::vector<std::unique_ptr<engine::socket_file>> socket_files_; // of Unix sockets, to be removed at the end
   std::unique_ptr<engine::tls_identity> identity_; // null without listen_tls
   std::unique_ptr<engine::admission> admission_; // null without a bound on connections
   std::unique_ptr<engine::mesh> mesh_;
   std::vector<std::unique_ptr<shard_thread>> threads_;
   std::atomic<bool> begun_{false}; // start() was called
   std::unique_ptr<std::latch> all_begun_; // all shards have been made, or have failed
+  std::atomic<bool> start_decided_{false}; // and start() has seen which
   std::atomic<bool> started_{false}; // all of the above is there, and stays
   std::atomic<bool> stopping_{false};
   std::atomic<std::uint32_t> running_{0};

@@ -15,8 +15,11 @@
 namespace ringcast {
 
 struct server_options {
-  std::vector<std::string> listen = {"127.0.0.1:8080"}; // numeric ADDRESS:PORT, [IPV6]:PORT; port 0 takes a free one
-  std::vector<std::string> listen_tls;                  // the same for https:// and wss://; needs tls.certificates
+  // Numeric ADDRESS:PORT, [IPV6]:PORT; port 0 takes a free one. "unix:/path": a Unix socket, whose file is removed at the end ("unix:@name" has none);
+  // its peers have no address, and so no bound by address. "fd:3": a socket on which somebody listens already, as systemd hands over; the
+  // descriptor stays the program's. Of the last two the shards share one queue, where every other address has one for each.
+  std::vector<std::string> listen = {"127.0.0.1:8080"};
+  std::vector<std::string> listen_tls; // the same for https:// and wss://; needs tls.certificates
   tls_server_options tls;
   // 0: one for each core that this process may use, within the CPU quota of its control group, the locked memory and the descriptors that it
   // may have; fewer than cores are explained in the log.
@@ -45,6 +48,9 @@ struct server_options {
   // taken, compression contexts, TLS. Each shard has an equal share, and where it is used up ends those that hold the most with 1013 or 503 and says
   // so in the log. 0: half of the machine's memory, or of the control group's.
   std::uint64_t memory_bytes = 0;
+  // For debugging: a handler, callback or coroutine that keeps its shard for longer than this without a co_await is named in the log, at most one
+  // a second and shard: everybody else of that shard waits meanwhile (run_on.hpp is the way out). 0: nobody looks at the clock. 10 is a good value.
+  std::uint32_t slow_handler_ms = 0;
   std::uint32_t backlog = 4096; // of each listening socket; the kernel caps it at net.core.somaxconn
 };
 

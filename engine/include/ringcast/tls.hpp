@@ -35,6 +35,17 @@ enum class tls_verification : std::uint8_t {
   off_and_insecure, ///< anyone can be the other end; for tests
 };
 
+/// What was agreed on with the peer of one connection.
+struct tls_details {
+  std::string version;      ///< "TLSv1.3"
+  std::string cipher;       ///< "TLS_AES_128_GCM_SHA256"
+  std::string server_name;  ///< the host that a client asked for (SNI); empty: none
+  /// Of the client's certificate (tls_server_options::client_ca_file), as "/C=XX/O=Example/CN=name"; empty where it showed none, and on a
+  /// resumed session, which shows none again.
+  std::string peer_subject;
+  bool resumed = false;
+};
+
 /// Strings in PEM files are read when a client is made.
 struct tls_client_options {
   /// PEM file of authorities. Empty: the system's store ($SSL_CERT_FILE, or where distributions keep it).

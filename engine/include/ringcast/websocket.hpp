@@ -9,10 +9,12 @@
 
 #include <ringcast/address.hpp>
 #include <ringcast/connection_handle.hpp>
+#include <ringcast/detail/byte_source.hpp>
 #include <ringcast/detail/waiter.hpp>
 #include <ringcast/message.hpp>
 #include <ringcast/opcode.hpp>
 #include <ringcast/results.hpp>
+#include <ringcast/tls.hpp>
 #include <ringcast/wait.hpp>
 
 #include <coroutine>
@@ -130,6 +132,8 @@ class receiver {
   // What this connection is called on any thread, for as long as the program runs.
   [[nodiscard]] connection_handle handle() const noexcept;
   [[nodiscard]] socket_address peer() const noexcept;
+  // What was agreed on in TLS; nothing on a connection without it, and when that has gone.
+  [[nodiscard]] std::optional<tls_details> tls() const;
 
  protected:
   friend struct engine::handle_access;
@@ -148,14 +152,23 @@ class websocket : public receiver {
   // The bytes may be reused when it returns.
   [[nodiscard]] send_awaiter send(const message& what, wait_limits limits = {}) noexcept { return {session_, what, std::move(limits)}; }
   [[nodiscard]] send_awaiter send_text(std::string_view text, wait_limits limits = {}) noexcept;
+  [[nodiscard]] send_awaiter send(std::string_view text, wait_limits limits = {}) noexcept { return send_text(text, std::move(limits)); }
   [[nodiscard]] send_awaiter send_binary(std::span<const std::byte> bytes, wait_limits limits = {}) noexcept;
+  // Of anything contiguous: std::vector<float>, std::array<std::uint8_t, 4>, std::string.
+  template <engine::byte_source Bytes> [[nodiscard]] send_awaiter send_binary(const Bytes& bytes, wait_limits limits = {}) noexcept {
+    return send_binary(engine::bytes_of_source(bytes), std::move(limits));
+  }
   // A message that was framed once for many connections; see shared_frame.
   [[nodiscard]] send_awaiter send_prepared(const shared_frame& frame, wait_limits limits = {}) noexcept;
 
   // Never waits: queued, dropped or closed.
   send_status try_send(const message& what) noexcept;
   send_status try_send_text(std::string_view text) noexcept;
+  send_status try_send(std::string_view text) noexcept { return try_send_text(text); }
   send_status try_send_binary(std::span<const std::byte> bytes) noexcept;
+  template <engine::byte_source Bytes> send_status try_send_binary(const Bytes& bytes) noexcept {
+    return try_send_binary(engine::bytes_of_source(bytes));
+  }
 
   // At most 125 bytes (RFC 6455 5.5); the rest is cut off.
   ready<send_status> ping(std::string_view payload = {}) noexcept;

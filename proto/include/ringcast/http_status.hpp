@@ -15,6 +15,7 @@ enum class http_status : std::uint16_t {
   created = 201,
   accepted = 202,
   no_content = 204,
+  partial_content = 206,
   moved_permanently = 301,
   found = 302,
   see_other = 303,
@@ -35,6 +36,7 @@ enum class http_status : std::uint16_t {
   content_too_large = 413,
   uri_too_long = 414,
   unsupported_media_type = 415,
+  range_not_satisfiable = 416,
   expectation_failed = 417,
   unprocessable_content = 422,
   upgrade_required = 426,
@@ -60,6 +62,7 @@ enum class http_status : std::uint16_t {
   case http_status::created: return "Created";
   case http_status::accepted: return "Accepted";
   case http_status::no_content: return "No Content";
+  case http_status::partial_content: return "Partial Content";
   case http_status::moved_permanently: return "Moved Permanently";
   case http_status::found: return "Found";
   case http_status::see_other: return "See Other";
@@ -80,6 +83,7 @@ enum class http_status : std::uint16_t {
   case http_status::content_too_large: return "Content Too Large";
   case http_status::uri_too_long: return "URI Too Long";
   case http_status::unsupported_media_type: return "Unsupported Media Type";
+  case http_status::range_not_satisfiable: return "Range Not Satisfiable";
   case http_status::expectation_failed: return "Expectation Failed";
   case http_status::unprocessable_content: return "Unprocessable Content";
   case http_status::upgrade_required: return "Upgrade Required";

@@ -9,7 +9,7 @@
 //
 // It lives in the coroutine's frame, allocates nothing, and may be destroyed at any time (the frame of a coroutine that
 // outlives its shard is destroyed while it waits). All of it belongs to the shard's thread, except that a stop token
-// may fire on any.
+// may fire on any. What other threads bring is a remote_waiter.
 #pragma once
 
 #include <ringcast/detail/intrusive_list.hpp>
@@ -20,6 +20,7 @@
 #include <coroutine>
 #include <cstdint>
 #include <optional>
+#include <source_location>
 #include <stop_token>
 
 namespace ringcast::engine {
@@ -29,11 +30,32 @@ class scheduler;
 // The scheduler of the calling thread, or null on a thread that is no shard.
 [[nodiscard]] scheduler* current_scheduler() noexcept;
 
-// The two lists that a waiter can be in: one of its scheduler (waiting or ready), and one of what it waits for.
+// The lists that a waiter can be in: one of its scheduler (waiting or ready), one of what it waits for, and that of its task.
 struct in_scheduler;
 struct in_queue;
+struct in_task;
 
-class waiter : public list_link<in_scheduler>, public list_link<in_queue> {
+class waiter;
+using waiter_queue = intrusive_list<waiter, in_queue>;
+
+// A spawned task as its waits know it: who is named, and who is cancelled. It goes with the task's frame.
+struct task_root {
+  explicit task_root(const std::source_location& place) noexcept : where(place) {}
+
+  std::source_location where; // where it was spawned
+  intrusive_list<waiter, in_task> waits;
+  bool is_cancelled = false;
+};
+
+// The end of a wait that another thread has brought, on its way to the waiter's own (scheduler::queue_foreign_end).
+struct foreign_end {
+  waiter* who;
+  wait_result result;
+  foreign_end* next = nullptr;
+  std::atomic<bool> is_queued{false};
+};
+
+class waiter : public list_link<in_scheduler>, public list_link<in_queue>, public list_link<in_task> {
  public:
   // timer_node::kind of a waiter's deadline. The shard that sees it expire calls on_timer().
   static constexpr std::uint8_t timer_kind = 255;
@@ -45,9 +67,10 @@ class waiter : public list_link<in_scheduler>, public list_link<in_queue> {
   [[nodiscard]] bool is_waiting() const noexcept { return state_ == state::waiting; }
 
  protected:
-  // Whether scheduler::stop() ends the wait too. A sleep ends; a lock does not, because its holder will be ended and
-  // let go, and nobody expects a lock() without limits to come back without the lock.
-  enum class at_stop : std::uint8_t { ends, waits_on };
+  // Whether scheduler::stop() ends the wait too, and task_handle::cancel(). A sleep ends; a lock does not, because its holder will be ended
+  // and let go, and nobody expects a lock() without limits to come back without the lock. What waits for a peer ends by its connection
+  // when the server stops, and so only when it is cancelled.
+  enum class at_stop : std::uint8_t { ends, waits_on, ends_if_cancelled };
 
   waiter() noexcept = default;
   ~waiter() { finish(); }
@@ -68,6 +91,7 @@ class waiter : public list_link<in_scheduler>, public list_link<in_queue> {
 
  private:
   friend class scheduler;
+  friend class remote_waiter;
 
   enum class state : std::uint8_t { idle, waiting, ready };
 
@@ -81,18 +105,38 @@ class waiter : public list_link<in_scheduler>, public list_link<in_queue> {
   };
 
   void on_stop_request() noexcept;
+  [[nodiscard]] task_root* own_root() const noexcept;
 
   state state_ = state::idle;
   wait_result result_ = wait_result::done;
   at_stop at_stop_ = at_stop::waits_on;
-  std::atomic<bool> stop_is_queued_{false}; // it is in scheduler::foreign_stops_
   scheduler* scheduler_ = nullptr;
+  task_root* root_ = nullptr; // whose coroutine waits; null if nobody spawned it. Valid while this is in its list
   std::coroutine_handle<> handle_;
   deadline_node deadline_{*this};
-  waiter* next_foreign_stop_ = nullptr;
+  foreign_end stop_end_{this, wait_result::stopped};
   std::optional<std::stop_callback<stop_request>> stop_callback_;
 };
 
-using waiter_queue = intrusive_list<waiter, in_queue>;
+// A wait that another thread ends. What is waited for (the source) has a lock of its own and is there as long as this is. The rule that keeps
+// every other thread from a coroutine that has gone: end_from_any_thread() is only called under the source's lock and while the source knows of
+// this waiter, and await_resume() and the destructor first make the source forget it under that lock, and then call finish_remote().
+struct in_source;
+
+class remote_waiter : public waiter, public list_link<in_source> {
+ public:
+  // Any thread, under the source's lock, at most once a wait. The shard is woken if it sleeps.
+  void end_from_any_thread() noexcept;
+
+ protected:
+  remote_waiter() noexcept = default;
+  // The shard, without the lock.
+  wait_result finish_remote() noexcept;
+
+ private:
+  foreign_end done_end_{this, wait_result::done};
+};
+
+using remote_waiter_queue = intrusive_list<remote_waiter, in_source>;
 
 } // namespace ringcast::engine
