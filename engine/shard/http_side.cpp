@@ -51,6 +51,7 @@ consumed http_side::consume_http(connection& c, std::span<std::byte> bytes) {
   consumed done;
   const std::uint64_t delivered_before = with_.budget.delivered();
   const auto refused = [&](http_status status, std::string_view why) {
+    with_.counters.count(refusal::bad_request);
     refuse_request(c, status, why);
     done.bytes = bytes.size();
     return done;
@@ -122,6 +123,7 @@ consumed http_side::consume_chunked(connection& c, std::span<std::byte> bytes) {
   const std::size_t before = body.head_bytes + body.decoded_bytes;
   const chunked_result result = body.decoder.decode(bytes.subspan(before));
   if (result.status == chunked_status::bad) {
+    with_.counters.count(refusal::bad_request);
     refuse_request(c, result.error, result.why);
     return {.bytes = bytes.size()};
   }
@@ -164,8 +166,10 @@ void http_side::on_request(connection& c, const request_head& head, std::span<co
                    "Allow: " + match.allowed + "\r\n");
   }
   // A form of any page can post here; browsers tell which page it was.
-  if (changes_something(head.method) && !is_origin_allowed(head, with_.options.allowed_origins))
+  if (changes_something(head.method) && !is_origin_allowed(head, with_.options.allowed_origins)) {
+    with_.counters.count(refusal::origin);
     return respond_error(c, http_status::forbidden, "pages of this origin may not do this");
+  }
   const http_request request = handle_access::request(head, match.parameters, body, peer_address_of(c.socket));
   if (match.found->endpoint != nullptr)
     with_.upgrades.upgrade(c, request, *match.found->endpoint, nullptr);
@@ -176,6 +180,7 @@ void http_side::on_request(connection& c, const request_head& head, std::span<co
 void http_side::respond(connection& c, http_status status, std::string_view content_type, std::string_view body, std::string_view extra_headers) {
   if (c.phase != connection_phase::http || !c.answering) return;
   c.answering = false;
+  count_response(status);
   with_.output.append_text(c, fmt::format("HTTP/1.1 {} {}\r\n{}Content-Type: {}\r\nContent-Length: {}\r\nConnection: {}\r\n{}\r\n",
                                           static_cast<int>(status), reason_phrase(status), date_line(with_.clock.ms), content_type, body.size(),
                                           c.keep_alive ? "keep-alive" : "close", extra_headers));
@@ -191,6 +196,12 @@ void http_side::respond(connection& c, http_status status, std::string_view cont
   } else {
     with_.closing.finish(c);
   }
+}
+
+// A status is whatever a program says.
+void http_side::count_response(http_status status) {
+  const std::size_t place = static_cast<std::size_t>(status) / 100 - 1;
+  if (place < with_.counters.responses.size()) ++with_.counters.responses[place];
 }
 
 void http_side::respond_error(connection& c, http_status status, std::string_view why) { respond(c, status, "application/json", json_error(why)); }

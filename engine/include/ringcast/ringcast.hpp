@@ -34,6 +34,7 @@
 #include <ringcast/shared_frame.hpp>
 #include <ringcast/sleep.hpp>
 #include <ringcast/spawn.hpp>
+#include <ringcast/statistics.hpp>
 #include <ringcast/task.hpp>
 #include <ringcast/tls.hpp>
 #include <ringcast/utf8.hpp>
