@@ -81,6 +81,28 @@ BOOST_AUTO_TEST_CASE(messages_and_bytes_are_those_on_the_wire) {
   BOOST_TEST(over.closed_with(1000) == 1u);
 }
 
+BOOST_AUTO_TEST_CASE(what_a_slow_peer_has_not_taken_at_once_is_counted_when_it_has) {
+  static constexpr std::size_t large = 4'000'000, each = 40'000, messages = 100;
+  running server{[](auto& s) {
+                   add_routes(s);
+                   s.events("/large", {.on_open = [](websocket_ref ws) { ws.send_text(std::string(large, 'x')); }});
+                 },
+                 {.limits = {.send_queue_bytes_max = 67108864}}};
+  wire_client slow{server.address()}, member{server.address()}, author{server.address()};
+  const std::size_t heads = slow.upgrade("/large").size() + member.upgrade("/room/a").size() + author.upgrade("/room/a").size();
+  BOOST_REQUIRE(author.text() == "here");
+  for (std::size_t i = 0; i < messages; ++i) {
+    author.send(opcode::text, std::string(each, 'y'));
+    BOOST_REQUIRE(author.receive()->payload.size() == each);
+  }
+  const std::size_t all = heads + (10 + large) + 2 * (2 + 4) + 2 * messages * (4 + each);
+  BOOST_TEST(told_by(server).bytes_sent < all); // neither of the two has read anything
+  BOOST_TEST(slow.receive()->payload.size() == large);
+  BOOST_REQUIRE(member.text() == "here");
+  for (std::size_t i = 0; i < messages; ++i) BOOST_REQUIRE(member.receive()->payload.size() == each);
+  BOOST_TEST(told_when(server, [&](const auto& now) { return now.bytes_sent == all; }).bytes_sent == all);
+}
+
 BOOST_AUTO_TEST_CASE(a_delivery_is_a_message_for_a_member_and_its_own_is_none_for_who_does_not_hear_it) {
   running server{add_routes};
   std::vector<std::unique_ptr<wire_client>> members;
