@@ -1,6 +1,7 @@
 #include "apps/ringcast-server/endpoints.hpp"
 
 #include "apps/page/page.hpp"
+#include "apps/ringcast-server/metrics.hpp"
 #include <ringcast/base64.hpp>
 #include <ringcast/close_code.hpp>
 #include <ringcast/events.hpp>
@@ -235,6 +236,12 @@ void read_messages(server& s, const http_request& request, http_responder respon
   });
 }
 
+void metrics(server& s, const http_request&, http_responder responder) {
+  s.statistics([responder](const server_statistics& told) mutable {
+    responder.respond(http_status::ok, metrics_content_type, metrics_text(told, process_numbers_now()));
+  });
+}
+
 void page(const http_request&, http_responder responder) {
   const std::string headers =
       fmt::format("Content-Security-Policy: {}\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\nCache-Control: no-cache\r\n",
@@ -258,6 +265,7 @@ void add_endpoints(server& s) {
   routes.add("GET", "/rooms/{room}/messages", with_server(read_messages));
   routes.add("GET", "/rooms", with_server(list_rooms));
   routes.add("GET", "/rooms/{room}", with_server(list_room));
+  routes.add("GET", "/metrics", with_server(metrics));
   routes.add("GET", "/health/live",
              [](const http_request&, http_responder responder) { responder.respond_json(http_status::ok, R"({"status":"live"})"); });
   routes.add("GET", "/health/ready", [&s](const http_request&, http_responder responder) {

@@ -164,6 +164,11 @@ void log_line(log_level level, std::string_view text) {
   to.lines->log(spdlog_level(level), text);
 }
 
+std::uint64_t dropped_log_lines() {
+  const writer& from = the_writer();
+  return from.queue == nullptr ? 0 : from.queue->overrun_counter();
+}
+
 bool flush_log(std::chrono::milliseconds most) {
   const writer& from = the_writer();
   if (from.lines == nullptr) return true;

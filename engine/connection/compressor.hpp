@@ -15,6 +15,8 @@ namespace ringcast::engine {
 
 struct compression_counters {
   std::uint64_t messages_inflated = 0;
+  std::uint64_t inflate_bytes_before = 0; // of these
+  std::uint64_t inflate_bytes_after = 0;
   std::uint64_t messages_deflated = 0;    // a broadcast counts once
   std::uint64_t messages_not_smaller = 0; // tried, and sent as they were
   std::uint64_t bytes_before = 0;         // of the messages that were deflated
@@ -45,9 +47,12 @@ class compressor {
   // Inflates a whole payload into inflated(); with a context if the peer may refer to its messages before.
   [[nodiscard]] violation inflate(inflate_context* context, std::span<const std::byte> payload, std::size_t message_bytes_max) {
     ++counters_.messages_inflated;
-    if (context != nullptr) return context->inflate_message(payload, inflated_, message_bytes_max);
-    if (!inflater_) inflater_.emplace();
-    return inflater_->inflate_message(payload, inflated_, message_bytes_max);
+    counters_.inflate_bytes_before += payload.size();
+    if (context == nullptr && !inflater_) inflater_.emplace();
+    const violation broken = context != nullptr ? context->inflate_message(payload, inflated_, message_bytes_max)
+                                                : inflater_->inflate_message(payload, inflated_, message_bytes_max);
+    if (broken == violation::none) counters_.inflate_bytes_after += inflated_.size();
+    return broken;
   }
   [[nodiscard]] std::span<std::byte> inflated() { return inflated_.bytes(); }
   // The message has been handled.

@@ -30,6 +30,8 @@ class buffer_ring {
   // The turn is over, and with it the use of every block that the kernel has finished with: gives them back.
   void recycle();
 
+  [[nodiscard]] std::size_t size() const { return buffers_.size(); }
+  [[nodiscard]] std::uint32_t free_buffers() const { return with_kernel_; }
   // Whether the kernel has buffers left: a receive armed without any would end at once, again and again.
   [[nodiscard]] bool has_buffers() const { return with_kernel_ > 0; }
 

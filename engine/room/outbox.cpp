@@ -29,7 +29,7 @@ outbox::~outbox() = default;
 
 outbox::gathering& outbox::gathering_of(connection& c) {
   if (c.gather != none) return now_->gatherings[c.gather];
-  now_->gatherings.push_back({c.slot, c.generation, none, none, none, none, 0});
+  now_->gatherings.push_back({c.slot, c.generation, none, none, none, none, 0, 0});
   c.gather = static_cast<std::uint32_t>(now_->gatherings.size() - 1);
   if (c.memberships != nullptr && !c.always_gathered) rooms_.update_gathered(c);
   return now_->gatherings.back();
@@ -115,7 +115,9 @@ void outbox::collect_deaf_authors(room_part& r) {
   r.window.for_each_frame(r.flushed_before, r.flushed, [&](const log_entry& entry, std::uint64_t from, std::uint64_t to) {
     if (entry.author_hears) return;
     connection* author = host_.find({entry.author});
-    if (author == nullptr || author->behind != nullptr || room_table::seat_of(*author, r) == nullptr) return;
+    if (author == nullptr || room_table::seat_of(*author, r) == nullptr) return;
+    rooms_.count_unheard();
+    if (author->behind != nullptr) return;
     gathering& gathered = gathering_of(*author);
     if (gathered.last_deaf != none && now_->deaf[gathered.last_deaf].to == from && now_->deaf[gathered.last_deaf].where == &r) {
       now_->deaf[gathered.last_deaf].to = to;
@@ -136,6 +138,13 @@ void outbox::flush_room(room_part& r) {
   add_pieces(r, r.flushed_before, r.flushed, room_bytes);
   if (scratch_.empty()) return;
   if (scratch_.size() > pieces_max) return serve_in_parts(r);
+  const std::uint64_t sends_before = counters_.sends;
+  send_to_members(r);
+  counters_.bytes_sent += room_bytes * (counters_.sends - sends_before);
+}
+
+// What stands in scratch_, to all that keep up.
+void outbox::send_to_members(const room_part& r) {
   if (scratch_.size() == 1) {
     const void* bytes = scratch_[0].iov_base;
     const auto count = static_cast<std::uint32_t>(scratch_[0].iov_len);
@@ -196,17 +205,19 @@ void outbox::flush_gathering(std::uint32_t index) {
   if (c->encrypted) encrypt_gathering(*c, index);
   if (scratch_.empty()) return;
   ++counters_.sends;
+  std::size_t bytes = 0;
+  for (const iovec& piece : scratch_) bytes += piece.iov_len;
+  now_->gatherings[index].sent_bytes = bytes;
+  counters_.bytes_sent += bytes;
   // The gathering's number travels as the generation: it is what a failure needs to know.
-  send_pieces({operation::inline_send, index, gathered.slot}, c->socket, scratch_);
+  send_pieces({operation::inline_send, index, gathered.slot}, c->socket, scratch_, bytes);
 }
 
-void outbox::send_pieces(op_tag tag, int socket, std::span<const iovec> pieces) {
+void outbox::send_pieces(op_tag tag, int socket, std::span<const iovec> pieces, std::size_t bytes) {
   if (pieces.size() == 1) {
-    ring_.send_inline(tag, socket, pieces[0].iov_base, static_cast<std::uint32_t>(pieces[0].iov_len));
+    ring_.send_inline(tag, socket, pieces[0].iov_base, static_cast<std::uint32_t>(bytes));
     return;
   }
-  std::size_t bytes = 0;
-  for (const iovec& piece : pieces) bytes += piece.iov_len;
   if (bytes > copy_pieces_bytes_max && pieces.size() <= pieces_max) {
     ring_.send_inline(tag, socket, shared_header(pieces));
     return;

@@ -62,6 +62,8 @@ struct outbox_counters {
   std::uint64_t sends_short = 0;    // of these, those that fell short
   std::uint64_t backlog_sends = 0;
   std::uint64_t bytes_direct = 0;   // large messages sent without a copy
+  std::uint64_t bytes_sent = 0;     // all others that TCP has taken; what the last flush handed over counts as taken until it is known otherwise
+  std::uint64_t gaps = 0;           // that were told
 };
 
 class outbox {
@@ -139,7 +141,8 @@ class outbox {
     std::uint32_t generation;
     std::uint32_t first_segment, last_segment;
     std::uint32_t first_deaf, last_deaf;
-    std::uint64_t own_bytes; // that the connection was given
+    std::uint64_t own_bytes;  // that the connection was given
+    std::uint64_t sent_bytes; // that the flush handed over
   };
   struct turn {
     explicit turn(block_pool& blocks) : arena(blocks) {}
@@ -154,10 +157,11 @@ class outbox {
   [[nodiscard]] static std::uint64_t ciphertext_bytes(const connection& c);
   [[nodiscard]] std::byte* extend_gathering(gathering& gathered, std::size_t bytes);
   void flush_room(room_part& r);
+  void send_to_members(const room_part& r);
   void flush_gathering(std::uint32_t index);
   void collect_deaf_authors(room_part& r);
   void add_pieces(const room_part& r, std::uint64_t from, std::uint64_t to, std::uint64_t& bytes); // to scratch_
-  void send_pieces(op_tag tag, int socket, std::span<const iovec> pieces);
+  void send_pieces(op_tag tag, int socket, std::span<const iovec> pieces, std::size_t bytes); // of all of them
   [[nodiscard]] msghdr* shared_header(std::span<const iovec> pieces);
 
   // Where there is no memory for what a connection is to be sent later, it ends.

@@ -98,6 +98,10 @@ void outbox::serve_in_parts(connection& c, const gathering& gathered) {
 void outbox::on_member_send_failed(op_tag tag, std::int32_t result) {
   connection& c = host_.connections().at(tag.slot);
   if (c.phase == connection_phase::ending || c.phase == connection_phase::free) return;
+  if (c.memberships != nullptr) {
+    const room_part& r = *c.memberships->where;
+    counters_.bytes_sent -= r.flushed - r.flushed_before - static_cast<std::uint32_t>(std::max(result, 0));
+  }
   if (result < 0 && !took_nothing(result)) {
     host_.on_output_failed(c);
     return;
@@ -127,6 +131,7 @@ void outbox::fall_behind_at(connection& c, membership& seat, std::uint64_t posit
 
 void outbox::on_inline_send_failed(op_tag tag, std::int32_t result) {
   const gathering gathered = before_->gatherings[tag.generation];
+  counters_.bytes_sent -= gathered.sent_bytes - static_cast<std::uint32_t>(std::max(result, 0));
   connection* c = host_.connections().find(gathered.slot, gathered.generation);
   if (c == nullptr || c->phase == connection_phase::ending) return;
   if (result < 0 && !took_nothing(result)) {
@@ -236,6 +241,7 @@ bool outbox::take_gap(connection& c, std::uint64_t& first, std::uint64_t& last) 
   if (c.behind == nullptr || c.behind->gap_last == 0) return false;
   first = c.behind->gap_first;
   last = std::exchange(c.behind->gap_last, 0);
+  ++counters_.gaps;
   return true;
 }
 
@@ -309,6 +315,7 @@ void outbox::on_send(connection& c, std::int32_t result) {
   backlog& b = *c.behind;
   --c.operations;
   b.in_flight = false;
+  counters_.bytes_sent += static_cast<std::uint32_t>(std::max(result, 0));
   // In spite of MSG_WAITALL a send gives up with what it has when it was woken 128 times (APOLL_MAX_RETRY, io_uring/poll.h), which
   // TCP_NOTSENT_LOWAT makes a matter of a dozen megabytes. If the connection has failed, the next send says so.
   const bool whole = result >= 0 && static_cast<std::uint64_t>(result) == b.flying_bytes;

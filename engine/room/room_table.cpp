@@ -212,6 +212,7 @@ void room_table::apply(const span_record& message) {
   }
   broadcast_report report{.members = r->members(), .queued = static_cast<std::uint32_t>(r->keeping_up.size())};
   if (!r->laggards.empty()) apply_policy(*r, span, position, report);
+  counters_.deliveries += std::uint64_t{span.frames()} * report.queued;
   r->last_report = report;
 }
 

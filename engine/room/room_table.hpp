@@ -25,6 +25,7 @@ struct room_counters {
   std::uint64_t spans_applied = 0;
   std::uint64_t members_closed_slow = 0;
   std::uint64_t messages_lost_to_policy = 0;
+  std::uint64_t deliveries = 0; // messages times members that they were queued for
 };
 
 class room_table {
@@ -79,6 +80,8 @@ class room_table {
   // The rooms with something to send in this turn; the outbox serves them and then calls flushed().
   [[nodiscard]] std::vector<room_part*>& dirty() { return dirty_; }
   void flushed();
+  // A member does not hear a message of this turn, because it is its own.
+  void count_unheard() { --counters_.deliveries; }
   // The failed sends of the last flush are known: lets go of what nobody needs any more.
   void settle();
   [[nodiscard]] bool has_unsettled() const { return !settling_.empty() || !empty_.empty(); }

@@ -2,6 +2,7 @@
 
 #include "engine/connection/handle_access.hpp"
 #include "engine/mesh/inbox.hpp"
+#include "engine/server/answers.hpp"
 #include "engine/server/websocket_session.hpp"
 #include "engine/shard/shard.hpp"
 #include <ringcast/server.hpp>
@@ -127,67 +128,11 @@ namespace {
 room_info info_of(const room_listing& listing) { return {listing.members, listing.names}; }
 room_page page_of(const room_listing& listing) { return {listing.rooms, listing.next}; }
 
-// An answer that comes to the asking shard, in a later turn, perhaps after the asking coroutine has gone. While the server stops nobody waits
-// for one: the home of the room may have ended.
-template <class T> class answer_awaiter : waiter {
- public:
-  struct state {
-    std::optional<T> value;
-    answer_awaiter* waiting = nullptr;
-    void set(const T& answer) {
-      value = answer;
-      if (waiting != nullptr && waiting->is_waiting()) waiting->complete(wait_result::done);
-    }
-  };
-  answer_awaiter() : state_(std::make_shared<state>()) {}
-  ~answer_awaiter() { state_->waiting = nullptr; }
-  [[nodiscard]] const std::shared_ptr<state>& target() const { return state_; }
-
-  bool await_ready() noexcept { return state_->value.has_value() || is_over({}, at_stop::ends); }
-  void await_suspend(std::coroutine_handle<> handle) {
-    state_->waiting = this;
-    wait(handle, {}, at_stop::ends);
-  }
-  T await_resume() {
-    (void)finish();
-    return state_->value.value_or(T{});
-  }
-
- private:
-  std::shared_ptr<state> state_;
-};
-
-shard& asking_shard() {
-  RINGCAST_ASSERT(shard::current() != nullptr); // coroutines run on shards
-  return *shard::current();
-}
-
-template <class Answer> std::future<Answer> at_once(Answer answer) {
-  std::promise<Answer> promise;
-  promise.set_value(std::move(answer));
-  return promise.get_future();
-}
-
-// A question from any thread: `ask` runs on the home of the room and keeps the promise. If it was on its way there when the server ended, the
-// promise is broken.
+// On the home of the room. A server that has not been started has no shards yet, which ask_shard() says.
 template <class Answer>
 std::future<Answer> ask_home(server& of, const std::string& room, std::function<void(shard&, std::shared_ptr<std::promise<Answer>>)> ask) {
-  auto promise = std::make_shared<std::promise<Answer>>();
-  const auto refuse = [&promise](const char* why) { promise->set_exception(std::make_exception_ptr(std::runtime_error(why))); };
-  if (!handle_access::was_started(of)) {
-    refuse("the server has not been started");
-    return promise->get_future();
-  }
-  auto boxed = std::make_unique<std::function<void(shard&)>>([promise, ask = std::move(ask)](shard& there) { ask(there, promise); });
-  const run_message message{boxed.get()};
-  switch (
-      handle_access::inbox_of(of, room_home_shard(room, of.shard_count())).push(static_cast<std::uint32_t>(record_kind::run), bytes_of(message))) {
-  case inbox_result::queued: (void)boxed.release(); break;
-  case inbox_result::full: refuse("the way to the room is full"); break;
-  case inbox_result::closed:
-  case inbox_result::too_large: refuse("the server has ended"); break;
-  }
-  return promise->get_future();
+  const std::uint32_t home = handle_access::was_started(of) ? room_home_shard(room, of.shard_count()) : 0;
+  return ask_shard<Answer>(of, home, std::move(ask));
 }
 
 } // namespace

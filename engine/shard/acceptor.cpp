@@ -52,6 +52,9 @@ void acceptor::on_accept(op_tag tag, const completion& done) {
     connection_source from = 0;
     const admission_result result = with_.stop.is_stopping ? admission_result::server_is_full : admit(done.result, from);
     if (result == admission_result::admitted) return take(done.result, tag.slot, from);
+    with_.counters.count(with_.stop.is_stopping                       ? refusal::going_away
+                         : result == admission_result::server_is_full ? refusal::server_full
+                                                                      : refusal::address_full);
     return refuse(done.result, tag.slot,
                   with_.stop.is_stopping                       ? "the server is going away"
                   : result == admission_result::server_is_full ? "the server has as many connections as it takes"
@@ -77,6 +80,7 @@ void acceptor::take(int socket, std::uint32_t index, connection_source from) {
     sources_[c.slot] = from;
   }
   c.phase = connection_phase::http;
+  ++with_.counters.http_connections;
   c.listener = static_cast<std::uint8_t>(index);
   c.last_heard_ms = static_cast<std::uint32_t>(with_.clock.ms);
   ++with_.counters.accepted;
@@ -86,12 +90,12 @@ void acceptor::take(int socket, std::uint32_t index, connection_source from) {
 // Answered before it has asked (RFC 9112 9.5 lets a server say and close at any time); what it sends is read and dropped until it closes, so
 // that no reset takes the answer away from it.
 void acceptor::refuse(int socket, std::uint32_t index, std::string_view why) {
-  ++with_.counters.refused;
   // A TLS handshake is too much to pay for a refusal.
   if (listeners_[index].identity != nullptr || refusals_ >= refusals_answered_max) return close_now(socket);
   connection& c = with_.connections.take();
   c.socket = socket;
   c.phase = connection_phase::http;
+  ++with_.counters.http_connections;
   c.listener = static_cast<std::uint8_t>(index);
   ++refusals_;
   with_.host.on_refused(c, why);
@@ -111,7 +115,7 @@ void acceptor::refuse_those_who_wait(int socket) {
   for (int i = 0; i < 64; ++i) {
     const int refused = accept_now(socket);
     if (refused < 0) break;
-    ++with_.counters.refused;
+    with_.counters.count(refusal::no_descriptors);
     close_now(refused);
   }
   reserve_descriptor_ = open_reserve();

@@ -19,10 +19,17 @@ namespace ringcast::engine {
 void closer::finish(connection& c) {
   if (c.phase == connection_phase::finishing || c.phase == connection_phase::ending) return;
   leave_rooms(c);
+  count_ending(c);
   c.phase = connection_phase::finishing;
   c.input_stopped = false; // there will be no more of it
   on_all_sent(c);
   with_.timers.arm(c, with_.limits.close_timeout_ms);
+}
+
+void closer::count_ending(const connection& c) {
+  if (c.is_client) return;
+  --(c.phase == connection_phase::websocket ? with_.counters.websocket_connections : with_.counters.http_connections);
+  ++with_.counters.ending_connections;
 }
 
 void closer::shut_down_finished() {
@@ -48,6 +55,7 @@ void closer::end(connection& c, std::uint16_t code, std::string_view reason) {
   if (c.phase == connection_phase::ending || c.phase == connection_phase::free) return;
   const connection_phase was = c.phase;
   leave_rooms(c);
+  if (was != connection_phase::finishing) count_ending(c);
   c.phase = connection_phase::ending;
   with_.timers.cancel(c);
   if (was == connection_phase::websocket) {
@@ -112,6 +120,7 @@ void closer::release(connection& c) {
     with_.tls.end_handshake(c);
     with_.compression.end(c);
   }
+  --(c.is_client ? with_.counters.client_connections : with_.counters.ending_connections);
   if (c.is_client)
     with_.seats[c] = {};
   else
@@ -131,6 +140,7 @@ void closer::leave_rooms(connection& c) {
 void closer::tell_closed(connection& c, std::string_view reason) {
   if (!c.handler_told) return;
   c.handler_told = false;
+  if (!c.is_client) ++with_.counters.closes[close_code_place(c.close_code)];
   if (c.endpoint->is_internal) return with_.users.internal_closed(c, reason);
   with_.tls.keep_ticket(c);
   with_.users.note_closed(c, reason);

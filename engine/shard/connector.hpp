@@ -12,6 +12,7 @@
 #include "engine/shard/connection_timers.hpp"
 #include "engine/shard/consumed.hpp"
 #include "engine/shard/handlers.hpp"
+#include "engine/shard/shard_counters.hpp"
 #include "engine/shard/turn_clock.hpp"
 
 #include <cstddef>
@@ -48,6 +49,7 @@ class connector {
     message_compression& compression;
     closer& closing;
     const turn_clock& clock;
+    shard_counters& counters;
   };
   explicit connector(const needs& with) : with_(with) {}
 

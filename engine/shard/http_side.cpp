@@ -51,6 +51,7 @@ consumed http_side::consume_http(connection& c, std::span<std::byte> bytes) {
   consumed done;
   const std::uint64_t delivered_before = with_.budget.delivered();
   const auto refused = [&](http_status status, std::string_view why) {
+    with_.counters.count(refusal::bad_request);
     refuse_request(c, status, why);
     done.bytes = bytes.size();
     return done;
@@ -122,6 +123,7 @@ consumed http_side::consume_chunked(connection& c, std::span<std::byte> bytes) {
   const std::size_t before = body.head_bytes + body.decoded_bytes;
   const chunked_result result = body.decoder.decode(bytes.subspan(before));
   if (result.status == chunked_status::bad) {
+    with_.counters.count(refusal::bad_request);
     refuse_request(c, result.error, result.why);
     return {.bytes = bytes.size()};
   }
@@ -164,8 +166,10 @@ void http_side::on_request(connection& c, const request_head& head, std::span<co
                    "Allow: " + match.allowed + "\r\n");
   }
   // A form of any page can post here; browsers tell which page it was.
-  if (changes_something(head.method) && !is_origin_allowed(head, with_.options.allowed_origins))
+  if (changes_something(head.method) && !is_origin_allowed(head, with_.options.allowed_origins)) {
+    with_.counters.count(refusal::origin);
     return respond_error(c, http_status::forbidden, "pages of this origin may not do this");
+  }
   const http_request request = handle_access::request(head, match.parameters, body, peer_address_of(c.socket));
   if (match.found->endpoint != nullptr)
     with_.upgrades.upgrade(c, request, *match.found->endpoint, nullptr);
@@ -176,6 +180,7 @@ void http_side::on_request(connection& c, const request_head& head, std::span<co
 void http_side::respond(connection& c, http_status status, std::string_view content_type, std::string_view body, std::string_view extra_headers) {
   if (c.phase != connection_phase::http || !c.answering) return;
   c.answering = false;
+  count_response(status);
   // RFC 9110 8.6: there is none to describe.
   const bool has_body = status != http_status::no_content && status != http_status::not_modified;
   const std::string about_body = has_body ? fmt::format("Content-Type: {}\r\nContent-Length: {}\r\n", content_type, body.size()) : std::string{};
@@ -193,6 +198,12 @@ void http_side::respond(connection& c, http_status status, std::string_view cont
   } else {
     with_.closing.finish(c);
   }
+}
+
+// A status is whatever a program says.
+void http_side::count_response(http_status status) {
+  const std::size_t place = static_cast<std::size_t>(status) / 100 - 1;
+  if (place < with_.counters.responses.size()) ++with_.counters.responses[place];
 }
 
 void http_side::respond_error(connection& c, http_status status, std::string_view why) { respond(c, status, "application/json", json_error(why)); }

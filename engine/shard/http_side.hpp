@@ -8,6 +8,7 @@
 #include "engine/shard/handlers.hpp"
 #include "engine/shard/http_router.hpp"
 #include "engine/shard/input_share.hpp"
+#include "engine/shard/shard_counters.hpp"
 #include "engine/shard/shard_options.hpp"
 #include "engine/shard/stop_state.hpp"
 #include "engine/shard/turn_budget.hpp"
@@ -39,6 +40,7 @@ class http_side {
     closer& closing;
     const stop_state& stop;
     const turn_clock& clock;
+    shard_counters& counters;
   };
   explicit http_side(const needs& with) : with_(with) {}
 
@@ -58,6 +60,7 @@ class http_side {
   void on_request(connection& c, const request_head& head, std::span<const std::byte> body);
   [[nodiscard]] bool is_refused_by_its_head(const request_head& head) const;
   void send_continue(connection& c);
+  void count_response(http_status status);
 
   const needs with_;
   request_head head_; // of the request that is being handled; 2 KiB, so not made anew for each

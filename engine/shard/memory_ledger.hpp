@@ -54,6 +54,7 @@ class memory_ledger {
   explicit memory_ledger(const needs& with) : with_(with) {}
 
   [[nodiscard]] std::uint64_t held_bytes() const;
+  [[nodiscard]] std::uint64_t held_bytes_max() const { return with_.bytes_max; }
   // Runs what takes memory of a size that this peer decides. Where there is none, the connection ends.
   template <class Work> void spend(connection& c, Work&& work) {
     try {

@@ -43,6 +43,7 @@ bool shard::turn() {
   expire_timers();
   run_callbacks();
   publish_and_flush();
+  if (found_) count_turn();
   if (!stopping_.may_end()) return true;
   ring_->submit(); // the last descriptors are closed
   mesh_.set_ended(index());
@@ -99,12 +100,13 @@ bool shard::has_work() const {
 void shard::take_completions() {
   share_.begin();
   input_.begin_turn();
-  const std::uint64_t messages = counters_.messages;
+  messages_before_ = counters_.messages_received;
   const std::uint32_t completions = ring_->for_each_completion([this](const completion& done) { dispatch(done); });
-  if (completions > 0 || port_.has_work() || inbox_.has_records()) {
+  found_ = completions > 0 || port_.has_work() || inbox_.has_records();
+  if (found_) {
     idle_.on_found();
     ledger_.note_busy_turn();
-    messages_came_ = counters_.messages != messages;
+    messages_came_ = counters_.messages_received != messages_before_;
   }
   // The failures of one large flush may be more than the ring has places for; all of them belong to this turn.
   while (ring_->has_overflow()) {
@@ -215,6 +217,14 @@ void shard::publish_and_flush() {
   receiving_.cancel_receives();
   receiving_.rearm_parked();
   port_.flush();
+}
+
+// One look at the clock for all messages of the turn.
+void shard::count_turn() {
+  const std::uint64_t took_ns = engine::now_ns() - clock_.ns;
+  counters_.turn_times.record(took_ns);
+  const std::uint64_t messages = counters_.messages_received - messages_before_;
+  if (messages > 0) counters_.receive_to_send.record(took_ns, messages);
 }
 
 // --- its end ---

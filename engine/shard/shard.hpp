@@ -44,6 +44,7 @@
 #include "engine/shard/record_reader.hpp"
 #include "engine/shard/room_questions.hpp"
 #include "engine/shard/seat_claims.hpp"
+#include "engine/shard/server_questions.hpp"
 #include "engine/shard/session_endpoint.hpp"
 #include "engine/shard/shard_counters.hpp"
 #include "engine/shard/shard_options.hpp"
@@ -97,6 +98,7 @@ class shard final : public room_host, private accepted_host, private work_host {
   [[nodiscard]] memory_ledger& ledger() { return ledger_; }
   [[nodiscard]] receive_memory& received() { return received_; }
   [[nodiscard]] room_questions& questions() { return questions_; }
+  [[nodiscard]] server_questions& asked() { return asked_; }
   [[nodiscard]] seat_claims& claims() { return claims_; }
   [[nodiscard]] handlers& user_code() { return users_; }
   [[nodiscard]] room_table& rooms() { return rooms_; }
@@ -116,6 +118,8 @@ class shard final : public room_host, private accepted_host, private work_host {
 
   // --- what is known of it ---
   [[nodiscard]] const shard_counters& counters() const { return counters_; }
+  // The same with what its parts count or hold.
+  [[nodiscard]] shard_statistics statistics() const;
   [[nodiscard]] const compression_counters& compression() { return compressor_.counters(); }
   [[nodiscard]] std::uint32_t connection_count() const { return connections_.used(); }
   [[nodiscard]] std::uint64_t turn_ms() const { return clock_.ms; }
@@ -124,7 +128,8 @@ class shard final : public room_host, private accepted_host, private work_host {
   [[nodiscard]] std::uint32_t record_bytes_max() const { return mesh_.record_bytes_max(); }
   // What waits for room in the lanes to other shards.
   [[nodiscard]] std::size_t overflow_bytes() const { return port_.overflow_bytes(); }
-  void count_failed_handler() { ++counters_.handlers_failed; }
+  void count_failed_handler() { ++counters_.callbacks_failed; }
+  void count_prepared_message() { ++counters_.messages_sent; }
 
   // Nothing happens if either has gone.
   void leave_room(connection_handle who, room_ref where) noexcept;
@@ -150,6 +155,7 @@ class shard final : public room_host, private accepted_host, private work_host {
   void expire_timers();
   void run_callbacks();
   void publish_and_flush();
+  void count_turn();
 
   void dispatch(const completion& done);
   void on_timer(timer_node& node);
@@ -195,6 +201,7 @@ class shard final : public room_host, private accepted_host, private work_host {
   connection_watch watch_;
   memory_ledger ledger_;
   room_questions questions_;
+  server_questions asked_;
   seat_claims claims_;
   record_reader records_;
   stopper stopping_;
@@ -203,6 +210,8 @@ class shard final : public room_host, private accepted_host, private work_host {
   hold_watch watch_on_handlers_;
   idle_spin idle_;
   bool messages_came_ = false; // in the last turn that found anything
+  bool found_ = false;         // in this turn, completions or records
+  std::uint64_t messages_before_ = 0; // that were received before this turn
   std::uint64_t doorbell_value_ = 0;
   bool doorbell_armed_ = false;
 

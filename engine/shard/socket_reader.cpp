@@ -66,14 +66,16 @@ void socket_reader::on_receive(op_tag tag, const completion& done) {
 }
 
 void socket_reader::on_bytes(connection& c, const completion& done, std::span<std::byte> bytes) {
-  if (done.result > 0)
+  if (done.result > 0) {
+    with_.counters.bytes_received += static_cast<std::uint32_t>(done.result);
     with_.ledger.spend(c, [&] { with_.input.consume(c, bytes); });
-  else if (done.result == 0)
+  } else if (done.result == 0) {
     with_.input.on_end_of_stream(c);
-  else if (done.result == -ENOBUFS)
+  } else if (done.result == -ENOBUFS) {
     c.buffer_missed = true;
-  else if (done.result != -ECANCELED && done.result != -EINTR && done.result != -EAGAIN)
+  } else if (done.result != -ECANCELED && done.result != -EINTR && done.result != -EAGAIN) {
     with_.closing.end(c, 1006, "the connection was reset");
+  }
 }
 
 // The multishot is over: because buffers ran out, because it was cancelled, or for reasons of the kernel's own.
@@ -127,6 +129,7 @@ void socket_reader::receive_hot(connection& c) {
     if (count == 0) return with_.input.on_end_of_stream(c);
     if (count < 0) return with_.closing.end(c, 1006, "the connection was reset");
     read += static_cast<std::uint64_t>(count);
+    with_.counters.bytes_received += static_cast<std::uint64_t>(count);
     if (into_partial) with_.budget.kept(static_cast<std::uint64_t>(count));
     with_.input.consume(c, target.first(static_cast<std::size_t>(count)));
     // A short count means that the socket is empty; what comes later makes a new completion. But a target that only had room for the

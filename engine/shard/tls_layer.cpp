@@ -53,7 +53,7 @@ void tls_layer::begin_handshake(connection& c) {
   if (handshakes_ >= with_.limits.tls_handshakes_max) {
     connection* oldest = with_.host.find(handshakes_begun_.front().whose);
     RINGCAST_ASSERT(oldest != nullptr);
-    ++with_.counters.handshakes_refused;
+    with_.counters.count(refusal::tls_handshakes);
     end_handshake(*oldest);
     with_.closing.end(*oldest, oldest->close_code, "others waited for the end of its TLS handshake");
   }
@@ -98,7 +98,7 @@ void tls_layer::wait_for_handshake_step(connection& c, std::span<const std::byte
   if (!layers.waiting) {
     const bool begins = !c.is_client && !layers.linked();
     if (begins && hellos_waiting_.size() >= tls_hellos_waiting_max) {
-      ++with_.counters.handshakes_refused;
+      with_.counters.count(refusal::tls_handshakes);
       return with_.closing.end(c, c.close_code, "too many TLS handshakes wait to begin");
     }
     (begins ? hellos_waiting_ : answers_waiting_).push_back(with_.host.handle_of(c));
@@ -148,6 +148,8 @@ void tls_layer::feed(connection& c, std::span<const std::byte> bytes) {
   tls.feed(bytes, with_.host.tls_memory(), target, [&](std::span<std::byte> plaintext) { with_.input.consume_plain(c, plaintext); });
   layers.count_held();
   if (tls.state() == tls_state::handshaking) return;
+  if (layers.handshaking && !c.is_client && tls.state() == tls_state::open)
+    ++(tls.agreement().resumed ? with_.counters.tls_handshakes_resumed : with_.counters.tls_handshakes_full);
   end_handshake(c);
   if (c.phase == connection_phase::ending) return;
   // What TLS answers by itself is output, too: who does not take it is not read. shard::on_output_progress() goes on.

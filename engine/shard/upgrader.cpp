@@ -32,7 +32,10 @@ std::string_view upgrader::upgrade(connection& c, const http_request& request, c
   const bool decided = with_.users.upgrade(c, endpoint, asked);
   if (!decided || decision.refused != http_status::switching_protocols) {
     with_.users.note_discarded(endpoint, decision.user);
-    if (decided) with_.http.respond(c, decision.refused, "application/json", json_error(decision.why), decision.headers);
+    if (decided) {
+      with_.counters.count(refusal::endpoint);
+      with_.http.respond(c, decision.refused, "application/json", json_error(decision.why), decision.headers);
+    }
     return {};
   }
   std::string_view subprotocol;
@@ -61,6 +64,7 @@ std::string_view upgrader::upgrade(connection& c, const http_request& request, c
 
 bool upgrader::may_upgrade(connection& c, const http_request& request, const websocket_endpoint& endpoint, const upgrade_check& check) {
   if (!check.ok) {
+    with_.counters.count(refusal::bad_handshake);
     std::string_view extra;
     // RFC 9110 15.5.22 and 7.8: the protocol that is required, and that this header is for the next hop only.
     if (check.error == http_status::upgrade_required) extra = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
@@ -68,8 +72,10 @@ bool upgrader::may_upgrade(connection& c, const http_request& request, const web
     with_.http.respond(c, check.error, "application/json", json_error(check.why), extra);
   } else if (!is_origin_allowed(handle_access::head_of(request),
                                 endpoint.allowed_origins.empty() ? with_.options.allowed_origins : endpoint.allowed_origins)) {
+    with_.counters.count(refusal::origin);
     with_.http.respond_error(c, http_status::forbidden, "pages of this origin may not connect here");
   } else if (with_.stop.is_stopping) {
+    with_.counters.count(refusal::going_away);
     with_.http.respond_error(c, http_status::service_unavailable, "the server is going away");
   } else {
     return true;
@@ -133,6 +139,7 @@ void upgrader::finish(connection& c, bool granted, replay* heard) {
 
 void upgrader::refuse(connection& c, const waiting_upgrade& asked, bool granted) {
   with_.users.note_discarded(*c.endpoint, std::exchange(c.user, nullptr));
+  with_.counters.count(with_.stop.is_stopping ? refusal::going_away : granted ? refusal::no_memory : refusal::name_taken);
   if (!granted && !with_.stop.is_stopping) return with_.http.respond_error(c, http_status::bad_request, "this name is taken in this room");
   if (granted) {
     const room_part& r = part_of(asked);
@@ -148,6 +155,9 @@ void upgrader::forget(const connection& c) {
 
 void upgrader::open(connection& c) {
   c.phase = connection_phase::websocket;
+  --with_.counters.http_connections;
+  ++with_.counters.websocket_connections;
+  ++with_.counters.handshakes;
   c.handler_told = true;
   with_.watch.begin(c);
   if (c.endpoint->on_open)

@@ -8,6 +8,7 @@
 #include "engine/room/room_table.hpp"
 #include "engine/shard/connection_rules.hpp"
 #include "engine/shard/handlers.hpp"
+#include "engine/shard/shard_counters.hpp"
 #include "engine/shard/shard_options.hpp"
 #include "engine/shard/stop_state.hpp"
 #include "proto/extension.hpp"
@@ -42,6 +43,7 @@ class upgrader {
     connection_watch& watch;
     message_compression& compression;
     const stop_state& stop;
+    shard_counters& counters;
   };
   explicit upgrader(const needs& with) : with_(with) {}
 

@@ -99,7 +99,7 @@ void websocket_side::on_compressed_message(connection& c, const assembled& m) {
 void websocket_side::hand_over(connection& c, const message_view& view) {
   if (with_.stop.is_stopping) [[unlikely]]
     return; // its Close frame waits for what was said before
-  ++with_.counters.messages;
+  ++with_.counters.messages_received;
   with_.budget.delivered(view.payload.size());
   with_.watch.note_message(c);
   with_.users.message(c, view);
@@ -147,7 +147,7 @@ void websocket_side::on_close_frame(connection& c, std::span<const std::byte> pa
 }
 
 void websocket_side::on_violation(connection& c, violation broken) {
-  ++with_.counters.violations;
+  ++with_.counters.violations[static_cast<std::size_t>(broken) - 1];
   const auto code = static_cast<std::uint16_t>(close_code_of(broken));
   log_debug("a peer broke RFC 6455 {}: {}", rfc_section_of(broken), describe(broken));
   c.close_code = code;

@@ -27,6 +27,7 @@ bool websocket_side::takes_output(const connection& c) const {
 
 send_status websocket_side::send(connection& c, opcode op, std::span<const std::byte> payload) {
   if (!takes_output(c)) return send_status::closed;
+  if (!is_control(op)) ++with_.counters.messages_sent;
   if (with_.compression.deflates(c, op, payload.size()))
     with_.compression.append_frame(c, op, payload);
   else if (c.is_client)
@@ -45,6 +46,7 @@ send_status websocket_side::send_in_place(connection& c, const message_view& mes
   std::byte* frame_begin = message.payload.data() - header_bytes;
   write_frame_header(frame_begin, message.op, message.payload.size());
   if (!with_.output.send_direct(c, {frame_begin, header_bytes + message.payload.size()})) return send(c, message.op, message.payload);
+  ++with_.counters.messages_sent;
   return status_of(c);
 }
 

@@ -27,6 +27,9 @@ void log_line(log_level level, std::string_view text);
 // process does it by itself, for half a second.
 bool flush_log(std::chrono::milliseconds most);
 
+// Lines that were dropped, because standard error did not take them, since the process began.
+[[nodiscard]] std::uint64_t dropped_log_lines();
+
 // For programs that keep a log of their own: from now on each line is given to this function on the thread that says it, and to nobody
 // else. An empty one takes that back.
 using log_taker = std::function<void(log_level, std::string_view)>;

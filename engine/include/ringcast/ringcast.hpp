@@ -38,6 +38,7 @@
 #include <ringcast/shared_frame.hpp>
 #include <ringcast/sleep.hpp>
 #include <ringcast/spawn.hpp>
+#include <ringcast/statistics.hpp>
 #include <ringcast/task.hpp>
 #include <ringcast/thread_pool.hpp>
 #include <ringcast/tls.hpp>

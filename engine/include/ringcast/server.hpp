@@ -15,6 +15,7 @@
 #include <ringcast/rooms.hpp>
 #include <ringcast/server_options.hpp>
 #include <ringcast/spawn.hpp>
+#include <ringcast/statistics.hpp>
 
 #include <atomic>
 #include <concepts>
@@ -141,6 +142,12 @@ class server {
   [[nodiscard]] std::future<room_page> rooms_future(std::string after = {}, std::uint32_t rooms_max = 100);
   void rooms(std::string_view after, std::uint32_t rooms_max, std::function<void(const room_page&)> on_answer,
              const std::source_location& where = std::source_location::current());
+
+  // What the shards have counted, and hold now (statistics.hpp). Each shard copies its own counters, some kilobytes; nobody waits for anybody. In the
+  // same three ways as rooms(); a server that ends meanwhile answers nothing.
+  [[nodiscard]] task<server_statistics> statistics();
+  [[nodiscard]] std::future<server_statistics> statistics_future();
+  void statistics(std::function<void(const server_statistics&)> on_answer, const std::source_location& where = std::source_location::current());
 
  private:
   friend struct engine::handle_access;

@@ -239,11 +239,11 @@ BOOST_AUTO_TEST_CASE(a_turn_hands_over_a_bounded_number_of_bytes_and_nobody_wait
       f.world.advance_by(100'000);
       std::uint64_t turns = 0;
       for (; heard == heard_before && turns < 100; ++turns) {
-        const std::uint64_t before = s.counters().messages;
+        const std::uint64_t before = s.counters().messages_received;
         honest.act(true);
         f.engine.turn_of(0);
         f.world.advance_by(100'000);
-        most = std::max(most, s.counters().messages - before);
+        most = std::max(most, s.counters().messages_received - before);
         honest.act(true);
       }
       turns_waited_most = std::max(turns_waited_most, turns);

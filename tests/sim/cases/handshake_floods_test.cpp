@@ -62,7 +62,7 @@ void check(const flood& who, std::uint64_t seed) {
     const bool is_complete = who.said >= hello.size() && !who.leaves;
     // The crowd comes first: in so small a world those who come in the middle of a handshake might be the ones who end it.
     if (is_complete)
-      (void)run_until([&] { return server.at(0).counters().handshakes_refused >= who.crowd - handshakes_max; }, "the oldest are ended");
+      (void)run_until([&] { return server.at(0).counters().refused(refusal::tls_handshakes) >= who.crowd - handshakes_max; }, "the oldest are ended");
     const std::uint64_t began_ns = world.now_ns();
     const client_options own{.tls = {.verification = tls_verification::off_and_insecure}, .reconnect = {.max_attempts = 1}, .close_timeout = 1s};
     client_journal journal(world, own.reconnect);
@@ -74,8 +74,8 @@ void check(const flood& who, std::uint64_t seed) {
     (void)run_until([&] { return !journal.heard.empty(); }, "the client's message is echoed");
     // None of them had to be waited for.
     BOOST_TEST(world.now_ns() - began_ns < 2'000'000'000u);
-    if (is_complete) BOOST_TEST(server.at(0).counters().handshakes_refused == who.crowd + 1 - handshakes_max);
-    if (who.said < hello.size()) BOOST_TEST(server.at(0).counters().handshakes_refused == 0u);
+    if (is_complete) BOOST_TEST(server.at(0).counters().refused(refusal::tls_handshakes) == who.crowd + 1 - handshakes_max);
+    if (who.said < hello.size()) BOOST_TEST(server.at(0).counters().refused(refusal::tls_handshakes) == 0u);
     if (who.said < hello.size() && !who.leaves) BOOST_TEST(server.at(0).connection_count() == 1 + who.crowd);
     journal.will_disconnect();
     (void)c.disconnect();

@@ -1,0 +1,24 @@
+// What a server counts, as Prometheus reads it: the text format 0.0.4 (https://prometheus.io/docs/instrumenting/exposition_formats/). Every name
+// begins with ringcast_.
+#pragma once
+
+#include <ringcast/statistics.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace ringcast {
+
+// What the process has beside its server.
+struct process_numbers {
+  std::uint64_t log_lines_dropped = 0;
+  std::optional<std::uint64_t> resident_bytes; // none where there is no /proc
+};
+[[nodiscard]] process_numbers process_numbers_now();
+
+constexpr std::string_view metrics_content_type = "text/plain; version=0.0.4; charset=utf-8";
+[[nodiscard]] std::string metrics_text(const server_statistics& told, const process_numbers& process);
+
+} // namespace ringcast

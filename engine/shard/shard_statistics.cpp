@@ -1,0 +1,37 @@
+// What a shard tells of itself: its own counters, and what its parts count or hold.
+#include "engine/shard/shard.hpp"
+
+namespace ringcast::engine {
+
+shard_statistics shard::statistics() const {
+  shard_statistics told = counters_;
+  const outbox_counters& sent = outbox_.counters();
+  told.bytes_sent = sent.bytes_sent + sent.bytes_direct;
+  told.gaps = sent.gaps;
+
+  const room_counters& rooms = rooms_.counters();
+  told.members_closed_slow = rooms.members_closed_slow;
+  told.messages_lost = rooms.messages_lost_to_policy;
+  told.deliveries = rooms.deliveries;
+  told.rooms = home_.size();
+  told.history_bytes = home_.kept().bytes();
+  told.history_bytes_max = options_.history.is_on() ? home_.kept().bytes_max() : 0;
+
+  const compression_counters& compressed = compressor_.counters();
+  told.messages_deflated = compressed.messages_deflated;
+  told.messages_not_smaller = compressed.messages_not_smaller;
+  told.deflate_bytes_in = compressed.bytes_before;
+  told.deflate_bytes_out = compressed.bytes_after;
+  told.messages_inflated = compressed.messages_inflated;
+  told.inflate_bytes_in = compressed.inflate_bytes_before;
+  told.inflate_bytes_out = compressed.inflate_bytes_after;
+
+  told.receive_buffers = buffers_.size();
+  told.receive_buffers_free = buffers_.free_buffers();
+  told.lane_bytes_waiting = port_.overflow_bytes();
+  told.held_bytes = ledger_.held_bytes();
+  told.held_bytes_max = ledger_.held_bytes_max();
+  return told;
+}
+
+} // namespace ringcast::engine
