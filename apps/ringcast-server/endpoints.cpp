@@ -55,10 +55,12 @@ std::optional<std::uint32_t> number_of(std::string_view text, std::uint32_t max)
 
 constexpr std::string_view wrong_position = "since is a position that this server has told: EPOCH:SEQUENCE";
 
-// What of the past somebody asks for with ?history=N and ?since=EPOCH:SEQUENCE. The error is one sentence.
+// What of the past somebody asks for with ?history=N and ?since=EPOCH:SEQUENCE. An event stream that comes back says with Last-Event-ID what it has
+// heard since it asked for the page's ?since=. The error is one sentence.
 std::expected<std::optional<replay_options>, std::string_view> asked_replay(const http_request& request) {
   const auto last = request.query("history");
-  const auto after = request.query("since");
+  auto after = request.query("since");
+  if (const std::string_view id = request.header("Last-Event-ID"); !id.empty()) after = id;
   if (!last && !after) return std::nullopt;
   replay_options wanted;
   if (last) {
@@ -79,7 +81,7 @@ websocket_endpoint broadcast() {
                 const http_request& request = upgrade.request();
                 const auto replay = asked_replay(request);
                 if (!replay) return upgrade.refuse(http_status::bad_request, replay.error());
-                const bool numbered = request.query("seq") == "1" || offers(request.header("Sec-WebSocket-Protocol"), numbered_protocol);
+                const bool numbered = upgrade.is_event_stream() || request.query("seq") == "1" || offers(request.header("Sec-WebSocket-Protocol"), numbered_protocol);
                 upgrade.take_seat(request.parameter("room"), {.hears = request.query("self") == "0" ? hearing::others : hearing::everyone,
                                                               .numbered = numbered,
                                                               .position = numbered,
@@ -92,15 +94,23 @@ websocket_endpoint broadcast() {
                 if (!static_cast<const member_marks*>(ws.user())->numbered || !joined) return;
                 std::string hello = "{\"room\":";
                 append_json_string(hello, *ws.room_name());
-                ws.send_text(hello + fmt::format(R"(,"epoch":"{}","seq":{},"resumed":{}}})", text_of_epoch(joined->at.epoch), joined->at.sequence,
-                                                 joined->resumed));
+                hello += fmt::format(R"(,"epoch":"{}","seq":{},"resumed":{}}})", text_of_epoch(joined->at.epoch), joined->at.sequence, joined->resumed);
+                // Whoever hears no more than this goes on in front of the first message.
+                if (ws.is_event_stream())
+                  ws.send_event("joined", hello, text_of(room_position{joined->at.epoch, joined->first - 1}));
+                else
+                  ws.send_text(hello);
               },
           .on_message = [](websocket_ref ws, const message_view& message) { ws.broadcast(message.op, message.payload); },
           .on_gap =
               [](websocket_ref ws, std::uint64_t first, std::uint64_t last) {
-                if (static_cast<const member_marks*>(ws.user())->gaps) ws.send_text(fmt::format(R"({{"gap":{{"from":{},"to":{}}}}})", first, last));
+                if (ws.is_event_stream())
+                  ws.send_event("gap", fmt::format(R"({{"from":{},"to":{}}})", first, last));
+                else if (static_cast<const member_marks*>(ws.user())->gaps)
+                  ws.send_text(fmt::format(R"({{"gap":{{"from":{},"to":{}}}}})", first, last));
               },
-          .subprotocols = {std::string{numbered_protocol}}};
+          .subprotocols = {std::string{numbered_protocol}},
+          .event_streams = true};
 }
 
 // "NAME" and what it did or said, as one text message to the room.
