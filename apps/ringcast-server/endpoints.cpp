@@ -1,6 +1,7 @@
 #include "apps/ringcast-server/endpoints.hpp"
 
 #include "apps/page/page.hpp"
+#include "apps/ringcast-server/idempotency.hpp"
 #include "apps/ringcast-server/metrics.hpp"
 #include <ringcast/base64.hpp>
 #include <ringcast/close_code.hpp>
@@ -14,6 +15,7 @@
 #include <cstring>
 #include <expected>
 #include <fmt/format.h>
+#include <memory>
 #include <optional>
 
 namespace ringcast {
@@ -46,6 +48,8 @@ bool offers(std::string_view protocols, std::string_view wanted) {
   return false;
 }
 
+std::string_view as_text(std::span<const std::byte> bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
+
 // A number of the query; nothing if it is none or above the bound.
 std::optional<std::uint32_t> number_of(std::string_view text, std::uint32_t max) {
   std::uint32_t number = 0;
@@ -56,10 +60,12 @@ std::optional<std::uint32_t> number_of(std::string_view text, std::uint32_t max)
 
 constexpr std::string_view wrong_position = "since is a position that this server has told: EPOCH:SEQUENCE";
 
-// What of the past somebody asks for with ?history=N and ?since=EPOCH:SEQUENCE. The error is one sentence.
+// What of the past somebody asks for with ?history=N and ?since=EPOCH:SEQUENCE. An event stream that comes back says with Last-Event-ID what it has
+// heard since it asked for the page's ?since=. The error is one sentence.
 std::expected<std::optional<replay_options>, std::string_view> asked_replay(const http_request& request) {
   const auto last = request.query("history");
-  const auto after = request.query("since");
+  auto after = request.query("since");
+  if (const std::string_view id = request.header("Last-Event-ID"); !id.empty()) after = id;
   if (!last && !after) return std::nullopt;
   replay_options wanted;
   if (last) {
@@ -80,7 +86,8 @@ websocket_endpoint broadcast() {
                 const http_request& request = upgrade.request();
                 const auto replay = asked_replay(request);
                 if (!replay) return upgrade.refuse(http_status::bad_request, replay.error());
-                const bool numbered = request.query("seq") == "1" || offers(request.header("Sec-WebSocket-Protocol"), numbered_protocol);
+                const bool numbered =
+                    upgrade.is_event_stream() || request.query("seq") == "1" || offers(request.header("Sec-WebSocket-Protocol"), numbered_protocol);
                 upgrade.take_seat(request.parameter("room"), {.hears = request.query("self") == "0" ? hearing::others : hearing::everyone,
                                                               .numbered = numbered,
                                                               .position = numbered,
@@ -93,15 +100,24 @@ websocket_endpoint broadcast() {
                 if (!static_cast<const member_marks*>(ws.user())->numbered || !joined) return;
                 std::string hello = "{\"room\":";
                 append_json_string(hello, *ws.room_name());
-                ws.send_text(hello + fmt::format(R"(,"epoch":"{}","seq":{},"resumed":{}}})", text_of_epoch(joined->at.epoch), joined->at.sequence,
-                                                 joined->resumed));
+                hello +=
+                    fmt::format(R"(,"epoch":"{}","seq":{},"resumed":{}}})", text_of_epoch(joined->at.epoch), joined->at.sequence, joined->resumed);
+                // Whoever hears no more than this goes on in front of the first message.
+                if (ws.is_event_stream())
+                  ws.send_event("joined", hello, text_of(room_position{joined->at.epoch, joined->first - 1}));
+                else
+                  ws.send_text(hello);
               },
           .on_message = [](websocket_ref ws, const message_view& message) { ws.broadcast(message.op, message.payload); },
           .on_gap =
               [](websocket_ref ws, std::uint64_t first, std::uint64_t last) {
-                if (static_cast<const member_marks*>(ws.user())->gaps) ws.send_text(fmt::format(R"({{"gap":{{"from":{},"to":{}}}}})", first, last));
+                if (ws.is_event_stream())
+                  ws.send_event("gap", fmt::format(R"({{"from":{},"to":{}}})", first, last));
+                else if (static_cast<const member_marks*>(ws.user())->gaps)
+                  ws.send_text(fmt::format(R"({{"gap":{{"from":{},"to":{}}}}})", first, last));
               },
-          .subprotocols = {std::string{numbered_protocol}}};
+          .subprotocols = {std::string{numbered_protocol}},
+          .event_streams = true};
 }
 
 // "NAME" and what it did or said, as one text message to the room.
@@ -127,17 +143,42 @@ websocket_endpoint chat() {
           .on_leave = [](websocket_ref ws) { say(ws, *ws.name_in_room(), " left", {}); }};
 }
 
-void publish(server& s, const http_request& request, http_responder responder) {
+// Whether the request is to be carried out: it has no key, or is the first one with it. Otherwise it has been answered.
+bool is_first_try(idempotent_answers& kept, const http_request& request, std::string_view room, std::string_view key, http_responder& responder) {
+  if (key.empty()) return true;
+  if (key.size() > idempotent_answers::key_bytes_max) {
+    responder.respond_error(http_status::bad_request, "Idempotency-Key is longer than 255 bytes");
+    return false;
+  }
+  const std::string whole = std::string{request.header("Content-Type")}.append(1, '\n').append(as_text(request.body));
+  auto [what, answer] = kept.begin(room, key, whole);
+  using enum idempotent_answers::verdict;
+  switch (what) {
+  case first: return true;
+  case again: responder.respond_json(http_status::ok, answer); break;
+  case under_way: responder.respond_error(http_status::conflict, "a request with this Idempotency-Key is still being answered"); break;
+  case other: responder.respond_error(http_status::unprocessable_content, "this Idempotency-Key was used for another request"); break;
+  case full: responder.respond_error(http_status::service_unavailable, "too many requests had an Idempotency-Key in the last two minutes"); break;
+  }
+  return false;
+}
+
+void publish(server& s, idempotent_answers& kept, const http_request& request, http_responder responder) {
   room to = s.room(request.parameter("room"));
   if (!to.valid()) return responder.respond_error(http_status::bad_request, to.valid().error());
   const std::string_view type = request.header("Content-Type");
   const bool text = type.starts_with("text/") || type.starts_with("application/json");
   if (text && !is_valid_utf8(request.body)) return responder.respond_error(http_status::bad_request, "the body is not UTF-8");
-  to.broadcast_reported(text ? opcode::text : opcode::binary, request.body, [responder](const broadcast_report& report) mutable {
-    responder.respond_json(http_status::ok, fmt::format(R"({{"members":{},"queued":{},"conflated":{},"dropped":{},"epoch":"{}","seq":{}}})",
-                                                        report.members, report.queued, report.conflated, report.dropped,
-                                                        text_of_epoch(report.position.epoch), report.position.sequence));
-  });
+  const std::string key{request.header("Idempotency-Key")};
+  if (!is_first_try(kept, request, to.name(), key, responder)) return;
+  to.broadcast_reported(text ? opcode::text : opcode::binary, request.body,
+                        [responder, &kept, key, name = to.name()](const broadcast_report& report) mutable {
+                          std::string answer = fmt::format(R"({{"members":{},"queued":{},"conflated":{},"dropped":{},"epoch":"{}","seq":{}}})",
+                                                           report.members, report.queued, report.conflated, report.dropped,
+                                                           text_of_epoch(report.position.epoch), report.position.sequence);
+                          responder.respond_json(http_status::ok, answer);
+                          if (!key.empty()) kept.keep(name, key, std::move(answer));
+                        });
 }
 
 // A page of it: a server may have more rooms than anybody wants to wait for.
@@ -256,12 +297,15 @@ void add_endpoints(server& s) {
   const auto with_server = [&s](auto handler) {
     return [&s, handler](const http_request& request, http_responder responder) { handler(s, request, responder); };
   };
+  // As long as the server has routes: its handlers hold it.
+  const auto kept = std::make_shared<idempotent_answers>();
   routes routes = s.routes();
   routes.add("GET", "/", page);
   routes.add("/echo", echo());
   routes.add("/broadcast/{room}", broadcast());
   routes.add("/chat/{room}", chat());
-  routes.add("POST", "/rooms/{room}/messages", with_server(publish));
+  routes.add("POST", "/rooms/{room}/messages",
+             [&s, kept](const http_request& request, http_responder responder) { publish(s, *kept, request, responder); });
   routes.add("GET", "/rooms/{room}/messages", with_server(read_messages));
   routes.add("GET", "/rooms", with_server(list_rooms));
   routes.add("GET", "/rooms/{room}", with_server(list_room));

@@ -104,6 +104,7 @@ struct connection {
   bool encrypted : 1 = false;       // tls_layer: by layers->tls
   bool input_stopped : 1 = false;   // input_flow, and closer when no more is wanted: it waits for a later turn; see input_flow::stop()
   bool admitted : 1 = false;        // acceptor: counted by the server's admission; one that is accepted and not admitted is being refused
+  bool event_stream : 1 = false;    // upgrader: a WebSocket's place, but events of an HTTP body go out in place of frames, and what comes in is dropped
   bool buffer_missed : 1 = false;   // socket_reader: its last receive found no provided buffer; the next takes one and no more
   std::uint8_t listener = 0;        // acceptor
   std::uint8_t deflate_bits = 0;    // message_compression: the window that this end may refer to, 8 to 15; 0: not negotiated
@@ -127,6 +128,7 @@ struct connection {
 
   // More is to come of a frame, of a request, or of a message in fragments.
   [[nodiscard]] bool has_part_of_message() const { return (partial != nullptr && partial->wanted > partial->size) || assembler.is_inside_message(); }
+  // An event stream is open in the same sense.
   [[nodiscard]] bool is_open_websocket() const { return phase == connection_phase::websocket && closing.state() == close_state::open; }
 };
 

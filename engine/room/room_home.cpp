@@ -1,5 +1,6 @@
 #include "engine/room/room_home.hpp"
 
+#include "engine/room/position_text.hpp"
 #include <ringcast/detail/assert.hpp>
 
 #include <algorithm>
@@ -113,7 +114,30 @@ bool is_written(const home_room::encoded* encoded, room_encoding encoding) {
 
 } // namespace
 
-void home_table::append_to(room_log& log, room_encoding encoding, log_message message) {
+namespace {
+
+// The event of an event stream that a message of a room is, with its position as its id.
+class room_event {
+ public:
+  room_event(std::uint64_t epoch, const log_message& message)
+      : position_({epoch, message.sequence}), event_{.name = {}, .id = position_.view(), .op = message.op, .payload = message.payload} {}
+  [[nodiscard]] const stream_event& event() const { return event_; }
+
+ private:
+  position_text position_;
+  stream_event event_;
+};
+
+// How much room a message needs in a log at most.
+std::size_t bytes_in(room_encoding encoding, std::uint64_t epoch, const log_message& message) {
+  if (encoding == room_encoding::event_stream) return event_chunk_bytes(room_event{epoch, message}.event());
+  return message.payload.size() + (is_numbered(encoding) ? sequence_prefix::bytes_max : 0);
+}
+
+} // namespace
+
+void home_table::append_to(room_log& log, room_encoding encoding, std::uint64_t epoch, log_message message) {
+  if (encoding == room_encoding::event_stream) return log.append_event(chunks_, message, room_event{epoch, message}.event());
   const auto write = [&] {
     if (is_deflating(encoding))
       log.append_deflated(chunks_, message, compressor_, compression_);
@@ -127,24 +151,25 @@ void home_table::append_to(room_log& log, room_encoding encoding, log_message me
 }
 
 void home_table::append(home_room& home, opcode op, std::span<const std::byte> payload, std::uint64_t author, bool author_hears) {
+  const log_message message{.op = op, .payload = payload, .author = author, .author_hears = author_hears, .sequence = home.next_sequence};
   // All logs get room before any gets the message: where there is no memory none has it, and its number is given to the next.
   for (std::size_t i = 0; i < room_encodings; ++i) {
     const auto encoding = static_cast<room_encoding>(i);
     home_room::encoded* const encoded = home.of(encoding);
     if (!is_written(encoded, encoding)) continue;
-    const std::size_t bytes_max = payload.size() + (is_numbered(encoding) ? sequence_prefix::bytes_max : 0);
+    const std::size_t bytes_max = bytes_in(encoding, home.epoch, message);
     if (is_deflating(encoding))
       encoded->log.prepare_deflated(chunks_, bytes_max, compression_, is_numbered(encoding));
     else
       encoded->log.prepare(chunks_, bytes_max);
   }
-  const log_message message{.op = op, .payload = payload, .author = author, .author_hears = author_hears, .sequence = home.next_sequence++};
+  ++home.next_sequence;
   std::uint64_t readers = home.members_here;
   for (std::size_t i = 0; i < room_encodings; ++i) {
     const auto encoding = static_cast<room_encoding>(i);
     home_room::encoded* const encoded = home.of(encoding);
     if (!is_written(encoded, encoding)) continue;
-    append_to(encoded->log, encoding, message);
+    append_to(encoded->log, encoding, home.epoch, message);
     readers += 16;
   }
   fan_out_bytes_ += payload.size() * readers;
@@ -294,10 +319,10 @@ void home_table::encode_kept(home_room& home, room_encoding encoding, std::uint6
   home.history()->for_each_span(from, [&](const log_span& span) {
     for_each_message(span, [&](std::uint64_t sequence, opcode op, std::span<const std::byte> payload) {
       if (sequence >= end) return;
-      made.prepare(chunks_, payload.size() + sequence_prefix::bytes_max);
       const log_entry& entry = span.chunk->entry(span.entry_begin + static_cast<std::uint32_t>(sequence - span.first_sequence));
-      append_to(made, encoding,
-                {.op = op, .payload = payload, .author = entry.author, .author_hears = entry.author_hears != 0, .sequence = sequence});
+      const log_message message{.op = op, .payload = payload, .author = entry.author, .author_hears = entry.author_hears != 0, .sequence = sequence};
+      made.prepare(chunks_, bytes_in(encoding, home.epoch, message));
+      append_to(made, encoding, home.epoch, message);
     });
   });
   std::vector<log_span> spans;
@@ -322,8 +347,9 @@ std::unique_ptr<replay> home_table::replay_of(home_room& home, room_encoding enc
     from = wish.after.sequence + 1;
   }
   made->first_sequence = from;
+  made->joined.first = std::min(from, end);
   if (from >= end) return made;
-  const room_encoding kept_as = encoding_with(false, is_numbered(encoding));
+  const room_encoding kept_as = undeflated(encoding);
   if (kept_as != room_encoding::plain) {
     read_encoding(home, kept_as);
     home_room::encoded& encoded = *home.of(kept_as);

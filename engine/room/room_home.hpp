@@ -153,7 +153,7 @@ class home_table {
   void forget(const home_room& home); // if nothing needs it any more
   void read_encoding(home_room& home, room_encoding encoding);
   void append(home_room& home, opcode op, std::span<const std::byte> payload, std::uint64_t author, bool author_hears);
-  void append_to(room_log& log, room_encoding encoding, log_message message);
+  void append_to(room_log& log, room_encoding encoding, std::uint64_t epoch, log_message message);
   void publish(home_room& home);
   // Of one room: all of them, or those whose time is over.
   void answer_readers(home_room& home, bool all);

@@ -118,6 +118,12 @@ void room_log::prepare_deflated(chunk_store& store, std::size_t message_bytes, c
 
 void room_log::append(chunk_store& store, const log_message& message) { write_plain(make_room(store, frame_bytes(message.bytes(), false)), message); }
 
+void room_log::append_event(chunk_store& store, const log_message& message, const stream_event& event) {
+  const std::size_t bytes = event_chunk_bytes(event);
+  write_event_chunk(make_room(store, bytes), event);
+  finish(bytes, message);
+}
+
 void room_log::append_deflated(chunk_store& store, const log_message& message, compressor& with, const compression_options& options) {
   const std::size_t bytes = message.bytes();
   if (bytes < threshold_to_room(options)) return append(store, message);

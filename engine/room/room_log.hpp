@@ -8,6 +8,7 @@
 #include "engine/connection/compression_rules.hpp"
 #include "engine/connection/compressor.hpp"
 #include "engine/room/chunk_store.hpp"
+#include "proto/event_stream.hpp"
 #include <ringcast/opcode.hpp>
 
 #include <cstddef>
@@ -33,10 +34,11 @@ struct log_span {
 [[nodiscard]] constexpr std::uint64_t log_cost(std::uint64_t bytes, std::uint64_t frames) { return bytes + frames * sizeof(log_entry); }
 
 // A room has logs of the same messages with the same sequence numbers. The frames of the deflating ones are deflated where that makes them
-// smaller (RFC 7692); those of the numbered ones have their sequence number in front of the payload (sequence_prefix). Each member reads one
-// of them, and each is written only while somebody reads it; the plain one also where the room has a history.
-enum class room_encoding : std::uint8_t { plain, deflating, numbered, numbered_deflating };
-inline constexpr std::size_t room_encodings = 4;
+// smaller (RFC 7692); those of the numbered ones have their sequence number in front of the payload (sequence_prefix); that of event streams has
+// chunks with an event each in place of frames (proto/event_stream.hpp). Each member reads one of them, and each is written only while somebody
+// reads it; the plain one also where the room has a history.
+enum class room_encoding : std::uint8_t { plain, deflating, numbered, numbered_deflating, event_stream };
+inline constexpr std::size_t room_encodings = 5;
 
 [[nodiscard]] constexpr std::size_t index_of(room_encoding encoding) { return static_cast<std::size_t>(encoding); }
 [[nodiscard]] constexpr bool is_deflating(room_encoding encoding) { return (index_of(encoding) & 1) != 0; }
@@ -44,6 +46,8 @@ inline constexpr std::size_t room_encodings = 4;
 [[nodiscard]] constexpr room_encoding encoding_with(bool deflating, bool numbered) {
   return static_cast<room_encoding>((deflating ? 1 : 0) + (numbered ? 2 : 0));
 }
+// The same, not deflated.
+[[nodiscard]] constexpr room_encoding undeflated(room_encoding encoding) { return static_cast<room_encoding>(index_of(encoding) & ~std::size_t{1}); }
 
 // What stands in front of a numbered message: in text its number and a line feed, in binary its number in 8 bytes, most significant first.
 class sequence_prefix {
@@ -92,6 +96,8 @@ class room_log {
 
   // Appends one unmasked server frame (RFC 6455 5.2).
   void append(chunk_store& store, const log_message& message);
+  // Appends one event of an event stream.
+  void append_event(chunk_store& store, const log_message& message, const stream_event& event);
   // The same, deflated; what does not get smaller is appended as it is.
   void append_deflated(chunk_store& store, const log_message& message, compressor& with, const compression_options& options);
 

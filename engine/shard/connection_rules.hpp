@@ -33,7 +33,7 @@ class connection_rules {
     return c.endpoint != nullptr ? c.endpoint->pong_timeout_ms.value_or(limits_of(c).pong_timeout_ms) : limits_of(c).pong_timeout_ms;
   }
   [[nodiscard]] std::uint32_t idle_timeout_of(const connection& c) const {
-    if (c.is_client || c.endpoint == nullptr) return 0;
+    if (c.is_client || c.endpoint == nullptr || c.event_stream) return 0;
     return c.endpoint->idle_timeout_ms.value_or(options_.limits.idle_timeout_ms);
   }
   [[nodiscard]] const compression_options& compression_of(const connection& c) const {

@@ -133,6 +133,11 @@ connection_watch::next_look connection_watch::look_at_silence(connection& c) {
     with_.closing.give_up(c, 1006, "the peer is silent");
     return closed;
   }
+  if (c.event_stream) {
+    // TCP says whether the peer is there (TCP_USER_TIMEOUT). What waits is as good as a comment.
+    if (c.behind == nullptr) with_.websockets.send(c, opcode::ping, {});
+    return ping_interval_ms;
+  }
   if (silent_ms(c) < ping_interval_ms) {
     c.pong_awaited = false;
     return ping_interval_ms - silent_ms(c);

@@ -49,6 +49,12 @@ const std::string* websocket_ref::room_name() const {
   return seat == nullptr ? nullptr : &seat->where->name;
 }
 
+bool websocket_ref::is_event_stream() const { return connection_->event_stream; }
+
+send_status websocket_ref::send_event(std::string_view name, std::string_view text, std::string_view id) {
+  return shard_->websockets().send_event(*connection_, {.name = name, .id = id, .payload = std::as_bytes(std::span{text})});
+}
+
 std::optional<joined_position> websocket_ref::joined() const {
   const membership* seat = first_seat(*connection_);
   return seat == nullptr || seat->joined == nullptr ? std::nullopt : std::optional{*seat->joined};

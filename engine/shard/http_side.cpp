@@ -17,9 +17,6 @@
 
 namespace ringcast::engine {
 
-namespace {
-
-// "Date: ...\r\n", made anew once a second (RFC 9110 6.6.1).
 std::string_view date_line(std::uint64_t now_ms) {
   thread_local std::uint64_t made_for = UINT64_MAX;
   thread_local char line[64];
@@ -33,6 +30,8 @@ std::string_view date_line(std::uint64_t now_ms) {
   }
   return {line, bytes};
 }
+
+namespace {
 
 constexpr http_limits head_limits{};
 

@@ -25,6 +25,9 @@ class closer;
 class input_flow;
 class upgrader;
 
+// "Date: ...\r\n", made anew once a second (RFC 9110 6.6.1).
+[[nodiscard]] std::string_view date_line(std::uint64_t now_ms);
+
 class http_side {
  public:
   struct needs {

@@ -2,15 +2,18 @@
 
 #include "engine/connection/handle_access.hpp"
 #include "engine/connection/user_events.hpp"
+#include "engine/io/socket.hpp"
 #include "engine/shard/connection_watch.hpp"
 #include "engine/shard/http_side.hpp"
 #include "engine/shard/input_flow.hpp"
 #include "engine/shard/message_compression.hpp"
 #include "engine/shard/origin.hpp"
+#include "proto/event_stream.hpp"
 #include "proto/handshake.hpp"
 #include <ringcast/detail/assert.hpp>
 
 #include <algorithm>
+#include <fmt/format.h>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -18,14 +21,34 @@
 namespace ringcast::engine {
 
 namespace {
+
 constexpr std::size_t accept_response_bytes_variable_max = 1024; // with a subprotocol and the parameters of an extension
+
+// Chunks came with HTTP/1.1, and an HTTP/1.0 stream has no end but that of the connection. Proxies that speak it upstream by default hold it back.
+upgrade_check check_stream(const request_head& head) {
+  if (head.minor_version != 0) return {.ok = true, .error = http_status::ok, .why = {}, .key = {}};
+  return {.ok = false, .error = http_status::upgrade_required, .why = "an event stream needs HTTP/1.1", .key = {}};
+}
+
+// Whoever may read the stream was asked before: pages of other origins are told by the same rule as for a WebSocket (WHATWG Fetch 3.2). The
+// stream is not to be kept or held back by anybody between.
+std::string accept_stream(const request_head& head, std::string_view headers, std::uint64_t now_ms) {
+  std::string response = fmt::format("HTTP/1.1 200 OK\r\n{}Content-Type: text/event-stream\r\nCache-Control: no-store\r\nX-Accel-Buffering: no\r\n"
+                                     "Transfer-Encoding: chunked\r\nConnection: close\r\n",
+                                     date_line(now_ms));
+  if (const auto origin = head.find("Origin")) response += fmt::format("Access-Control-Allow-Origin: {}\r\nVary: Origin\r\n", *origin);
+  return response.append(headers) + "\r\n";
+}
+
 } // namespace
 
 std::string_view upgrader::upgrade(connection& c, const http_request& request, const websocket_endpoint& endpoint, void* user,
                                    std::string_view headers) {
-  const upgrade_check check = check_upgrade(handle_access::head_of(request));
+  const request_head& head = handle_access::head_of(request);
+  const bool streams = endpoint.event_streams && asks_for_event_stream(head);
+  const upgrade_check check = streams ? check_stream(head) : check_upgrade(head);
   if (!may_upgrade(c, request, endpoint, check)) return {};
-  upgrade_request_view asked = handle_access::upgrade_view(request);
+  upgrade_request_view asked = handle_access::upgrade_view(request, streams);
   auto& decision = handle_access::decision_of(asked);
   decision.user = user;
   decision.headers = headers;
@@ -38,28 +61,40 @@ std::string_view upgrader::upgrade(connection& c, const http_request& request, c
     }
     return {};
   }
+  c.endpoint = &endpoint;
+  c.user = decision.user;
+  if (streams) {
+    take_or_open(c, asked, {.response = accept_stream(head, decision.headers, with_.clock.ms), .event_stream = true});
+    return {};
+  }
   std::string_view subprotocol;
   if (!endpoint.subprotocols.empty()) {
     const std::vector<std::string_view> preferences{endpoint.subprotocols.begin(), endpoint.subprotocols.end()};
-    subprotocol = choose_subprotocol(handle_access::head_of(request), preferences);
+    subprotocol = choose_subprotocol(head, preferences);
   }
-  c.endpoint = &endpoint;
-  c.user = decision.user;
-  const auto deflate = negotiate_deflate(handle_access::head_of(request), policy_of(with_.rules.compression_of(c)));
+  const auto deflate = negotiate_deflate(head, policy_of(with_.rules.compression_of(c)));
   std::string response(accept_response_bytes_variable_max + decision.headers.size(), '\0');
   const std::size_t bytes =
       write_accept_response(response, check.key, subprotocol, deflate ? deflate->response_value() : std::string_view{}, decision.headers);
   RINGCAST_ASSERT(bytes > 0);
   response.resize(bytes);
-  if (decision.seat_wanted) {
-    claim_seat(c, {std::move(response), decision.room, decision.name, decision.hears, decision.numbered, decision.replay,
-                   deflate ? std::optional{deflate->params} : std::nullopt});
-    return subprotocol;
-  }
-  if (deflate) with_.compression.begin(c, deflate->params);
-  with_.output.append_text(c, response);
-  open(c);
+  take_or_open(c, asked, {.response = std::move(response), .deflate = deflate ? std::optional{deflate->params} : std::nullopt});
   return subprotocol;
+}
+
+// The same whether the peer asked for a WebSocket or for an event stream: a seat is claimed first, if one is wanted.
+void upgrader::take_or_open(connection& c, upgrade_request_view& request, waiting_upgrade&& asked) {
+  auto& decided = handle_access::decision_of(request);
+  if (!decided.seat_wanted) {
+    accept(c, asked);
+    return open(c);
+  }
+  asked.room = std::move(decided.room);
+  asked.name = std::move(decided.name);
+  asked.hears = decided.hears;
+  asked.numbered = decided.numbered;
+  asked.replay = decided.replay;
+  claim_seat(c, std::move(asked));
 }
 
 bool upgrader::may_upgrade(connection& c, const http_request& request, const websocket_endpoint& endpoint, const upgrade_check& check) {
@@ -67,7 +102,10 @@ bool upgrader::may_upgrade(connection& c, const http_request& request, const web
     with_.counters.count(refusal::bad_handshake);
     std::string_view extra;
     // RFC 9110 15.5.22 and 7.8: the protocol that is required, and that this header is for the next hop only.
-    if (check.error == http_status::upgrade_required) extra = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+    if (check.error == http_status::upgrade_required)
+      extra = endpoint.event_streams && asks_for_event_stream(handle_access::head_of(request))
+                  ? std::string_view{"Connection: Upgrade\r\nUpgrade: HTTP/1.1\r\n"}
+                  : std::string_view{"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"};
     if (check.error == http_status::method_not_allowed) extra = "Allow: GET\r\n";
     with_.http.respond(c, check.error, "application/json", json_error(check.why), extra);
   } else if (!is_origin_allowed(handle_access::head_of(request),
@@ -118,6 +156,7 @@ bool upgrader::on_claim_answer(const claim_record& claim, bool granted, replay* 
 }
 
 room_part& upgrader::part_of(const waiting_upgrade& asked) {
+  if (asked.event_stream) return with_.rooms.at(asked.room, room_encoding::event_stream);
   const room_encoding encoding = with_.host.encoding_of(asked.deflate ? asked.deflate->server_max_window_bits : 0);
   return with_.rooms.at(asked.room, encoding_with(is_deflating(encoding), asked.numbered));
 }
@@ -127,14 +166,23 @@ void upgrader::finish(connection& c, bool granted, replay* heard) {
   waiting_upgrade& asked = found.mapped();
   const bool has_no_replay = asked.replay.has_value() && heard == nullptr;
   if (!granted || has_no_replay || with_.stop.is_stopping) return refuse(c, asked, granted);
-  with_.output.append_text(c, asked.response);
-  if (asked.deflate) with_.compression.begin(c, *asked.deflate);
+  accept(c, asked);
   if (heard != nullptr && !heard->spans.empty()) with_.output.begin_backlog(c);
   room_part& r = part_of(asked);
   membership& seat = heard != nullptr ? with_.rooms.join(c, r, asked.hears, *heard) : with_.rooms.join(c, r, asked.hears);
   if (heard != nullptr) seat.joined = std::make_unique<joined_position>(heard->joined);
   if (!asked.name.empty()) seat.name = std::make_unique<std::string>(std::move(asked.name));
   open(c);
+}
+
+void upgrader::accept(connection& c, const waiting_upgrade& asked) {
+  with_.output.append_text(c, asked.response);
+  if (asked.deflate) with_.compression.begin(c, *asked.deflate);
+  c.event_stream = asked.event_stream;
+  if (!c.event_stream) return;
+  // It answers no ping: TCP itself gives up a peer that has gone. 0 is the kernel's own patience.
+  const std::uint32_t interval_ms = with_.rules.ping_interval_of(c);
+  if (interval_ms != 0) set_user_timeout(c.socket, interval_ms + with_.rules.pong_timeout_of(c));
 }
 
 void upgrader::refuse(connection& c, const waiting_upgrade& asked, bool granted) {

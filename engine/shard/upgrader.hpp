@@ -11,6 +11,7 @@
 #include "engine/shard/shard_counters.hpp"
 #include "engine/shard/shard_options.hpp"
 #include "engine/shard/stop_state.hpp"
+#include "engine/shard/turn_clock.hpp"
 #include "proto/extension.hpp"
 #include "proto/handshake.hpp"
 #include <ringcast/events.hpp>
@@ -44,6 +45,7 @@ class upgrader {
     message_compression& compression;
     const stop_state& stop;
     shard_counters& counters;
+    const turn_clock& clock;
   };
   explicit upgrader(const needs& with) : with_(with) {}
 
@@ -62,21 +64,24 @@ class upgrader {
 
  private:
   struct waiting_upgrade {
-    std::string response, room, name;
-    hearing hears;
-    bool numbered;
-    std::optional<replay_options> replay;
-    std::optional<deflate_params> deflate;
+    std::string response, room{}, name{};
+    hearing hears = hearing::everyone;
+    bool numbered = false;
+    bool event_stream = false;
+    std::optional<replay_options> replay{};
+    std::optional<deflate_params> deflate{};
   };
   // What a session or a name that was asked for holds beside its text.
   static constexpr std::size_t waiting_bytes = 2'048;
 
   // What is wrong with it has been answered; then this is false.
   [[nodiscard]] bool may_upgrade(connection& c, const http_request& request, const websocket_endpoint& endpoint, const upgrade_check& check);
+  void take_or_open(connection& c, upgrade_request_view& request, waiting_upgrade&& asked);
   void claim_seat(connection& c, waiting_upgrade&& asked);
   [[nodiscard]] room_part& part_of(const waiting_upgrade& asked);
   void finish(connection& c, bool granted, replay* heard);
   void refuse(connection& c, const waiting_upgrade& asked, bool granted);
+  void accept(connection& c, const waiting_upgrade& asked);
   void open(connection& c);
 
   const needs with_;

@@ -23,6 +23,11 @@ consumed websocket_side::consume_frames(connection& c, std::span<std::byte> byte
     done.stopped = true;
     return done;
   }
+  if (c.event_stream) [[unlikely]] { // nothing is asked of it any more
+    with_.budget.kept(bytes.size());
+    done.bytes = bytes.size();
+    return done;
+  }
   bool was_unfinished = c.partial != nullptr && c.partial->text.checked_bytes() != 0;
   while (done.bytes < bytes.size()) {
     const frame_result result = read_frame(bytes.subspan(done.bytes), rules);

@@ -6,8 +6,11 @@
 #include "engine/shard/message_compression.hpp"
 #include "engine/shard/socket_reader.hpp"
 #include "proto/frame_writer.hpp"
+#include <ringcast/events.hpp>
 
 #include <cstring>
+#include <fmt/format.h>
+#include <string>
 
 namespace ringcast::engine {
 
@@ -34,6 +37,12 @@ send_status websocket_side::send(connection& c, opcode op, std::span<const std::
     append_masked_frame(c, op, payload);
   else
     append_frame(c, op, payload);
+  return status_of(c);
+}
+
+send_status websocket_side::send_event(connection& c, const stream_event& event) {
+  if (!c.event_stream || !takes_output(c)) return send_status::closed;
+  append_event(c, event);
   return status_of(c);
 }
 
@@ -72,6 +81,7 @@ void websocket_side::close(connection& c, std::uint16_t code, std::string_view r
   c.close_code = code;
   // A client is told when the server has answered.
   if (!c.is_client) with_.closing.tell_closed(c, reason);
+  if (c.event_stream) return with_.closing.finish(c);
   // Its Close frame may stand behind what was put aside; nothing of that is answered any more.
   if (c.input_stopped) with_.input.look_again(c);
   if (c.receiving == receive_mode::paused || c.receiving == receive_mode::pausing) with_.receiving.resume(c);
@@ -91,12 +101,29 @@ void websocket_side::fail(connection& c, std::uint16_t code, std::string_view re
 
 void websocket_side::append_close(connection& c, std::uint16_t code, std::string_view reason) {
   std::byte payload[control_payload_bytes_max];
+  if (c.event_stream) return append_stream_end(c, code, reason);
   const std::size_t bytes = write_close_payload(payload, code, reason);
   if (c.is_client) return append_masked_frame(c, opcode::close, {payload, bytes});
   append_frame(c, opcode::close, {payload, bytes});
 }
 
+// EventSource comes back by itself, with the id of the last event that it has heard (WHATWG HTML 9.2.3); "close" says why it has to.
+void websocket_side::append_stream_end(connection& c, std::uint16_t code, std::string_view reason) {
+  std::string json = fmt::format("{{\"code\":{},\"reason\":", code);
+  append_json_string(json, reason);
+  json += '}';
+  append_event(c, {.name = "close", .id = {}, .payload = std::as_bytes(std::span{json})});
+  with_.output.append_text(c, last_chunk);
+}
+
+void websocket_side::append_event(connection& c, const stream_event& event) {
+  write_event_chunk(with_.output.extend(c, event_chunk_bytes(event)), event);
+}
+
+// A ping asks for an answer; an event stream has none, and is only kept from being silent.
 void websocket_side::append_frame(connection& c, opcode op, std::span<const std::byte> payload) {
+  if (c.event_stream) [[unlikely]]
+    return is_control(op) ? with_.output.append_text(c, comment_chunk) : append_event(c, {.name = {}, .id = {}, .op = op, .payload = payload});
   std::byte* out = with_.output.extend(c, frame_header_bytes(payload.size(), false) + payload.size());
   const std::size_t header_bytes = write_frame_header(out, op, payload.size());
   if (!payload.empty()) std::memcpy(out + header_bytes, payload.data(), payload.size());

@@ -15,6 +15,7 @@
 #include "engine/shard/shard_counters.hpp"
 #include "engine/shard/stop_state.hpp"
 #include "engine/shard/turn_budget.hpp"
+#include "proto/event_stream.hpp"
 #include "proto/frame_reader.hpp"
 #include "proto/message_assembler.hpp"
 
@@ -67,7 +68,9 @@ class websocket_side {
   // A message that was received goes back from where it stands, if it is large.
   send_status send_in_place(connection& c, const message_view& message);
   send_status publish(connection& c, room_part& r, opcode op, std::span<const std::byte> payload);
-  // Begins the closing handshake.
+  // An event with a name and an id of an event stream; closed for a WebSocket.
+  send_status send_event(connection& c, const stream_event& event);
+  // Begins the closing handshake. An event stream has none: it ends.
   void close(connection& c, std::uint16_t code, std::string_view reason);
   // Says Close and waits for no answer.
   void fail(connection& c, std::uint16_t code, std::string_view reason);
@@ -83,9 +86,11 @@ class websocket_side {
   void on_violation(connection& c, violation broken);
 
   [[nodiscard]] bool takes_output(const connection& c) const;
+  void append_event(connection& c, const stream_event& event);
   void append_frame(connection& c, opcode op, std::span<const std::byte> payload);
   void append_masked_frame(connection& c, opcode op, std::span<const std::byte> payload);
   void append_close(connection& c, std::uint16_t code, std::string_view reason);
+  void append_stream_end(connection& c, std::uint16_t code, std::string_view reason);
 
   const needs with_;
 };

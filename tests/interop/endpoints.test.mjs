@@ -195,6 +195,35 @@ test('POST /rooms/{room}/messages publishes, and counts who got it', async () =>
   assert.deepEqual(countsOf(empty.body), { members: 0, queued: 0, conflated: 0, dropped: 0 });
 });
 
+test('POST with an Idempotency-Key is published once, and answered the same each time', async () => {
+  const heard = await open('/broadcast/once');
+  const post = async (body, key, room = 'once', type = 'text/plain') => {
+    const response = await fetch(`${server.http}/rooms/${room}/messages`, { method: 'POST', body, headers: { 'Content-Type': type, 'Idempotency-Key': key } });
+    return { status: response.status, body: await response.json() };
+  };
+  const first = await post('paid', '"8e03978e"');
+  assert.equal(first.status, 200);
+  // Over other connections, and so to both shards.
+  for (const again of await Promise.all(Array.from({ length: 20 }, () => post('paid', '"8e03978e"')))) assert.deepEqual(again, first);
+  // Many at once: one of them is the first, the others are told to wait or what it was told.
+  const race = await Promise.all(Array.from({ length: 20 }, () => post('raced', 'race')));
+  assert.ok(race.every(({ status }) => status === 200 || status === 409));
+  assert.equal(new Set(race.filter(({ status }) => status === 200).map(({ body }) => body.seq)).size, 1);
+  assert.equal((await post('another', '"8e03978e"')).status, 422);
+  assert.equal((await post('paid', '"8e03978e"', 'once', 'application/octet-stream')).status, 422);
+  assert.equal((await post('paid', '"8e03978e"', 'elsewhere')).status, 200); // a key belongs to its room
+  assert.equal((await post('paid', 'k'.repeat(255))).status, 200);
+  assert.equal((await post('paid', 'k'.repeat(256))).status, 400);
+  // What was refused is not remembered: the same key may be used when it is right.
+  assert.equal((await post(Buffer.from([0xff]), 'wrong')).status, 400);
+  assert.equal((await post('right', 'wrong')).status, 200);
+  await post('end', 'end');
+  const texts = [];
+  while (texts.at(-1) !== 'end') texts.push(await heard.text());
+  assert.deepEqual(texts, ['paid', 'raced', 'paid', 'right', 'end']);
+  await heard.close();
+});
+
 test('POST of a text that is not UTF-8 is refused, since no text frame may carry it', async () => {
   const member = await open('/broadcast/utf8');
   const answer = await json('/rooms/utf8/messages', { method: 'POST', body: Buffer.from([0xff]), headers: { 'Content-Type': 'text/plain' } });

@@ -81,6 +81,15 @@ bool wire_client::fill(int timeout_ms) {
   return true;
 }
 
+std::string wire_client::until(std::string_view mark, int timeout_ms) {
+  std::size_t found = in_.find(mark);
+  while (found == std::string::npos && fill(timeout_ms)) found = in_.find(mark);
+  const std::size_t bytes = found == std::string::npos ? in_.size() : found + mark.size();
+  std::string out = in_.substr(0, bytes);
+  in_.erase(0, bytes);
+  return out;
+}
+
 bool wire_client::discard(std::size_t bytes) {
   char taken[65536];
   while (bytes > 0) {

@@ -38,6 +38,8 @@ class wire_client {
   // The next text message; "<close CODE>" for a close frame, "<end>" for the end or silence.
   std::string text(int timeout_ms = 5000);
   [[nodiscard]] bool ended(int timeout_ms = 5000); // end of stream within that time
+  // What has come, up to the mark and with it; all that came where it does not.
+  std::string until(std::string_view mark, int timeout_ms = 5000);
   // Takes that many bytes without looking at them, and without allocating.
   bool discard(std::size_t bytes);
   void shut_down_writing();

@@ -45,7 +45,7 @@ struct handle_access;
 // A connection, while a callback runs. To name it later, or on another thread, keep its handle().
 class websocket_ref {
  public:
-  // queued, above_watermark, or closed: the connection is closing or gone.
+  // queued, above_watermark, or closed: the connection is closing or gone. To an event stream: an event without a name and id.
   send_status send(opcode op, std::span<const std::byte> payload);
   send_status send_text(std::string_view text) { return send(opcode::text, std::as_bytes(std::span{text})); }
   send_status send(std::string_view text) { return send_text(text); }
@@ -54,7 +54,12 @@ class websocket_ref {
   // Sends a received message back. One of 8 KiB or more (large_frame_bytes) is framed where it stands and given to TCP at once, not copied,
   // unless the connection is encrypted, deflates, or has other output waiting.
   send_status send(const message_view& message);
+  // An event stream is told by an event "close", {"code":N,"reason":"..."}, and ends; an EventSource comes back by itself.
   void close(std::uint16_t code, std::string_view reason);
+  // Whether this is not a WebSocket but a stream of server-sent events; see websocket_endpoint::event_streams.
+  [[nodiscard]] bool is_event_stream() const;
+  // An event with a name, and an id unless it is empty; both without line ends. closed for a WebSocket.
+  send_status send_event(std::string_view name, std::string_view text, std::string_view id = {});
 
   // To everybody in the room that this connection joined first; closed if it is in none.
   send_status broadcast(opcode op, std::span<const std::byte> payload);
@@ -118,6 +123,8 @@ struct seat_wish {
 class upgrade_request_view {
  public:
   [[nodiscard]] const http_request& request() const { return request_; }
+  // It asks for an event stream and not for a WebSocket.
+  [[nodiscard]] bool is_event_stream() const { return event_stream_; }
 
   void refuse(http_status status, std::string_view why) { made_.refused = status, made_.why = why; }
   // The connection takes a seat in this room when it opens. With a name the seat is only granted if nobody in the room has that name. A name
@@ -144,9 +151,10 @@ class upgrade_request_view {
     std::optional<replay_options> replay{};
     bool seat_wanted = false;
   };
-  explicit upgrade_request_view(const http_request& request) : request_(request) {}
+  upgrade_request_view(const http_request& request, bool event_stream) : request_(request), event_stream_(event_stream) {}
 
   const http_request& request_;
+  bool event_stream_;
   decision made_;
 };
 
@@ -178,6 +186,11 @@ struct websocket_endpoint {
   std::vector<std::string> subprotocols; // in order of preference
   // In place of the server's options.
   std::optional<compression_options> compression{};
+  // A GET that accepts text/event-stream and asks for no upgrade opens a stream of server-sent events (WHATWG HTML 9.2), which is a member of
+  // rooms like any other: messages of rooms are events with their position as id; binary ones are base64, in events named "binary". What it
+  // sends is dropped, so on_message and on_control are not called for it; the ping interval is that of its comments. A peer that has gone is
+  // found by TCP within ping interval and pong timeout. `numbered` and compression mean nothing to it.
+  bool event_streams = false;
   std::source_location registered_at{}; // for the log; routes::add() fills it in
   // For the library's own endpoints: their on_drain and on_close touch nothing but what is behind user(), and are called at once.
   bool is_internal = false;

@@ -71,6 +71,7 @@ struct room_messages {
 // Where a member stood when it joined.
 struct joined_position {
   room_position at;     // of the newest message then: what has a number up to it was said before
+  std::uint64_t first = 0; // the number of the first message that it hears, of those that were said before or of those to come
   bool resumed = false; // replay_options::after was given, and the member hears everything behind it
 };
 

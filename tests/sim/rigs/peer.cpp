@@ -25,6 +25,16 @@ void peer::ask_for_websocket(std::string_view target) {
   output_ += "\r\n";
 }
 
+void peer::ask_for_events(std::string_view target, std::string_view last_event_id) {
+  events_.emplace();
+  events_->on_event = [this](const event_reader::event& e) {
+    if (on_event) on_event(e);
+  };
+  output_ += fmt::format("GET {} HTTP/1.1\r\nHost: sim\r\nAccept: text/event-stream\r\n", target);
+  if (!last_event_id.empty()) output_ += fmt::format("Last-Event-ID: {}\r\n", last_event_id);
+  output_ += "\r\n";
+}
+
 void peer::ask(std::string_view method, std::string_view target, std::string_view body) {
   output_ +=
       fmt::format("{} {} HTTP/1.1\r\nHost: sim\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{}", method, target, body.size(), body);
@@ -109,7 +119,7 @@ void peer::read() {
     if (count == -EAGAIN) return;
     if (count <= 0) return ended(count == 0);
     input_.append(reinterpret_cast<const char*>(some), static_cast<std::size_t>(count));
-    while (!is_over() && (state_ == state::asking ? read_head() : read_frame())) {
+    while (!is_over() && (state_ == state::asking ? read_head() : events_ ? read_events() : read_frame())) {
     }
     if (state_ == state::wrong) return socket_.reset();
   }
@@ -142,6 +152,14 @@ bool peer::read_head() {
     if (on_open) on_open();
     return true;
   }
+  if (events_ && status == 200) {
+    if (head.find("Content-Type: text/event-stream\r\n") == std::string::npos || head.find("Transfer-Encoding: chunked\r\n") == std::string::npos)
+      return complain("an event stream that is none: " + head), false;
+    input_.erase(0, end + 4);
+    state_ = state::open;
+    if (on_open) on_open();
+    return true;
+  }
   std::size_t length = 0;
   const std::size_t field = head.find("Content-Length: ");
   if (field == std::string::npos) return complain("an answer without a length: " + head), false;
@@ -152,6 +170,14 @@ bool peer::read_head() {
   if (head.find("Connection: close") != std::string::npos) last_answer_ = true;
   if (on_answer) on_answer(status, body);
   return !input_.empty();
+}
+
+bool peer::read_events() {
+  events_->feed(input_);
+  input_.clear();
+  if (!events_->complaint().empty()) complain(events_->complaint());
+  last_answer_ = events_->has_ended();
+  return false;
 }
 
 bool peer::read_frame() {

@@ -4,6 +4,7 @@
 
 #include "proto/deflate.hpp"
 #include "proto/extension.hpp"
+#include "tests/support/event_reader.hpp"
 #include "tests/sim/kernel/kernel.hpp"
 #include <ringcast/opcode.hpp>
 
@@ -25,9 +26,9 @@ class peer {
   enum class state : std::uint8_t {
     nothing,    // never connected
     asking,     // the request is sent, the answer is not there
-    open,       // a WebSocket
+    open,       // a WebSocket, or an event stream
     closing,    // a Close frame was sent, none was received
-    closed,     // both Close frames, or an HTTP answer with "Connection: close", then the end of the stream
+    closed,     // both Close frames, or the last chunk of an event stream, or an HTTP answer with "Connection: close", then the end of the stream
     lost,       // the connection ended in another way
     wrong,      // the server did what it must not: see complaint()
   };
@@ -40,6 +41,8 @@ class peer {
   // --- what it does ---
   bool connect(std::uint16_t port);
   void ask_for_websocket(std::string_view target);
+  // Server-sent events; with the id of the last event that it has heard, unless that is empty.
+  void ask_for_events(std::string_view target, std::string_view last_event_id);
   void ask(std::string_view method, std::string_view target, std::string_view body = {});
   // In `fragments` frames, with a ping in between when there are several.
   void send_message(opcode op, std::string_view payload, unsigned fragments = 1);
@@ -73,6 +76,7 @@ class peer {
   const std::string& unparsed() const { return input_; }
 
   std::function<void(const peer_message&)> on_message;
+  std::function<void(const event_reader::event&)> on_event;
   std::function<void()> on_open;
   std::function<void(int status, std::string_view body)> on_answer;
 
@@ -82,6 +86,7 @@ class peer {
   void read();
   bool read_head();
   bool read_frame();
+  bool read_events();
   void on_frame(opcode op, bool fin, bool rsv1, std::string payload);
   void ended(bool clean);
   void complain(const std::string& what);
@@ -98,6 +103,7 @@ class peer {
   bool close_sent_ = false;
   bool close_received_ = false;
   bool wants_websocket_ = false;
+  std::optional<event_reader> events_;
   bool last_answer_ = false; // the server said that it closes
   bool inside_message_ = false;
   bool message_is_deflated_ = false;

@@ -1,5 +1,7 @@
 #include <ringcast/position.hpp>
 
+#include "engine/room/position_text.hpp"
+
 #include <charconv>
 #include <fmt/format.h>
 
@@ -17,7 +19,7 @@ bool parse_number(std::string_view text, int base, std::uint64_t& out) {
 } // namespace
 
 std::string text_of_epoch(std::uint64_t epoch) { return fmt::format("{:016x}", epoch); }
-std::string text_of(const room_position& position) { return fmt::format("{:016x}:{}", position.epoch, position.sequence); }
+std::string text_of(const room_position& position) { return std::string{engine::position_text{position}.view()}; }
 
 std::optional<room_position> parse_position(std::string_view text) {
   room_position position;
