@@ -263,6 +263,7 @@ void server::serve(std::uint32_t index) {
                                 .memory_bytes = (options_.memory_bytes != 0 ? options_.memory_bytes : default_memory_bytes()) / shard_count_,
                                 .spin_us = options_.spin_us,
                                 .compression = options_.compression,
+                                .presence = options_.presence,
                                 .history = options_.history};
     t.own = std::make_unique<shard>(index, options, *mesh_, *t.from_threads, *router_, std::move(t.own_ring));
     for (const auto& listener : t.listeners) t.own->accepting().add_listener(listener.socket, listener.encrypted ? identity_.get() : nullptr);

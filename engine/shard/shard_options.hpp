@@ -6,6 +6,7 @@
 #include "engine/shard/admission.hpp"
 #include <ringcast/events.hpp>
 #include <ringcast/position.hpp>
+#include <ringcast/rooms.hpp>
 
 #include <cstdint>
 #include <string>
@@ -22,6 +23,7 @@ struct shard_options {
   std::uint64_t memory_bytes = shard_memory_bytes_default; // what may be held for peers; above it the largest debtors are ended
   std::uint32_t spin_us = 0;          // how long a shard that was busy looks for more before it sleeps; 0: not at all
   compression_options compression;
+  presence_options presence;
   history_options history; // of all shards together, as programs give it
 };
 
