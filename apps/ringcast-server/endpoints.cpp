@@ -88,7 +88,10 @@ websocket_endpoint broadcast() {
                 if (!replay) return upgrade.refuse(http_status::bad_request, replay.error());
                 const bool numbered =
                     upgrade.is_event_stream() || request.query("seq") == "1" || offers(request.header("Sec-WebSocket-Protocol"), numbered_protocol);
+                const std::string user = request.query("user").value_or("");
                 upgrade.take_seat(request.parameter("room"), {.hears = request.query("self") == "0" ? hearing::others : hearing::everyone,
+                                                              .user = user,
+                                                              .watches_users = request.query("presence") == "1",
                                                               .numbered = numbered,
                                                               .position = numbered,
                                                               .replay = *replay});
@@ -226,6 +229,12 @@ void list_room(server& s, const http_request& request, http_responder responder)
     for (const std::string& each : info.names) {
       if (&each != info.names.data()) json += ',';
       append_json_string(json, each);
+    }
+    json += fmt::format("],\"user_count\":{},\"users\":[", info.user_count);
+    for (const room_user& each : info.users) {
+      json += &each == info.users.data() ? "{\"user\":" : ",{\"user\":";
+      append_json_string(json, each.id);
+      json += fmt::format(",\"connections\":{}}}", each.connections);
     }
     responder.respond_json(http_status::ok, json + "]}");
   });

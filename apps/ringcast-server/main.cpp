@@ -77,6 +77,9 @@ int parse(int argc, char** argv, settings& out) {
   std::string policy = "close";
   app.add_option("--slow-consumer", policy, "What happens to a member that is further behind: close, drop-newest, drop-oldest or latest")
       ->capture_default_str();
+  app.add_option("--presence-members", out.server.presence.members_max, "In a room with more members users are counted, not told one by one")
+      ->capture_default_str();
+  seconds("--presence-delay-s", out.server.presence.delay_ms, 0, "A user that has gone is told as gone so much later, unless it is back by then");
   app.add_option("--history-messages", out.server.history.messages, "Each room keeps its last so many messages; 0: no bound by number")
       ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 40))
       ->capture_default_str();

@@ -33,6 +33,9 @@ enum class record_kind : std::uint32_t {
   claim_seat,     // to the home, + name if there is one
   claim_answer,   // from the home
   release_name,   // to the home, + name
+  user_joined,    // to the home, + user
+  user_left,      // to the home, + user
+  presence,       // from the home, + what is told of users
   room_query,     // to a home, + name: of the room, or of the one behind which a listing goes on
   room_answer,    // from a home, + text
   room_call,      // to the home, + the room's name, a member's, and a payload
@@ -159,6 +162,7 @@ struct room_answer_record {
   std::uint16_t name_bytes; // in front of the text stands the name of the last one that was passed
   std::uint32_t members;
   std::uint32_t rooms; // listed in the text
+  std::uint32_t users; // of a single room
 };
 
 struct deliver_record {

@@ -33,6 +33,8 @@ static_assert(sizeof(keeping_up_member) == 8);
 struct room_listing {
   bool found = false;
   std::uint32_t members = 0;
+  std::uint32_t user_count = 0;      // of a single room
+  std::vector<room_user> users{};    // of a single room: as many as fit into a record
   std::vector<std::string> names{};  // of a single room: its members', as many as fit into a record
   std::vector<room_summary> rooms{}; // of all rooms
   std::optional<std::string> next{}; // of all rooms: there are more, behind this one
@@ -80,6 +82,14 @@ struct lag {
   static constexpr std::uint64_t no_stop = UINT64_MAX;
 };
 
+// What few seats have.
+struct seat_details {
+  std::string name{}; // under which it joined; empty: under none
+  std::string user{}; // as whom; empty: as nobody
+  bool user_told = false; // to the home
+  std::optional<joined_position> joined{}; // where it joined, if it asked for that
+};
+
 // A seat in a room. A member that keeps up is an entry in the room's dense array; one that fell behind has a lag.
 struct membership {
   room_part* where = nullptr;
@@ -87,8 +97,14 @@ struct membership {
   lag* behind = nullptr;
   std::uint32_t index = 0;    // in room_part::keeping_up
   hearing hears = hearing::everyone;
-  std::unique_ptr<std::string> name; // under which it joined, if it did
-  std::unique_ptr<joined_position> joined; // where it joined, if it asked for that
+  bool watches = false; // it is told which users come and go
+  std::unique_ptr<seat_details> details; // null: it has none
+
+  [[nodiscard]] bool has_name() const { return details != nullptr && !details->name.empty(); }
+  seat_details& need_details() {
+    if (details == nullptr) details = std::make_unique<seat_details>();
+    return *details;
+  }
 };
 
 // One shard's part of a room; what programs hold is the `room` of ringcast/room.hpp.
@@ -113,6 +129,7 @@ struct room_part {
   bool settling = false;           // listed for the settling of the last flush
   bool member_count_changed = false;
   bool listed_empty = false;
+  std::uint32_t watchers = 0;         // members that are told of users
   std::uint32_t reserved = 0;         // seats of those who wait for the home; it counts them as members already
   std::uint32_t first_seats = 0;      // how often this part had a seat behind having none
   bool known_at_home = false;         // the home has answered since then: whatever is published comes here, too

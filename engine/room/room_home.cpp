@@ -37,7 +37,9 @@ home_room& home_table::make(std::string_view name) {
 
 void home_table::forget(const home_room& home) {
   if (!home.branches.empty() || home.dirty || home.has_history() || !home.readers.empty()) return;
+  if (home.presence != nullptr && !home.presence->users.empty()) return; // they are still to be told as gone
   std::erase(emptied_, &home);
+  std::erase(counts_due_, &home);
   rooms_.erase(rooms_.find(home.name));
 }
 
@@ -262,6 +264,7 @@ void home_table::publish_spans() {
     forget(*home);
   }
   publishing_.clear();
+  if (!leaving_.empty()) tell_leavings();
   // What the budget took from rooms that nobody is in was all that held them.
   while (!emptied_.empty()) {
     home_room& emptied = *emptied_.back();

@@ -9,11 +9,14 @@
 #include "engine/room/records.hpp"
 #include "engine/room/room_history.hpp"
 #include "engine/room/room_log.hpp"
+#include "engine/room/room_presence.hpp"
 #include <ringcast/connection_handle.hpp>
 #include <ringcast/position.hpp>
+#include <ringcast/rooms.hpp>
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -68,6 +71,7 @@ struct home_room {
     std::uint64_t until_ms;
   };
   std::vector<waiting_reader> readers;
+  std::unique_ptr<room_presence> presence; // null: nobody has come as a user
   std::uint32_t members_here = 0; // on the home's own shard, which serves them
   bool dirty = false;
 
@@ -84,9 +88,9 @@ struct home_room {
 class home_table {
  public:
   home_table(block_pool& blocks, shard_courier& courier, std::uint32_t own, std::uint32_t shards, compressor& with,
-             const compression_options& compression, const history_options& history, const std::uint64_t& now_ms)
-      : chunks_(blocks), courier_(courier), own_(own), compressor_(with), compression_(compression), history_(history), now_ms_(now_ms),
-        store_(history.total_bytes / shards), attached_(shards) {}
+             const compression_options& compression, const history_options& history, const presence_options& presence, const std::uint64_t& now_ms)
+      : chunks_(blocks), courier_(courier), own_(own), compressor_(with), compression_(compression), history_(history), presence_(presence),
+        now_ms_(now_ms), store_(history.total_bytes / shards), attached_(shards) {}
 
   void attach(std::uint32_t shard, const attach_record& part, std::string_view name);
   void detach(std::uint32_t shard, room_ref room);
@@ -109,6 +113,13 @@ class home_table {
   [[nodiscard]] connection_handle member(std::string_view room, std::string_view name) const;
   void release_name(std::uint32_t shard, room_ref room, std::string_view name, std::uint64_t connection);
   [[nodiscard]] std::uint64_t find_name(std::uint32_t shard, room_ref room, std::string_view name) const;
+
+  // A connection of this user has come, or gone: room_home_presence.cpp.
+  void user_joined(std::uint32_t shard, room_ref room, std::string_view user);
+  void user_left(std::uint32_t shard, room_ref room, std::string_view user);
+  // To be called each second, as long as something is due.
+  void tell_counts();
+  [[nodiscard]] bool has_presence_due() const { return !leaving_.empty() || !counts_due_.empty(); }
 
   // End of turn: what was appended goes to the shards with members; memory that every reader has left is taken back.
   void publish_spans();
@@ -157,6 +168,9 @@ class home_table {
   void publish(home_room& home);
   // Of one room: all of them, or those whose time is over.
   void answer_readers(home_room& home, bool all);
+  void tell_change(home_room& home, std::string_view what, std::string_view user);
+  void tell_watchers(const home_room& home, std::string_view json);
+  void tell_leavings();
   [[nodiscard]] std::uint32_t publish_encoding(home_room& home, room_encoding encoding);
   void keep(home_room& home, room_encoding encoding);
   [[nodiscard]] std::unique_ptr<replay> replay_of(home_room& home, room_encoding encoding, const replay_wish& wish);
@@ -178,6 +192,7 @@ class home_table {
   compressor& compressor_;
   const compression_options& compression_;
   const history_options history_;
+  const presence_options presence_;
   const std::uint64_t& now_ms_; // of the turn
   history_store store_; // in front of the rooms, whose histories are in it
   std::string expire_from_; // the room where expire() goes on
@@ -198,6 +213,9 @@ class home_table {
   std::vector<home_room::wanted_report> reports_;
   std::vector<home_room*> emptied_;
   std::size_t readers_ = 0;
+  std::deque<user_leaving> leaving_; // in the order of their times
+  std::uint64_t leavings_ = 0;
+  std::vector<home_room*> counts_due_;
 };
 
 // Calls visit(sequence, opcode, payload) for each message of a span of a plain log.

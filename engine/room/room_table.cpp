@@ -109,11 +109,36 @@ void room_table::leave(connection& c, room_part& r) {
   else
     remove_from_keeping_up(r, *seat);
   *link = seat->next;
-  if (seat->name != nullptr)
-    host_.deliver(r.home_shard, record_kind::release_name, bytes_of(name_record{{r.index, r.generation}, host_.handle_of(c).value}),
-                  std::as_bytes(std::span{*seat->name}));
+  if (const seat_details* const has = seat->details.get()) {
+    const name_record at_home{{r.index, r.generation}, host_.handle_of(c).value};
+    if (!has->name.empty()) host_.deliver(r.home_shard, record_kind::release_name, bytes_of(at_home), std::as_bytes(std::span{has->name}));
+    if (has->user_told) host_.deliver(r.home_shard, record_kind::user_left, bytes_of(at_home), std::as_bytes(std::span{has->user}));
+  }
+  if (seat->watches) --r.watchers;
   delete seat;
   members_changed(r, before);
+}
+
+void room_table::tell_users(connection& c) {
+  for (membership* seat = c.memberships; seat != nullptr; seat = seat->next) {
+    seat_details* const has = seat->details.get();
+    if (has == nullptr || has->user.empty() || has->user_told) continue;
+    has->user_told = true;
+    const room_part& r = *seat->where;
+    host_.deliver(r.home_shard, record_kind::user_joined, bytes_of(name_record{{r.index, r.generation}, host_.handle_of(c).value}),
+                  std::as_bytes(std::span{has->user}));
+  }
+}
+
+void room_table::list_watchers(room_ref ref, std::vector<connection_handle>& out) {
+  const room_part* const r = find(ref);
+  if (r == nullptr || r->watchers == 0) return;
+  for (const keeping_up_member member : r->keeping_up) {
+    connection& c = host_.connections().at(member.slot);
+    if (seat_of(c, *r)->watches) out.push_back(host_.handle_of(c));
+  }
+  for (const membership* seat : r->laggards)
+    if (seat->watches) out.push_back(host_.handle_of(*seat->behind->who));
 }
 
 void room_table::leave_all(connection& c) {

@@ -56,6 +56,15 @@ class room_table {
   membership& join(connection& c, room_part& r, hearing hears);
   // The same for somebody who hears first what was said before. If that is not nothing, the connection has a backlog.
   membership& join(connection& c, room_part& r, hearing hears, replay& heard);
+  // It is told of users from now on.
+  void watch(membership& seat) {
+    seat.watches = true;
+    ++seat.where->watchers;
+  }
+  // The homes of its rooms learn which user it is, and it hears of others from now on: what was said in on_open stands in front of that.
+  void tell_users(connection& c);
+  // The members that are told of users, for whoever sends it to them: that may close some.
+  void list_watchers(room_ref ref, std::vector<connection_handle>& out);
   void leave(connection& c, room_part& r);
   void leave_all(connection& c);
   [[nodiscard]] static membership* seat_of(connection& c, const room_part& r);

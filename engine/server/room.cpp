@@ -125,7 +125,7 @@ send_status room::send_to(std::string_view id, opcode op, std::span<const std::b
 
 namespace {
 
-room_info info_of(const room_listing& listing) { return {listing.members, listing.names}; }
+room_info info_of(const room_listing& listing) { return {listing.members, listing.names, listing.user_count, listing.users}; }
 room_page page_of(const room_listing& listing) { return {listing.rooms, listing.next}; }
 
 // On the home of the room. A server that has not been started has no shards yet, which ask_shard() says.
@@ -203,7 +203,7 @@ task<seat> room::join(std::string_view id, receiver& ws, join_options options) {
   room_part& r = here.rooms().at(name_, encoding_with(is_deflating(here.encoding_of(*session->where())), options.numbered));
   const room_ref ref{r.index, r.generation};
   // Who sits here already has a name or takes this one.
-  if (const membership* before = room_table::seat_of(*session->where(), r); before != nullptr && before->name != nullptr) id = {};
+  if (const membership* before = room_table::seat_of(*session->where(), r); before != nullptr && before->has_name()) id = {};
   seat_claim claim{here, r, who, id, options};
   const bool known = co_await claim.answer();
   if (!known || claim.has_no_replay() || !is_open()) {
@@ -213,7 +213,7 @@ task<seat> room::join(std::string_view id, receiver& ws, join_options options) {
     co_return seat{known ? over : std::string_view{"the server is going away"}};
   }
   membership& taken = here.rooms().join(*session->where(), r, options.hears);
-  if (!id.empty() && taken.name == nullptr) taken.name = std::make_unique<std::string>(id);
+  if (!id.empty() && !taken.has_name()) taken.need_details().name = id;
   claim.hand_over();
   seat made{here, who, ref.index, ref.generation};
   made.joined_ = claim.joined();

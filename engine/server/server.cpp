@@ -324,6 +324,7 @@ void server::serve(std::uint32_t index) {
                                 .spin_us = options_.spin_us,
                                 .slow_handler_ms = options_.slow_handler_ms,
                                 .compression = options_.compression,
+                                .presence = options_.presence,
                                 .history = options_.history};
     t.own = std::make_unique<shard>(index, options, *mesh_, *t.from_threads, *router_, std::move(t.own_ring));
     for (const auto& listener : t.listeners)

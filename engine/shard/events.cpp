@@ -24,7 +24,7 @@ send_status websocket_ref::broadcast(opcode op, std::span<const std::byte> paylo
 
 const std::string* websocket_ref::name_in_room() const {
   for (const membership* seat = connection_->memberships; seat != nullptr; seat = seat->next)
-    if (seat->name != nullptr) return seat->name.get();
+    if (seat->has_name()) return &seat->details->name;
   return nullptr;
 }
 
@@ -57,7 +57,7 @@ send_status websocket_ref::send_event(std::string_view name, std::string_view te
 
 std::optional<joined_position> websocket_ref::joined() const {
   const membership* seat = first_seat(*connection_);
-  return seat == nullptr || seat->joined == nullptr ? std::nullopt : std::optional{*seat->joined};
+  return seat == nullptr || seat->details == nullptr ? std::nullopt : seat->details->joined;
 }
 
 void upgrade_request_view::add_header(std::string_view name, std::string_view value) { append_response_header(made_.headers, name, value); }
@@ -65,9 +65,11 @@ void upgrade_request_view::add_header(std::string_view name, std::string_view va
 void upgrade_request_view::take_seat(std::string_view room, const seat_wish& wish) {
   auto valid = check_room_name(room);
   if (valid && !wish.name.empty()) valid = check_member_name(wish.name);
+  if (valid && !wish.user.empty()) valid = check_member_name(wish.user);
   if (!valid) return refuse(http_status::bad_request, valid.error());
   made_.seat_wanted = true;
   made_.room = room, made_.hears = wish.hears, made_.name = wish.name, made_.numbered = wish.numbered;
+  made_.user_id = wish.user, made_.watches = wish.watches_users;
   made_.replay = wish.replay ? wish.replay : wish.position ? std::optional{replay_options{}} : std::nullopt;
 }
 

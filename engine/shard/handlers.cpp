@@ -140,6 +140,7 @@ void handlers::tell(connection_handle who) {
     const websocket_endpoint* to = c.endpoint;
     if (take(user_event::opened)) {
       if (to->on_open) call(who, "on_open", to->registered_at, [&] { to->on_open(handle_access::ref(shard_, c)); });
+      shard_.rooms().tell_users(c);
       shard_.input().begin(c);
     } else if (take(user_event::gap)) {
       tell_gap(c);

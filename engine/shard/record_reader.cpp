@@ -156,6 +156,18 @@ void record_reader::on_record(std::uint32_t from, std::uint32_t kind, std::span<
     const auto release = take<name_record>(bytes);
     return with_.home.release_name(from, release.room, text_of(bytes), release.connection);
   }
+  case record_kind::user_joined: {
+    const auto who = take<name_record>(bytes);
+    return with_.home.user_joined(from, who.room, text_of(bytes));
+  }
+  case record_kind::user_left: {
+    const auto who = take<name_record>(bytes);
+    return with_.home.user_left(from, who.room, text_of(bytes));
+  }
+  case record_kind::presence: {
+    const auto room = take<room_ref>(bytes);
+    return tell_watchers(room, bytes);
+  }
   case record_kind::room_query: {
     const auto query = take<room_query_record>(bytes);
     return with_.questions.on_room_query(query, text_of(bytes));
@@ -253,8 +265,15 @@ void record_reader::on_claim_answer(std::uint32_t from, const claim_answer_recor
   if (!taken && answer.granted && !name.empty()) deliver(from, record_kind::release_name, bytes_of(name_record{claim.room, claim.connection}), name);
 }
 
+// Text like any other that others push; whoever does not take it is too slow, whatever the room's policy says of messages.
+void record_reader::tell_watchers(room_ref room, std::span<const std::byte> json) {
+  std::vector<connection_handle> watchers;
+  with_.rooms.list_watchers(room, watchers);
+  for (const connection_handle who : watchers) send_to(who, opcode::text, json, "presence");
+}
+
 // From another thread or shard. The sender has not waited for the peer, so what a slow one does not take is bounded here.
-void record_reader::send_to(connection_handle to, opcode op, std::span<const std::byte> payload) {
+void record_reader::send_to(connection_handle to, opcode op, std::span<const std::byte> payload, std::string_view event_name) {
   connection* c = with_.connections.find(to);
   if (c == nullptr || !c->is_open_websocket()) {
     ++with_.counters.sent_to_nobody;
@@ -262,7 +281,12 @@ void record_reader::send_to(connection_handle to, opcode op, std::span<const std
   }
   if (c->behind != nullptr && c->behind->own_bytes() > with_.limits.send_queue_bytes_max)
     return with_.websockets.close(*c, static_cast<std::uint16_t>(close_code::try_again_later), "too slow: more is waiting than the server keeps");
-  with_.ledger.spend(*c, [&] { with_.websockets.send(*c, op, payload); });
+  with_.ledger.spend(*c, [&] {
+    if (c->event_stream)
+      with_.websockets.send_event(*c, {.name = event_name, .id = {}, .op = op, .payload = payload});
+    else
+      with_.websockets.send(*c, op, payload);
+  });
 }
 
 void record_reader::drain_mesh() {

@@ -78,7 +78,9 @@ class record_reader {
   void on_room_call(const room_call_record& call, std::span<const std::byte> bytes);
   void on_claim_answer(std::uint32_t from, const claim_answer_record& answer, std::span<const std::byte> name);
   void publish_at_home(std::uint32_t from, const publish_record& head, std::span<const std::byte> payload);
-  void send_to(connection_handle to, opcode op, std::span<const std::byte> payload);
+  void tell_watchers(room_ref room, std::span<const std::byte> json);
+  // To an event stream it is an event of that name.
+  void send_to(connection_handle to, opcode op, std::span<const std::byte> payload, std::string_view event_name = {});
   void leave_room(connection_handle who, std::string_view name);
 
   const needs with_;

@@ -12,7 +12,8 @@ namespace ringcast::engine {
 
 namespace {
 
-// How an answer travels: each room, or each member's name, as the number of members (0 for a name), the bytes of the name, and the name.
+// How an answer travels: each room, or each member's name or user, as a number, the bytes of the name, and the name. The number is that of the room's
+// members, 0 for a name, or one more than that of the user's connections.
 struct entry_head {
   std::uint32_t members;
   std::uint16_t name_bytes;
@@ -115,7 +116,8 @@ void room_questions::answer(const room_query_record& query, const room_answer_re
 }
 
 void room_questions::answer_members(const room_query_record& query, std::string_view room_name) {
-  room_answer_record head{.query_id = query.query_id, .last = true, .found = false, .more = false, .name_bytes = 0, .members = 0, .rooms = 0};
+  room_answer_record head{
+      .query_id = query.query_id, .last = true, .found = false, .more = false, .name_bytes = 0, .members = 0, .rooms = 0, .users = 0};
   std::string text;
   if (const home_room* room = with_.home.find(room_name)) {
     head.members = room->members();
@@ -124,12 +126,20 @@ void room_questions::answer_members(const room_query_record& query, std::string_
       append_entry(text, 0, member);
       if (is_record_full(text)) break; // the count still tells the truth
     }
+    if (room->presence != nullptr) {
+      head.users = static_cast<std::uint32_t>(room->presence->users.size());
+      for (const auto& [id, user] : room->presence->users) {
+        if (is_record_full(text)) break;
+        append_entry(text, user.connections + 1, id);
+      }
+    }
   }
   answer(query, head, text);
 }
 
 void room_questions::answer_rooms(const room_query_record& query, std::string_view after) {
-  room_answer_record head{.query_id = query.query_id, .last = true, .found = true, .more = false, .name_bytes = 0, .members = 0, .rooms = 0};
+  room_answer_record head{
+      .query_id = query.query_id, .last = true, .found = true, .more = false, .name_bytes = 0, .members = 0, .rooms = 0, .users = 0};
   std::string text;
   const home_table::list_end end = with_.home.list(after, query.rooms_max, [&](const home_room& room) {
     append_entry(text, room.members(), room.name);
@@ -153,12 +163,15 @@ void room_questions::on_room_answer(const room_answer_record& answer, std::strin
   pending_query& pending = found->second;
   pending.sum.found |= answer.found;
   pending.sum.members += answer.members;
+  pending.sum.user_count += answer.users;
   pending.rooms_left -= answer.rooms;
   if (answer.name_bytes > 0) pending.sum.next = text.substr(0, answer.name_bytes);
   text.remove_prefix(answer.name_bytes);
   for_each_entry(text, [&](std::uint32_t members, std::string_view name) {
     if (pending.all)
       pending.sum.rooms.push_back({std::string{name}, members});
+    else if (members > 0)
+      pending.sum.users.push_back({std::string{name}, members - 1});
     else
       pending.sum.names.emplace_back(name);
   });

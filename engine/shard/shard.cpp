@@ -179,7 +179,8 @@ void shard::on_timer(timer_node& node) {
 }
 
 void shard::keep_history() {
-  if (home_.expire()) wheel_.arm(history_timer_, clock_.ms + history_interval_ms);
+  home_.tell_counts();
+  if (home_.expire() || home_.has_presence_due()) wheel_.arm(history_timer_, clock_.ms + history_interval_ms);
 }
 
 // --- callbacks ---
@@ -206,7 +207,7 @@ void shard::run_clients_before_their_end() {
 
 void shard::publish_and_flush() {
   home_.publish_spans();
-  if ((home_.kept().bytes() > 0 || home_.has_readers()) && !history_timer_.armed()) [[unlikely]]
+  if ((home_.kept().bytes() > 0 || home_.has_readers() || home_.has_presence_due()) && !history_timer_.armed()) [[unlikely]]
     wheel_.arm(history_timer_, clock_.ms + history_interval_ms);
   if (stop_.is_stopping) [[unlikely]]
     stopping_.go_on();

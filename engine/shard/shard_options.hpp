@@ -6,6 +6,7 @@
 #include "engine/shard/admission.hpp"
 #include <ringcast/events.hpp>
 #include <ringcast/position.hpp>
+#include <ringcast/rooms.hpp>
 
 #include <cstdint>
 #include <string>
@@ -23,6 +24,7 @@ struct shard_options {
   std::uint32_t spin_us = 0;          // how long a shard that was busy looks for more before it sleeps; 0: not at all
   std::uint32_t slow_handler_ms = 0;  // user code that keeps the thread longer is named in the log; 0: nobody looks
   compression_options compression;
+  presence_options presence;
   history_options history; // of all shards together, as programs give it
 };
 

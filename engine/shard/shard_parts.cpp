@@ -12,7 +12,8 @@ shard::shard(std::uint32_t index, const shard_options& options, mesh& between, i
              std::unique_ptr<ring> r)
     : room_host(index, window_of(options.compression)), options_(options), mesh_(between), port_(between, index), inbox_(from_threads),
       clock_{.ms = engine::now_ms()}, ring_(std::move(r)), buffers_(*ring_, blocks_, receive_buffers, receive_buffer_bytes), wheel_(clock_.ms),
-      timers_(wheel_, clock_), home_(blocks_, *this, index, between.shard_count(), compressor_, options_.compression, options_.history, clock_.ms),
+      timers_(wheel_, clock_),
+      home_(blocks_, *this, index, between.shard_count(), compressor_, options_.compression, options_.history, options_.presence, clock_.ms),
       rooms_(*this, home_, between.shard_count(), between.record_bytes_max(), options.limits.send_queue_bytes_max, options.policy),
       outbox_(*this, rooms_, *ring_, blocks_), users_(*this), rules_(options_, seats_), share_(budget_, outbox_, home_), received_(blocks_),
       accepting_({.host = *this,

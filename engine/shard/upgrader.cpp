@@ -91,6 +91,8 @@ void upgrader::take_or_open(connection& c, upgrade_request_view& request, waitin
   }
   asked.room = std::move(decided.room);
   asked.name = std::move(decided.name);
+  asked.user = std::move(decided.user_id);
+  asked.watches = decided.watches;
   asked.hears = decided.hears;
   asked.numbered = decided.numbered;
   asked.replay = decided.replay;
@@ -170,8 +172,10 @@ void upgrader::finish(connection& c, bool granted, replay* heard) {
   if (heard != nullptr && !heard->spans.empty()) with_.output.begin_backlog(c);
   room_part& r = part_of(asked);
   membership& seat = heard != nullptr ? with_.rooms.join(c, r, asked.hears, *heard) : with_.rooms.join(c, r, asked.hears);
-  if (heard != nullptr) seat.joined = std::make_unique<joined_position>(heard->joined);
-  if (!asked.name.empty()) seat.name = std::make_unique<std::string>(std::move(asked.name));
+  if (heard != nullptr) seat.need_details().joined = heard->joined;
+  if (!asked.name.empty()) seat.need_details().name = std::move(asked.name);
+  if (!asked.user.empty()) seat.need_details().user = std::move(asked.user);
+  if (asked.watches) with_.rooms.watch(seat);
   open(c);
 }
 
@@ -210,8 +214,10 @@ void upgrader::open(connection& c) {
   with_.watch.begin(c);
   if (c.endpoint->on_open)
     with_.users.note(c, user_event::opened);
-  else
+  else {
+    with_.rooms.tell_users(c);
     with_.input.begin(c);
+  }
 }
 
 } // namespace ringcast::engine

@@ -64,10 +64,11 @@ class upgrader {
 
  private:
   struct waiting_upgrade {
-    std::string response, room{}, name{};
+    std::string response, room{}, name{}, user{};
     hearing hears = hearing::everyone;
     bool numbered = false;
     bool event_stream = false;
+    bool watches = false;
     std::optional<replay_options> replay{};
     std::optional<deflate_params> deflate{};
   };

@@ -139,7 +139,7 @@ BOOST_AUTO_TEST_CASE(a_silent_stream_hears_comments) {
   wire_client stream{server.address()};
   stream.send_bytes(get("/lobby"));
   (void)stream.until("data: b\n\n\r\n");
-  for (int i = 0; i < 10; ++i) BOOST_TEST(stream.until("\r\n\r\n") == "3\r\n:\n\n\r\n");
+  for (int i = 0; i < 10; ++i) BOOST_TEST(stream.until("\n\n\r\n") == "3\r\n:\n\n\r\n");
   BOOST_TEST(to.closed == 0);
 }
 

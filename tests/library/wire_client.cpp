@@ -4,6 +4,7 @@
 #include "proto/frame_writer.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -83,7 +84,8 @@ bool wire_client::fill(int timeout_ms) {
 
 std::string wire_client::until(std::string_view mark, int timeout_ms) {
   std::size_t found = in_.find(mark);
-  while (found == std::string::npos && fill(timeout_ms)) found = in_.find(mark);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds{timeout_ms};
+  while (found == std::string::npos && std::chrono::steady_clock::now() < end && fill(timeout_ms)) found = in_.find(mark);
   const std::size_t bytes = found == std::string::npos ? in_.size() : found + mark.size();
   std::string out = in_.substr(0, bytes);
   in_.erase(0, bytes);

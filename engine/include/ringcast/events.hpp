@@ -114,6 +114,11 @@ class http_request {
 struct seat_wish {
   hearing hears = hearing::everyone;
   std::string_view name = {};          // the seat is only granted if nobody in the room has this name; empty: none is wanted
+  // As whom it sits there: one user may have many connections. A valid name like a member's (names.hpp); empty: as nobody.
+  std::string_view user = {};
+  // It is told which users come and go (server_options::presence): by text messages {"joined":"ID"} and {"left":"ID"}, once for each user, or
+  // {"users":N,"connections":N} where that would be too many; an event stream by events "presence". Behind what is sent in on_open.
+  bool watches_users = false;
   bool numbered = false; // each message has its number in front: in text as decimal digits and a line feed, else in 8 bytes, big-endian
   bool position = false; // websocket_ref::joined() says where it joined
   std::optional<replay_options> replay = {}; // what was said before is heard first; implies `position`
@@ -144,10 +149,11 @@ class upgrade_request_view {
   friend struct engine::handle_access;
   struct decision {
     http_status refused = http_status::switching_protocols;
-    std::string why, room, name, headers;
+    std::string why, room, name, user_id, headers;
     void* user = nullptr;
     hearing hears = hearing::everyone;
     bool numbered = false;
+    bool watches = false;
     std::optional<replay_options> replay{};
     bool seat_wanted = false;
   };

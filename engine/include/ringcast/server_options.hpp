@@ -3,6 +3,7 @@
 
 #include <ringcast/compression.hpp>
 #include <ringcast/position.hpp>
+#include <ringcast/rooms.hpp>
 #include <ringcast/server_limits.hpp>
 #include <ringcast/tls.hpp>
 
@@ -40,6 +41,7 @@ struct server_options {
   slow_consumer policy = slow_consumer::close;
   // After a turn that served members of rooms a shard may wait this long for more to be published, so that each send carries more; 0: never.
   std::uint32_t coalesce_wait_us = 100;
+  presence_options presence;
   history_options history; // of every room; off as it stands here
   compression_options compression; // of every WebSocket endpoint that says nothing else
   // How long a shard that usually finds more to do within this time looks for it before it sleeps: a wake-up costs more. 0: it sleeps at once.
