@@ -425,7 +425,7 @@ BOOST_AUTO_TEST_CASE(a_server_knows_what_was_agreed_on_and_whose_certificate_it_
     std::string heard;
     client_loop loop;
     loop.run([&]() -> task<void> {
-      coroutine_client c{url, {.reconnect = never, .tls = tls}};
+      coroutine_client c{url, {.tls = tls, .reconnect = never}};
       if (!co_await c.connect({.deadline = 10s})) co_return;
       if (const auto message = co_await c.receive({.deadline = 10s})) heard = message->text();
     });
