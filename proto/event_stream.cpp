@@ -40,7 +40,8 @@ struct event_shape {
 
 event_shape shape_of(const stream_event& event) {
   std::size_t lines_bytes = 0;
-  if (event.op == opcode::text) for_each_line(text_of(event.payload), [&](std::string_view line) { lines_bytes += field_bytes(data_field, line.size()); });
+  if (event.op == opcode::text)
+    for_each_line(text_of(event.payload), [&](std::string_view line) { lines_bytes += field_bytes(data_field, line.size()); });
   event_shape shape{.as_binary = event.op != opcode::text || lines_bytes > lines_bytes_max, .name = event.name, .bytes = 1};
   if (shape.as_binary && shape.name.empty()) shape.name = binary_name;
   if (!event.id.empty()) shape.bytes += field_bytes(id_field, event.id.size());

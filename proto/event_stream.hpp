@@ -15,7 +15,8 @@ struct stream_event {
   std::string_view name; // empty: "message", what EventSource.onmessage hears
   std::string_view id;   // becomes Last-Event-ID; empty: that stays what it was
   opcode op = opcode::text;
-  std::span<const std::byte> payload; // text: a line ends with CR, LF or both, and is heard as LF; binary: base64, and "binary" where there is no name
+  std::span<const std::byte>
+      payload; // text: a line ends with CR, LF or both, and is heard as LF; binary: base64, and "binary" where there is no name
 };
 
 // The end of the body: no chunk is behind it.

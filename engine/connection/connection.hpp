@@ -104,25 +104,25 @@ struct connection {
   bool encrypted : 1 = false;       // tls_layer: by layers->tls
   bool input_stopped : 1 = false;   // input_flow, and closer when no more is wanted: it waits for a later turn; see input_flow::stop()
   bool admitted : 1 = false;        // acceptor: counted by the server's admission; one that is accepted and not admitted is being refused
-  bool event_stream : 1 = false;    // upgrader: a WebSocket's place, but events of an HTTP body go out in place of frames, and what comes in is dropped
-  bool buffer_missed : 1 = false;   // socket_reader: its last receive found no provided buffer; the next takes one and no more
-  std::uint8_t listener = 0;        // acceptor
-  std::uint8_t deflate_bits = 0;    // message_compression: the window that this end may refer to, 8 to 15; 0: not negotiated
-  std::uint16_t close_code = 1006;  // websocket_side, closer, stopper, tls_layer: what on_close will say
-  std::uint8_t untold = 0;          // handlers: what its user is still to be told, bits of user_event
+  bool event_stream : 1 = false; // upgrader: a WebSocket's place, but events of an HTTP body go out in place of frames, and what comes in is dropped
+  bool buffer_missed : 1 = false; // socket_reader: its last receive found no provided buffer; the next takes one and no more
+  std::uint8_t listener = 0; // acceptor
+  std::uint8_t deflate_bits = 0; // message_compression: the window that this end may refer to, 8 to 15; 0: not negotiated
+  std::uint16_t close_code = 1006; // websocket_side, closer, stopper, tls_layer: what on_close will say
+  std::uint8_t untold = 0; // handlers: what its user is still to be told, bits of user_event
 
   std::uint32_t gather = no_gather; // outbox: its record in the outbox's turn
-  std::uint32_t last_heard_ms = 0;  // input_flow, shard, connection_watch: when it sent bytes, or took some that had waited
+  std::uint32_t last_heard_ms = 0; // input_flow, shard, connection_watch: when it sent bytes, or took some that had waited
 
   std::unique_ptr<partial_input> partial; // input_flow; its head and text by who reads them: http_side, connector, websocket_side
-  message_assembler assembler;      // websocket_side, and memory_ledger when it ends
+  message_assembler assembler; // websocket_side, and memory_ledger when it ends
   // tls_layer, message_compression, outbox: null unless encrypted, or compressing with contexts
   std::unique_ptr<connection_layers, delete_connection_layers> layers;
-  backlog* behind = nullptr;        // outbox: output that did not go out in its turn
+  backlog* behind = nullptr; // outbox: output that did not go out in its turn
   membership* memberships = nullptr; // room_table
   const websocket_endpoint* endpoint = nullptr; // upgrader, connector, stopper
-  void* user = nullptr;             // upgrader, connector; the endpoint's
-  timer_node timer;                 // by connection_timers
+  void* user = nullptr; // upgrader, connector; the endpoint's
+  timer_node timer; // by connection_timers
 
   static constexpr std::uint32_t no_gather = UINT32_MAX;
 

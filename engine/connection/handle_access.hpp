@@ -28,9 +28,7 @@ struct handle_access {
     return {head, parameters, body, peer};
   }
   [[nodiscard]] static const request_head& head_of(const http_request& request) { return request.head_; }
-  [[nodiscard]] static upgrade_request_view upgrade_view(const http_request& request, bool event_stream) {
-    return {request, event_stream};
-  }
+  [[nodiscard]] static upgrade_request_view upgrade_view(const http_request& request, bool event_stream) { return {request, event_stream}; }
   [[nodiscard]] static auto& decision_of(upgrade_request_view& view) { return view.made_; }
   [[nodiscard]] static routes routes_of(http_router& router) { return routes{router}; }
 

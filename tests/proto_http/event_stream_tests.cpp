@@ -77,7 +77,8 @@ BOOST_AUTO_TEST_CASE(what_is_written_is_heard_by_the_standard) {
     for (std::size_t n = draw() % 12; n > 0; --n) text += pieces[draw() % std::size(pieces)];
     if (draw() % 50 == 0) text += std::string(draw() % 70'000, 'x');
     std::string complaint;
-    const auto heard = read_back(written(text, {}, "e:1") + std::string{comment_chunk} + written("next", "gap") + std::string{last_chunk}, &complaint);
+    const auto heard =
+        read_back(written(text, {}, "e:1") + std::string{comment_chunk} + written("next", "gap") + std::string{last_chunk}, &complaint);
     BOOST_REQUIRE_EQUAL(complaint, "");
     BOOST_REQUIRE_EQUAL(heard.size(), 2u);
     BOOST_REQUIRE_EQUAL(heard[0].data, with_feeds(text));

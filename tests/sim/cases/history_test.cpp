@@ -41,7 +41,8 @@ struct agreed_log {
     while (older < heard.size() && first == messages.end())
       if (first = std::ranges::find_if(messages, [&](const auto& entry) { return entry.second == heard[older]; }); first == messages.end()) ++older;
     if (older == heard.size()) return;
-    BOOST_REQUIRE_MESSAGE(older == 0 || (first == messages.begin() && older < first->first), "a message that nobody else has heard: " << heard[older]);
+    BOOST_REQUIRE_MESSAGE(older == 0 || (first == messages.begin() && older < first->first),
+                          "a message that nobody else has heard: " << heard[older]);
     for (std::size_t i = older; i < heard.size(); ++i) {
       const auto found = messages.find(first->first + i - older);
       BOOST_REQUIRE(found != messages.end());
@@ -187,9 +188,7 @@ struct speaker {
 struct outcome {
   std::uint64_t heard = 0, resumed = 0, gaps = 0, closed = 0, streams = 0;
 
-  void add(const outcome& more) {
-    heard += more.heard, resumed += more.resumed, gaps += more.gaps, closed += more.closed, streams += more.streams;
-  }
+  void add(const outcome& more) { heard += more.heard, resumed += more.resumed, gaps += more.gaps, closed += more.closed, streams += more.streams; }
 };
 
 // With a policy members may be too slow, and lose what it takes from them.

@@ -4,8 +4,8 @@
 
 #include "proto/deflate.hpp"
 #include "proto/extension.hpp"
-#include "tests/support/event_reader.hpp"
 #include "tests/sim/kernel/kernel.hpp"
+#include "tests/support/event_reader.hpp"
 #include <ringcast/opcode.hpp>
 
 #include <cstdint>
