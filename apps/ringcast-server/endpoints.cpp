@@ -80,6 +80,11 @@ std::expected<std::optional<replay_options>, std::string_view> asked_replay(cons
   return wanted;
 }
 
+// What rooms like this one take is less than what a message may be here.
+void refuse_large(websocket_ref ws, send_status sent) {
+  if (sent == send_status::too_large) ws.close(static_cast<std::uint16_t>(close_code::message_too_big), "larger than this room takes");
+}
+
 websocket_endpoint broadcast() {
   return {.on_upgrade =
               [](upgrade_request_view& upgrade) {
@@ -111,7 +116,7 @@ websocket_endpoint broadcast() {
                 else
                   ws.send_text(hello);
               },
-          .on_message = [](websocket_ref ws, const message_view& message) { ws.broadcast(message.op, message.payload); },
+          .on_message = [](websocket_ref ws, const message_view& message) { refuse_large(ws, ws.broadcast(message.op, message.payload)); },
           .on_gap =
               [](websocket_ref ws, std::uint64_t first, std::uint64_t last) {
                 if (ws.is_event_stream())
@@ -127,7 +132,7 @@ websocket_endpoint broadcast() {
 void say(websocket_ref ws, std::string_view name, std::string_view between, std::string_view text) {
   thread_local std::string line;
   line.assign(name).append(between).append(text);
-  ws.broadcast(opcode::text, std::as_bytes(std::span{line}));
+  refuse_large(ws, ws.broadcast(opcode::text, std::as_bytes(std::span{line})));
 }
 
 websocket_endpoint chat() {
@@ -169,6 +174,7 @@ bool is_first_try(idempotent_answers& kept, const http_request& request, std::st
 void publish(server& s, idempotent_answers& kept, const http_request& request, http_responder responder) {
   room to = s.room(request.parameter("room"));
   if (!to.valid()) return responder.respond_error(http_status::bad_request, to.valid().error());
+  if (request.body.size() > to.message_bytes_max()) return responder.respond_error(http_status::content_too_large, "larger than this room takes");
   const std::string_view type = request.header("Content-Type");
   const bool text = type.starts_with("text/") || type.starts_with("application/json");
   if (text && !is_valid_utf8(request.body)) return responder.respond_error(http_status::bad_request, "the body is not UTF-8");

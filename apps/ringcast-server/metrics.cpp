@@ -95,11 +95,13 @@ void write_traffic(writer& to, const shard_statistics& all) {
   to.counter("messages_to_nobody_total", "Messages for connections that had gone.").value(all.sent_to_nobody);
 }
 
-void write_rooms(writer& to, const shard_statistics& all, slow_consumer policy) {
+void write_rooms(writer& to, const shard_statistics& all) {
   to.gauge("rooms", "Rooms now, those with a history and without members too.").value(all.rooms);
   to.counter("deliveries_total", "Messages of rooms times the members that they were queued for.").value(all.deliveries);
-  to.counter("lost_messages_total", "Messages that the slow-consumer policy took from members.").value("policy", name_of(policy), all.messages_lost);
-  to.counter("gaps_total", "Gaps that members were told of.").value("policy", name_of(policy), all.gaps);
+  to.counter("lost_messages_total", "Messages that slow-consumer policies took from members.");
+  for (const slow_consumer policy : {slow_consumer::drop_newest, slow_consumer::drop_oldest, slow_consumer::latest})
+    to.value("policy", name_of(policy), all.messages_lost[static_cast<std::size_t>(policy)]);
+  to.counter("gaps_total", "Gaps that members were told of.").value(all.gaps);
   to.counter("slow_closes_total", "Members that were closed because they were too far behind.").value(all.members_closed_slow);
   to.gauge("history_bytes", "What rooms keep of what was said.").value(all.history_bytes);
   to.gauge("history_limit_bytes", "What rooms may keep together; 0: they keep nothing.").value(all.history_bytes_max);
@@ -172,7 +174,7 @@ std::string metrics_text(const server_statistics& told, const process_numbers& p
   writer to;
   write_connections(to, all);
   write_traffic(to, all);
-  write_rooms(to, all, told.policy);
+  write_rooms(to, all);
   write_layers(to, all);
   write_shards(to, told, all);
   to.counter("log_lines_dropped_total", "Lines of the log that standard error did not take.").value(process.log_lines_dropped);

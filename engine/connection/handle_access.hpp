@@ -45,6 +45,8 @@ struct handle_access {
   [[nodiscard]] static inbox& inbox_of(server& s, std::uint32_t shard_index) { return s.inbox_of(shard_index); }
   [[nodiscard]] static bool owns(const server& s, const shard& one) { return s.owns(one); }
   [[nodiscard]] static bool was_started(const server& s) { return s.was_started(); }
+  // Null before the start.
+  [[nodiscard]] static const room_rulebook* room_rules_of(const server& s) { return s.was_started() ? s.room_rulebook_.get() : nullptr; }
   [[nodiscard]] static client_host& host_of(client_loop& loop) { return loop.host(); }
 };
 

@@ -4,6 +4,7 @@
 
 #include "engine/connection/connection.hpp"
 #include "engine/room/room_log.hpp"
+#include "engine/room/room_rulebook.hpp"
 #include "engine/room/span_window.hpp"
 #include <ringcast/broadcast.hpp>
 #include <ringcast/position.hpp>
@@ -113,6 +114,7 @@ struct room_part {
   std::uint32_t index = 0; // of the shard's room_table
   std::uint32_t generation = 0;
   std::uint32_t home_shard = 0;
+  const rules_of_room* rules = nullptr;          // of the shard's book
   room_encoding encoding = room_encoding::plain; // of all its members; a shard may have one part of a room for each encoding
 
   std::vector<keeping_up_member> keeping_up;

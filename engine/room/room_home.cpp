@@ -28,10 +28,11 @@ home_room& home_table::make(std::string_view name) {
   found->second = std::make_unique<home_room>();
   home_room& home = *found->second;
   home.name = name;
+  home.rules = &rules_.of(name);
   // Nobody can tell it in advance, and no other room of this process or of another run has the same: the key of the hash is random.
   const std::uint64_t said[] = {own_, ++rooms_made_};
   home.epoch = std::max<std::uint64_t>(keyed_hash(std::as_bytes(std::span{said})), 1);
-  if (history_.is_on()) read_encoding(home, room_encoding::plain);
+  if (home.rules->history.is_on()) read_encoding(home, room_encoding::plain);
   return home;
 }
 
@@ -48,7 +49,7 @@ void home_table::read_encoding(home_room& home, room_encoding encoding) {
   auto& place = home.encodings[index_of(encoding)];
   if (place != nullptr) return;
   place = std::make_unique<home_room::encoded>();
-  if (encoding != room_encoding::plain || !history_.is_on()) return;
+  if (encoding != room_encoding::plain || !home.rules->history.is_on()) return;
   place->kept = std::make_unique<room_history>(store_, &home);
   place->log.fill_chunks(true);
 }
@@ -102,7 +103,7 @@ void home_table::publish(std::uint32_t shard, const publish_record& head, std::s
 bool home_table::publish_to(std::string_view room, opcode op, std::span<const std::byte> payload) {
   const auto found = rooms_.find(room);
   const bool is_heard = found != rooms_.end() && found->second->members() > 0;
-  if (!is_heard && !history_.is_on()) return false;
+  if (!is_heard && !(found != rooms_.end() ? *found->second->rules : rules_.of(room)).history.is_on()) return false;
   append(found != rooms_.end() ? *found->second : make(room), op, payload, 0, true);
   return true;
 }
@@ -245,7 +246,7 @@ void home_table::keep(home_room& home, room_encoding encoding) {
     kept.append(span, now_ms_);
     span.chunk->release();
   }
-  if (encoding == room_encoding::plain) kept.drop_old(history_, now_ms_);
+  if (encoding == room_encoding::plain) kept.drop_old(home.rules->history, now_ms_);
   store_.bound([this](home_room* emptied) {
     try {
       emptied_.push_back(emptied);
@@ -343,7 +344,7 @@ std::unique_ptr<replay> home_table::replay_of(home_room& home, room_encoding enc
   auto made = std::make_unique<replay>();
   const std::uint64_t end = home.published_end;
   made->joined.at = {home.epoch, end - 1};
-  const std::uint64_t kept_from = home.has_history() ? home.history()->first_within(history_, now_ms_) : end;
+  const std::uint64_t kept_from = home.has_history() ? home.history()->first_within(home.rules->history, now_ms_) : end;
   std::uint64_t from = wish.last == 0 && wish.has_after ? kept_from : std::max(kept_from, end - std::min<std::uint64_t>(end, wish.last));
   if (wish.has_after && wish.after.epoch == home.epoch && wish.after.sequence < end && wish.after.sequence + 1 >= kept_from) {
     made->joined.resumed = true;
@@ -396,7 +397,7 @@ bool home_table::expire() {
   auto at = rooms_.lower_bound(expire_from_);
   for (std::size_t looked = 0; looked < rooms_expired_at_once && at != rooms_.end(); ++looked) {
     home_room& home = *(at++)->second; // it may go
-    if (home.history() != nullptr) home.history()->drop_old(history_, now_ms_);
+    if (home.history() != nullptr) home.history()->drop_old(home.rules->history, now_ms_);
     if (!home.readers.empty()) answer_readers(home, false);
     for (std::size_t i = 1; i < room_encodings; ++i) {
       const home_room::encoded* const encoded = home.encodings[i].get();
@@ -411,7 +412,7 @@ bool home_table::expire() {
 
 bool home_table::wait(std::string_view room, const history_query_record& query) {
   const auto found = rooms_.find(room);
-  if (found == rooms_.end() || !history_.is_on() || readers_ == readers_max) return false;
+  if (found == rooms_.end() || !found->second->rules->history.is_on() || readers_ == readers_max) return false;
   home_room& home = *found->second;
   const room_position newest{home.epoch, home.next_sequence - 1};
   if (!query.wish.has_after || query.wish.after != newest) return false;

@@ -10,6 +10,7 @@
 #include "engine/room/room_history.hpp"
 #include "engine/room/room_log.hpp"
 #include "engine/room/room_presence.hpp"
+#include "engine/room/room_rulebook.hpp"
 #include <ringcast/connection_handle.hpp>
 #include <ringcast/position.hpp>
 #include <ringcast/rooms.hpp>
@@ -58,6 +59,7 @@ struct home_room {
     std::uint64_t used_ms = 0; // when somebody last asked for what is kept
   };
   std::string name;
+  const rules_of_room* rules = nullptr; // of the shard's book
   std::uint64_t epoch = 0;
   std::array<std::unique_ptr<encoded>, room_encodings> encodings;
   std::uint64_t next_sequence = 1;
@@ -88,9 +90,10 @@ struct home_room {
 class home_table {
  public:
   home_table(block_pool& blocks, shard_courier& courier, std::uint32_t own, std::uint32_t shards, compressor& with,
-             const compression_options& compression, const history_options& history, const presence_options& presence, const std::uint64_t& now_ms)
-      : chunks_(blocks), courier_(courier), own_(own), compressor_(with), compression_(compression), history_(history), presence_(presence),
-        now_ms_(now_ms), store_(history.total_bytes / shards), attached_(shards) {}
+             const compression_options& compression, const room_rulebook& rules, std::uint64_t history_bytes_max, const presence_options& presence,
+             const std::uint64_t& now_ms)
+      : chunks_(blocks), courier_(courier), own_(own), compressor_(with), compression_(compression), rules_(rules), presence_(presence),
+        now_ms_(now_ms), store_(history_bytes_max / shards), attached_(shards) {}
 
   void attach(std::uint32_t shard, const attach_record& part, std::string_view name);
   void detach(std::uint32_t shard, room_ref room);
@@ -191,7 +194,7 @@ class home_table {
   std::uint32_t own_;
   compressor& compressor_;
   const compression_options& compression_;
-  const history_options history_;
+  const room_rulebook& rules_;
   const presence_options presence_;
   const std::uint64_t& now_ms_; // of the turn
   history_store store_; // in front of the rooms, whose histories are in it

@@ -7,9 +7,8 @@
 
 namespace ringcast::engine {
 
-room_table::room_table(room_host& host, home_table& home, std::uint32_t shards, std::uint32_t record_bytes_max, std::uint64_t lag_bytes_max,
-                       slow_consumer policy)
-    : host_(host), home_(home), shards_(shards), record_bytes_max_(record_bytes_max), lag_bytes_max_(lag_bytes_max), policy_(policy) {}
+room_table::room_table(room_host& host, home_table& home, std::uint32_t shards, std::uint32_t record_bytes_max, const room_rulebook& rules)
+    : host_(host), home_(home), shards_(shards), record_bytes_max_(record_bytes_max), rules_(rules) {}
 
 room_table::~room_table() { clear(); }
 
@@ -34,6 +33,7 @@ room_part& room_table::at(std::string_view name, room_encoding encoding) {
   r.generation = generation;
   r.home_shard = home_of(name);
   r.encoding = encoding;
+  r.rules = &rules_.of(name);
   by_name.emplace(r.name, &r);
   host_.deliver(r.home_shard, record_kind::attach_room, bytes_of(attach_record{{index, generation}, encoding}), std::as_bytes(std::span{name}));
   // Nobody sits in it yet; if that is still so at the end of a later turn, it goes.
@@ -258,7 +258,7 @@ std::uint32_t room_table::skip_to(room_part& r, lag& l, std::uint64_t position) 
   l.sequence = r.window.sequence_at(position);
   if (from == l.sequence) return 0;
   l.lose(from, l.sequence);
-  counters_.messages_lost_to_policy += l.sequence - from;
+  lost_to_policy(r) += l.sequence - from;
   went_on(r);
   return static_cast<std::uint32_t>(l.sequence - from);
 }
@@ -275,13 +275,14 @@ std::uint64_t cost_behind(const room_part& r, const lag& l) {
 
 // Looks at those that are behind; those that keep up are never looked at.
 void room_table::apply_policy(room_part& r, const log_span& span, std::uint64_t position, broadcast_report& report) {
+  const std::uint64_t behind_bytes_max = r.rules->behind_bytes_max;
   for (membership* seat : r.laggards) {
     lag& l = *seat->behind;
-    if (l.stop == lag::no_stop && cost_behind(r, l) <= lag_bytes_max_) {
+    if (l.stop == lag::no_stop && cost_behind(r, l) <= behind_bytes_max) {
       ++report.queued;
       continue;
     }
-    switch (policy_) {
+    switch (r.rules->policy) {
     case slow_consumer::close:
       ++report.dropped;
       to_close_.push_back(l.who);
@@ -294,12 +295,12 @@ void room_table::apply_policy(room_part& r, const log_span& span, std::uint64_t 
         went_on(r);
       }
       l.lose(span.first_sequence, span.first_sequence + span.frames());
-      counters_.messages_lost_to_policy += span.frames();
+      lost_to_policy(r) += span.frames();
       ++report.dropped;
       break;
     case slow_consumer::drop_oldest:
       // A single message above the bound is still the newest one: it stays.
-      report.conflated += skip_to(r, l, std::min(r.window.begin_of_last(lag_bytes_max_), r.window.last_frame_begin()));
+      report.conflated += skip_to(r, l, std::min(r.window.begin_of_last(behind_bytes_max), r.window.last_frame_begin()));
       ++report.queued;
       break;
     case slow_consumer::latest:

@@ -7,6 +7,7 @@
 #include "engine/room/room.hpp"
 #include "engine/room/room_home.hpp"
 #include "engine/room/room_host.hpp"
+#include "engine/room/room_rulebook.hpp"
 
 #include <array>
 #include <cstdint>
@@ -24,15 +25,14 @@ namespace ringcast::engine {
 struct room_counters {
   std::uint64_t spans_applied = 0;
   std::uint64_t members_closed_slow = 0;
-  std::uint64_t messages_lost_to_policy = 0;
+  std::array<std::uint64_t, slow_consumer_policies> messages_lost{}; // by policy
   std::uint64_t deliveries = 0; // messages times members that they were queued for
 };
 
 class room_table {
  public:
   // A message of more than `record_bytes_max` goes to another shard by its address.
-  room_table(room_host& host, home_table& home, std::uint32_t shards, std::uint32_t record_bytes_max, std::uint64_t lag_bytes_max,
-             slow_consumer policy);
+  room_table(room_host& host, home_table& home, std::uint32_t shards, std::uint32_t record_bytes_max, const room_rulebook& rules);
   ~room_table();
 
   [[nodiscard]] room_part& at(std::string_view name, room_encoding encoding);
@@ -117,13 +117,13 @@ class room_table {
   void members_changed(room_part& r, std::uint32_t before);
   void send_member_count(room_part& r);
   void trim(room_part& r);
+  [[nodiscard]] std::uint64_t& lost_to_policy(const room_part& r) { return counters_.messages_lost[static_cast<std::size_t>(r.rules->policy)]; }
 
   room_host& host_;
   home_table& home_;
   std::uint32_t shards_;
   std::uint32_t record_bytes_max_;
-  std::uint64_t lag_bytes_max_;
-  slow_consumer policy_;
+  const room_rulebook& rules_;
   std::array<std::unordered_map<std::string_view, room_part*, peer_hash>, room_encodings> by_name_; // by encoding; views of room_part::name
   std::vector<std::unique_ptr<room_part>> rooms_;            // by index; a free place keeps its room object for its generation
   std::vector<std::uint32_t> free_;

@@ -39,7 +39,7 @@ send_status seat::broadcast(opcode op, std::span<const std::byte> payload) {
   connection* c = owner_ == nullptr ? nullptr : owner_->find(who_);
   room_part* r = owner_ == nullptr ? nullptr : owner_->rooms().find(room_ref{room_, room_generation_});
   if (c == nullptr || r == nullptr) return send_status::closed;
-  return owner_->websockets().publish(*c, *r, op, payload) == send_status::closed ? send_status::closed : send_status::queued;
+  return owner_->websockets().publish(*c, *r, op, payload);
 }
 
 // --- to the home of the room ---
@@ -109,11 +109,18 @@ send_status room::broadcast(opcode op, std::span<const std::byte> payload) {
   if (here != nullptr && handle_access::owns(*server_, *here))
     if (room_part* known = here->rooms().known(name_)) {
       if (!here->takes_publications()) return send_status::closed;
+      if (payload.size() > known->rules->message_bytes_max) return send_status::too_large;
       here->rooms().publish(*known, {.room = {known->index, known->generation}, .author = 0, .report_id = 0, .op = op, .author_hears = true},
                             payload);
       return send_status::queued;
     }
+  if (payload.size() > message_bytes_max()) return send_status::too_large;
   return call(room_call_kind::publish, op, {}, payload);
+}
+
+std::uint64_t room::message_bytes_max() const noexcept {
+  const room_rulebook* const rules = handle_access::room_rules_of(*server_);
+  return rules == nullptr ? UINT64_MAX : rules->of(name_).message_bytes_max;
 }
 
 send_status room::send_to(std::string_view id, opcode op, std::span<const std::byte> payload) {
@@ -146,8 +153,11 @@ class seat_claim {
  public:
   seat_claim(shard& here, room_part& r, connection_handle who, std::string_view name, const join_options& options)
       : here_(here), who_(who), room_{r.index, r.generation}, options_(options),
-        id_(here.claims().begin(r, who, name, options.replay ? replay_wish{*options.replay} : replay_wish{},
-                                [this](replay* heard) { answered(heard); })) {}
+        id_(here.claims().begin(r, who, name, seat_claims::name_rule::taken_over, options.replay ? replay_wish{*options.replay} : replay_wish{},
+                                [this](std::uint32_t, bool, replay* heard) {
+                                  answered(heard);
+                                  return true;
+                                })) {}
   seat_claim(const seat_claim&) = delete;
   seat_claim& operator=(const seat_claim&) = delete;
   ~seat_claim() {
@@ -168,7 +178,7 @@ class seat_claim {
     connection* c = here_.find(who_);
     room_part* r = here_.rooms().find(room_);
     has_no_replay_ = options_.replay.has_value() && heard == nullptr;
-    if (heard != nullptr && c != nullptr && c->is_open_websocket() && r != nullptr && room_table::seat_of(*c, *r) == nullptr) {
+    if (heard != nullptr && c != nullptr && c->is_open_websocket() && !c->message_open && r != nullptr && room_table::seat_of(*c, *r) == nullptr) {
       joined_ = heard->joined;
       if (!heard->spans.empty()) here_.output().begin_backlog(*c);
       here_.rooms().join(*c, *r, options_.hears, *heard);
@@ -198,6 +208,8 @@ task<seat> room::join(std::string_view id, receiver& ws, join_options options) {
   websocket_session* const session = handle_access::session_of(ws);
   const auto is_open = [&ws, session] { return ws.is_open() && session->where()->is_open_websocket(); };
   if (!is_open()) co_return seat{over};
+  static constexpr std::string_view in_message = "the connection is sending a message in fragments";
+  if (session->where()->message_open) co_return seat{in_message};
   shard& here = session->owner();
   const connection_handle who = ws.handle();
   room_part& r = here.rooms().at(name_, encoding_with(is_deflating(here.encoding_of(*session->where())), options.numbered));
@@ -206,10 +218,12 @@ task<seat> room::join(std::string_view id, receiver& ws, join_options options) {
   if (const membership* before = room_table::seat_of(*session->where(), r); before != nullptr && before->has_name()) id = {};
   seat_claim claim{here, r, who, id, options};
   const bool known = co_await claim.answer();
-  if (!known || claim.has_no_replay() || !is_open()) {
+  const bool busy = known && is_open() && session->where()->message_open && room_table::seat_of(*session->where(), r) == nullptr;
+  if (!known || claim.has_no_replay() || !is_open() || busy) {
     if (known && !id.empty())
       here.deliver(r.home_shard, record_kind::release_name, bytes_of(name_record{ref, who.value}), std::as_bytes(std::span{id}));
     if (known && claim.has_no_replay()) co_return seat{std::string_view{"the server has no memory"}};
+    if (busy) co_return seat{in_message};
     co_return seat{known ? over : std::string_view{"the server is going away"}};
   }
   membership& taken = here.rooms().join(*session->where(), r, options.hears);

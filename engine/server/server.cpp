@@ -57,6 +57,20 @@ struct server::shard_thread {
 
 namespace {
 
+// Each room is compared with each of them when it is opened, and each message of a thread that is no shard's.
+constexpr std::size_t rooms_like_max = 256;
+
+std::expected<void, std::string> check_room_pattern(std::string_view pattern) {
+  // Stars apart it is a part of a name, and so has its letters.
+  std::string letters;
+  for (const char c : pattern)
+    if (c != '*') letters += c;
+  if (letters.empty() && !pattern.empty()) return {};
+  const auto checked = check_room_name(pattern.size() > 128 ? pattern : letters);
+  if (checked) return {};
+  return std::unexpected(fmt::format("the pattern of rooms {:?} matches no room: {}", pattern, checked.error()));
+}
+
 // An address that is in use is tried again for this long: the listeners of a server that was killed live on for some hundred milliseconds.
 constexpr std::chrono::milliseconds address_patience{2000};
 
@@ -152,6 +166,11 @@ std::expected<void, start_failure> server::open_inherited(const std::string& tex
   return {};
 }
 
+void server::rooms_like(std::string_view pattern, const room_rules& rules) {
+  if (was_started()) throw std::logic_error("rooms_like() on a server that was started");
+  rooms_like_.emplace_back(pattern, rules);
+}
+
 void server::remove_socket_files() {
   for (const auto& file : socket_files_) remove_socket_file(*file);
   socket_files_.clear();
@@ -161,7 +180,13 @@ void server::remove_socket_files() {
 std::expected<void, start_failure> server::check_options() {
   if (options_.shards > connection_handle::shards_max)
     return std::unexpected(start_failure{fmt::format("{} shards are more than the {} there can be", options_.shards, connection_handle::shards_max)});
-  if (options_.history.is_on()) {
+  for (const auto& [pattern, rules] : rooms_like_)
+    if (const auto checked = check_room_pattern(pattern); !checked) return std::unexpected(start_failure{checked.error()});
+  if (rooms_like_.size() > rooms_like_max)
+    return std::unexpected(start_failure{fmt::format("{} patterns of rooms are more than {}", rooms_like_.size(), rooms_like_max)});
+  room_rulebook_ = std::make_unique<room_rulebook>(
+      rules_of_room{.policy = options_.policy, .behind_bytes_max = options_.limits.send_queue_bytes_max, .history = options_.history}, rooms_like_);
+  if (room_rulebook_->keeps_history()) {
     const std::uint64_t memory = options_.memory_bytes != 0 ? options_.memory_bytes : default_memory_bytes();
     if (options_.history.total_bytes == 0) return std::unexpected(start_failure{"rooms are to have a history, and no memory for it"});
     if (options_.history.total_bytes > memory / 2)
@@ -325,7 +350,8 @@ void server::serve(std::uint32_t index) {
                                 .slow_handler_ms = options_.slow_handler_ms,
                                 .compression = options_.compression,
                                 .presence = options_.presence,
-                                .history = options_.history};
+                                .history = options_.history,
+                                .rooms_like = rooms_like_};
     t.own = std::make_unique<shard>(index, options, *mesh_, *t.from_threads, *router_, std::move(t.own_ring));
     for (const auto& listener : t.listeners)
       t.own->accepting().add_listener(listener.socket, listener.encrypted ? identity_.get() : nullptr, listener.waiting);

@@ -97,7 +97,6 @@ void shard_statistics::add(const shard_statistics& other) {
       &shard_statistics::sent_to_nobody,
       &shard_statistics::rooms,
       &shard_statistics::deliveries,
-      &shard_statistics::messages_lost,
       &shard_statistics::gaps,
       &shard_statistics::history_bytes,
       &shard_statistics::history_bytes_max,
@@ -121,6 +120,7 @@ void shard_statistics::add(const shard_statistics& other) {
       &shard_statistics::held_bytes_max,
   };
   for (const auto number : numbers) this->*number += other.*number;
+  add_each(messages_lost, other.messages_lost);
   add_each(refusals, other.refusals);
   add_each(responses, other.responses);
   add_each(closes, other.closes);

@@ -71,7 +71,7 @@ std::expected<received_part, close_info> receive_into_awaiter::await_resume() no
   if (bytes > 0) std::memcpy(into_.data(), rest.data(), bytes);
   session_->current_used_ += bytes;
   session_->current_unfinished_ = bytes < rest.size();
-  return received_part{session_->current_.op, bytes, bytes == rest.size()};
+  return received_part{session_->current_.op, bytes, bytes == rest.size() && session_->current_.is_last};
 }
 
 receiver& receiver::operator=(receiver&& other) noexcept {
@@ -108,7 +108,7 @@ bool send_awaiter::await_ready() noexcept {
     return true;
   }
   if (!session_->above_watermark()) {
-    status_ = session_->send(what_);
+    status_ = session_->send(what_, framed_);
     return true;
   }
   waits_ = true;
@@ -128,7 +128,7 @@ send_status send_awaiter::await_resume() noexcept {
   if (!session_->is_open()) return send_status::closed;
   if (result == wait_result::timed_out) return send_status::timed_out;
   if (result == wait_result::stopped) return send_status::stopped;
-  return session_->send(what_);
+  return session_->send(what_, framed_);
 }
 
 namespace {
@@ -150,10 +150,26 @@ send_awaiter websocket::send_binary(std::span<const std::byte> bytes, wait_limit
   return {session_, view_of(opcode::binary, bytes), std::move(limits)};
 }
 
-// The opcode says that the bytes are a whole frame.
 send_awaiter websocket::send_prepared(const shared_frame& frame, wait_limits limits) noexcept {
-  return {session_, view_of(opcode::continuation, frame.bytes()), std::move(limits)};
+  return {session_, view_of(opcode::binary, frame.bytes()), std::move(limits), framing::whole_frame};
 }
+
+message_writer websocket::begin_message(opcode op) noexcept { return {session_ != nullptr && session_->begin_message() ? session_ : nullptr, op}; }
+
+message_writer::~message_writer() {
+  if (session_ != nullptr) session_->abandon_message();
+}
+
+send_awaiter message_writer::write(std::span<const std::byte> bytes, wait_limits limits) noexcept {
+  return {writable(), view_of(op_, bytes), std::move(limits), framing::fragment};
+}
+
+send_awaiter message_writer::finish(std::span<const std::byte> bytes, wait_limits limits) noexcept {
+  return {writable(), view_of(op_, bytes), std::move(limits), framing::last_fragment};
+}
+
+// Behind its end there is nothing to be written to.
+websocket_session* message_writer::writable() const noexcept { return session_ != nullptr && session_->is_sending_message() ? session_ : nullptr; }
 
 std::optional<tls_details> receiver::tls() const { return is_open() ? tls_details_of(*session_->where()) : std::nullopt; }
 

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <exception>
 #include <limits>
+#include <utility>
 
 namespace ringcast::engine {
 
@@ -41,6 +42,7 @@ websocket_endpoint make_endpoint(const upgrade_options& options) {
           .on_control = [](websocket_ref ws, opcode op, std::span<const std::byte> payload) { session_of(ws).on_control(op, payload); },
           .answers_pings = options.answer_pings,
           .message_bytes_max = options.message_bytes_max,
+          .in_parts = options.in_parts,
           .ping_interval_ms = milliseconds(options.ping_interval),
           .pong_timeout_ms = milliseconds(options.pong_timeout),
           .idle_timeout_ms = milliseconds(options.idle_timeout),
@@ -133,7 +135,7 @@ void websocket_session::deliver(const message_view& view) {
 websocket_session::waiting_message websocket_session::copy(const message_view& view) {
   const block memory = owner_->blocks().take(header_room + view.payload.size());
   if (!view.payload.empty()) std::memcpy(memory.bytes + header_room, view.payload.data(), view.payload.size());
-  return {memory, {.op = view.op, .payload = {memory.bytes + header_room, view.payload.size()}, .in_receive_buffer = true}};
+  return {memory, {.op = view.op, .payload = {memory.bytes + header_room, view.payload.size()}, .is_last = view.is_last, .in_receive_buffer = true}};
 }
 
 void websocket_session::enqueue(const message_view& view) {
@@ -223,21 +225,41 @@ std::uint64_t websocket_session::waiting_bytes() const {
   return sent_turn_ == owner_->counters().turns ? sent_bytes_ : 0;
 }
 
-send_status websocket_session::send(const message_view& what) {
+bool websocket_session::begin_message() noexcept {
+  if (connection_ == nullptr || is_sending_message_ || !owner_->websockets().begin_message(*connection_)) return false;
+  is_sending_message_ = true;
+  has_sent_fragment_ = false;
+  return true;
+}
+
+void websocket_session::abandon_message() noexcept {
+  if (!std::exchange(is_sending_message_, false)) return;
+  close(static_cast<std::uint16_t>(close_code::internal_error), "a message was not finished");
+}
+
+send_status websocket_session::send(const message_view& what, framing framed) {
   if (connection_ == nullptr) return send_status::closed;
   if (sent_turn_ != owner_->counters().turns) {
     sent_turn_ = owner_->counters().turns;
     sent_bytes_ = 0;
   }
   sent_bytes_ += what.payload.size();
-  if (what.op == opcode::continuation) {
-    // A prepared frame, whole.
+  if (framed == framing::fragment || framed == framing::last_fragment) {
+    const opcode op = std::exchange(has_sent_fragment_, true) ? opcode::continuation : what.op;
+    const bool is_last = framed == framing::last_fragment;
+    if (is_last) is_sending_message_ = false;
+    return owner_->websockets().send_fragment(*connection_, op, what.payload, is_last) == send_status::closed ? send_status::closed
+                                                                                                              : send_status::queued;
+  }
+  if (framed == framing::whole_frame) {
     if (!connection_->is_open_websocket()) return send_status::closed;
+    if (connection_->message_open) return send_status::in_message;
     std::memcpy(owner_->output().extend(*connection_, what.payload.size()), what.payload.data(), what.payload.size());
     owner_->count_prepared_message();
     return send_status::queued;
   }
-  return owner_->websockets().send_in_place(*connection_, what) == send_status::closed ? send_status::closed : send_status::queued;
+  const send_status sent = owner_->websockets().send_in_place(*connection_, what);
+  return sent == send_status::above_watermark ? send_status::queued : sent;
 }
 
 // --- the end ---

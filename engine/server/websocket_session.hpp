@@ -80,7 +80,11 @@ class websocket_session {
 
   [[nodiscard]] std::uint64_t waiting_bytes() const;
   [[nodiscard]] bool above_watermark() const { return connection_ != nullptr && waiting_bytes() > high_watermark_bytes; }
-  send_status send(const message_view& what);
+  send_status send(const message_view& what, framing framed = framing::message);
+  // The message that is sent in fragments: begun; not finished, and given up.
+  [[nodiscard]] bool begin_message() noexcept;
+  void abandon_message() noexcept;
+  [[nodiscard]] bool is_sending_message() const noexcept { return is_sending_message_; }
   [[nodiscard]] bool has_gap() const noexcept { return gaps_told_ < gaps_.size(); }
   [[nodiscard]] std::optional<message_gap> next_gap() noexcept;
 
@@ -124,6 +128,8 @@ class websocket_session {
   std::size_t waiting_bytes_ = 0;
   std::vector<message_gap> gaps_;   // from gaps_told_
   std::size_t gaps_told_ = 0;
+  bool is_sending_message_ = false;  // in fragments
+  bool has_sent_fragment_ = false;
   std::uint64_t sent_turn_ = 0;     // the turn in which
   std::uint64_t sent_bytes_ = 0;    // these were appended
   std::string close_reason_;

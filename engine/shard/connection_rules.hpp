@@ -37,6 +37,7 @@ class connection_rules {
     return c.endpoint->idle_timeout_ms.value_or(options_.limits.idle_timeout_ms);
   }
   [[nodiscard]] const compression_options& compression_of(const connection& c) const {
+    if (!c.is_client && c.endpoint->in_parts) return uncompressed;
     if (!c.is_client) return c.endpoint->compression ? *c.endpoint->compression : options_.compression;
     const client_link* link = seats_[c].link;
     return link != nullptr ? link->plan->compression : options_.compression;
@@ -47,6 +48,8 @@ class connection_rules {
     const client_link* link = seats_[c].link;
     return link != nullptr ? link->plan->limits : options_.limits;
   }
+
+  static constexpr compression_options uncompressed{.mode = compression_mode::off};
 
   const shard_options& options_;
   const client_seats& seats_;

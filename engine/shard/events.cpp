@@ -22,6 +22,24 @@ send_status websocket_ref::broadcast(opcode op, std::span<const std::byte> paylo
   return shard_->websockets().publish(*connection_, *seat->where, op, payload);
 }
 
+send_status websocket_ref::broadcast(std::string_view room, opcode op, std::span<const std::byte> payload) {
+  for (const membership* seat = connection_->memberships; seat != nullptr; seat = seat->next)
+    if (seat->where->name == room) return shard_->websockets().publish(*connection_, *seat->where, op, payload);
+  return send_status::closed;
+}
+
+send_status websocket_ref::join(std::string_view room, const seat_wish& wish, std::function<void(websocket_ref, const join_result&)> on_answer) {
+  return shard_->joins().join(*connection_, room, wish, std::move(on_answer));
+}
+
+void websocket_ref::leave(std::string_view room) { shard_->joins().leave(*connection_, room); }
+
+std::vector<std::string_view> websocket_ref::rooms() const {
+  std::vector<std::string_view> names;
+  for (const membership* seat = connection_->memberships; seat != nullptr; seat = seat->next) names.emplace_back(seat->where->name);
+  return names;
+}
+
 const std::string* websocket_ref::name_in_room() const {
   for (const membership* seat = connection_->memberships; seat != nullptr; seat = seat->next)
     if (seat->has_name()) return &seat->details->name;

@@ -255,7 +255,8 @@ void record_reader::on_claim_answer(std::uint32_t from, const claim_answer_recor
   with_.rooms.home_answered(claim.room, claim.first_seats);
   bool taken = false;
   const auto answered = [&] {
-    taken = claim.asker != 0 ? with_.claims.answered(claim.asker, heard.get()) : with_.upgrades.on_claim_answer(claim, answer.granted, heard.get());
+    taken = claim.asker != 0 ? with_.claims.answered(claim.asker, answer.granted, heard.get())
+                             : with_.upgrades.on_claim_answer(claim, answer.granted, heard.get());
   };
   if (connection* c = with_.connections.find({claim.connection}))
     with_.ledger.spend(*c, answered);

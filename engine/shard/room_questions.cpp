@@ -40,10 +40,12 @@ template <class Take> void for_each_entry(std::string_view text, Take&& take) {
 void room_questions::publish_with_report(std::string_view room_name, opcode op, std::span<const std::byte> payload,
                                          std::function<void(const broadcast_report&)> on_report, const std::source_location& where) {
   if (!with_.stop.takes_publications) return tell<broadcast_report>({std::move(on_report), with_.users.running(), where}, {});
-  const std::uint32_t id = new_id();
-  reports_[id] = {.asked = {std::move(on_report), with_.users.running(), where}};
   room_part* const known = with_.rooms.known(room_name);
   room_part& r = known != nullptr ? *known : with_.rooms.at(room_name, room_encoding::plain);
+  if (payload.size() > r.rules->message_bytes_max)
+    return tell<broadcast_report>({std::move(on_report), with_.users.running(), where}, {.too_large = true});
+  const std::uint32_t id = new_id();
+  reports_[id] = {.asked = {std::move(on_report), with_.users.running(), where}};
   with_.rooms.publish(r, {.room = {r.index, r.generation}, .author = 0, .report_id = id, .op = op, .author_hears = true}, payload);
 }
 

@@ -4,18 +4,22 @@
 
 namespace ringcast::engine {
 
-std::uint32_t seat_claims::begin(room_part& r, connection_handle who, std::string_view name, const replay_wish& wish,
-                                 std::function<void(replay*)> on_answer) {
+std::uint32_t seat_claims::begin(room_part& r, connection_handle who, std::string_view name, name_rule rule, const replay_wish& wish,
+                                 answer on_answer) {
   rooms_.reserve(r);
   if (++next_id_ == 0) ++next_id_; // 0 says that an upgrade asks
   const std::uint32_t id = next_id_;
   if (name.empty() && !wish.wanted && r.known_at_home) {
-    on_answer(nullptr);
+    (void)on_answer(id, true, nullptr);
     return id;
   }
   waiting_.emplace(id, std::move(on_answer));
-  const claim_record claim{
-      .room = {r.index, r.generation}, .connection = who.value, .asker = id, .first_seats = r.first_seats, .takes_over = true, .wish = wish};
+  const claim_record claim{.room = {r.index, r.generation},
+                           .connection = who.value,
+                           .asker = id,
+                           .first_seats = r.first_seats,
+                           .takes_over = rule == name_rule::taken_over,
+                           .wish = wish};
   courier_.deliver(r.home_shard, record_kind::claim_seat, bytes_of(claim), std::as_bytes(std::span{name}));
   return id;
 }
@@ -25,12 +29,11 @@ void seat_claims::end(std::uint32_t id, room_ref room) {
   rooms_.end_reservation(room);
 }
 
-bool seat_claims::answered(std::uint32_t id, replay* heard) {
+bool seat_claims::answered(std::uint32_t id, bool granted, replay* heard) {
   const auto found = waiting_.find(id);
   if (found == waiting_.end()) return false;
-  const std::function<void(replay*)> on_answer = std::move(found->second);
-  on_answer(heard);
-  return true;
+  const answer on_answer = std::move(found->second);
+  return on_answer(id, granted, heard);
 }
 
 } // namespace ringcast::engine

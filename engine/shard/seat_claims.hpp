@@ -1,4 +1,4 @@
-// Seats of rooms that a coroutine claims: the room's home has to know of them first. It may be another shard, and what is published there
+// Seats of rooms that open connections claim: the room's home has to know of them first. It may be another shard, and what is published there
 // before it knows is not heard here. One a shard, on its thread.
 #pragma once
 
@@ -15,21 +15,25 @@ namespace ringcast::engine {
 
 class seat_claims {
  public:
+  // Whether who asks for a name that somebody has takes it over, or is refused.
+  enum class name_rule : std::uint8_t { taken_over, exclusive };
+  // The number of the claim, whether it was granted, and what was said before, which is the caller's until this returns: null without a wish, and where
+  // there was no memory for it. It answers whether the seat was taken, else its name is free again.
+  using answer = std::function<bool(std::uint32_t id, bool granted, replay* heard)>;
+
   seat_claims(room_table& rooms, shard_courier& courier) : rooms_(rooms), courier_(courier) {}
 
   // Reserves a seat of the room for a connection, with a name if it is not empty, and calls back when the home knows of it, perhaps at once:
-  // whatever is published from then on comes here. Ends with end(), whether there was an answer or not.
-  // With a wish it is given what was said before, which is the caller's until the callback returns; null: there was no memory for it.
-  [[nodiscard]] std::uint32_t begin(room_part& r, connection_handle who, std::string_view name, const replay_wish& wish,
-                                    std::function<void(replay*)> on_answer);
+  // whatever is published from then on comes here. Ends with end(), whether there was an answer or not; also within it.
+  std::uint32_t begin(room_part& r, connection_handle who, std::string_view name, name_rule rule, const replay_wish& wish, answer on_answer);
   void end(std::uint32_t id, room_ref room);
-  // The home has answered. False where nobody waits for it any more.
-  [[nodiscard]] bool answered(std::uint32_t id, replay* heard);
+  // The home has answered. False where nobody takes the seat any more.
+  [[nodiscard]] bool answered(std::uint32_t id, bool granted, replay* heard);
 
  private:
   room_table& rooms_;
   shard_courier& courier_;
-  std::unordered_map<std::uint32_t, std::function<void(replay*)>> waiting_;
+  std::unordered_map<std::uint32_t, answer> waiting_;
   std::uint32_t next_id_ = 0;
 };
 

@@ -10,7 +10,7 @@ namespace ringcast::engine {
 
 void server_questions::statistics(std::function<void(const server_statistics&)> on_answer, const std::source_location& where) {
   const std::uint32_t id = ++next_id_;
-  statistics_question asked{std::move(on_answer), with_.users.running(), where, {{}, with_.policy}, with_.shard_count};
+  statistics_question asked{std::move(on_answer), with_.users.running(), where, {}, with_.shard_count};
   asked.told.shards.resize(with_.shard_count);
   statistics_.try_emplace(id, std::move(asked));
   for (std::uint32_t to = 0; to < with_.shard_count; ++to)

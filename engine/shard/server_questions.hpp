@@ -20,7 +20,6 @@ class server_questions {
   struct needs {
     std::uint32_t own; // the index of this shard
     std::uint32_t shard_count;
-    slow_consumer policy;
     shard_courier& courier;
     handlers& users;
   };

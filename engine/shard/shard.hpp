@@ -42,6 +42,7 @@
 #include "engine/shard/message_compression.hpp"
 #include "engine/shard/receive_memory.hpp"
 #include "engine/shard/record_reader.hpp"
+#include "engine/shard/room_joins.hpp"
 #include "engine/shard/room_questions.hpp"
 #include "engine/shard/seat_claims.hpp"
 #include "engine/shard/server_questions.hpp"
@@ -100,6 +101,7 @@ class shard final : public room_host, private accepted_host, private work_host {
   [[nodiscard]] room_questions& questions() { return questions_; }
   [[nodiscard]] server_questions& asked() { return asked_; }
   [[nodiscard]] seat_claims& claims() { return claims_; }
+  [[nodiscard]] room_joins& joins() { return joins_; }
   [[nodiscard]] handlers& user_code() { return users_; }
   [[nodiscard]] room_table& rooms() { return rooms_; }
   [[nodiscard]] home_table& home() { return home_; }
@@ -178,6 +180,7 @@ class shard final : public room_host, private accepted_host, private work_host {
   buffer_ring buffers_;
   timer_wheel wheel_;
   connection_timers timers_;
+  room_rulebook room_rules_;
   home_table home_;
   room_table rooms_;
   outbox outbox_;
@@ -203,6 +206,7 @@ class shard final : public room_host, private accepted_host, private work_host {
   room_questions questions_;
   server_questions asked_;
   seat_claims claims_;
+  room_joins joins_;
   record_reader records_;
   stopper stopping_;
 

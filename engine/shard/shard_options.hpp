@@ -3,6 +3,7 @@
 
 #include "engine/base/limits.hpp"
 #include "engine/connection/compression_rules.hpp"
+#include "engine/room/room_rulebook.hpp"
 #include "engine/shard/admission.hpp"
 #include <ringcast/events.hpp>
 #include <ringcast/position.hpp>
@@ -26,6 +27,7 @@ struct shard_options {
   compression_options compression;
   presence_options presence;
   history_options history; // of all shards together, as programs give it
+  room_patterns rooms_like; // first match
 };
 
 } // namespace ringcast::engine

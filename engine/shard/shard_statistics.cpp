@@ -11,11 +11,11 @@ shard_statistics shard::statistics() const {
 
   const room_counters& rooms = rooms_.counters();
   told.members_closed_slow = rooms.members_closed_slow;
-  told.messages_lost = rooms.messages_lost_to_policy;
+  told.messages_lost = rooms.messages_lost;
   told.deliveries = rooms.deliveries;
   told.rooms = home_.size();
   told.history_bytes = home_.kept().bytes();
-  told.history_bytes_max = options_.history.is_on() ? home_.kept().bytes_max() : 0;
+  told.history_bytes_max = room_rules_.keeps_history() ? home_.kept().bytes_max() : 0;
 
   const compression_counters& compressed = compressor_.counters();
   told.messages_deflated = compressed.messages_deflated;

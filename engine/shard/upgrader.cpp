@@ -90,10 +90,7 @@ void upgrader::take_or_open(connection& c, upgrade_request_view& request, waitin
     return open(c);
   }
   asked.room = std::move(decided.room);
-  asked.name = std::move(decided.name);
-  asked.user = std::move(decided.user_id);
-  asked.watches = decided.watches;
-  asked.hears = decided.hears;
+  asked.seat = {.name = std::move(decided.name), .user = std::move(decided.user_id), .hears = decided.hears, .watches = decided.watches};
   asked.numbered = decided.numbered;
   asked.replay = decided.replay;
   claim_seat(c, std::move(asked));
@@ -134,7 +131,7 @@ void upgrader::claim_seat(connection& c, waiting_upgrade&& asked) {
                            .first_seats = r.first_seats,
                            .takes_over = false,
                            .wish = asked.replay ? replay_wish{*asked.replay} : replay_wish{}};
-  const std::string name = asked.name;
+  const std::string name = asked.seat.name;
   waiting_.insert_or_assign(c.slot, std::move(asked));
   if (!name.empty() || claim.wish.wanted || !r.known_at_home)
     return with_.host.deliver(r.home_shard, record_kind::claim_seat, bytes_of(claim), std::as_bytes(std::span{name}));
@@ -169,13 +166,8 @@ void upgrader::finish(connection& c, bool granted, replay* heard) {
   const bool has_no_replay = asked.replay.has_value() && heard == nullptr;
   if (!granted || has_no_replay || with_.stop.is_stopping) return refuse(c, asked, granted);
   accept(c, asked);
-  if (heard != nullptr && !heard->spans.empty()) with_.output.begin_backlog(c);
   room_part& r = part_of(asked);
-  membership& seat = heard != nullptr ? with_.rooms.join(c, r, asked.hears, *heard) : with_.rooms.join(c, r, asked.hears);
-  if (heard != nullptr) seat.need_details().joined = heard->joined;
-  if (!asked.name.empty()) seat.need_details().name = std::move(asked.name);
-  if (!asked.user.empty()) seat.need_details().user = std::move(asked.user);
-  if (asked.watches) with_.rooms.watch(seat);
+  sit_down(with_.rooms, with_.output, c, r, std::move(asked.seat), heard);
   open(c);
 }
 
@@ -196,7 +188,7 @@ void upgrader::refuse(connection& c, const waiting_upgrade& asked, bool granted)
   if (granted) {
     const room_part& r = part_of(asked);
     with_.host.deliver(r.home_shard, record_kind::release_name, bytes_of(name_record{{r.index, r.generation}, with_.host.handle_of(c).value}),
-                       std::as_bytes(std::span{asked.name}));
+                       std::as_bytes(std::span{asked.seat.name}));
   }
   with_.http.refuse_request(c, http_status::service_unavailable, with_.stop.is_stopping ? "the server is going away" : "the server has no memory");
 }

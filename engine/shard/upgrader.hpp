@@ -8,6 +8,7 @@
 #include "engine/room/room_table.hpp"
 #include "engine/shard/connection_rules.hpp"
 #include "engine/shard/handlers.hpp"
+#include "engine/shard/room_joins.hpp"
 #include "engine/shard/shard_counters.hpp"
 #include "engine/shard/shard_options.hpp"
 #include "engine/shard/stop_state.hpp"
@@ -64,11 +65,10 @@ class upgrader {
 
  private:
   struct waiting_upgrade {
-    std::string response, room{}, name{}, user{};
-    hearing hears = hearing::everyone;
+    std::string response, room{};
+    wanted_seat seat{};
     bool numbered = false;
     bool event_stream = false;
-    bool watches = false;
     std::optional<replay_options> replay{};
     std::optional<deflate_params> deflate{};
   };

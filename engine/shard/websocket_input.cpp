@@ -28,6 +28,8 @@ consumed websocket_side::consume_frames(connection& c, std::span<std::byte> byte
     done.bytes = bytes.size();
     return done;
   }
+  if (c.endpoint != nullptr && c.endpoint->in_parts) [[unlikely]]
+    return consume_parts(c, bytes);
   bool was_unfinished = c.partial != nullptr && c.partial->text.checked_bytes() != 0;
   while (done.bytes < bytes.size()) {
     const frame_result result = read_frame(bytes.subspan(done.bytes), rules);
@@ -104,7 +106,7 @@ void websocket_side::on_compressed_message(connection& c, const assembled& m) {
 void websocket_side::hand_over(connection& c, const message_view& view) {
   if (with_.stop.is_stopping) [[unlikely]]
     return; // its Close frame waits for what was said before
-  ++with_.counters.messages_received;
+  if (view.is_last) ++with_.counters.messages_received;
   with_.budget.delivered(view.payload.size());
   with_.watch.note_message(c);
   with_.users.message(c, view);

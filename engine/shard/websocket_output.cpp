@@ -28,15 +28,42 @@ bool websocket_side::takes_output(const connection& c) const {
   return c.closing.may_send() || (c.closing.state() == close_state::close_received && is_untold(c, user_event::closing));
 }
 
-send_status websocket_side::send(connection& c, opcode op, std::span<const std::byte> payload) {
+send_status websocket_side::may_send_message(const connection& c) const {
   if (!takes_output(c)) return send_status::closed;
-  if (!is_control(op)) ++with_.counters.messages_sent;
+  return c.message_open ? send_status::in_message : send_status::queued;
+}
+
+send_status websocket_side::send(connection& c, opcode op, std::span<const std::byte> payload) {
+  if (!is_control(op)) {
+    if (const send_status may = may_send_message(c); may != send_status::queued) return may;
+    ++with_.counters.messages_sent;
+  } else if (!takes_output(c)) {
+    return send_status::closed;
+  }
   if (with_.compression.deflates(c, op, payload.size()))
     with_.compression.append_frame(c, op, payload);
   else if (c.is_client)
     append_masked_frame(c, op, payload);
   else
     append_frame(c, op, payload);
+  return status_of(c);
+}
+
+bool websocket_side::begin_message(connection& c) {
+  if (may_send_message(c) != send_status::queued || c.memberships != nullptr || c.event_stream || c.is_client) return false;
+  c.message_open = true;
+  return true;
+}
+
+send_status websocket_side::send_fragment(connection& c, opcode op, std::span<const std::byte> payload, bool is_last) {
+  if (!takes_output(c)) return send_status::closed;
+  std::byte* const out = with_.output.extend(c, frame_header_bytes(payload.size(), false) + payload.size());
+  const std::size_t header_bytes = write_frame_header(out, op, payload.size(), is_last);
+  if (!payload.empty()) std::memcpy(out + header_bytes, payload.data(), payload.size());
+  if (is_last) {
+    c.message_open = false;
+    ++with_.counters.messages_sent;
+  }
   return status_of(c);
 }
 
@@ -50,7 +77,7 @@ send_status websocket_side::send_event(connection& c, const stream_event& event)
 send_status websocket_side::send_in_place(connection& c, const message_view& message) {
   if (message.payload.size() < large_frame_bytes || !message.in_receive_buffer || c.is_client || c.deflate_bits != 0)
     return send(c, message.op, message.payload);
-  if (!takes_output(c)) return send_status::closed;
+  if (const send_status may = may_send_message(c); may != send_status::queued) return may;
   const std::size_t header_bytes = frame_header_bytes(message.payload.size(), false);
   std::byte* frame_begin = message.payload.data() - header_bytes;
   write_frame_header(frame_begin, message.op, message.payload.size());
@@ -62,6 +89,7 @@ send_status websocket_side::send_in_place(connection& c, const message_view& mes
 send_status websocket_side::publish(connection& c, room_part& r, opcode op, std::span<const std::byte> payload) {
   const membership* seat = room_table::seat_of(c, r);
   if (seat == nullptr || !with_.stop.takes_publications) return send_status::closed;
+  if (payload.size() > r.rules->message_bytes_max) return send_status::too_large;
   with_.rooms.publish(r,
                       {.room = {r.index, r.generation},
                        .author = with_.connections.handle_of(c).value,

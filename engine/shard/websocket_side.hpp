@@ -58,6 +58,8 @@ class websocket_side {
 
   // --- received: websocket_input.cpp ---
   [[nodiscard]] consumed consume_frames(connection& c, std::span<std::byte> bytes);
+  // The same for an endpoint that takes messages as they come: websocket_parts.cpp.
+  [[nodiscard]] consumed consume_parts(connection& c, std::span<std::byte> bytes);
   // A text that comes slowly is judged as it comes. False where the frame that has not come whole broke a rule.
   bool check_unfinished_text(connection& c, std::span<const std::byte> bytes, const frame_rules& rules, std::uint64_t message_bytes_max);
   // The peer's Close frame is answered, or the connection failed for a rule that the peer broke.
@@ -65,6 +67,11 @@ class websocket_side {
 
   // --- sent: websocket_output.cpp ---
   send_status send(connection& c, opcode op, std::span<const std::byte> payload);
+  // A message goes out in fragments (RFC 6455 5.4): no other may stand between them, so the connection may sit in no room, and what is sent meanwhile is
+  // refused with send_status::in_message. False if it sits in one, has begun one already, or is over.
+  [[nodiscard]] bool begin_message(connection& c);
+  // The first one has the message's opcode, all others continuation.
+  send_status send_fragment(connection& c, opcode op, std::span<const std::byte> payload, bool is_last);
   // A message that was received goes back from where it stands, if it is large.
   send_status send_in_place(connection& c, const message_view& message);
   send_status publish(connection& c, room_part& r, opcode op, std::span<const std::byte> payload);
@@ -86,6 +93,8 @@ class websocket_side {
   void on_violation(connection& c, violation broken);
 
   [[nodiscard]] bool takes_output(const connection& c) const;
+  // queued, or why a message cannot be sent now.
+  [[nodiscard]] send_status may_send_message(const connection& c) const;
   void append_event(connection& c, const stream_event& event);
   void append_frame(connection& c, opcode op, std::span<const std::byte> payload);
   void append_masked_frame(connection& c, opcode op, std::span<const std::byte> payload);

@@ -20,8 +20,7 @@ server_statistics two_shards() {
   told.shards[0].closes[close_code_place(1013)] = 6;
   told.shards[0].turn_times.record(1'000);
   told.shards[1].turn_times.record(1'100, 2);
-  told.policy = slow_consumer::drop_oldest;
-  told.shards[0].messages_lost = 9;
+  told.shards[0].messages_lost[static_cast<std::size_t>(slow_consumer::drop_oldest)] = 9;
   return told;
 }
 

@@ -42,6 +42,28 @@ struct connection;
 struct handle_access;
 } // namespace engine
 
+// A seat in a room as somebody wants it.
+struct seat_wish {
+  hearing hears = hearing::everyone;
+  std::string_view name = {};          // the seat is only granted if nobody in the room has this name; empty: none is wanted
+  // As whom it sits there: one user may have many connections. A valid name like a member's (names.hpp); empty: as nobody.
+  std::string_view user = {};
+  // It is told which users come and go (server_options::presence): by text messages {"joined":"ID"} and {"left":"ID"}, once for each user, or
+  // {"users":N,"connections":N} where that would be too many; an event stream by events "presence". Behind what is sent in on_open.
+  bool watches_users = false;
+  bool numbered = false; // each message has its number in front: in text as decimal digits and a line feed, else in 8 bytes, big-endian
+  bool position = false; // websocket_ref::joined() says where it joined
+  std::optional<replay_options> replay = {}; // what was said before is heard first; implies `position`
+};
+
+// What became of websocket_ref::join().
+struct join_result {
+  std::string_view room;         // valid until the callback returns
+  bool granted = false;
+  std::string_view why_not = {}; // in words: the name is taken, it sits there already, there is no memory
+  joined_position joined = {};   // if seat_wish::position or replay was set; else epoch 0
+};
+
 // A connection, while a callback runs. To name it later, or on another thread, keep its handle().
 class websocket_ref {
  public:
@@ -63,6 +85,19 @@ class websocket_ref {
 
   // To everybody in the room that this connection joined first; closed if it is in none.
   send_status broadcast(opcode op, std::span<const std::byte> payload);
+  // To everybody in that room, as one of its members; closed if it is none.
+  send_status broadcast(std::string_view room, opcode op, std::span<const std::byte> payload);
+
+  // Takes a seat in a room, at any time, beside those that it has. `on_answer` is called in a later turn, on this shard: when it says `granted`, the
+  // room's home knows of the seat, and whatever anybody publishes from then on is heard; what is sent in it stands in front of what was said before.
+  // Not called if the connection has gone meanwhile; what it throws closes the connection. queued; closed; invalid_name (room, name or user); full:
+  // it sits in rooms_per_connection_max rooms; in_message.
+  send_status join(std::string_view room, const seat_wish& wish = {}, std::function<void(websocket_ref, const join_result&)> on_answer = {});
+  // Nothing happens if it is not there.
+  void leave(std::string_view room);
+  // Those that it sits in, the newest first.
+  [[nodiscard]] std::vector<std::string_view> rooms() const;
+  static constexpr std::size_t rooms_per_connection_max = 1024; // a send of a connection that is behind looks at each
   [[nodiscard]] const std::string* name_in_room() const;
   // The room that this connection joined first; null if it is in none.
   [[nodiscard]] const std::string* room_name() const;
@@ -108,20 +143,6 @@ class http_request {
       : parameters(decoded), body(received), peer(from), head_(head) {}
 
   const request_head& head_;
-};
-
-// A seat in a room as somebody wants it.
-struct seat_wish {
-  hearing hears = hearing::everyone;
-  std::string_view name = {};          // the seat is only granted if nobody in the room has this name; empty: none is wanted
-  // As whom it sits there: one user may have many connections. A valid name like a member's (names.hpp); empty: as nobody.
-  std::string_view user = {};
-  // It is told which users come and go (server_options::presence): by text messages {"joined":"ID"} and {"left":"ID"}, once for each user, or
-  // {"users":N,"connections":N} where that would be too many; an event stream by events "presence". Behind what is sent in on_open.
-  bool watches_users = false;
-  bool numbered = false; // each message has its number in front: in text as decimal digits and a line feed, else in 8 bytes, big-endian
-  bool position = false; // websocket_ref::joined() says where it joined
-  std::optional<replay_options> replay = {}; // what was said before is heard first; implies `position`
 };
 
 // What an endpoint decides about an upgrade.
@@ -178,6 +199,10 @@ struct websocket_endpoint {
   bool answers_pings = true;
   // In place of the server's limit; see server_limits.
   std::optional<std::uint64_t> message_bytes_max{};
+  // Messages are not joined: on_message is given each part as it comes (message_view::is_last), so a message of any size holds no memory here. What a
+  // part is has nothing to do with the peer's frames. A message above message_bytes_max closes with 1009 as soon as a header says so, maybe behind
+  // parts that were given. Compression is not negotiated.
+  bool in_parts = false;
   // In place of the server's limits; 0: never.
   std::optional<std::uint32_t> ping_interval_ms{}, pong_timeout_ms{}, idle_timeout_ms{};
   // In place of server_options::allowed_origins, unless it is empty.

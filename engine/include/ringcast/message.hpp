@@ -12,17 +12,18 @@
 namespace ringcast {
 
 // A message as it was received: a view. In a callback it is valid until that returns, in a coroutine until its next receive (websocket.hpp).
-// Text is valid UTF-8.
+// Text is valid UTF-8; a part of one may end within a character.
 struct message_view {
   opcode op = opcode::text;
   std::span<std::byte> payload;
+  bool is_last = true; // false only where messages come in parts (websocket_endpoint::in_parts): more of this one is to come
   bool in_receive_buffer = false; // there is room for a frame's header right before it, so an answer can be framed in place
 
   [[nodiscard]] std::string_view text() const { return {reinterpret_cast<const char*>(payload.data()), payload.size()}; }
 };
 
 // A message as it was received: opcode text or binary, payload, text(). It is a view and valid until the next receive on its websocket, or
-// until the websocket is destroyed. Text is valid UTF-8.
+// until the websocket is destroyed. Text is valid UTF-8. Where upgrade_options::in_parts was given it is a part of one: see is_last.
 using message = message_view;
 
 // What receive_into() wrote.

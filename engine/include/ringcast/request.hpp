@@ -54,6 +54,8 @@ struct upgrade_options {
   // answered 403.
   std::vector<std::string> allowed_origins{};
   std::optional<compression_options> compression{};
+  // receive_part() gives each message in parts as they come, as websocket_endpoint::in_parts does: a gigabyte needs no memory.
+  bool in_parts = false;
 
   friend bool operator==(const upgrade_options&, const upgrade_options&) = default;
 };

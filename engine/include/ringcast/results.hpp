@@ -20,6 +20,8 @@ enum class send_status : std::uint8_t {
   timed_out,       // nothing was queued: the deadline passed while the peer was slow
   stopped,         // nothing was queued: the stop token was used meanwhile
   not_started,     // of a room: its server has not been started, so nobody can be in it
+  in_message,      // nothing was queued: the connection is sending a message in fragments (message_writer)
+  too_large,       // of a room: the message is larger than room_rules::message_bytes_max; nothing was done
   invalid_name,    // the name of the room or of the member cannot be one (names.hpp); nothing was done
 };
 

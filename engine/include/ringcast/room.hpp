@@ -92,6 +92,9 @@ class room {
   // Whether this can be the name of a room, else why not, in words.
   [[nodiscard]] const std::expected<void, std::string_view>& valid() const noexcept { return valid_; }
 
+  // What a message may have here (room_rules::message_bytes_max); UINT64_MAX: as much as one may be at all. Any thread.
+  [[nodiscard]] std::uint64_t message_bytes_max() const noexcept;
+
   // The connection takes a seat: co_await it. When it is there, the room's home knows of it, so nothing that is published from then on is
   // missed. With an `id` the member can be reached by send_to(); who joins later under the same id takes it over.
   [[nodiscard]] task<seat> join(std::string_view id, receiver& ws, hearing hears = hearing::everyone);
@@ -101,8 +104,8 @@ class room {
   // The member of that id leaves; its connection stays open. Nothing happens if there is none.
   send_status leave(std::string_view id);
 
-  // To every member. Any thread, never waits: queued; dropped if the way to the room is full; closed if the server has stopped; not_started. What the
-  // members make of it is up to the server's slow-consumer policy.
+  // To every member. Any thread, never waits: queued; dropped if the way to the room is full; closed if the server has stopped; not_started; too_large.
+  // What the members make of it is up to the slow-consumer policy of the server, or of rooms like this one.
   send_status broadcast(opcode op, std::span<const std::byte> payload);
   send_status broadcast_text(std::string_view text) { return broadcast(opcode::text, std::as_bytes(std::span{text})); }
   send_status broadcast_binary(std::span<const std::byte> bytes) { return broadcast(opcode::binary, bytes); }

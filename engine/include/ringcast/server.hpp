@@ -12,6 +12,7 @@
 #include <ringcast/files.hpp>
 #include <ringcast/request.hpp>
 #include <ringcast/room.hpp>
+#include <ringcast/room_rules.hpp>
 #include <ringcast/rooms.hpp>
 #include <ringcast/server_options.hpp>
 #include <ringcast/spawn.hpp>
@@ -40,6 +41,7 @@ class admission;
 class http_router;
 class inbox;
 class mesh;
+class room_rulebook;
 class shard;
 class tls_identity;
 struct socket_file;
@@ -79,6 +81,13 @@ class server {
 
   // Before start(). Handlers run on every shard's thread.
   [[nodiscard]] class routes routes();
+
+  // Before start(): what holds for the rooms whose names match the pattern (matches_room_pattern()). Of several that match, the one that was told
+  // first says everything; what it does not say is the server's. At most 256 of them, of at most 128 bytes each.
+  //
+  //   s.rooms_like("prices/*", {.policy = slow_consumer::latest});
+  //   s.rooms_like("chat/*", {.history = history_options{.messages = 100}, .message_bytes_max = 4096});
+  void rooms_like(std::string_view pattern, const room_rules& rules);
 
   // Before start(), any number of them: each shard runs it once, on its thread, when all shards are there and before it takes the first request.
   // What it spawns (timers, clients, whatever belongs to no connection) lives beside the handlers until it returns or the server stops, when its waits end
@@ -174,6 +183,8 @@ class server {
   std::unique_ptr<engine::http_router> router_;
   std::vector<start_hook> start_hooks_;
   std::vector<middleware> middleware_;
+  std::vector<std::pair<std::string, room_rules>> rooms_like_;
+  std::unique_ptr<engine::room_rulebook> room_rulebook_; // null before the start
   std::uint32_t shard_count_ = 0;
   std::vector<std::string> addresses_, tls_addresses_;
   std::vector<std::unique_ptr<engine::socket_file>> socket_files_; // of Unix sockets, to be removed at the end

@@ -2,6 +2,7 @@
 // milliseconds as the names say.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace ringcast {
@@ -13,6 +14,7 @@ enum class slow_consumer : std::uint8_t {
   drop_oldest, // it loses the oldest messages that it has not been sent
   latest,      // it gets only the latest message
 };
+inline constexpr std::size_t slow_consumer_policies = 4;
 
 struct server_limits {
   // A message, joined from its fragments and inflated. 1 MiB holds any chat or ticker message, and 20,000 peers that each announce one

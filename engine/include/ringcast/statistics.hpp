@@ -118,7 +118,8 @@ struct shard_statistics {
   // --- rooms ---
   std::uint64_t rooms = 0; // whose home is this shard
   std::uint64_t deliveries = 0; // messages times the members that they were queued for
-  std::uint64_t messages_lost = 0; // what the slow-consumer policy took from members: of what was queued, or before it was
+  // What slow-consumer policies took from members, by policy: of what was queued, or before it was.
+  std::array<std::uint64_t, slow_consumer_policies> messages_lost{};
   std::uint64_t gaps = 0; // what members were told of that
   std::uint64_t history_bytes = 0, history_bytes_max = 0;
 
@@ -148,7 +149,6 @@ struct shard_statistics {
 
 struct server_statistics {
   std::vector<shard_statistics> shards; // by their index
-  slow_consumer policy = slow_consumer::close;
 
   [[nodiscard]] shard_statistics total() const;
 };

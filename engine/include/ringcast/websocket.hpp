@@ -81,10 +81,16 @@ class [[nodiscard]] receive_into_awaiter : public receive_operation {
   std::span<std::byte> into_;
 };
 
+namespace engine {
+// What the bytes of a send are.
+enum class framing : std::uint8_t { message, whole_frame, fragment, last_fragment };
+} // namespace engine
+
 class [[nodiscard]] send_awaiter : engine::waiter {
  public:
-  send_awaiter(engine::websocket_session* session, const message_view& what, wait_limits limits) noexcept
-      : session_(session), what_(what), limits_(std::move(limits)) {}
+  send_awaiter(engine::websocket_session* session, const message_view& what, wait_limits limits,
+               engine::framing framed = engine::framing::message) noexcept
+      : session_(session), what_(what), limits_(std::move(limits)), framed_(framed) {}
 
   [[nodiscard]] bool await_ready() noexcept;
   void await_suspend(std::coroutine_handle<> handle) noexcept;
@@ -96,7 +102,42 @@ class [[nodiscard]] send_awaiter : engine::waiter {
   message_view what_;
   wait_limits limits_;
   send_status status_ = send_status::queued;
+  engine::framing framed_;
   bool waits_ = false;
+};
+
+// A message that is sent in fragments (RFC 6455 5.4), so that it need not be in memory as a whole:
+//
+//   message_writer out = ws.begin_message(opcode::binary);
+//   while (auto piece = read_piece()) co_await out.write(*piece);
+//   co_await out.finish();
+//
+// Until it is finished no other message can go out on its connection: sends answer in_message, those of other threads are dropped, and it takes no
+// seat in a room. Pings and pongs go between. Not compressed. Move-only; on the shard of its websocket, which it must not outlive. One that is
+// destroyed before its message is finished closes the connection with 1011.
+class message_writer {
+ public:
+  message_writer(message_writer&& other) noexcept : session_(std::exchange(other.session_, nullptr)), op_(other.op_) {}
+  message_writer& operator=(message_writer&&) = delete;
+  ~message_writer();
+
+  // False if there is no message to be sent: the connection was over, sat in a room, or was sending one in fragments already.
+  [[nodiscard]] explicit operator bool() const noexcept { return session_ != nullptr; }
+  // The next fragment. Waits while the peer is slow, as sends do, and answers like them; text must be UTF-8 as a whole, not by fragments.
+  [[nodiscard]] send_awaiter write(std::span<const std::byte> bytes, wait_limits limits = {}) noexcept;
+  [[nodiscard]] send_awaiter write(std::string_view text, wait_limits limits = {}) noexcept {
+    return write(std::as_bytes(std::span{text}), std::move(limits));
+  }
+  // The last one, maybe an empty one. If that comes to nothing because its limits ended the wait, the message is still to be finished.
+  [[nodiscard]] send_awaiter finish(std::span<const std::byte> bytes = {}, wait_limits limits = {}) noexcept;
+
+ private:
+  friend class websocket;
+  message_writer(engine::websocket_session* session, opcode op) noexcept : session_(session), op_(op) {}
+  [[nodiscard]] engine::websocket_session* writable() const noexcept;
+
+  engine::websocket_session* session_; // null: no message
+  opcode op_;
 };
 
 // The receiving half, alone after split(), and the part of websocket that receives. One coroutine receives at a time. Messages that come
@@ -111,6 +152,8 @@ class receiver {
 
   // The next message. Without limits it waits as long as the connection lives.
   [[nodiscard]] receive_awaiter receive(wait_limits limits = {}) noexcept { return {session_, std::move(limits), false}; }
+  // The same, under the name that says what comes where upgrade_options::in_parts was given: a part of a message, whose is_last says whether it ends it.
+  [[nodiscard]] receive_awaiter receive_part(wait_limits limits = {}) noexcept { return receive(std::move(limits)); }
   // Copies the next message, or what fits of it, into the caller's bytes. The rest comes with the next call.
   [[nodiscard]] receive_into_awaiter receive_into(std::span<std::byte> into, wait_limits limits = {}) noexcept {
     return {session_, into, std::move(limits)};
@@ -161,7 +204,10 @@ class websocket : public receiver {
   // A message that was framed once for many connections; see shared_frame.
   [[nodiscard]] send_awaiter send_prepared(const shared_frame& frame, wait_limits limits = {}) noexcept;
 
-  // Never waits: queued, dropped or closed.
+  // Text or binary; see message_writer.
+  [[nodiscard]] message_writer begin_message(opcode op) noexcept;
+
+  // Never waits: queued, dropped, in_message or closed.
   send_status try_send(const message& what) noexcept;
   send_status try_send_text(std::string_view text) noexcept;
   send_status try_send(std::string_view text) noexcept { return try_send_text(text); }

@@ -1,0 +1,29 @@
+// What holds for some of a server's rooms in place of what holds for all: server::rooms_like(). Plain values.
+#pragma once
+
+#include <ringcast/position.hpp>
+#include <ringcast/rooms.hpp>
+#include <ringcast/server_limits.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace ringcast {
+
+// What is not given stays as the server has it.
+struct room_rules {
+  std::optional<slow_consumer> policy{};             // server_options::policy
+  std::optional<std::uint64_t> behind_bytes_max{};   // how far a member may be behind: server_limits::send_queue_bytes_max
+  // server_options::history; history_options{} keeps nothing. Its total_bytes means nothing here: there is one budget, the server's.
+  std::optional<history_options> history{};
+  // A message of more bytes is not published: send_status::too_large. No bound of its own unless given; what a connection may send at all is
+  // server_limits::message_bytes_max, or its endpoint's.
+  std::optional<std::uint64_t> message_bytes_max{};
+};
+
+// Whether a room has the name that a pattern describes: as it stands, and a * for any bytes, maybe none, slashes too. "prices/*", "*-private".
+// Looks at each byte of the name some times at most for each *, however both were chosen.
+[[nodiscard]] bool matches_room_pattern(std::string_view pattern, std::string_view name) noexcept;
+
+} // namespace ringcast

@@ -1,0 +1,103 @@
+#include "engine/shard/room_joins.hpp"
+
+#include "engine/connection/handle_access.hpp"
+#include "engine/shard/shard.hpp"
+#include <ringcast/names.hpp>
+
+#include <memory>
+#include <utility>
+
+namespace ringcast::engine {
+
+membership& sit_down(room_table& rooms, outbox& output, connection& c, room_part& r, wanted_seat&& wanted, replay* heard) {
+  if (heard != nullptr && !heard->spans.empty()) output.begin_backlog(c);
+  membership& seat = heard != nullptr ? rooms.join(c, r, wanted.hears, *heard) : rooms.join(c, r, wanted.hears);
+  if (heard != nullptr) seat.need_details().joined = heard->joined;
+  if (!wanted.name.empty()) seat.need_details().name = std::move(wanted.name);
+  if (!wanted.user.empty()) seat.need_details().user = std::move(wanted.user);
+  if (wanted.watches) rooms.watch(seat);
+  return seat;
+}
+
+namespace {
+
+membership* seat_in(const connection& c, std::string_view room) {
+  for (membership* seat = c.memberships; seat != nullptr; seat = seat->next)
+    if (seat->where->name == room) return seat;
+  return nullptr;
+}
+
+std::size_t seats_of(const connection& c) {
+  std::size_t count = 0;
+  for (const membership* seat = c.memberships; seat != nullptr; seat = seat->next) ++count;
+  return count;
+}
+
+} // namespace
+
+send_status room_joins::join(connection& c, std::string_view room, const seat_wish& wish, answer on_answer) {
+  if (!c.is_open_websocket() || with_.stop.is_stopping) return send_status::closed;
+  if (c.message_open) return send_status::in_message;
+  if (!check_room_name(room) || (!wish.name.empty() && !check_member_name(wish.name)) || (!wish.user.empty() && !check_member_name(wish.user)))
+    return send_status::invalid_name;
+  if (seats_of(c) >= websocket_ref::rooms_per_connection_max) return send_status::full;
+  const room_encoding encoding = c.event_stream ? room_encoding::event_stream : encoding_with(is_deflating(with_.host.encoding_of(c)), wish.numbered);
+  room_part& r = with_.rooms.at(room, encoding);
+  const connection_handle who = with_.host.handle_of(c);
+  const bool wants_replay = wish.replay.has_value() || wish.position;
+  auto asked = std::make_shared<joining>(
+      joining{.room = std::string{room},
+              .part = {r.index, r.generation},
+              .wanted = {.name = std::string{wish.name}, .user = std::string{wish.user}, .hears = wish.hears, .watches = wish.watches_users},
+              .wants_position = wants_replay,
+              .on_answer = std::move(on_answer)});
+  const replay_wish before = wants_replay ? replay_wish{wish.replay.value_or(replay_options{})} : replay_wish{};
+  with_.claims.begin(r, who, asked->wanted.name, seat_claims::name_rule::exclusive, before,
+                     [this, who, asked](std::uint32_t id, bool granted, replay* heard) {
+                       const bool taken = answered(who, *asked, granted, heard);
+                       with_.claims.end(id, asked->part);
+                       return taken;
+                     });
+  return send_status::queued;
+}
+
+bool room_joins::answered(connection_handle who, joining& asked, bool granted, replay* heard) {
+  connection* const c = with_.host.find(who);
+  room_part* const r = with_.rooms.find(asked.part);
+  if (c == nullptr || !c->is_open_websocket() || r == nullptr) return false;
+  std::string_view why_not;
+  if (!granted)
+    why_not = "this name is taken in this room";
+  else if (asked.wants_position && heard == nullptr)
+    why_not = "the server has no memory";
+  else if (seat_in(*c, asked.room) != nullptr)
+    why_not = "it sits in this room already";
+  else if (c->message_open)
+    why_not = "the connection is sending a message in fragments";
+  joined_position joined;
+  if (why_not.empty()) {
+    if (heard != nullptr) joined = heard->joined;
+    sit_down(with_.rooms, with_.output, *c, *r, std::move(asked.wanted), heard);
+  }
+  tell(who, asked, why_not, joined);
+  return why_not.empty();
+}
+
+void room_joins::tell(connection_handle who, joining& asked, std::string_view why_not, const joined_position& joined) {
+  with_.users.note_answer(
+      [this, who, room = std::move(asked.room), on_answer = std::move(asked.on_answer), why_not, joined] {
+        connection* const c = with_.host.find(who);
+        if (c == nullptr || !c->is_open_websocket()) return;
+        if (on_answer)
+          on_answer(handle_access::ref(with_.owner, *c), {.room = room, .granted = why_not.empty(), .why_not = why_not, .joined = joined});
+        // The connection is still there: slots are released at the end of a turn.
+        with_.rooms.tell_users(*c);
+      },
+      who, with_.host.find(who)->endpoint->registered_at);
+}
+
+void room_joins::leave(connection& c, std::string_view room) {
+  if (const membership* const seat = seat_in(c, room)) with_.rooms.leave(c, *seat->where);
+}
+
+} // namespace ringcast::engine
