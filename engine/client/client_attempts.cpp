@@ -1,4 +1,5 @@
-// The side of a client that lives on its shard: attempts to connect, the open connection, the end of it, and the events.
+// The side of a client that lives on its shard: attempts to connect, the open connection, the end of it, and the events. The way of its messages
+// is in client_queue.cpp.
 #include "engine/base/log.hpp"
 #include "engine/client/client_core.hpp"
 #include "engine/client/client_host.hpp"
@@ -16,8 +17,13 @@ namespace ringcast::engine {
 
 namespace {
 
-// Buffers above this size go back when they have run empty.
-constexpr std::size_t buffer_bytes_kept = 256 * 1024;
+// RFC 8305 5 and 8: never below 10 ms, and 2 s is the most that it recommends.
+std::uint64_t attempt_delay_ms(std::chrono::milliseconds asked) {
+  return static_cast<std::uint64_t>(std::clamp<std::chrono::milliseconds::rep>(asked.count(), 10, 2'000));
+}
+// Attempts of one client at the same time. A name with more addresses than this that are all silent is no name of a server that works, and a
+// crowd of clients must not run out of descriptors over it.
+constexpr std::size_t racing_max = 16;
 
 // Codes by which a server says that it is the server's own trouble and not the end of the conversation (RFC 6455 7.4.1, IANA).
 bool invites_to_return(std::uint16_t code) {
@@ -96,123 +102,6 @@ void client_core::tell_error(const client_error& error) {
   }
 }
 
-// --- the queue ---
-
-// The client has something to do: what its users queued, the answer to a name, or stop().
-void client_core::run() {
-  bool stopped = false;
-  std::optional<std::pair<std::uint64_t, resolved_name>> answer;
-  {
-    const std::lock_guard lock(lock_);
-    listed_ = false;
-    commands_ = 0;
-    stopped = stopped_;
-    std::swap(outgoing_, taken_);
-    answer = std::exchange(answer_, std::nullopt);
-    home_ = host_;
-  }
-  if (home_ == nullptr) return;
-  if (stopped) return detach();
-  if (attached_self == nullptr) home_->attach(*this);
-  if (answer && answer->first == attempt_ && step_ == step::resolving) {
-    if (answer->second.addresses.empty()) {
-      attempt_failed({.kind = client_error_kind::name_lookup, .text = answer->second.error});
-    } else {
-      addresses_ = std::move(answer->second.addresses);
-      try_next_address();
-    }
-  }
-  work_on_records();
-}
-
-void client_core::work_on_records() {
-  std::span<const std::byte> rest = taken_.bytes();
-  while (!rest.empty()) {
-    record_head head;
-    std::memcpy(&head, rest.data(), sizeof head);
-    const std::span<const std::byte> bytes = rest.subspan(sizeof head, head.bytes);
-    rest = rest.subspan(sizeof head + head.bytes);
-    switch (head.kind) {
-    case queued_kind::connect: begin_connecting(); break;
-    case queued_kind::disconnect: begin_disconnecting(head.close_code, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}); break;
-    default: take_message(head, bytes);
-    }
-  }
-  tell_drained();
-  taken_.clear();
-  if (taken_.capacity() > buffer_bytes_kept) taken_.release();
-}
-
-void client_core::take_message(const record_head& head, std::span<const std::byte> payload) {
-  const bool has_waiting = waiting_.size() > waiting_begin_;
-  if (step_ == step::open && !has_waiting && !backed_up_ && hand_over(head, payload)) return;
-  const bool offline = step_ == step::resolving || step_ == step::connecting || step_ == step::waiting;
-  if (step_ == step::open || (offline && options_.offline == offline_policy::keep && head.kind != queued_kind::ping)) {
-    waiting_.append(std::as_bytes(std::span{&head, 1}));
-    waiting_.append(payload);
-    return;
-  }
-  if (head.kind != queued_kind::ping) dropped_.fetch_add(1, std::memory_order_relaxed);
-  forget_queued(sizeof head + payload.size());
-}
-
-// False when the connection takes nothing any more.
-bool client_core::hand_over(const record_head& head, std::span<const std::byte> payload) {
-  shard& own = home_->owner();
-  connection* c = own.find(connection_);
-  if (c == nullptr) return false;
-  const send_status result = own.websockets().send(*c, opcode_of(head.kind), payload);
-  if (result == send_status::closed) return false;
-  backed_up_ = result == send_status::above_watermark;
-  if (head.kind != queued_kind::ping) sent_.fetch_add(1, std::memory_order_relaxed);
-  forget_queued(sizeof head + payload.size());
-  return true;
-}
-
-// Until the connection has enough, or all of it.
-void client_core::hand_over_waiting(bool all) {
-  backed_up_ = false;
-  while (waiting_begin_ < waiting_.size() && step_ == step::open && (all || !backed_up_)) {
-    const std::span<const std::byte> rest = std::as_const(waiting_).bytes().subspan(waiting_begin_);
-    record_head head;
-    std::memcpy(&head, rest.data(), sizeof head);
-    if (!hand_over(head, rest.subspan(sizeof head, head.bytes))) return;
-    waiting_begin_ += sizeof head + head.bytes;
-  }
-  if (waiting_begin_ < waiting_.size()) return;
-  waiting_begin_ = 0;
-  waiting_.clear();
-  if (waiting_.capacity() > buffer_bytes_kept) waiting_.release();
-  tell_drained();
-}
-
-void client_core::tell_drained() {
-  if (!was_full_.load(std::memory_order_relaxed) || queued_bytes_.load(std::memory_order_relaxed) > options_.queue_bytes_max / 2) return;
-  was_full_.store(false, std::memory_order_relaxed);
-  if (step_ == step::open) tell("on_drain", events_.on_drain);
-}
-
-void client_core::hold_input(bool hold) {
-  if (home_ != nullptr) home_->owner().connecting().hold_input(connection_, hold);
-}
-
-void client_core::drop_messages(std::span<const std::byte> records) {
-  while (!records.empty()) {
-    record_head head;
-    std::memcpy(&head, records.data(), sizeof head);
-    records = records.subspan(sizeof head + head.bytes);
-    if (head.kind == queued_kind::connect || head.kind == queued_kind::disconnect) continue;
-    if (head.kind != queued_kind::ping) dropped_.fetch_add(1, std::memory_order_relaxed);
-    forget_queued(sizeof head + head.bytes);
-  }
-}
-
-void client_core::drop_waiting() {
-  drop_messages(std::as_const(waiting_).bytes().subspan(waiting_begin_));
-  waiting_begin_ = 0;
-  waiting_.release();
-}
-
 // --- attempts ---
 
 void client_core::begin_connecting() {
@@ -247,30 +136,55 @@ void client_core::begin_attempt() {
           [self = shared_from_this(), attempt = attempt_](const resolved_name& answer) { self->on_resolved(attempt, answer); });
 }
 
+// RFC 8305 5. The addresses are in the order of their preference, the families taking turns (resolver.hpp).
 void client_core::try_next_address() {
   cancel_timer();
   step_ = step::connecting;
   int failed = 0;
-  while (next_address_ < addresses_.size()) {
-    const socket_address& to = addresses_[next_address_++];
-    const bool last = next_address_ == addresses_.size();
-    const auto timeout_ms = last ? attempt_deadline_ms_ - home_->owner().turn_ms()
-                                 : static_cast<std::uint64_t>(std::max<std::chrono::milliseconds::rep>(options_.address_timeout.count(), 1));
-    if (const auto begun = home_->owner().connecting().connect(*this, to, timeout_ms, attempt_deadline_ms_)) {
-      connection_ = *begun;
-      return;
-    } else {
+  while (may_try_another()) {
+    const auto begun = home_->owner().connecting().connect(*this, addresses_[next_address_++], attempt_deadline_ms_);
+    if (!begun) {
       failed = begun.error();
+      continue;
     }
+    racing_.push_back(*begun);
+    if (may_try_another()) arm_timer(home_->owner().turn_ms() + attempt_delay_ms(options_.attempt_delay));
+    return;
   }
-  attempt_failed({.kind = client_error_kind::connect, .text = std::strerror(failed)});
+  if (!racing_.empty()) return;
+  if (failed != 0) return attempt_failed({.kind = client_error_kind::connect, .text = std::strerror(failed)});
+  attempt_failed({.kind = client_error_kind::timed_out, .text = "the host's name was not found in time"});
 }
 
-void client_core::on_attempt_failed(const client_error& error) {
-  connection_ = {};
-  const bool may_be_the_address = error.kind == client_error_kind::connect || error.kind == client_error_kind::timed_out;
-  if (may_be_the_address && next_address_ < addresses_.size() && home_->owner().turn_ms() < attempt_deadline_ms_) return try_next_address();
-  attempt_failed(error);
+bool client_core::may_try_another() const {
+  shard& own = home_->owner();
+  return next_address_ < addresses_.size() && racing_.size() < racing_max && own.turn_ms() < attempt_deadline_ms_ && !own.is_stopping();
+}
+
+// The race is decided where the connect completes, so that no second one goes on to TLS and the upgrade.
+void client_core::on_connected(connection_handle attempt) {
+  cancel_timer();
+  std::erase(racing_, attempt);
+  let_go(static_cast<std::uint16_t>(close_code::going_away), {});
+  connection_ = attempt;
+  addresses_.clear();
+  next_address_ = 0;
+}
+
+void client_core::on_attempt_failed(connection_handle attempt, const client_error& error) {
+  if (attempt == connection_) {
+    connection_ = {};
+    return attempt_failed(error);
+  }
+  std::erase(racing_, attempt);
+  if (may_try_another()) return try_next_address();
+  if (racing_.empty()) attempt_failed(error);
+}
+
+// Of what there is: the attempts that race, or the connection. An attempt that is under way is cancelled, and its socket closed when that is done.
+void client_core::let_go(std::uint16_t code, std::string_view reason) {
+  for (const connection_handle attempt : std::exchange(racing_, {})) home_->owner().connecting().let_go(attempt, code, reason);
+  home_->owner().connecting().let_go(std::exchange(connection_, {}), code, reason);
 }
 
 void client_core::attempt_failed(const client_error& error) {
@@ -293,6 +207,7 @@ void client_core::try_again_or_close(std::chrono::milliseconds at_least, bool ma
 
 void client_core::on_timer() {
   if (step_ == step::waiting) return begin_attempt();
+  if (step_ == step::connecting) return try_next_address();
   if (step_ == step::resolving) attempt_failed({.kind = client_error_kind::timed_out, .text = "the host's name was not found in time"});
 }
 
@@ -300,7 +215,6 @@ void client_core::on_timer() {
 
 void client_core::on_accepted(std::string_view subprotocol) {
   step_ = step::open;
-  addresses_.clear();
   backed_up_ = false;
   opened_ms_ = home_->owner().turn_ms();
   brought_message_ = false;
@@ -360,13 +274,14 @@ void client_core::on_ending() {
   if (step_ == step::open) hand_over_waiting(true);
 }
 
-void client_core::on_link_closed(std::uint16_t code, std::string_view reason, bool clean) {
+void client_core::on_link_closed(std::uint16_t code, std::string_view reason, bool clean, std::uint64_t taken) {
   connection_ = {};
+  const unsent_messages unsent = count_unsent(taken);
   const bool ours = step_ == step::closing;
   // Our own Close frame says nothing about how it ended when none came back (RFC 6455 7.1.5).
   if (ours && !clean) code = static_cast<std::uint16_t>(close_code::abnormal);
   step_ = step::idle;
-  tell("on_disconnected", events_.on_disconnected, code, reason);
+  tell("on_disconnected", events_.on_disconnected, code, reason, unsent);
   // A server that accepts and ends at once is no success, and one that has no room now is not served by coming back soon.
   const bool later = clean && code == static_cast<std::uint16_t>(close_code::try_again_later);
   const bool lived = home_->owner().turn_ms() - opened_ms_ >=
@@ -388,7 +303,7 @@ void client_core::begin_disconnecting(std::uint16_t code, std::string_view reaso
     cancel_timer();
     ++attempt_; // an answer to the name comes too late
     step_ = step::idle;
-    home_->owner().connecting().let_go(std::exchange(connection_, {}), code, reason);
+    let_go(code, reason);
     return finish_closed(static_cast<std::uint16_t>(close_code::abnormal), "disconnected before the connection was open", false);
   case step::open: break;
   }
@@ -415,19 +330,21 @@ void client_core::finish_closed(std::uint16_t code, std::string_view reason, boo
 // stop(): nobody is told anything any more.
 void client_core::detach() {
   const std::shared_ptr<client_core> self = leave_host();
-  home_->owner().connecting().let_go(std::exchange(connection_, {}), static_cast<std::uint16_t>(close_code::going_away), {});
+  let_go(static_cast<std::uint16_t>(close_code::going_away), {});
 }
 
 void client_core::host_is_gone() {
   const bool was_idle = step_ == step::idle && state() == client_state::closed;
   const std::shared_ptr<client_core> self = leave_host();
   connection_ = {};
+  racing_.clear();
   constexpr auto code = static_cast<std::uint16_t>(close_code::going_away);
   if (!was_idle) tell("on_close", events_.on_close, code, "the client's loop has ended", false);
 }
 
 // From here on the queue takes nothing and the shard does nothing for this client. Returns what kept it alive.
 std::shared_ptr<client_core> client_core::leave_host() {
+  if (const connection* c = home_->owner().find(connection_)) (void)count_unsent(home_->owner().output().taken_bytes(*c));
   {
     const std::lock_guard lock(lock_);
     host_ = nullptr;

@@ -35,13 +35,17 @@ struct client_plan {
 
 class client_link {
  public:
-  virtual void on_attempt_failed(const client_error& error) = 0;
+  virtual void on_attempt_failed(connection_handle attempt, const client_error& error) = 0;
+  // TCP is there. Of attempts that race this one has won; the client lets go of the others.
+  virtual void on_connected(connection_handle attempt) = 0;
   // The WebSocket is open; its endpoint's on_open is called next. The subprotocol is valid during the call.
   virtual void on_accepted(std::string_view subprotocol) = 0;
   // The server has said Close, or broken a rule: what is to be sent before our Close frame is sent now.
   virtual void on_ending() = 0;
-  // An open WebSocket is over; `clean` if both Close frames were exchanged.
-  virtual void on_link_closed(std::uint16_t code, std::string_view reason, bool clean) = 0;
+  // TCP has taken some of what had waited for it; what stands for `taken` is outbox::taken_bytes().
+  virtual void on_output_taken(std::uint64_t taken, bool more_waits) = 0;
+  // An open WebSocket is over, and of all of its output it is known whether TCP took it; `clean` if both Close frames were exchanged.
+  virtual void on_link_closed(std::uint16_t code, std::string_view reason, bool clean, std::uint64_t taken) = 0;
 
   const client_plan* plan = nullptr;
   const websocket_endpoint* endpoint = nullptr; // of the WebSocket once it is open

@@ -20,7 +20,6 @@ client_options client_rig::options() {
   using namespace std::chrono_literals;
   return {.reconnect = {.initial_delay = 100ms, .max_delay = 800ms},
           .connect_timeout = 2s,
-          .address_timeout = 500ms,
           .ping_interval = 3s,
           .pong_timeout = 1s,
           .frame_timeout = 2s,
@@ -90,9 +89,9 @@ void client_rig::stop() {
 std::string client_rig::account() const {
   const client_counts counts = c->counts();
   if (counts.queued_bytes != 0) return fmt::format("{} bytes are still queued", counts.queued_bytes);
-  if (counts.sent + counts.dropped == queued + dropped) return {};
-  return fmt::format("{} messages were queued and {} refused as dropped, and the client counts {} sent and {} dropped", queued, dropped, counts.sent,
-                     counts.dropped);
+  if (counts.sent + counts.lost + counts.dropped == queued + dropped) return {};
+  return fmt::format("{} messages were queued and {} refused as dropped, and the client counts {} sent, {} lost and {} dropped", queued, dropped,
+                     counts.sent, counts.lost, counts.dropped);
 }
 
 void client_rig::judge_messages() {
