@@ -92,6 +92,12 @@ class outbox {
       sum += ciphertext_bytes(c);
     return sum;
   }
+  // The same, and what its rooms have for it that no send has finished with.
+  struct waiting {
+    std::uint64_t bytes;
+    std::uint64_t messages = 0; // of rooms, that no send has begun with
+  };
+  [[nodiscard]] waiting all_waiting(const connection& c) const;
   // All output that connections were ever given.
   [[nodiscard]] std::uint64_t produced_bytes() const { return produced_bytes_; }
 

@@ -234,7 +234,7 @@ send_status websocket_session::send(const message_view& what) {
     // A prepared frame, whole.
     if (!connection_->is_open_websocket()) return send_status::closed;
     std::memcpy(owner_->output().extend(*connection_, what.payload.size()), what.payload.data(), what.payload.size());
-    owner_->count_prepared_message();
+    owner_->count_prepared_message(*connection_);
     return send_status::queued;
   }
   return owner_->websockets().send_in_place(*connection_, what) == send_status::closed ? send_status::closed : send_status::queued;

@@ -30,7 +30,10 @@ bool websocket_side::takes_output(const connection& c) const {
 
 send_status websocket_side::send(connection& c, opcode op, std::span<const std::byte> payload) {
   if (!takes_output(c)) return send_status::closed;
-  if (!is_control(op)) ++with_.counters.messages_sent;
+  if (!is_control(op)) {
+    ++with_.counters.messages_sent;
+    ++with_.connections.traffic_of(c).messages_out;
+  }
   if (with_.compression.deflates(c, op, payload.size()))
     with_.compression.append_frame(c, op, payload);
   else if (c.is_client)
@@ -56,12 +59,14 @@ send_status websocket_side::send_in_place(connection& c, const message_view& mes
   write_frame_header(frame_begin, message.op, message.payload.size());
   if (!with_.output.send_direct(c, {frame_begin, header_bytes + message.payload.size()})) return send(c, message.op, message.payload);
   ++with_.counters.messages_sent;
+  ++with_.connections.traffic_of(c).messages_out;
   return status_of(c);
 }
 
 send_status websocket_side::publish(connection& c, room_part& r, opcode op, std::span<const std::byte> payload) {
-  const membership* seat = room_table::seat_of(c, r);
+  membership* seat = room_table::seat_of(c, r);
   if (seat == nullptr || !with_.stop.takes_publications) return send_status::closed;
+  if (seat->hears == hearing::others) ++seat->unheard;
   with_.rooms.publish(r,
                       {.room = {r.index, r.generation},
                        .author = with_.connections.handle_of(c).value,
