@@ -46,9 +46,8 @@ void connection_questions::on_found(std::uint32_t id, findings& found) {
   findings& sum = asked.sum;
   sum.total += found.total;
   sum.behind_place += found.behind_place;
-  const auto middle = static_cast<std::ptrdiff_t>(sum.first.size());
   std::ranges::move(found.first, std::back_inserter(sum.first));
-  std::inplace_merge(sum.first.begin(), sum.first.begin() + middle, sum.first.end(), by_place);
+  std::ranges::sort(sum.first, by_place);
   if (sum.first.size() > limit) sum.first.erase(sum.first.begin() + static_cast<std::ptrdiff_t>(limit), sum.first.end());
   if (--asked.left > 0) return;
 
