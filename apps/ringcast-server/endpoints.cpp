@@ -1,6 +1,7 @@
 #include "apps/ringcast-server/endpoints.hpp"
 
 #include "apps/page/page.hpp"
+#include "apps/ringcast-server/connections.hpp"
 #include "apps/ringcast-server/idempotency.hpp"
 #include "apps/ringcast-server/metrics.hpp"
 #include <ringcast/base64.hpp>
@@ -292,6 +293,12 @@ void read_messages(server& s, const http_request& request, http_responder respon
   });
 }
 
+void list_connections(server& s, const http_request& request, http_responder responder) {
+  const auto asked = asked_connections(request);
+  if (!asked) return responder.respond_error(http_status::bad_request, asked.error());
+  s.connections(*asked, [responder](const connection_page& page) mutable { responder.respond_json(http_status::ok, connections_json(page)); });
+}
+
 void metrics(server& s, const http_request&, http_responder responder) {
   s.statistics([responder](const server_statistics& told) mutable {
     responder.respond(http_status::ok, metrics_content_type, metrics_text(told, process_numbers_now()));
@@ -324,6 +331,7 @@ void add_endpoints(server& s) {
   routes.add("GET", "/rooms/{room}/messages", with_server(read_messages));
   routes.add("GET", "/rooms", with_server(list_rooms));
   routes.add("GET", "/rooms/{room}", with_server(list_room));
+  routes.add("GET", "/connections", with_server(list_connections));
   routes.add("GET", "/metrics", with_server(metrics));
   routes.add("GET", "/health/live",
              [](const http_request&, http_responder responder) { responder.respond_json(http_status::ok, R"({"status":"live"})"); });

@@ -1,5 +1,6 @@
 // ringcast-server: the broadcast server. Options in, a server out; everything else is the library's.
 #include "apps/ringcast-server/endpoints.hpp"
+#include "apps/ringcast-server/top/top.hpp"
 #include <ringcast/log.hpp>
 #include <ringcast/server.hpp>
 
@@ -7,6 +8,7 @@
 #include <cstdio>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace {
@@ -23,6 +25,7 @@ struct settings {
 // The options as they are on the command line; a bad one ends with one sentence and exit code 2.
 int parse(int argc, char** argv, settings& out) {
   CLI::App app{"A WebSocket broadcast server on io_uring.", "ringcast-server"};
+  app.footer("ringcast-server top: what a running server does, drawn again each second (ringcast-server top --help).");
   app.set_version_flag("--version", std::string{"ringcast-server "} + RINGCAST_VERSION);
   app.add_option("--listen", out.server.listen, "ADDRESS:PORT to listen on; may be given several times")
       ->type_name("ADDR:PORT")
@@ -168,6 +171,7 @@ int parse(int argc, char** argv, settings& out) {
 } // namespace
 
 int main(int argc, char** argv) {
+  if (argc > 1 && std::string_view{argv[1]} == "top") return ringcast::top::run(argc - 1, argv + 1);
   settings options;
   if (const int code = parse(argc, argv, options); code >= 0) return code;
   ringcast::server server{options.server};

@@ -17,9 +17,11 @@
 #include <ringcast/events.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <span>
 #include <vector>
 
@@ -136,6 +138,16 @@ struct connection {
 // 20,000 idle connections are what this multiplies.
 static_assert(sizeof(connection) <= 128);
 
+// What is known of each connection for those who ask (server::connections()), beside its two cache lines.
+struct connection_times {
+  std::uint32_t opened_s = 0; // when it was accepted, in seconds of the shard's clock
+  std::uint32_t pong_s = 0; // when its last Pong frame came; 0: none has
+};
+struct connection_traffic {
+  std::uint64_t messages_in = 0;
+  std::uint64_t messages_out = 0; // to it alone; those of rooms see membership::messages_sent()
+};
+
 // The slots of a shard's connections, in slabs that never move.
 class connection_table {
  public:
@@ -156,6 +168,8 @@ class connection_table {
     new (&c) connection;
     c.slot = slot;
     c.generation = generation;
+    times_of(c) = {};
+    if (traffic_[slot / slab_connections] != nullptr) traffic_of(c) = {};
     free_.push_back(slot);
     --used_;
   }
@@ -167,6 +181,21 @@ class connection_table {
     return c.phase != connection_phase::free && c.generation == generation ? &c : nullptr;
   }
   [[nodiscard]] std::uint32_t used() const { return used_; }
+  // Every slot that there is, also those that are free now.
+  [[nodiscard]] std::uint32_t slots() const { return static_cast<std::uint32_t>(slabs_.size() * slab_connections); }
+
+  [[nodiscard]] connection_times& times_of(const connection& c) { return times_[c.slot / slab_connections][c.slot % slab_connections]; }
+  [[nodiscard]] connection_traffic& traffic_of(const connection& c) {
+    auto& of_slab = traffic_[c.slot / slab_connections];
+    if (of_slab == nullptr) [[unlikely]]
+      of_slab.reset(new (std::nothrow) slab_traffic);
+    return of_slab != nullptr ? (*of_slab)[c.slot % slab_connections] : not_counted_;
+  }
+  // Without a place for it: nobody in its slab has said or heard a word.
+  [[nodiscard]] connection_traffic known_traffic_of(const connection& c) const {
+    const auto& of_slab = traffic_[c.slot / slab_connections];
+    return of_slab != nullptr ? (*of_slab)[c.slot % slab_connections] : connection_traffic{};
+  }
   template <class F> void for_each(F&& visit) {
     for (auto& slab : slabs_)
       for (std::uint32_t i = 0; i < slab_connections; ++i)
@@ -177,6 +206,8 @@ class connection_table {
   void grow() {
     const auto first = static_cast<std::uint32_t>(slabs_.size() * slab_connections);
     slabs_.emplace_back(slab_connections);
+    times_.emplace_back(slab_connections);
+    traffic_.emplace_back();
     for (std::uint32_t i = slab_connections; i-- > 0;) {
       slabs_.back()[i].slot = first + i;
       free_.push_back(first + i);
@@ -186,6 +217,11 @@ class connection_table {
   // Each is allocated once, at its full size. A vector, because new[] would keep a count in front of the array, and those 8 bytes push the slab
   // into the allocator's next size: 16 bytes more for each connection.
   std::vector<std::vector<connection>> slabs_;
+  std::vector<std::vector<connection_times>> times_;
+  // Each is made when the first of its connections says or hears something, once for 128 of them: who is only there has none.
+  using slab_traffic = std::array<connection_traffic, slab_connections>;
+  std::vector<std::unique_ptr<slab_traffic>> traffic_;
+  connection_traffic not_counted_; // where there is no memory for one
   std::vector<std::uint32_t> free_;
   std::uint32_t used_ = 0;
 };

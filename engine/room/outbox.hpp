@@ -105,6 +105,12 @@ class outbox {
   // It is not known yet of all of its output whether TCP takes it, or it never will.
   [[nodiscard]] static bool is_undecided(const connection& c) { return c.gather != none || c.behind != nullptr; }
 
+  // The same, and what its rooms have for it that no send has finished with.
+  struct waiting {
+    std::uint64_t bytes;
+    std::uint64_t messages = 0; // of rooms, that no send has begun with
+  };
+  [[nodiscard]] waiting all_waiting(const connection& c) const;
   // All output that connections were ever given.
   [[nodiscard]] std::uint64_t produced_bytes() const { return produced_bytes_; }
 

@@ -273,6 +273,18 @@ void outbox::go_on_with_backlogs() {
   going_on_.clear();
 }
 
+outbox::waiting outbox::all_waiting(const connection& c) const {
+  waiting sum{waiting_bytes(c)};
+  if (c.behind == nullptr) return sum;
+  if (c.behind->in_flight) sum.bytes += c.behind->flying_bytes - std::min<std::uint64_t>(c.behind->flying_bytes, c.behind->own_flying);
+  for (const membership* seat = c.memberships; seat != nullptr; seat = seat->next) {
+    const member_progress at = progress_of(*seat);
+    sum.bytes += at.bytes_behind;
+    sum.messages += at.messages_behind;
+  }
+  return sum;
+}
+
 // What the next send carries: own output, then the rooms. Returns the number of pieces.
 std::uint32_t outbox::collect_plain(connection& c) {
   backlog& b = *c.behind;

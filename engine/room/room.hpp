@@ -100,6 +100,8 @@ struct membership {
   hearing hears = hearing::everyone;
   bool watches = false; // it is told which users come and go
   std::unique_ptr<seat_details> details; // null: it has none
+  // Of room_part::messages, those in front of the first one that it heard, and those that it did not or will not hear: what it was sent is the rest.
+  std::uint64_t unheard = 0;
 
   [[nodiscard]] bool has_name() const { return details != nullptr && !details->name.empty(); }
   seat_details& need_details() {
@@ -117,29 +119,51 @@ struct room_part {
   const rules_of_room* rules = nullptr;          // of the shard's book
   room_encoding encoding = room_encoding::plain; // of all its members; a shard may have one part of a room for each encoding
 
+  std::uint64_t messages = 0; // that have come here
   std::vector<keeping_up_member> keeping_up;
   std::vector<membership*> laggards; // their lag::index is their place here
 
   // Not from 0 on: what was said before has positions, too.
   static constexpr std::uint64_t first_position = std::uint64_t{1} << 40;
   span_window window{first_position, 1};
-  std::uint64_t flushed = first_position;        // what members that keep up have been sent
+  std::uint64_t flushed = first_position; // what members that keep up have been sent
   std::uint64_t flushed_before = first_position; // the same one flush earlier: where a send that failed had begun
-  bool authors_deaf = false;       // somebody does not hear a frame of this turn
+  bool authors_deaf = false; // somebody does not hear a frame of this turn
 
-  bool dirty = false;              // listed for this turn's flush
-  bool settling = false;           // listed for the settling of the last flush
+  bool dirty = false; // listed for this turn's flush
+  bool settling = false; // listed for the settling of the last flush
   bool member_count_changed = false;
   bool listed_empty = false;
-  std::uint32_t watchers = 0;         // members that are told of users
-  std::uint32_t reserved = 0;         // seats of those who wait for the home; it counts them as members already
-  std::uint32_t first_seats = 0;      // how often this part had a seat behind having none
-  bool known_at_home = false;         // the home has answered since then: whatever is published comes here, too
-  broadcast_report last_report;       // of the span applied last
+  std::uint32_t watchers = 0; // members that are told of users
+  std::uint32_t reserved = 0; // seats of those who wait for the home; it counts them as members already
+  std::uint32_t first_seats = 0; // how often this part had a seat behind having none
+  bool known_at_home = false; // the home has answered since then: whatever is published comes here, too
+  broadcast_report last_report; // of the span applied last
 
   [[nodiscard]] std::uint32_t members() const { return static_cast<std::uint32_t>(keeping_up.size() + laggards.size()); }
   [[nodiscard]] std::uint32_t seats() const { return members() + reserved; }
 };
+
+// Where a member is in what its room has said here.
+struct member_progress {
+  std::uint64_t messages_sent;
+  std::uint64_t messages_behind = 0; // that no send has begun with
+  std::uint64_t bytes_behind = 0;
+};
+[[nodiscard]] inline member_progress progress_of(const membership& seat) {
+  const room_part& r = *seat.where;
+  member_progress at{.messages_sent = 0};
+  if (const lag* const l = seat.behind) {
+    const bool stops = l->stop != lag::no_stop;
+    const std::uint64_t end = stops ? l->held->end() : r.window.end();
+    at.bytes_behind = end - std::min(end, l->cursor);
+    at.messages_behind = (stops ? l->held->next_sequence() : r.window.next_sequence()) - l->sequence;
+  }
+  // Its own message may be on its way to the home and back, and count as unheard before it has come.
+  const auto heard = static_cast<std::int64_t>(r.messages - seat.unheard - at.messages_behind);
+  at.messages_sent = static_cast<std::uint64_t>(std::max<std::int64_t>(heard, 0));
+  return at;
+}
 
 // Hands a laggard's next pieces to take(log_piece) until is_full() says so; its cursor moves along. What they lie in is there until drop_taken(),
 // or longer if somebody takes a reference: chunks of another shard's rooms are freed by its thread.

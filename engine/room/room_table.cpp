@@ -62,6 +62,7 @@ membership& room_table::join(connection& c, room_part& r, hearing hears) {
   auto* seat = new membership;
   seat->where = &r;
   seat->hears = hears;
+  seat->unheard = r.messages;
   const std::uint32_t before = r.seats();
   seat->next = c.memberships;
   c.memberships = seat;
@@ -89,6 +90,7 @@ membership& room_table::join(connection& c, room_part& r, hearing hears, replay&
   l.held = std::make_unique<span_window>(r.window.end() - heard.bytes(), heard.first_sequence);
   l.cursor = l.held->end();
   l.sequence = heard.first_sequence;
+  seat.unheard -= next - heard.first_sequence; // what was said before is heard, too
   l.held->reserve(heard.spans.size());
   for (const log_span& span : heard.spans) l.held->append(span);
   heard.spans.clear(); // the window has taken over their references
@@ -227,6 +229,7 @@ void room_table::apply(const span_record& message) {
   }
   ++counters_.spans_applied;
   const log_span& span = message.span;
+  r->messages += span.frames();
   if (span.first_sequence != r->window.next_sequence()) [[unlikely]]
     begin_window(*r, span.first_sequence);
   const std::uint64_t position = r->window.append(span);
@@ -249,7 +252,8 @@ void room_table::begin_window(room_part& r, std::uint64_t sequence) {
 }
 
 // The member goes on at `position`, if that is further than it is. Answers how many messages this takes from it.
-std::uint32_t room_table::skip_to(room_part& r, lag& l, std::uint64_t position) {
+std::uint32_t room_table::skip_to(room_part& r, membership& seat, std::uint64_t position) {
+  lag& l = *seat.behind;
   position = std::max(position, l.replay_end);
   if (position <= l.cursor) return 0;
   const std::uint64_t from = l.sequence;
@@ -258,6 +262,7 @@ std::uint32_t room_table::skip_to(room_part& r, lag& l, std::uint64_t position) 
   l.sequence = r.window.sequence_at(position);
   if (from == l.sequence) return 0;
   l.lose(from, l.sequence);
+  seat.unheard += l.sequence - from;
   lost_to_policy(r) += l.sequence - from;
   went_on(r);
   return static_cast<std::uint32_t>(l.sequence - from);
@@ -295,16 +300,17 @@ void room_table::apply_policy(room_part& r, const log_span& span, std::uint64_t 
         went_on(r);
       }
       l.lose(span.first_sequence, span.first_sequence + span.frames());
+      seat->unheard += span.frames();
       lost_to_policy(r) += span.frames();
       ++report.dropped;
       break;
     case slow_consumer::drop_oldest:
       // A single message above the bound is still the newest one: it stays.
-      report.conflated += skip_to(r, l, std::min(r.window.begin_of_last(behind_bytes_max), r.window.last_frame_begin()));
+      report.conflated += skip_to(r, *seat, std::min(r.window.begin_of_last(behind_bytes_max), r.window.last_frame_begin()));
       ++report.queued;
       break;
     case slow_consumer::latest:
-      report.conflated += skip_to(r, l, r.window.last_frame_begin());
+      report.conflated += skip_to(r, *seat, r.window.last_frame_begin());
       ++report.queued;
       break;
     }

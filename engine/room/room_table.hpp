@@ -110,7 +110,7 @@ class room_table {
  private:
   void begin_window(room_part& r, std::uint64_t sequence);
   void apply_policy(room_part& r, const log_span& span, std::uint64_t position, broadcast_report& report);
-  std::uint32_t skip_to(room_part& r, lag& l, std::uint64_t position);
+  std::uint32_t skip_to(room_part& r, membership& seat, std::uint64_t position);
   void remove_from_keeping_up(room_part& r, membership& seat);
   void add_to_keeping_up(room_part& r, connection& c, membership& seat);
   void remove_from_laggards(room_part& r, membership& seat);

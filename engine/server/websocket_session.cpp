@@ -255,7 +255,7 @@ send_status websocket_session::send(const message_view& what, framing framed) {
     if (!connection_->is_open_websocket()) return send_status::closed;
     if (connection_->message_open) return send_status::in_message;
     std::memcpy(owner_->output().extend(*connection_, what.payload.size()), what.payload.data(), what.payload.size());
-    owner_->count_prepared_message();
+    owner_->count_prepared_message(*connection_);
     return send_status::queued;
   }
   const send_status sent = owner_->websockets().send_in_place(*connection_, what);

@@ -83,6 +83,7 @@ void acceptor::take(int socket, std::uint32_t index, connection_source from) {
   ++with_.counters.http_connections;
   c.listener = static_cast<std::uint8_t>(index);
   c.last_heard_ms = static_cast<std::uint32_t>(with_.clock.ms);
+  with_.connections.times_of(c).opened_s = with_.clock.seconds();
   ++with_.counters.accepted;
   with_.host.on_accepted(c, listeners_[index].identity);
 }
@@ -97,6 +98,7 @@ void acceptor::refuse(int socket, std::uint32_t index, std::string_view why) {
   c.phase = connection_phase::http;
   ++with_.counters.http_connections;
   c.listener = static_cast<std::uint8_t>(index);
+  with_.connections.times_of(c).opened_s = with_.clock.seconds();
   ++refusals_;
   with_.host.on_refused(c, why);
 }

@@ -14,9 +14,8 @@ void server_questions::statistics(std::function<void(const server_statistics&)> 
   asked.told.shards.resize(with_.shard_count);
   statistics_.try_emplace(id, std::move(asked));
   for (std::uint32_t to = 0; to < with_.shard_count; ++to)
-    run_on(to, [id, reporter = with_.own](shard& there) {
-      there.asked().run_on(reporter,
-                           [id, from = there.index(), told = there.statistics()](shard& here) { here.asked().on_statistics(id, from, told); });
+    run_on(with_.courier, to, [id, reporter = with_.own](shard& there) {
+      run_on(there, reporter, [id, from = there.index(), told = there.statistics()](shard& here) { here.asked().on_statistics(id, from, told); });
     });
 }
 
@@ -30,9 +29,9 @@ void server_questions::on_statistics(std::uint32_t id, std::uint32_t from, const
   with_.users.note_answer([answer = std::move(asked.answer), told = std::move(asked.told)] { answer(told); }, asked.by, asked.where);
 }
 
-void server_questions::run_on(std::uint32_t index, std::function<void(shard&)> work) {
+void run_on(shard_courier& courier, std::uint32_t index, std::function<void(shard&)> work) {
   auto boxed = std::make_unique<std::function<void(shard&)>>(std::move(work));
-  with_.courier.deliver(index, record_kind::run, bytes_of(run_message{boxed.release()}), {});
+  courier.deliver(index, record_kind::run, bytes_of(run_message{boxed.release()}), {});
 }
 
 } // namespace ringcast::engine

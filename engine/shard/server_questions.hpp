@@ -15,6 +15,9 @@ namespace ringcast::engine {
 
 class shard;
 
+// Runs it on that shard, on its thread.
+void run_on(shard_courier& courier, std::uint32_t index, std::function<void(shard&)> work);
+
 class server_questions {
  public:
   struct needs {
@@ -38,8 +41,6 @@ class server_questions {
   };
 
   void on_statistics(std::uint32_t id, std::uint32_t from, const shard_statistics& told);
-  // Runs it on that shard.
-  void run_on(std::uint32_t index, std::function<void(shard&)> work);
 
   const needs with_;
   std::unordered_map<std::uint32_t, statistics_question> statistics_;

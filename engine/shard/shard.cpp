@@ -91,8 +91,8 @@ wait_plan shard::plan_wait() {
 
 bool shard::has_work() const {
   return port_.has_work() || inbox_.has_records() || receiving_.has_work() || input_.has_work() || tls_.has_work() || closing_.has_work() ||
-         users_.has_untold() || home_.has_unpublished() || stopping_.has_step() || (clients_ != nullptr && clients_->has_ready()) ||
-         scheduler_.has_ready() || (!stop_.is_stopping && mesh_.bell(index()).stop_asked());
+         users_.has_untold() || connection_list_.has_work() || home_.has_unpublished() || stopping_.has_step() ||
+         (clients_ != nullptr && clients_->has_ready()) || scheduler_.has_ready() || (!stop_.is_stopping && mesh_.bell(index()).stop_asked());
 }
 
 // --- completions ---
@@ -146,6 +146,7 @@ void shard::take_records() {
   if (!stop_.is_stopping && bell().stop_asked()) stopping_.begin();
   records_.drain_mesh();
   records_.drain_inbox();
+  connection_list_.go_on();
   if (clients_ != nullptr) clients_->run_ready();
   // Input that waited for its share of a turn.
   tls_.continue_handshakes();

@@ -28,6 +28,7 @@
 #include "engine/shard/client_runner.hpp"
 #include "engine/shard/client_seats.hpp"
 #include "engine/shard/closer.hpp"
+#include "engine/shard/connection_questions.hpp"
 #include "engine/shard/connection_rules.hpp"
 #include "engine/shard/connection_timers.hpp"
 #include "engine/shard/connection_watch.hpp"
@@ -100,6 +101,7 @@ class shard final : public room_host, private accepted_host, private work_host {
   [[nodiscard]] receive_memory& received() { return received_; }
   [[nodiscard]] room_questions& questions() { return questions_; }
   [[nodiscard]] server_questions& asked() { return asked_; }
+  [[nodiscard]] connection_questions& connection_list() { return connection_list_; }
   [[nodiscard]] seat_claims& claims() { return claims_; }
   [[nodiscard]] room_joins& joins() { return joins_; }
   [[nodiscard]] handlers& user_code() { return users_; }
@@ -131,7 +133,10 @@ class shard final : public room_host, private accepted_host, private work_host {
   // What waits for room in the lanes to other shards.
   [[nodiscard]] std::size_t overflow_bytes() const { return port_.overflow_bytes(); }
   void count_failed_handler() { ++counters_.callbacks_failed; }
-  void count_prepared_message() { ++counters_.messages_sent; }
+  void count_prepared_message(const connection& c) {
+    ++counters_.messages_sent;
+    ++connections_.traffic_of(c).messages_out;
+  }
 
   // Nothing happens if either has gone.
   void leave_room(connection_handle who, room_ref where) noexcept;
@@ -205,6 +210,7 @@ class shard final : public room_host, private accepted_host, private work_host {
   memory_ledger ledger_;
   room_questions questions_;
   server_questions asked_;
+  connection_questions connection_list_;
   seat_claims claims_;
   room_joins joins_;
   record_reader records_;

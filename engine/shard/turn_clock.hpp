@@ -8,6 +8,8 @@ namespace ringcast::engine {
 struct turn_clock {
   std::uint64_t ms = 0;
   std::uint64_t ns = 0;
+
+  [[nodiscard]] std::uint32_t seconds() const { return static_cast<std::uint32_t>(ms / 1000); }
 };
 
 } // namespace ringcast::engine

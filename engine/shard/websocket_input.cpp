@@ -106,7 +106,10 @@ void websocket_side::on_compressed_message(connection& c, const assembled& m) {
 void websocket_side::hand_over(connection& c, const message_view& view) {
   if (with_.stop.is_stopping) [[unlikely]]
     return; // its Close frame waits for what was said before
-  if (view.is_last) ++with_.counters.messages_received;
+  if (view.is_last) {
+    ++with_.counters.messages_received;
+    ++with_.connections.traffic_of(c).messages_in;
+  }
   with_.budget.delivered(view.payload.size());
   with_.watch.note_message(c);
   with_.users.message(c, view);
@@ -127,7 +130,10 @@ void websocket_side::on_control(connection& c, const assembled& m) {
   case opcode::ping:
     if (c.endpoint == nullptr || c.endpoint->answers_pings) send(c, opcode::pong, m.payload);
     return;
-  case opcode::pong: c.pong_awaited = false; return;
+  case opcode::pong:
+    c.pong_awaited = false;
+    with_.connections.times_of(c).pong_s = with_.clock.seconds();
+    return;
   default: return on_close_frame(c, m.payload);
   }
 }

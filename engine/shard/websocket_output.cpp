@@ -37,6 +37,7 @@ send_status websocket_side::send(connection& c, opcode op, std::span<const std::
   if (!is_control(op)) {
     if (const send_status may = may_send_message(c); may != send_status::queued) return may;
     ++with_.counters.messages_sent;
+    ++with_.connections.traffic_of(c).messages_out;
   } else if (!takes_output(c)) {
     return send_status::closed;
   }
@@ -63,6 +64,7 @@ send_status websocket_side::send_fragment(connection& c, opcode op, std::span<co
   if (is_last) {
     c.message_open = false;
     ++with_.counters.messages_sent;
+    ++with_.connections.traffic_of(c).messages_out;
   }
   return status_of(c);
 }
@@ -83,13 +85,15 @@ send_status websocket_side::send_in_place(connection& c, const message_view& mes
   write_frame_header(frame_begin, message.op, message.payload.size());
   if (!with_.output.send_direct(c, {frame_begin, header_bytes + message.payload.size()})) return send(c, message.op, message.payload);
   ++with_.counters.messages_sent;
+  ++with_.connections.traffic_of(c).messages_out;
   return status_of(c);
 }
 
 send_status websocket_side::publish(connection& c, room_part& r, opcode op, std::span<const std::byte> payload) {
-  const membership* seat = room_table::seat_of(c, r);
+  membership* seat = room_table::seat_of(c, r);
   if (seat == nullptr || !with_.stop.takes_publications) return send_status::closed;
   if (payload.size() > r.rules->message_bytes_max) return send_status::too_large;
+  if (seat->hears == hearing::others) ++seat->unheard;
   with_.rooms.publish(r,
                       {.room = {r.index, r.generation},
                        .author = with_.connections.handle_of(c).value,

@@ -15,6 +15,7 @@
 #include "engine/shard/shard_counters.hpp"
 #include "engine/shard/stop_state.hpp"
 #include "engine/shard/turn_budget.hpp"
+#include "engine/shard/turn_clock.hpp"
 #include "proto/event_stream.hpp"
 #include "proto/frame_reader.hpp"
 #include "proto/message_assembler.hpp"
@@ -52,6 +53,7 @@ class websocket_side {
     message_compression& compression;
     closer& closing;
     const stop_state& stop;
+    const turn_clock& clock;
     shard_counters& counters;
   };
   explicit websocket_side(const needs& with) : with_(with) {}

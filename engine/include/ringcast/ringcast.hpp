@@ -13,6 +13,7 @@
 #include <ringcast/close_code.hpp>
 #include <ringcast/compression.hpp>
 #include <ringcast/connection_handle.hpp>
+#include <ringcast/connections.hpp>
 #include <ringcast/coroutine_client.hpp>
 #include <ringcast/event.hpp>
 #include <ringcast/events.hpp>

@@ -9,6 +9,7 @@
 // what went wrong.
 #pragma once
 
+#include <ringcast/connections.hpp>
 #include <ringcast/files.hpp>
 #include <ringcast/request.hpp>
 #include <ringcast/room.hpp>
@@ -157,6 +158,14 @@ class server {
   [[nodiscard]] task<server_statistics> statistics();
   [[nodiscard]] std::future<server_statistics> statistics_future();
   void statistics(std::function<void(const server_statistics&)> on_answer, const std::source_location& where = std::source_location::current());
+
+  // Who is connected, and how far behind each is (connections.hpp), page by page. Each shard walks over its connections in slices, one a turn of its loop,
+  // so however many there are nobody waits for it longer than a slice takes; who comes and goes meanwhile is in it or not. Questions to a shard are
+  // answered one after the other. In the same three ways.
+  [[nodiscard]] task<connection_page> connections(connection_query query = {});
+  [[nodiscard]] std::future<connection_page> connections_future(connection_query query = {});
+  void connections(const connection_query& query, std::function<void(const connection_page&)> on_answer,
+                   const std::source_location& where = std::source_location::current());
 
  private:
   friend struct engine::handle_access;

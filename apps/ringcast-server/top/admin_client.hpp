@@ -1,0 +1,23 @@
+// Asks a server for what it tells of itself: one plain HTTP/1.0 request a connection, with a deadline, and an answer of a bounded size. It blocks.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <string>
+#include <string_view>
+
+namespace ringcast::top {
+
+// Of a URL like http://127.0.0.1:8080 or http://[::1]:9000; the error is one sentence.
+struct admin_address {
+  std::string host;
+  std::string port;
+
+  [[nodiscard]] static std::expected<admin_address, std::string> of(std::string_view url);
+  [[nodiscard]] std::string text() const; // HOST:PORT, as in the URL
+};
+
+// The body of an answer 200. Everything else is an error in one sentence.
+[[nodiscard]] std::expected<std::string, std::string> get(const admin_address& from, std::string_view target);
+
+} // namespace ringcast::top
