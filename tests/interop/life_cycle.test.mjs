@@ -85,6 +85,20 @@ test('bad options and addresses are one sentence and exit 2', async () => {
   }
 });
 
+test('the environment counts below the command line', async () => {
+  const server = await startServer(['--max-message-bytes', '20B'],
+    { under: ['env', 'RINGCAST_SHARDS=1', 'RINGCAST_MAX_MESSAGE_BYTES=10', 'RINGCAST_LISTEN=nonsense', 'RINGCAST_SHARD=9'] });
+  const ws = new WebSocket(`${server.ws}/echo`);
+  await once(ws, 'open');
+  ws.send('x'.repeat(20));
+  assert.equal((await once(ws, 'message'))[0].length, 20);
+  ws.close();
+  assert.deepEqual(await server.stop(), [0, null]);
+  assert.match(server.stderr(), /with 1 shard/);
+  assert.match(server.stderr(), /RINGCAST_SHARD in the environment is no option and is ignored, did you mean RINGCAST_SHARDS\?/);
+  assertOneSentence(await runToEnd([], { under: ['env', 'RINGCAST_SHARDS=many'] }), /^RINGCAST_SHARDS: 'many' is not a number; allowed: 1 to 256, or auto/);
+});
+
 test('--version and --help say it on stdout and exit 0', async () => {
   const version = await runToEnd(['--version']);
   assert.equal(version.status, 0);
