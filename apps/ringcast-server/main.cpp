@@ -1,40 +1,62 @@
 // ringcast-server: the broadcast server. Options in, a server out; everything else is the library's.
 #include "apps/ringcast-server/command_line.hpp"
+#include "apps/ringcast-server/config_file.hpp"
 #include "apps/ringcast-server/endpoints.hpp"
 #include "apps/ringcast-server/option_texts.hpp"
 #include <ringcast/log.hpp>
 #include <ringcast/server.hpp>
 
 #include <cstdio>
+#include <expected>
+#include <optional>
 #include <string>
 #include <unistd.h>
 #include <vector>
 
 namespace {
 
-int refuse(const std::string& why) {
+using namespace ringcast;
+
+int refuse(const std::string& why, int exit_code) {
   std::fprintf(stderr, "%s\n", why.c_str());
-  return 2;
+  return exit_code;
 }
 
 int say(const std::string& text) { return std::fputs(text.c_str(), stdout) < 0 || std::fflush(stdout) != 0 ? 1 : 0; }
 
+// The command line wins over the environment, and that over the file, if there is one.
+std::expected<settings, std::string> all_settings(const std::optional<std::string>& file, const environment_options& environment,
+                                                  const command_line& line) {
+  std::vector<given_option> given;
+  if (file) {
+    auto read = read_config_file(*file);
+    if (!read) return std::unexpected(read.error());
+    given = std::move(*read);
+  }
+  given.insert(given.end(), environment.options.begin(), environment.options.end());
+  given.insert(given.end(), line.options.begin(), line.options.end());
+  return settings_of(given);
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
-  using namespace ringcast;
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   const auto asked = read_command_line(arguments);
-  if (!asked) return refuse(asked.error());
+  if (!asked) return refuse(asked.error(), 2);
   if (asked->words.contains("help")) return say(help_text());
   if (asked->words.contains("version")) return say("ringcast-server " RINGCAST_VERSION "\n");
+  if (asked->words.contains("print-config")) return say(example_file());
   if (asked->words.contains("print-options")) return say(options_in_markdown());
 
-  environment_options environment = read_environment(environ);
-  std::vector<given_option> given = std::move(environment.options);
-  given.insert(given.end(), asked->options.begin(), asked->options.end());
-  const auto options = settings_of(given);
-  if (!options) return refuse(options.error());
+  const environment_options environment = read_environment(environ);
+  if (const auto file = asked->words.find("check-config"); file != asked->words.end()) {
+    const auto checked = all_settings(file->second, environment, *asked);
+    return checked ? say(file->second + ": nothing is wrong\n") : refuse(checked.error(), 1);
+  }
+  const auto file = asked->words.find("config");
+  const auto options = all_settings(file != asked->words.end() ? std::optional{file->second} : std::nullopt, environment, *asked);
+  if (!options) return refuse(options.error(), 2);
   set_log_level(options->log_level);
   for (const std::string& remark : environment.remarks) log_line(log_level::warning, remark);
   server server{options->server};

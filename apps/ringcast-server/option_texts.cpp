@@ -56,6 +56,13 @@ std::string sentences(const option& o) {
   return text;
 }
 
+std::string default_in_toml(const option& o) {
+  const std::string value = o.default_text();
+  if (o.is_list()) return value.empty() ? "[]" : fmt::format("[\"{}\"]", value);
+  const bool is_number = !value.empty() && value.find_first_not_of("0123456789") == std::string::npos;
+  return is_number ? value : fmt::format("\"{}\"", value);
+}
+
 } // namespace
 
 std::string help_text() {
@@ -67,9 +74,23 @@ std::string help_text() {
   text += '\n';
   text +=
       wrapped("A SIZE is a number of bytes, or has a unit: 64KiB, 1MiB, 1GB. A TIME is a number of what the option's name ends with, or has a unit: "
-              "250ms, 30s, 5m, 1h. Each option can be given in the environment, too: --max-connections as RINGCAST_MAX_CONNECTIONS, and several "
-              "values with commas between them; an empty one counts as none. The command line wins.",
+              "250ms, 30s, 5m, 1h. Each option can also stand in a file, --max-connections as max_connections, or in the environment, as "
+              "RINGCAST_MAX_CONNECTIONS, there with commas between several values; an empty one counts as none. The command line wins over the "
+              "environment, and that over the file.",
               "");
+  return text;
+}
+
+std::string example_file() {
+  std::string text =
+      wrapped("For ringcast-server --config FILE. Every option stands here with its default: take the # in front of one away to change it, and "
+              "try with --check-config FILE. Sizes are a number of bytes or \"64KiB\", times \"30s\" or \"250ms\".",
+              "# ");
+  for (const option& o : all_options()) {
+    text += fmt::format("#\n{}", wrapped(sentences(o), "# "));
+    if (!std::holds_alternative<number_rules>(o.rules)) text += wrapped(fmt::format("value: {}", o.takes()), "# ");
+    text += fmt::format("#{} = {}\n", o.key(), default_in_toml(o));
+  }
   return text;
 }
 

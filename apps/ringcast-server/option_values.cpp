@@ -121,6 +121,12 @@ std::string option::variable() const {
   return text;
 }
 
+std::string option::key() const {
+  std::string text{name};
+  std::ranges::replace(text, '-', '_');
+  return text;
+}
+
 std::string option::takes() const {
   if (const auto* number = std::get_if<number_rules>(&rules)) {
     const std::string_view what = number->unit == number_unit::bytes ? "SIZE" : number->unit == number_unit::microseconds ? "TIME" : "N";
@@ -153,9 +159,9 @@ std::string option::allowed() const {
 std::expected<void, std::string> option::set(settings& all, std::span<const std::string> values) const {
   if (const auto* list = std::get_if<list_rules>(&rules)) {
     for (const std::string& value : values) {
+      const auto checked = list->check != nullptr ? list->check(value) : std::expected<void, std::string>{};
+      if (!checked) return checked;
       if (value.empty()) return std::unexpected(fmt::format("'' is not {}", list->takes));
-      if (list->check != nullptr)
-        if (const auto checked = list->check(value); !checked) return checked;
     }
     list->of(all).assign(values.begin(), values.end());
     return {};

@@ -3,6 +3,9 @@
 
 #include <ringcast/connection_handle.hpp>
 
+#include <charconv>
+#include <climits>
+#include <fmt/format.h>
 #include <type_traits>
 
 namespace ringcast {
@@ -61,6 +64,20 @@ template <typename At> choice_rules choice(At, std::vector<std::string_view> wor
               }};
 }
 
+// Whether it can be one; the engine knows whether it is, and is asked when the server starts.
+std::expected<void, std::string> is_address(std::string_view text) {
+  const auto is_number = [](std::string_view digits, unsigned most) {
+    unsigned number = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    return !digits.empty() && error == std::errc{} && end == digits.data() + digits.size() && number <= most;
+  };
+  const bool can_be = text.starts_with("unix:") ? text.size() > 5
+                      : text.starts_with("fd:") ? is_number(text.substr(3), INT_MAX)
+                                                : text.contains(':') && is_number(text.substr(text.rfind(':') + 1), 65'535);
+  if (can_be) return {};
+  return std::unexpected(fmt::format("'{}' is no address; allowed: 127.0.0.1:8080, [::1]:8080, unix:/path, fd:3", text));
+}
+
 std::expected<void, std::string> is_origin(std::string_view text) { return check_origin(text); }
 
 std::vector<option> declare() {
@@ -68,11 +85,11 @@ std::vector<option> declare() {
       {.name = "listen",
        .means = "where to listen, also `unix:/path`, or `fd:3`, a socket that listens already; may be given several times",
        .reason = "nobody else's machine reaches it until you say so",
-       .rules = list_rules{.takes = "ADDR:PORT", .of = [](settings& s) -> auto& { return s.server.listen; }}},
+       .rules = list_rules{.takes = "ADDR:PORT", .of = [](settings& s) -> auto& { return s.server.listen; }, .check = is_address}},
       {.name = "listen-tls",
        .means = "where to listen for `https://` and `wss://`; may be given several times, and then `--listen` has no default",
        .reason = "it needs a certificate",
-       .rules = list_rules{.takes = "ADDR:PORT", .of = [](settings& s) -> auto& { return s.server.listen_tls; }}},
+       .rules = list_rules{.takes = "ADDR:PORT", .of = [](settings& s) -> auto& { return s.server.listen_tls; }, .check = is_address}},
       {.name = "tls-cert",
        .means =
            "the certificate with its intermediates (PEM); several, each with its key at the same place, are chosen from by host name; SIGHUP reads "
@@ -211,6 +228,13 @@ std::span<const option> all_options() {
 
 std::span<const command_word> all_command_words() {
   static constexpr command_word all[] = {
+      {.name = "config", .takes = "FILE", .means = "reads options from this file, in TOML; the environment and the command line win over it"},
+      {.name = "check-config",
+       .takes = "FILE",
+       .means = "says what is wrong with a file and where, and ends with 1; with 0 if nothing is. Where the environment and the command line say "
+                "more, they "
+                "are looked at with it"},
+      {.name = "print-config", .takes = "", .means = "prints a file with every option, its default and its reason, as a beginning"},
       {.name = "print-options", .takes = "", .means = "prints this table in Markdown"},
       {.name = "version", .takes = "", .means = "prints the version"},
       {.name = "help", .takes = "", .means = "prints the options"},

@@ -1,5 +1,5 @@
 // What ringcast-server can be told. Each option is declared once, in options.cpp, and everything that speaks of options is made from there: the
-// command line, the environment, --help, and the table in the README.
+// command line, the environment, files, --help, the example of a file, and the table in the README.
 #pragma once
 
 #include <ringcast/log.hpp>
@@ -65,6 +65,7 @@ struct option {
 
   [[nodiscard]] bool is_list() const { return std::holds_alternative<list_rules>(rules); }
   [[nodiscard]] std::string variable() const;     // in the environment: RINGCAST_NAME
+  [[nodiscard]] std::string key() const;          // in a file: its name with _ for -
   [[nodiscard]] std::string takes() const;        // what stands behind --name: FILE, SIZE|auto, on|off
   [[nodiscard]] std::string default_text() const; // as it could be given; empty: nothing
   [[nodiscard]] std::string allowed() const;      // in words; empty: any text
