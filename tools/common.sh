@@ -13,7 +13,7 @@ cores=$(nproc)
 packages_serve=(
   clang-19 lld-19 cmake ninja-build ccache pkg-config
   liburing-dev libisal-dev libmimalloc-dev zlib1g-dev
-  libfmt-dev libspdlog-dev libcli11-dev nlohmann-json3-dev
+  libfmt-dev libspdlog-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev
   libboost-dev libboost-test-dev libbenchmark-dev libicu-dev python3 valgrind
   dpkg-dev gcc make autoconf automake libtool
 )

@@ -1,7 +1,9 @@
 // Start and end: options and addresses that cannot be, signals, and what is left running (nothing).
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import net from 'node:net';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -82,6 +84,56 @@ test('bad options and addresses are one sentence and exit 2', async () => {
     ['--listen', '300.0.0.1:8080'], ['--listen', '192.0.2.1:8080'],
   ]) {
     assertOneSentence(await runToEnd(args));
+  }
+});
+
+test('the environment counts below the command line', async () => {
+  const server = await startServer(['--max-message-bytes', '20B'],
+    { under: ['env', 'RINGCAST_SHARDS=1', 'RINGCAST_MAX_MESSAGE_BYTES=10', 'RINGCAST_LISTEN=nonsense', 'RINGCAST_SHARD=9'] });
+  const ws = new WebSocket(`${server.ws}/echo`);
+  await once(ws, 'open');
+  ws.send('x'.repeat(20));
+  assert.equal((await once(ws, 'message'))[0].length, 20);
+  ws.close();
+  assert.deepEqual(await server.stop(), [0, null]);
+  assert.match(server.stderr(), /with 1 shard/);
+  assert.match(server.stderr(), /RINGCAST_SHARD in the environment is no option and is ignored, did you mean RINGCAST_SHARDS\?/);
+  assertOneSentence(await runToEnd([], { under: ['env', 'RINGCAST_SHARDS=many'] }), /^RINGCAST_SHARDS: 'many' is not a number; allowed: 1 to 256, or auto/);
+});
+
+test('a file of options: started with, checked, and refused with its line', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'ringcast-'));
+  const file = path.join(folder, 'ringcast.toml');
+  try {
+    await writeFile(file, 'shards = 1\nmax_message_bytes = "10B"\n');
+    assert.deepEqual(await runToEnd(['--check-config', file]), { status: 0, signal: null, stdout: `${file}: nothing is wrong\n`, stderr: '' });
+    const server = await startServer(['--config', file, '--max-message-bytes', '20']);
+    const ws = new WebSocket(`${server.ws}/echo`);
+    await once(ws, 'open');
+    ws.send('x'.repeat(20));
+    assert.equal((await once(ws, 'message'))[0].length, 20);
+    ws.close();
+    assert.deepEqual(await server.stop(), [0, null]);
+    assert.match(server.stderr(), /with 1 shard/);
+
+    await writeFile(file, '# a comment\nmax_conections = 1\n');
+    const said = `${file}:2: max_conections is not known, did you mean max_connections?\n`;
+    assert.deepEqual(await runToEnd(['--check-config', file]), { status: 1, signal: null, stdout: '', stderr: said });
+    assert.deepEqual(await runToEnd(['--config', file]), { status: 2, signal: null, stdout: '', stderr: said });
+    // What belongs together is judged with all that is given.
+    await writeFile(file, 'listen_tls = "127.0.0.1:1"\n');
+    assert.equal((await runToEnd(['--check-config', file])).status, 1);
+    assert.equal((await runToEnd(['--check-config', file, '--tls-cert', 'a', '--tls-key', 'b'])).status, 0);
+    // The example is a file that may be used as it is.
+    const example = await runToEnd(['--print-config']);
+    await writeFile(file, example.stdout);
+    assert.deepEqual([example.status, (await runToEnd(['--check-config', file])).status], [0, 0]);
+    // As somebody who is not root sees it.
+    await chmod(file, 0);
+    const unreadable = await runToEnd(['--config', file], { under: ['setpriv', '--bounding-set', '-all', '--inh-caps', '-all'] });
+    assert.deepEqual([unreadable.status, unreadable.stderr], [2, `${file}: Permission denied\n`]);
+  } finally {
+    await rm(folder, { recursive: true });
   }
 });
 
