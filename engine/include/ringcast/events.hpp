@@ -20,6 +20,7 @@
 #include <ringcast/results.hpp>
 #include <ringcast/tls.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -56,6 +57,10 @@ class websocket_ref {
   send_status send(const message_view& message);
   // An event stream is told by an event "close", {"code":N,"reason":"..."}, and ends; an EventSource comes back by itself.
   void close(std::uint16_t code, std::string_view reason);
+  // Closes it so in this time, to the millisecond, unless it is called again before, or keep_open() is: where a right to be here ends. Until the
+  // connection is over the shard keeps some 100 bytes for it. Nothing happens to one that is closing.
+  void close_after(std::chrono::milliseconds time, std::uint16_t code, std::string_view reason);
+  void keep_open();
   // Whether this is not a WebSocket but a stream of server-sent events; see websocket_endpoint::event_streams.
   [[nodiscard]] bool is_event_stream() const;
   // An event with a name, and an id unless it is empty; both without line ends. closed for a WebSocket.
