@@ -97,11 +97,11 @@ void http_responder::respond(http_status status, std::string_view content_type, 
 void http_responder::respond_error(http_status status, std::string_view why) { respond(status, "application/json", json_error(why)); }
 
 void routes::add(std::string_view method, std::string_view pattern, http_handler handler, const std::source_location& where) {
-  to_->add(method, pattern, std::move(handler), where);
+  to_->add(method, pattern, std::move(handler), where, admin_only_);
 }
 
 void routes::add(std::string_view pattern, websocket_endpoint endpoint, const std::source_location& where) {
-  to_->add(pattern, std::move(endpoint), where);
+  to_->add(pattern, std::move(endpoint), where, admin_only_);
 }
 
 void append_json_string(std::string& out, std::string_view text) {

@@ -97,6 +97,7 @@ class http_request {
   const path_parameters& parameters; // percent-decoded
   std::span<const std::byte> body;
   socket_address peer;
+  bool is_admin; // it came by one of server_options::listen_admin
 
   [[nodiscard]] std::string_view method() const noexcept; // "GET"; case matters
   [[nodiscard]] std::string_view target() const noexcept; // path and query as received
@@ -109,8 +110,9 @@ class http_request {
 
  private:
   friend struct engine::handle_access;
-  http_request(const request_head& head, const path_parameters& decoded, std::span<const std::byte> received, const socket_address& from)
-      : parameters(decoded), body(received), peer(from), head_(head) {}
+  http_request(const request_head& head, const path_parameters& decoded, std::span<const std::byte> received, const socket_address& from,
+               bool by_admin)
+      : parameters(decoded), body(received), peer(from), is_admin(by_admin), head_(head) {}
 
   const request_head& head_;
 };
@@ -237,12 +239,16 @@ class routes {
   void add(std::string_view method, std::string_view pattern, http_handler handler,
            const std::source_location& where = std::source_location::current());
   void add(std::string_view pattern, websocket_endpoint endpoint, const std::source_location& where = std::source_location::current());
+  // What is added to these is there for requests by server_options::listen_admin only; to all others there is nothing at that path. What is
+  // added to the others is there for both.
+  [[nodiscard]] routes admin() const { return routes{*to_, true}; }
 
  private:
   friend struct engine::handle_access;
-  explicit routes(engine::http_router& to) : to_(&to) {}
+  explicit routes(engine::http_router& to, bool admin_only = false) : to_(&to), admin_only_(admin_only) {}
 
   engine::http_router* to_;
+  bool admin_only_;
 };
 
 // {"error":"..."} with the text escaped.
