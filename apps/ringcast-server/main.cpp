@@ -1,11 +1,13 @@
 // ringcast-server: the broadcast server. Options in, a server out; everything else is the library's.
 #include "apps/ringcast-server/endpoints.hpp"
+#include "apps/ringcast-server/token_gate.hpp"
 #include <ringcast/log.hpp>
 #include <ringcast/server.hpp>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -14,8 +16,12 @@ namespace {
 // More descriptors than any kernel gives a process.
 constexpr unsigned connections_most = 1u << 30;
 
+// Where those who run the server reach it as soon as tokens keep others out.
+constexpr const char* admin_address_default = "127.0.0.1:8081";
+
 struct settings {
   ringcast::server_options server;
+  ringcast::token_options tokens;
   std::string shards = "auto";
   std::string log_level = "info";
 };
@@ -36,6 +42,16 @@ int parse(int argc, char** argv, settings& out) {
   app.add_option("--tls-key", keys, "PEM file: the key of the certificate at the same place")->type_name("FILE");
   app.add_option("--tls-client-ca", out.server.tls.client_ca_file, "PEM file: each client must present a certificate signed by one of these")
       ->type_name("FILE");
+  app.add_option("--admin-listen", out.server.listen_admin,
+                 "ADDRESS:PORT or unix:/path for /metrics, /rooms and publishing, which are then there only; may be given several times")
+      ->type_name("ADDR:PORT")
+      ->default_str(std::string{"127.0.0.1:8081 where tokens are asked for"});
+  app.add_option("--jwt-hs256-key-file", out.tokens.hs256_key_file, "A secret of 32 bytes or more: who connects needs a token (JWT), by HS256")
+      ->type_name("FILE");
+  app.add_option("--jwt-jwks-file", out.tokens.jwks_file,
+                 "JWK set: who connects needs a token (JWT) by one of its keys, HS256, EdDSA, ES256 or RS256")
+      ->type_name("FILE");
+  app.add_option("--jwt-audience", out.tokens.audience, "What a token must have in aud; without it a token with aud is refused")->type_name("AUD");
   app.add_option("--shards", out.shards, "Threads, each with its own core: a number, or auto for one a core")->capture_default_str();
   app.add_option("--max-message-bytes", out.server.limits.message_bytes_max, "The largest message; larger ones close with 1009")
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 30))
@@ -135,6 +151,8 @@ int parse(int argc, char** argv, settings& out) {
   for (std::size_t i = 0; i < certificates.size(); ++i)
     out.server.tls.certificates.push_back({.chain_file = certificates[i], .key_file = keys[i], .host_names = {}});
   if (!out.server.listen_tls.empty() && app.count("--listen") == 0) out.server.listen.clear();
+  if (!out.tokens.audience.empty() && !out.tokens.is_on()) return refuse("--jwt-audience is given with --jwt-hs256-key-file or --jwt-jwks-file");
+  if (out.tokens.is_on() && out.server.listen_admin.empty()) out.server.listen_admin = {admin_address_default};
   const auto chosen = policies.find(policy);
   if (chosen == policies.end()) return refuse("--slow-consumer: '" + policy + "' is not one of close, drop-newest, drop-oldest, latest");
   out.server.policy = chosen->second;
@@ -165,12 +183,28 @@ int parse(int argc, char** argv, settings& out) {
   return -1;
 }
 
+void reload(ringcast::token_gate& gate) {
+  if (const auto loaded = gate.load(); loaded)
+    ringcast::log_line(ringcast::log_level::info, "the keys of tokens were read again");
+  else
+    ringcast::log_line(ringcast::log_level::error, "the keys of tokens stay as they were: " + loaded.error());
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
   settings options;
   if (const int code = parse(argc, argv, options); code >= 0) return code;
+  std::shared_ptr<ringcast::token_gate> gate;
+  if (options.tokens.is_on()) {
+    gate = std::make_shared<ringcast::token_gate>(options.tokens);
+    if (const auto loaded = gate->load(); !loaded) {
+      std::fprintf(stderr, "keys of tokens: %s\n", loaded.error().c_str());
+      return 2;
+    }
+  }
   ringcast::server server{options.server};
-  ringcast::add_endpoints(server);
+  ringcast::add_endpoints(server, {.gate = gate, .admin_apart = !options.server.listen_admin.empty()});
+  if (gate != nullptr) server.on_reload([gate] { reload(*gate); });
   return server.run();
 }
