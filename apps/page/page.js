@@ -29,6 +29,10 @@ const FLOOD_DRAW_MS = 250;
 const HIDDEN_DRAW_MS = 500;
 const TITLE = document.title;
 
+// Where the server wants a token: the page was opened with ?token=, and asks for all that it asks for with it.
+const TOKEN = new URLSearchParams(location.search).get('token');
+const withToken = (target) => (TOKEN === null ? target : `${target}${target.includes('?') ? '&' : '?'}token=${encodeURIComponent(TOKEN)}`);
+
 let room = '';
 let me = '';
 let socket = null;
@@ -145,7 +149,7 @@ function connect() {
   clearTimers();
   setState('connecting', seated ? 'Reconnecting…' : 'Connecting…');
   const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
-  const ws = new WebSocket(`${scheme}://${location.host}/chat/${encodeURIComponent(room)}?name=${encodeURIComponent(me)}`);
+  const ws = new WebSocket(`${scheme}://${location.host}${withToken(`/chat/${encodeURIComponent(room)}?name=${encodeURIComponent(me)}`)}`);
   ws.binaryType = 'arraybuffer';
   socket = ws;
   let opened = false;
@@ -276,7 +280,7 @@ $('retry').addEventListener('click', () => {
   $('text').focus();
 });
 $('share').addEventListener('click', async () => {
-  const link = location.href;
+  const link = location.origin + location.pathname + location.hash; // without the token, which is one's own
   try {
     await navigator.clipboard.writeText(link);
     $('share-word').textContent = 'Copied';

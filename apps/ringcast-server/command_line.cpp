@@ -110,6 +110,9 @@ std::expected<void, std::string> complete(settings& all, bool has_listen) {
   for (std::size_t i = 0; i < all.certificate_files.size(); ++i)
     all.server.tls.certificates.push_back({.chain_file = all.certificate_files[i], .key_file = all.key_files[i], .host_names = {}});
   if (!all.server.listen_tls.empty() && !has_listen) all.server.listen.clear();
+  if (!all.tokens.audience.empty() && !all.tokens.is_on()) return wrong("--jwt-audience is given with --jwt-hs256-key-file or --jwt-jwks-file");
+  // Where those who run the server reach it as soon as tokens keep others out.
+  if (all.tokens.is_on() && all.server.listen_admin.empty()) all.server.listen_admin = {"127.0.0.1:8081"};
   return {};
 }
 

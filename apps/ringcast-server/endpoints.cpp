@@ -3,6 +3,7 @@
 #include "apps/page/page.hpp"
 #include "apps/ringcast-server/connections.hpp"
 #include "apps/ringcast-server/idempotency.hpp"
+#include "apps/ringcast-server/member.hpp"
 #include "apps/ringcast-server/metrics.hpp"
 #include <ringcast/base64.hpp>
 #include <ringcast/close_code.hpp>
@@ -23,19 +24,22 @@ namespace ringcast {
 
 namespace {
 
-websocket_endpoint echo() {
-  return {.on_message = [](websocket_ref ws, const message_view& message) { ws.send(message); }};
+// Who may connect at all may have an echo.
+websocket_endpoint echo(const shared_gate& gate) {
+  websocket_endpoint whole{.on_message = [](websocket_ref ws, const message_view& message) { ws.send(message); }};
+  if (gate == nullptr) return whole;
+  whole.on_upgrade = [gate](upgrade_request_view& upgrade) {
+    member who;
+    if (let_in(gate, upgrade, token_right::any, who)) upgrade.set_user(keep_member(who));
+  };
+  whole.on_discard = drop_member;
+  whole.on_open = [](websocket_ref ws) { close_at_expiry(ws, member_of(ws)); };
+  whole.on_close = [](websocket_ref ws, std::uint16_t, std::string_view) { drop_member(ws.user()); };
+  return whole;
 }
 
 // The subprotocol of members that see the numbers of messages.
 constexpr std::string_view numbered_protocol = "ringcast.v1";
-
-// What a member of a room asked for, as a mark that its connection carries.
-struct member_marks {
-  bool gaps;     // to be told which messages the slow-consumer policy took from it
-  bool numbered; // to be told where it joined
-};
-constinit member_marks marks[] = {{false, false}, {true, false}, {false, true}, {true, true}};
 
 bool offers(std::string_view protocols, std::string_view wanted) {
   while (!protocols.empty()) {
@@ -86,27 +90,34 @@ void refuse_large(websocket_ref ws, send_status sent) {
   if (sent == send_status::too_large) ws.close(static_cast<std::uint16_t>(close_code::message_too_big), "larger than this room takes");
 }
 
-websocket_endpoint broadcast() {
+websocket_endpoint broadcast(const shared_gate& gate) {
   return {.on_upgrade =
-              [](upgrade_request_view& upgrade) {
+              [gate](upgrade_request_view& upgrade) {
+                member who;
+                if (!let_in(gate, upgrade, token_right::join, who)) return;
                 const http_request& request = upgrade.request();
                 const auto replay = asked_replay(request);
                 if (!replay) return upgrade.refuse(http_status::bad_request, replay.error());
                 const bool numbered =
                     upgrade.is_event_stream() || request.query("seq") == "1" || offers(request.header("Sec-WebSocket-Protocol"), numbered_protocol);
-                const std::string user = request.query("user").value_or("");
+                const std::string user = who.has_token ? who.user : request.query("user").value_or("");
                 upgrade.take_seat(request.parameter("room"), {.hears = request.query("self") == "0" ? hearing::others : hearing::everyone,
                                                               .user = user,
                                                               .watches_users = request.query("presence") == "1",
                                                               .numbered = numbered,
                                                               .position = numbered,
                                                               .replay = *replay});
-                upgrade.set_user(&marks[(request.query("gaps") == "1" ? 1 : 0) + (numbered ? 2 : 0)]);
+                who.gaps = request.query("gaps") == "1";
+                who.numbered = numbered;
+                upgrade.set_user(keep_member(who));
               },
+          .on_discard = drop_member,
           .on_open =
               [](websocket_ref ws) {
+                const member& who = member_of(ws);
+                if (who.has_token) close_at_expiry(ws, who);
                 const auto joined = ws.joined();
-                if (!static_cast<const member_marks*>(ws.user())->numbered || !joined) return;
+                if (!who.numbered || !joined) return;
                 std::string hello = "{\"room\":";
                 append_json_string(hello, *ws.room_name());
                 hello +=
@@ -117,14 +128,19 @@ websocket_endpoint broadcast() {
                 else
                   ws.send_text(hello);
               },
-          .on_message = [](websocket_ref ws, const message_view& message) { refuse_large(ws, ws.broadcast(message.op, message.payload)); },
+          .on_message =
+              [gate](websocket_ref ws, const message_view& message) {
+                if (member& who = member_of(ws); who.has_token && !is_for_room(*gate, ws, who, message)) return;
+                refuse_large(ws, ws.broadcast(message.op, message.payload));
+              },
           .on_gap =
               [](websocket_ref ws, std::uint64_t first, std::uint64_t last) {
                 if (ws.is_event_stream())
                   ws.send_event("gap", fmt::format(R"({{"from":{},"to":{}}})", first, last));
-                else if (static_cast<const member_marks*>(ws.user())->gaps)
+                else if (member_of(ws).gaps)
                   ws.send_text(fmt::format(R"({{"gap":{{"from":{},"to":{}}}}})", first, last));
               },
+          .on_close = [](websocket_ref ws, std::uint16_t, std::string_view) { drop_member(ws.user()); },
           .subprotocols = {std::string{numbered_protocol}},
           .event_streams = true};
 }
@@ -136,20 +152,30 @@ void say(websocket_ref ws, std::string_view name, std::string_view between, std:
   refuse_large(ws, ws.broadcast(opcode::text, std::as_bytes(std::span{line})));
 }
 
-websocket_endpoint chat() {
+websocket_endpoint chat(const shared_gate& gate) {
   return {.on_upgrade =
-              [](upgrade_request_view& upgrade) {
+              [gate](upgrade_request_view& upgrade) {
+                member who;
+                if (!let_in(gate, upgrade, token_right::join, who)) return;
                 const std::string name = upgrade.request().query("name").value_or("");
                 if (name.empty()) return upgrade.refuse(http_status::bad_request, "a name is needed: ?name=NAME");
-                upgrade.take_seat(upgrade.request().parameter("room"), hearing::everyone, name);
+                upgrade.take_seat(upgrade.request().parameter("room"), {.name = name, .user = who.user});
+                upgrade.set_user(keep_member(who));
               },
-          .on_open = [](websocket_ref ws) { say(ws, *ws.name_in_room(), " joined", {}); },
+          .on_discard = drop_member,
+          .on_open =
+              [](websocket_ref ws) {
+                if (const member& who = member_of(ws); who.has_token) close_at_expiry(ws, who);
+                say(ws, *ws.name_in_room(), " joined", {});
+              },
           .on_message =
-              [](websocket_ref ws, const message_view& message) {
+              [gate](websocket_ref ws, const message_view& message) {
+                if (member& who = member_of(ws); who.has_token && !is_for_room(*gate, ws, who, message)) return;
                 if (message.op != opcode::text) return ws.close(static_cast<std::uint16_t>(close_code::unsupported_data), "the chat is text");
                 say(ws, *ws.name_in_room(), ": ", message.text());
               },
-          .on_leave = [](websocket_ref ws) { say(ws, *ws.name_in_room(), " left", {}); }};
+          .on_leave = [](websocket_ref ws) { say(ws, *ws.name_in_room(), " left", {}); },
+          .on_close = [](websocket_ref ws, std::uint16_t, std::string_view) { drop_member(ws.user()); }};
 }
 
 // Whether the request is to be carried out: it has no key, or is the first one with it. Otherwise it has been answered.
@@ -299,9 +325,14 @@ void list_connections(server& s, const http_request& request, http_responder res
   s.connections(*asked, [responder](const connection_page& page) mutable { responder.respond_json(http_status::ok, connections_json(page)); });
 }
 
-void metrics(server& s, const http_request&, http_responder responder) {
-  s.statistics([responder](const server_statistics& told) mutable {
-    responder.respond(http_status::ok, metrics_content_type, metrics_text(told, process_numbers_now()));
+void metrics(server& s, const shared_gate& gate, http_responder responder) {
+  s.statistics([responder, gate](const server_statistics& told) mutable {
+    process_numbers process = process_numbers_now();
+    for (std::size_t i = 0; gate != nullptr && i < token_refusals; ++i) {
+      const auto why = static_cast<token_refusal>(i);
+      process.token_refusals.emplace_back(name_of(why), gate->refusals(why));
+    }
+    responder.respond(http_status::ok, metrics_content_type, metrics_text(told, process));
   });
 }
 
@@ -314,25 +345,39 @@ void page(const http_request&, http_responder responder) {
 
 } // namespace
 
-void add_endpoints(server& s) {
+void add_endpoints(server& s, const endpoint_options& options) {
   // Each of these asks the server for what its handler is given.
   const auto with_server = [&s](auto handler) {
     return [&s, handler](const http_request& request, http_responder responder) { handler(s, request, responder); };
   };
+  const shared_gate gate = options.gate;
+  const auto for_members = [&s, gate](auto handler) {
+    return [&s, gate, handler](const http_request& request, http_responder responder) {
+      if (let_in(gate, request, token_right::join, responder)) handler(s, request, responder);
+    };
+  };
   // As long as the server has routes: its handlers hold it.
   const auto kept = std::make_shared<idempotent_answers>();
   routes routes = s.routes();
+  // What tells of the whole server, or says something in any room, is for those who run it.
+  class routes admin = options.admin_apart ? routes.admin() : routes;
   routes.add("GET", "/", page);
-  routes.add("/echo", echo());
-  routes.add("/broadcast/{room}", broadcast());
-  routes.add("/chat/{room}", chat());
-  routes.add("POST", "/rooms/{room}/messages",
-             [&s, kept](const http_request& request, http_responder responder) { publish(s, *kept, request, responder); });
-  routes.add("GET", "/rooms/{room}/messages", with_server(read_messages));
-  routes.add("GET", "/rooms", with_server(list_rooms));
-  routes.add("GET", "/rooms/{room}", with_server(list_room));
-  routes.add("GET", "/connections", with_server(list_connections));
-  routes.add("GET", "/metrics", with_server(metrics));
+  routes.add("/echo", echo(gate));
+  routes.add("/broadcast/{room}", broadcast(gate));
+  routes.add("/chat/{room}", chat(gate));
+  admin.add("POST", "/rooms/{room}/messages", [&s, gate, kept](const http_request& request, http_responder responder) {
+    if (let_in(gate, request, token_right::publish, responder)) publish(s, *kept, request, responder);
+  });
+  // Not 405: there is nothing to post to.
+  if (options.admin_apart)
+    routes.add("POST", "/rooms/{room}/messages", [](const http_request&, http_responder responder) {
+      responder.respond_error(http_status::not_found, "there is nothing at this path");
+    });
+  routes.add("GET", "/rooms/{room}/messages", for_members(read_messages));
+  admin.add("GET", "/rooms", with_server(list_rooms));
+  routes.add("GET", "/rooms/{room}", for_members(list_room));
+  admin.add("GET", "/connections", with_server(list_connections));
+  admin.add("GET", "/metrics", [&s, gate](const http_request&, http_responder responder) { metrics(s, gate, responder); });
   routes.add("GET", "/health/live",
              [](const http_request&, http_responder responder) { responder.respond_json(http_status::ok, R"({"status":"live"})"); });
   routes.add("GET", "/health/ready", [&s](const http_request&, http_responder responder) {

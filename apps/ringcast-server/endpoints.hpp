@@ -3,8 +3,17 @@
 
 #include <ringcast/server.hpp>
 
+#include <memory>
+
 namespace ringcast {
 
-void add_endpoints(server& s);
+class token_gate;
+
+struct endpoint_options {
+  std::shared_ptr<token_gate> gate{}; // null: nobody needs a token
+  bool admin_apart = false;           // what is for those who run the server is there by server_options::listen_admin only
+};
+
+void add_endpoints(server& s, const endpoint_options& options = {});
 
 } // namespace ringcast

@@ -3,12 +3,14 @@
 #include "apps/ringcast-server/config_file.hpp"
 #include "apps/ringcast-server/endpoints.hpp"
 #include "apps/ringcast-server/option_texts.hpp"
+#include "apps/ringcast-server/token_gate.hpp"
 #include "apps/ringcast-server/top/top.hpp"
 #include <ringcast/log.hpp>
 #include <ringcast/server.hpp>
 
 #include <cstdio>
 #include <expected>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -40,6 +42,13 @@ std::expected<settings, std::string> all_settings(const std::optional<std::strin
   return settings_of(given);
 }
 
+void reload(token_gate& gate) {
+  if (const auto loaded = gate.load(); loaded)
+    log_line(log_level::info, "the keys of tokens were read again");
+  else
+    log_line(log_level::error, "the keys of tokens stay as they were: " + loaded.error());
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -62,7 +71,13 @@ int main(int argc, char** argv) {
   if (!options) return refuse(options.error(), 2);
   set_log_level(options->log_level);
   for (const std::string& remark : environment.remarks) log_line(log_level::warning, remark);
+  std::shared_ptr<token_gate> gate;
+  if (options->tokens.is_on()) {
+    gate = std::make_shared<token_gate>(options->tokens);
+    if (const auto loaded = gate->load(); !loaded) return refuse("keys of tokens: " + loaded.error(), 2);
+  }
   server server{options->server};
-  add_endpoints(server);
+  add_endpoints(server, {.gate = gate, .admin_apart = !options->server.listen_admin.empty()});
+  if (gate != nullptr) server.on_reload([gate] { reload(*gate); });
   return server.run();
 }

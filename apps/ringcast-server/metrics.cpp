@@ -177,6 +177,10 @@ std::string metrics_text(const server_statistics& told, const process_numbers& p
   write_rooms(to, all);
   write_layers(to, all);
   write_shards(to, told, all);
+  if (!process.token_refusals.empty()) {
+    to.counter("token_refusals_total", "Requests and messages that were refused for their token, by reason.");
+    for (const auto& [reason, count] : process.token_refusals) to.value("reason", reason, count);
+  }
   to.counter("log_lines_dropped_total", "Lines of the log that standard error did not take.").value(process.log_lines_dropped);
   if (process.resident_bytes) to.gauge("resident_memory_bytes", "Memory of the process that is resident.").value(*process.resident_bytes);
   return std::move(to).text();

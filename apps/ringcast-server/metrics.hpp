@@ -8,6 +8,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace ringcast {
 
@@ -15,6 +17,7 @@ namespace ringcast {
 struct process_numbers {
   std::uint64_t log_lines_dropped = 0;
   std::optional<std::uint64_t> resident_bytes; // none where there is no /proc
+  std::vector<std::pair<std::string_view, std::uint64_t>> token_refusals{}; // by reason; empty where no tokens are asked for
 };
 [[nodiscard]] process_numbers process_numbers_now();
 

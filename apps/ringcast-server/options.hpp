@@ -2,6 +2,7 @@
 // command line, the environment, files, --help, the example of a file, and the table in the README.
 #pragma once
 
+#include "apps/ringcast-server/token_options.hpp"
 #include <ringcast/log.hpp>
 #include <ringcast/server_options.hpp>
 
@@ -20,6 +21,7 @@ namespace ringcast {
 struct settings {
   server_options server;
   std::vector<std::string> certificate_files, key_files; // in pairs: made to server.tls.certificates when all options are known
+  token_options tokens;
   ringcast::log_level log_level = ringcast::log_level::info;
 };
 

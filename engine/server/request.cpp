@@ -15,7 +15,7 @@ using namespace engine;
 
 request::request(ringcast::server* from, const request_copy& copy, const http_request& received, http_responder responder)
     : server_(from), responder_(responder), peer_(received.peer), copy_(copy), parameters_(received.parameters),
-      upgrade_wanted_(ringcast::is_websocket_upgrade(handle_access::head_of(received))) {}
+      upgrade_wanted_(ringcast::is_websocket_upgrade(handle_access::head_of(received))), admin_(received.is_admin) {}
 
 std::string_view request::method() const noexcept { return copy_.method(); }
 std::string_view request::target() const noexcept { return copy_.target(); }
@@ -57,7 +57,7 @@ ready<websocket> request::upgrade(const upgrade_options& options) {
   auto* session = new websocket_session(here);
   const websocket_endpoint& endpoint = websocket_session::endpoint_of(here, options);
   const std::string_view subprotocol =
-      here.upgrades().upgrade(*c, handle_access::request(head, parameters_, copy_.body(), peer_), endpoint, session, headers_);
+      here.upgrades().upgrade(*c, handle_access::request(head, parameters_, copy_.body(), peer_, admin_), endpoint, session, headers_);
   if (c->phase == connection_phase::websocket) session->attach(*c, subprotocol);
   return {handle_access::socket_of(session)};
 }

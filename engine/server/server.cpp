@@ -39,13 +39,15 @@ using namespace engine;
 // A thread waits with its ring until it is known whether all there is to a server could be had.
 enum class server::thread_use : std::uint8_t { undecided, yes, no };
 
+enum class server::listener_kind : std::uint8_t { plain, tls, admin };
+
 struct server::shard_thread {
   std::unique_ptr<ring> own_ring; // made by its thread, until the shard has it
   std::unique_ptr<inbox> from_threads;
   std::unique_ptr<shard> own;
   struct listening {
     int socket;
-    bool encrypted;
+    listener_kind kind;
     acceptor::queue waiting = acceptor::queue::own;
   };
   std::vector<listening> listeners;
@@ -126,12 +128,12 @@ class routes server::routes() { return handle_access::routes_of(*router_); }
 inbox& server::inbox_of(std::uint32_t shard_index) { return *threads_[shard_index]->from_threads; }
 bool server::owns(const shard& s) const { return s.index() < threads_.size() && threads_[s.index()]->own.get() == &s; }
 
-std::expected<void, start_failure> server::open_listeners(const std::vector<std::string>& listen, bool encrypted,
+std::expected<void, start_failure> server::open_listeners(const std::vector<std::string>& listen, listener_kind kind,
                                                           std::vector<std::string>& addresses) {
   const patience_end until = std::chrono::steady_clock::now() + address_patience;
   for (const std::string& text : listen) {
     if (text.starts_with("fd:")) {
-      if (auto opened = open_inherited(text, encrypted, addresses); !opened) return opened;
+      if (auto opened = open_inherited(text, kind, addresses); !opened) return opened;
       continue;
     }
     auto address = parse_address(text);
@@ -142,7 +144,7 @@ std::expected<void, start_failure> server::open_listeners(const std::vector<std:
       const auto listener = has_one_queue && i > 0 ? share_listener(threads_[0]->listeners.back().socket)
                                                    : listen_on(*address, static_cast<int>(options_.backlog), until);
       if (!listener) return std::unexpected(start_failure{listener.error()});
-      threads_[i]->listeners.push_back({*listener, encrypted, has_one_queue ? acceptor::queue::shared : acceptor::queue::own});
+      threads_[i]->listeners.push_back({*listener, kind, has_one_queue ? acceptor::queue::shared : acceptor::queue::own});
       if (has_one_queue) {
         if (auto file = socket_file_of(*address); i == 0 && file) socket_files_.push_back(std::make_unique<socket_file>(std::move(*file)));
         continue;
@@ -156,11 +158,11 @@ std::expected<void, start_failure> server::open_listeners(const std::vector<std:
 }
 
 // One queue for all shards.
-std::expected<void, start_failure> server::open_inherited(const std::string& text, bool encrypted, std::vector<std::string>& addresses) {
+std::expected<void, start_failure> server::open_inherited(const std::string& text, listener_kind kind, std::vector<std::string>& addresses) {
   for (auto& t : threads_) {
     const auto listener = inherited_listener(text);
     if (!listener) return std::unexpected(start_failure{listener.error()});
-    t->listeners.push_back({*listener, encrypted, acceptor::queue::shared});
+    t->listeners.push_back({*listener, kind, acceptor::queue::shared});
   }
   addresses.push_back(local_address_of(threads_[0]->listeners.back().socket).text());
   return {};
@@ -285,8 +287,9 @@ std::expected<void, start_failure> server::start() {
   if (options_.max_connections != 0 || options_.max_connections_per_ip != 0)
     admission_ = std::make_unique<admission>(options_.max_connections, options_.max_connections_per_ip);
   if (auto opened = open_rings(); !opened) return give_up_start(), opened;
-  if (auto opened = open_listeners(options_.listen, false, addresses_); !opened) return give_up_start(), opened;
-  if (auto opened = open_listeners(options_.listen_tls, true, tls_addresses_); !opened) return give_up_start(), opened;
+  if (auto opened = open_listeners(options_.listen, listener_kind::plain, addresses_); !opened) return give_up_start(), opened;
+  if (auto opened = open_listeners(options_.listen_admin, listener_kind::admin, admin_addresses_); !opened) return give_up_start(), opened;
+  if (auto opened = open_listeners(options_.listen_tls, listener_kind::tls, tls_addresses_); !opened) return give_up_start(), opened;
   try {
     mesh_ = std::make_unique<mesh>(shard_count_, mesh_lane_bytes);
     for (std::uint32_t i = 0; i < shard_count_; ++i) threads_[i]->from_threads = std::make_unique<inbox>(mesh_->bell(i), inbox_bytes);
@@ -354,7 +357,10 @@ void server::serve(std::uint32_t index) {
                                 .rooms_like = rooms_like_};
     t.own = std::make_unique<shard>(index, options, *mesh_, *t.from_threads, *router_, std::move(t.own_ring));
     for (const auto& listener : t.listeners)
-      t.own->accepting().add_listener(listener.socket, listener.encrypted ? identity_.get() : nullptr, listener.waiting);
+      t.own->accepting().add_listener({.socket = listener.socket,
+                                       .identity = listener.kind == listener_kind::tls ? identity_.get() : nullptr,
+                                       .waiting = listener.waiting,
+                                       .is_admin = listener.kind == listener_kind::admin});
     t.listeners.clear();
     t.accepting = true; // before start() returns: the server is ready then
   } catch (const std::exception& failed) {
@@ -430,6 +436,7 @@ int server::run() {
     return started.error().exit_code;
   }
   for (const std::string& address : addresses_) log_info("listening on {} with {} shard(s)", address, shard_count_);
+  for (const std::string& address : admin_addresses_) log_info("listening on {} for those who run this", address);
   for (const std::string& address : tls_addresses_)
     log_info("listening on {} for TLS with {} shard(s), {}", address, shard_count_, tls_library_description());
   int ends_asked = 0;
@@ -455,12 +462,22 @@ int server::run() {
 void server::on_other_signal(int signal) {
   switch (signal) {
   case SIGHUP:
-    if (identity_ == nullptr)
-      log_info("SIGHUP: there is nothing to reload, since no port speaks TLS");
-    else if (const auto reloaded = reload_certificates(); reloaded)
+    if (identity_ == nullptr) {
+      if (reload_hooks_.empty()) log_info("SIGHUP: there is nothing to reload, since no port speaks TLS");
+    } else if (const auto reloaded = reload_certificates(); reloaded) {
       log_info("certificates were read again, for new connections");
-    else
+    } else {
       log_error("certificates were not renewed: {}", reloaded.error());
+    }
+    for (const auto& hook : reload_hooks_) {
+      try {
+        hook();
+      } catch (const std::exception& failed) {
+        log_error("what on_reload() was given failed: {}", failed.what());
+      } catch (...) {
+        log_error("what on_reload() was given failed");
+      }
+    }
     return;
   case SIGUSR1: log_info("SIGUSR1: there is no log file to open again; the log goes to standard error"); return;
   case SIGUSR2: log_info("SIGUSR2 has no meaning here and is ignored"); return;

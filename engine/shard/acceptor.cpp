@@ -33,7 +33,7 @@ acceptor::~acceptor() {
   if (reserve_descriptor_ >= 0) close_now(reserve_descriptor_);
 }
 
-void acceptor::add_listener(int socket, const tls_identity* identity, queue waiting) { listeners_.push_back({socket, identity, waiting}); }
+void acceptor::add_listener(const listening& socket) { listeners_.push_back({socket}); }
 
 void acceptor::arm_accepts() {
   if (failing_) return;

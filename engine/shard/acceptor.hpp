@@ -50,8 +50,16 @@ class acceptor {
 
   // Whether others accept from the same queue: then it goes on when this shard stops.
   enum class queue : std::uint8_t { own, shared };
-  // Takes over a listening socket. Before the first turn. With an identity, which outlives the shard, its connections speak TLS.
-  void add_listener(int socket, const tls_identity* identity = nullptr, queue waiting = queue::own);
+  struct listening {
+    int socket;
+    const tls_identity* identity = nullptr; // outlives the shard; null: plain
+    queue waiting = queue::own;
+    bool is_admin = false; // see server_options::listen_admin
+  };
+  // Takes over a listening socket. Before the first turn.
+  void add_listener(const listening& socket);
+  // Whether it was accepted by a listener of that kind.
+  [[nodiscard]] bool is_admin(const connection& c) const { return listeners_[c.listener].is_admin; }
   // False while it pauses because descriptors or memory ran out.
   [[nodiscard]] bool is_accepting() const { return !failing_; }
 
@@ -63,10 +71,7 @@ class acceptor {
   void release(const connection& c);
 
  private:
-  struct listener {
-    int socket;
-    const tls_identity* identity; // null: plain
-    queue waiting;
+  struct listener : listening {
     bool armed = false;
   };
 

@@ -42,6 +42,12 @@ void connection_watch::begin(connection& c) {
     with_.timers.cancel(c);
 }
 
+void connection_watch::close_after(connection& c, std::uint64_t time_ms, std::uint16_t code, std::string_view reason) {
+  if (!c.is_open_websocket()) return;
+  planned_.insert_or_assign(c.slot, planned_close{.at_ms = with_.clock.ms + time_ms, .code = code, .reason = std::string{reason}});
+  with_.timers.look_within(c, time_ms);
+}
+
 // One timer a connection, armed lazily: it is not moved when bytes arrive, but looks at the last arrival when it expires.
 void connection_watch::on_timer(connection& c) {
   switch (c.phase) {
@@ -79,12 +85,14 @@ void connection_watch::look_at_websocket(connection& c) {
   if (is_untold(c, user_event::closing)) return; // the answer is on its way
   if (c.closing.state() != close_state::open) return with_.closing.give_up(c, c.close_code, "the closing handshake was not answered");
   const std::uint32_t frame_timeout_ms = with_.rules.limits_of(c).frame_timeout_ms;
+  const next_look planned = look_at_planned_close(c);
+  if (!planned) return;
   if (c.input_held) {
     // Its silence is ours: what it says is not read now.
     c.last_heard_ms = now_ms();
     note_message(c);
     if (message_progress* progress = progress_of(c)) progress->at_ms = 0;
-    return with_.timers.arm(c, frame_timeout_ms);
+    return with_.timers.arm(c, std::min<std::uint64_t>(*planned, frame_timeout_ms));
   }
   const bool inside = !c.input_stopped && (c.partial != nullptr || c.assembler.is_inside_message());
   // Whatever closes the connection here has armed its timer anew, or ended it.
@@ -94,8 +102,18 @@ void connection_watch::look_at_websocket(connection& c) {
   if (!idle) return;
   const next_look silence = look_at_silence(c);
   if (!silence) return;
-  const std::uint64_t next_in_ms = std::min({*unfinished, *idle, *silence});
+  const std::uint64_t next_in_ms = std::min({*planned, *unfinished, *idle, *silence});
   if (next_in_ms != never) with_.timers.arm(c, next_in_ms);
+}
+
+connection_watch::next_look connection_watch::look_at_planned_close(connection& c) {
+  const auto found = planned_.find(c.slot);
+  if (found == planned_.end()) return never;
+  if (with_.clock.ms < found->second.at_ms) return found->second.at_ms - with_.clock.ms;
+  const planned_close now = std::move(found->second);
+  planned_.erase(found);
+  with_.websockets.close(c, now.code, now.reason);
+  return closed;
 }
 
 connection_watch::next_look connection_watch::look_at_unfinished(connection& c, std::uint32_t frame_timeout_ms) {

@@ -9,6 +9,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace ringcast::engine {
@@ -39,6 +42,12 @@ class connection_watch {
     if (c.slot < last_message_ms_.size()) [[unlikely]]
       last_message_ms_[c.slot] = now_ms();
   }
+  // Of an open one; see websocket_ref::close_after(). The last call counts.
+  void close_after(connection& c, std::uint64_t time_ms, std::uint16_t code, std::string_view reason);
+  // It is not closed then, or has ended.
+  void forget(const connection& c) {
+    if (!planned_.empty()) planned_.erase(c.slot);
+  }
   void on_timer(connection& c);
 
  private:
@@ -48,12 +57,20 @@ class connection_watch {
   void look_at_websocket(connection& c);
   // In how many milliseconds it is looked at again; none if it was closed, and its timer with that is another's.
   using next_look = std::optional<std::uint64_t>;
+  [[nodiscard]] next_look look_at_planned_close(connection& c);
   [[nodiscard]] next_look look_at_unfinished(connection& c, std::uint32_t frame_timeout_ms);
   [[nodiscard]] next_look look_at_idle(connection& c, bool inside);
   [[nodiscard]] next_look look_at_silence(connection& c);
   [[nodiscard]] bool makes_progress(const connection& c, message_progress& before, std::uint64_t arrived, std::uint32_t over_ms) const;
 
+  struct planned_close {
+    std::uint64_t at_ms;
+    std::uint16_t code;
+    std::string reason;
+  };
+
   const needs with_;
+  std::unordered_map<std::uint32_t, planned_close> planned_; // by slot; of the few, or the many, that close_after() was called for
   std::vector<std::uint32_t> last_message_ms_; // by slot; empty unless there is an idle timeout
 };
 

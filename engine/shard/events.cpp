@@ -5,6 +5,7 @@
 #include "proto/percent.hpp"
 #include <ringcast/names.hpp>
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace ringcast {
@@ -14,6 +15,10 @@ using namespace engine;
 send_status websocket_ref::send(opcode op, std::span<const std::byte> payload) { return shard_->websockets().send(*connection_, op, payload); }
 send_status websocket_ref::send(const message_view& message) { return shard_->websockets().send_in_place(*connection_, message); }
 void websocket_ref::close(std::uint16_t code, std::string_view reason) { shard_->websockets().close(*connection_, code, reason); }
+void websocket_ref::close_after(std::chrono::milliseconds time, std::uint16_t code, std::string_view reason) {
+  shard_->watching().close_after(*connection_, static_cast<std::uint64_t>(std::max<std::int64_t>(time.count(), 0)), code, reason);
+}
+void websocket_ref::keep_open() { shard_->watching().forget(*connection_); }
 
 send_status websocket_ref::broadcast(opcode op, std::span<const std::byte> payload) {
   const membership* seat = connection_->memberships;
@@ -110,11 +115,11 @@ void http_responder::respond(http_status status, std::string_view content_type, 
 void http_responder::respond_error(http_status status, std::string_view why) { respond(status, "application/json", json_error(why)); }
 
 void routes::add(std::string_view method, std::string_view pattern, http_handler handler, const std::source_location& where) {
-  to_->add(method, pattern, std::move(handler), where);
+  to_->add(method, pattern, std::move(handler), where, admin_only_);
 }
 
 void routes::add(std::string_view pattern, websocket_endpoint endpoint, const std::source_location& where) {
-  to_->add(pattern, std::move(endpoint), where);
+  to_->add(pattern, std::move(endpoint), where, admin_only_);
 }
 
 void append_json_string(std::string& out, std::string_view text) {

@@ -56,7 +56,7 @@ std::string_view why_unreachable(std::string_view pattern, const std::vector<std
 // Whether what `later` could match goes to `earlier`, which stands before it.
 bool takes_all_of(const route& earlier, const route& later) {
   const bool method = earlier.method == later.method || (later.method == "HEAD" && earlier.method == "GET" && earlier.endpoint == nullptr);
-  if (!method) return false;
+  if (!method || (earlier.admin_only && !later.admin_only)) return false;
   const bool takes_rest = ends_with_wildcard(earlier.segments);
   if (takes_rest ? later.segments.size() < earlier.segments.size()
                  : later.segments.size() != earlier.segments.size() || ends_with_wildcard(later.segments))
@@ -87,19 +87,21 @@ void http_router::take(route r, std::string_view pattern) {
   routes_.push_back(std::move(r));
 }
 
-void http_router::add(std::string_view method, std::string_view pattern, http_handler handler, const std::source_location& where) {
+void http_router::add(std::string_view method, std::string_view pattern, http_handler handler, const std::source_location& where, bool admin_only) {
   route r;
   r.method = method;
   r.registered_at = where;
+  r.admin_only = admin_only;
   r.handler = std::move(handler);
   take(std::move(r), pattern);
 }
 
-void http_router::add(std::string_view pattern, websocket_endpoint endpoint, const std::source_location& where) {
+void http_router::add(std::string_view pattern, websocket_endpoint endpoint, const std::source_location& where, bool admin_only) {
   endpoint.registered_at = where;
   route r;
   r.method = "GET";
   r.registered_at = where;
+  r.admin_only = admin_only;
   r.endpoint = std::make_unique<websocket_endpoint>(std::move(endpoint));
   take(std::move(r), pattern);
 }
@@ -120,10 +122,11 @@ std::optional<std::string> decoded_rest(std::span<const std::string_view> segmen
 
 } // namespace
 
-route_match http_router::match(std::string_view method, std::string_view path) const {
+route_match http_router::match(std::string_view method, std::string_view path, bool is_admin) const {
   route_match result;
   const std::vector<std::string_view> segments = split_path(path);
   for (const route& r : routes_) {
+    if (r.admin_only && !is_admin) continue;
     const bool takes_rest = ends_with_wildcard(r.segments);
     if (takes_rest ? segments.size() < r.segments.size() : segments.size() != r.segments.size()) continue;
     path_parameters parameters;

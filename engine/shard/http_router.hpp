@@ -20,6 +20,7 @@ struct route {
   http_handler handler;              // or
   std::unique_ptr<websocket_endpoint> endpoint;
   std::source_location registered_at;
+  bool admin_only = false; // not there for requests that come by other listeners
 };
 
 struct route_match {
@@ -32,9 +33,10 @@ struct route_match {
 class http_router {
  public:
   void add(std::string_view method, std::string_view pattern, http_handler handler,
-           const std::source_location& where = std::source_location::current());
-  void add(std::string_view pattern, websocket_endpoint endpoint, const std::source_location& where = std::source_location::current());
-  [[nodiscard]] route_match match(std::string_view method, std::string_view path) const;
+           const std::source_location& where = std::source_location::current(), bool admin_only = false);
+  void add(std::string_view pattern, websocket_endpoint endpoint, const std::source_location& where = std::source_location::current(),
+           bool admin_only = false);
+  [[nodiscard]] route_match match(std::string_view method, std::string_view path, bool is_admin) const;
 
   // What is wrong with the first route that can never be reached, with the place where it was added; empty if all can.
   [[nodiscard]] const std::string& problem() const { return problem_; }

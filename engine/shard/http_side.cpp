@@ -2,6 +2,7 @@
 
 #include "engine/connection/handle_access.hpp"
 #include "engine/io/socket.hpp"
+#include "engine/shard/acceptor.hpp"
 #include "engine/shard/closer.hpp"
 #include "engine/shard/input_flow.hpp"
 #include "engine/shard/origin.hpp"
@@ -87,7 +88,7 @@ consumed http_side::consume_http(connection& c, std::span<std::byte> bytes) {
     const bool continue_wanted = !c.continue_sent && head_.minor_version == 1 && rest.size() == head_.head_bytes &&
                                  (head_.chunked || head_.content_length.value_or(0) != 0) &&
                                  equal_ignoring_case(head_.header("Expect"), "100-continue");
-    if (continue_wanted && is_refused_by_its_head(head_)) {
+    if (continue_wanted && is_refused_by_its_head(c, head_)) {
       head_.keep_alive = false;
       done.bytes = bytes.size();
       on_request(c, head_, {});
@@ -138,8 +139,8 @@ consumed http_side::consume_chunked(connection& c, std::span<std::byte> bytes) {
 }
 
 // Whether on_request() would refuse it, whatever its body.
-bool http_side::is_refused_by_its_head(const request_head& head) const {
-  const route_match match = with_.router.match(head.method, head.path);
+bool http_side::is_refused_by_its_head(const connection& c, const request_head& head) const {
+  const route_match match = with_.router.match(head.method, head.path, with_.accepting.is_admin(c));
   if (match.bad_path || match.found == nullptr) return true;
   if (changes_something(head.method) && !is_origin_allowed(head, with_.options.allowed_origins)) return true;
   return match.found->endpoint != nullptr; // an upgrade has no body
@@ -156,7 +157,7 @@ void http_side::on_request(connection& c, const request_head& head, std::span<co
   c.continue_sent = false;
   c.head_only = head.method == "HEAD";
   with_.budget.delivered(request_work_bytes + body.size());
-  const route_match match = with_.router.match(head.method, head.path);
+  const route_match match = with_.router.match(head.method, head.path, with_.accepting.is_admin(c));
   if (match.bad_path) return respond_error(c, http_status::bad_request, "the path has a broken percent escape");
   if (match.found == nullptr) {
     if (match.allowed.empty()) return respond_error(c, http_status::not_found, "there is nothing at this path");
@@ -169,7 +170,7 @@ void http_side::on_request(connection& c, const request_head& head, std::span<co
     with_.counters.count(refusal::origin);
     return respond_error(c, http_status::forbidden, "pages of this origin may not do this");
   }
-  const http_request request = handle_access::request(head, match.parameters, body, peer_address_of(c.socket));
+  const http_request request = handle_access::request(head, match.parameters, body, peer_address_of(c.socket), with_.accepting.is_admin(c));
   if (match.found->endpoint != nullptr)
     with_.upgrades.upgrade(c, request, *match.found->endpoint, nullptr);
   else

@@ -21,6 +21,7 @@
 
 namespace ringcast::engine {
 
+class acceptor;
 class closer;
 class input_flow;
 class upgrader;
@@ -33,6 +34,7 @@ class http_side {
   struct needs {
     const shard_options& options;
     const http_router& router;
+    const acceptor& accepting;
     turn_budget& budget;
     const input_share& share;
     connection_timers& timers;
@@ -61,7 +63,7 @@ class http_side {
  private:
   [[nodiscard]] consumed consume_chunked(connection& c, std::span<std::byte> bytes);
   void on_request(connection& c, const request_head& head, std::span<const std::byte> body);
-  [[nodiscard]] bool is_refused_by_its_head(const request_head& head) const;
+  [[nodiscard]] bool is_refused_by_its_head(const connection& c, const request_head& head) const;
   void send_continue(connection& c);
   void count_response(http_status status);
 

@@ -91,6 +91,7 @@ class shard final : public room_host, private accepted_host, private work_host {
   [[nodiscard]] input_flow& input() { return input_; }
   [[nodiscard]] tls_layer& tls() { return tls_; }
   [[nodiscard]] http_side& http() { return http_; }
+  [[nodiscard]] connection_watch& watching() { return watch_; }
   [[nodiscard]] upgrader& upgrades() { return upgrades_; }
   [[nodiscard]] websocket_side& websockets() { return websockets_; }
   [[nodiscard]] connector& connecting() { return connecting_; }

@@ -67,6 +67,7 @@ shard::shard(std::uint32_t index, const shard_options& options, mesh& between, i
             .counters = counters_}),
       http_({.options = options_,
              .router = router,
+             .accepting = accepting_,
              .budget = budget_,
              .share = share_,
              .timers = timers_,

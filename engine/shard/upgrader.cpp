@@ -194,6 +194,7 @@ void upgrader::refuse(connection& c, const waiting_upgrade& asked, bool granted)
 }
 
 void upgrader::forget(const connection& c) {
+  with_.watch.forget(c);
   if (waiting_.erase(c.slot) > 0) with_.users.note_discarded(*c.endpoint, c.user);
 }
 

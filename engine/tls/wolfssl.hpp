@@ -1,4 +1,4 @@
-// The one place that includes wolfSSL, for tls_context and tls_session only. It starts the library, counts what it
+// The one place that includes wolfSSL, for tls_context, tls_session and signature only. It starts the library, counts what it
 // allocates, turns its error numbers into sentences, and reads what we show of a certificate.
 #pragma once
 
@@ -7,7 +7,12 @@
 #include <wolfssl/error-ssl.h>
 #include <wolfssl/ssl.h>
 #include <wolfssl/wolfcrypt/asn.h>
+#include <wolfssl/wolfcrypt/ecc.h>
+#include <wolfssl/wolfcrypt/ed25519.h>
 #include <wolfssl/wolfcrypt/error-crypt.h>
+#include <wolfssl/wolfcrypt/hmac.h>
+#include <wolfssl/wolfcrypt/rsa.h>
+#include <wolfssl/wolfcrypt/signature.h>
 
 #include <cstddef>
 #include <cstdint>

@@ -118,6 +118,53 @@ BOOST_AUTO_TEST_CASE(what_is_no_place_to_listen_on_is_said_in_a_sentence) {
   ::close(quiet);
 }
 
+BOOST_AUTO_TEST_CASE(what_is_for_those_who_run_a_program_is_not_there_for_others) {
+  server s{{.listen = {"127.0.0.1:0"}, .listen_admin = {"127.0.0.1:0"}, .shards = 2}};
+  routes all = s.routes();
+  const auto answer = [](std::string_view text) {
+    return [text](const http_request& request, http_responder responder) {
+      responder.respond(http_status::ok, "text/plain", std::string{text} + (request.is_admin ? " for admin" : " for all"));
+    };
+  };
+  all.admin().add("GET", "/secret", answer("secret"));
+  all.admin().add("GET", "/shown", answer("more"));
+  all.admin().add("/spy", websocket_endpoint{});
+  all.add("GET", "/shown", answer("less")); // reached by those who do not get the one above
+  all.add("POST", "/secret", answer("told"));
+  s.get("/who", [](request& req) { req.respond(status::ok, req.is_admin() ? "admin" : "anybody"); });
+  BOOST_REQUIRE(s.start().has_value());
+  BOOST_REQUIRE(s.admin_addresses().size() == 1);
+  wire_client outside{s.addresses().front()}, inside{s.admin_addresses().front()};
+  const auto ask = [](wire_client& from, std::string_view method, std::string_view path) {
+    return from.http(std::string{method}.append(" ").append(path).append(" HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\n\r\n"));
+  };
+  BOOST_TEST(ask(inside, "GET", "/secret").ends_with("secret for admin"));
+  const std::string refused = ask(outside, "GET", "/secret");
+  BOOST_TEST(refused.starts_with("HTTP/1.1 405"));
+  BOOST_TEST(has(refused, "Allow: POST\r\n"));
+  BOOST_TEST(ask(outside, "POST", "/secret").ends_with("told for all"));
+  BOOST_TEST(ask(inside, "GET", "/shown").ends_with("more for admin"));
+  BOOST_TEST(ask(outside, "GET", "/shown").ends_with("less for all"));
+  BOOST_TEST(ask(inside, "GET", "/who").ends_with("admin"));
+  BOOST_TEST(ask(outside, "GET", "/who").ends_with("anybody"));
+  wire_client spy{s.admin_addresses().front()}, other{s.addresses().front()};
+  BOOST_TEST(spy.upgrade("/spy").starts_with("HTTP/1.1 101"));
+  BOOST_TEST(other.upgrade("/spy").starts_with("HTTP/1.1 404"));
+}
+
+BOOST_AUTO_TEST_CASE(a_route_for_all_in_front_of_one_for_admin_is_an_error_and_an_address_that_is_taken_is_said) {
+  server hidden{{.listen = {"127.0.0.1:0"}, .shards = 1}};
+  hidden.routes().add("GET", "/{any}", [](const http_request&, http_responder) {});
+  hidden.routes().admin().add("GET", "/secret", [](const http_request&, http_responder) {});
+  const auto started = hidden.start();
+  BOOST_REQUIRE(!started.has_value());
+  BOOST_TEST(has(started.error().why, "can never be reached"));
+  server broken{{.listen = {"127.0.0.1:0"}, .listen_admin = {"unix:/nowhere/at/all"}, .shards = 1}};
+  const auto opened = broken.start();
+  BOOST_REQUIRE(!opened.has_value());
+  BOOST_TEST(has(opened.error().why, "No such file"));
+}
+
 // As systemd hands one over: it goes on to listen when the server has ended.
 BOOST_AUTO_TEST_CASE(a_socket_that_listens_already_is_taken_over) {
   const int given = ::socket(AF_INET, SOCK_STREAM, 0);

@@ -94,6 +94,22 @@ BOOST_AUTO_TEST_CASE(a_child_has_a_clean_mask_and_its_signals_are_its_own) {
   BOOST_TEST(code.get() == 0);
 }
 
+BOOST_AUTO_TEST_CASE(sighup_calls_what_is_to_be_read_again_and_survives_what_it_throws) {
+  server s{options()};
+  std::promise<void> first, second;
+  std::atomic<int> calls{0};
+  s.on_reload([] { throw std::runtime_error{"no such file"}; });
+  s.on_reload([&] { (++calls == 1 ? first : second).set_value(); });
+  auto code = std::async(std::launch::async, [&] { return s.run(); });
+  wait_until_ready(s);
+  for (std::promise<void>* each : {&first, &second}) {
+    BOOST_TEST(::kill(::getpid(), SIGHUP) == 0);
+    BOOST_REQUIRE((each->get_future().wait_for(std::chrono::seconds{10}) == std::future_status::ready));
+  }
+  s.stop();
+  BOOST_TEST(code.get() == 0);
+}
+
 BOOST_AUTO_TEST_CASE(two_servers_of_one_process_both_hear_it_and_the_handlers_stay_until_both_have_ended) {
   server one{options()}, other{options()};
   auto one_ends = std::async(std::launch::async, [&] { return one.run(); });

@@ -20,6 +20,7 @@
 #include <ringcast/results.hpp>
 #include <ringcast/tls.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -78,6 +79,10 @@ class websocket_ref {
   send_status send(const message_view& message);
   // An event stream is told by an event "close", {"code":N,"reason":"..."}, and ends; an EventSource comes back by itself.
   void close(std::uint16_t code, std::string_view reason);
+  // Closes it so in this time, to the millisecond, unless it is called again before, or keep_open() is: where a right to be here ends. Until the
+  // connection is over the shard keeps some 100 bytes for it. Nothing happens to one that is closing.
+  void close_after(std::chrono::milliseconds time, std::uint16_t code, std::string_view reason);
+  void keep_open();
   // Whether this is not a WebSocket but a stream of server-sent events; see websocket_endpoint::event_streams.
   [[nodiscard]] bool is_event_stream() const;
   // An event with a name, and an id unless it is empty; both without line ends. closed for a WebSocket.
@@ -127,6 +132,7 @@ class http_request {
   const path_parameters& parameters; // percent-decoded
   std::span<const std::byte> body;
   socket_address peer;
+  bool is_admin; // it came by one of server_options::listen_admin
 
   [[nodiscard]] std::string_view method() const noexcept; // "GET"; case matters
   [[nodiscard]] std::string_view target() const noexcept; // path and query as received
@@ -139,8 +145,9 @@ class http_request {
 
  private:
   friend struct engine::handle_access;
-  http_request(const request_head& head, const path_parameters& decoded, std::span<const std::byte> received, const socket_address& from)
-      : parameters(decoded), body(received), peer(from), head_(head) {}
+  http_request(const request_head& head, const path_parameters& decoded, std::span<const std::byte> received, const socket_address& from,
+               bool by_admin)
+      : parameters(decoded), body(received), peer(from), is_admin(by_admin), head_(head) {}
 
   const request_head& head_;
 };
@@ -257,12 +264,16 @@ class routes {
   void add(std::string_view method, std::string_view pattern, http_handler handler,
            const std::source_location& where = std::source_location::current());
   void add(std::string_view pattern, websocket_endpoint endpoint, const std::source_location& where = std::source_location::current());
+  // What is added to these is there for requests by server_options::listen_admin only; to all others there is nothing at that path. What is
+  // added to the others is there for both.
+  [[nodiscard]] routes admin() const { return routes{*to_, true}; }
 
  private:
   friend struct engine::handle_access;
-  explicit routes(engine::http_router& to) : to_(&to) {}
+  explicit routes(engine::http_router& to, bool admin_only = false) : to_(&to), admin_only_(admin_only) {}
 
   engine::http_router* to_;
+  bool admin_only_;
 };
 
 // {"error":"..."} with the text escaped.

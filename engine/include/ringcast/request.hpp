@@ -79,6 +79,7 @@ class request {
   [[nodiscard]] std::span<const std::byte> body() const noexcept;
   [[nodiscard]] std::string_view body_text() const noexcept { return {reinterpret_cast<const char*>(body().data()), body().size()}; }
   [[nodiscard]] const socket_address& peer() const noexcept { return peer_; }
+  [[nodiscard]] bool is_admin() const noexcept { return admin_; } // it came by one of server_options::listen_admin
   [[nodiscard]] class server& server() const noexcept { return *server_; }
 
   // What was agreed on in TLS; nothing on a connection without it, and when that has gone.
@@ -108,6 +109,7 @@ class request {
   path_parameters parameters_;
   std::string headers_; // of the answer, whole lines
   bool upgrade_wanted_;
+  bool admin_;
   bool answered_ = false;
 };
 

@@ -37,6 +37,7 @@
 #include <ringcast/server_limits.hpp>
 #include <ringcast/server_options.hpp>
 #include <ringcast/shared_frame.hpp>
+#include <ringcast/signature.hpp>
 #include <ringcast/sleep.hpp>
 #include <ringcast/spawn.hpp>
 #include <ringcast/statistics.hpp>

@@ -121,8 +121,12 @@ class server {
   // is one sentence.
   [[nodiscard]] std::expected<void, std::string> reload_certificates();
 
+  // Before start(), any number of them: run() calls it at each SIGHUP, on its own thread, behind the renewal of the certificates: what else is to be
+  // read again. What it throws is logged.
+  void on_reload(std::function<void()> hook) { reload_hooks_.push_back(std::move(hook)); }
+
   // start(), then serves until SIGTERM or SIGINT, then stops; a second signal ends the process at once. Returns the exit code, after one
-  // sentence on standard error if it did not start. SIGHUP reads the certificates again; SIGUSR1 and SIGUSR2 are ignored with a line in the
+  // sentence on standard error if it did not start. SIGHUP reads the certificates again, and calls what on_reload() was given; SIGUSR1 and SIGUSR2 are ignored with a line in the
   // log. Handlers take these signals as long as this call lasts, in whichever thread they come; what was there before handles them again
   // afterwards. Nothing is blocked, so a child that a program forks has nothing to undo.
   [[nodiscard]] int run();
@@ -141,6 +145,7 @@ class server {
   // The addresses that are listened on, with the ports that were really taken. After start().
   [[nodiscard]] const std::vector<std::string>& addresses() const { return addresses_; }
   [[nodiscard]] const std::vector<std::string>& tls_addresses() const { return tls_addresses_; }
+  [[nodiscard]] const std::vector<std::string>& admin_addresses() const { return admin_addresses_; }
   // Any thread: new connections are accepted. False before start().
   [[nodiscard]] bool is_ready() const;
   [[nodiscard]] std::uint32_t shard_count() const { return shard_count_; }
@@ -173,29 +178,31 @@ class server {
   void add_start_hook(std::function<void(std::uint32_t)> call, const std::source_location& where);
   struct shard_thread;
   enum class thread_use : std::uint8_t;
+  enum class listener_kind : std::uint8_t;
   [[nodiscard]] engine::inbox& inbox_of(std::uint32_t shard_index);
   [[nodiscard]] bool owns(const engine::shard& s) const;
   [[nodiscard]] bool was_started() const { return started_.load(std::memory_order_acquire); }
   [[nodiscard]] std::expected<void, start_failure> check_options();
   [[nodiscard]] std::expected<void, start_failure> open_rings();
-  [[nodiscard]] std::expected<void, start_failure> open_inherited(const std::string& text, bool encrypted, std::vector<std::string>& addresses);
+  [[nodiscard]] std::expected<void, start_failure> open_inherited(const std::string& text, listener_kind kind, std::vector<std::string>& addresses);
   void remove_socket_files();
   void let_go_of_last_thread();
   void give_up_start();
   void serve(std::uint32_t index);
   void on_other_signal(int signal);
   void say_what_was_not_sent() const;
-  [[nodiscard]] std::expected<void, start_failure> open_listeners(const std::vector<std::string>& listen, bool encrypted,
+  [[nodiscard]] std::expected<void, start_failure> open_listeners(const std::vector<std::string>& listen, listener_kind kind,
                                                                   std::vector<std::string>& addresses);
 
   server_options options_;
   std::unique_ptr<engine::http_router> router_;
   std::vector<start_hook> start_hooks_;
+  std::vector<std::function<void()>> reload_hooks_;
   std::vector<middleware> middleware_;
   std::vector<std::pair<std::string, room_rules>> rooms_like_;
   std::unique_ptr<engine::room_rulebook> room_rulebook_; // null before the start
   std::uint32_t shard_count_ = 0;
-  std::vector<std::string> addresses_, tls_addresses_;
+  std::vector<std::string> addresses_, tls_addresses_, admin_addresses_;
   std::vector<std::unique_ptr<engine::socket_file>> socket_files_; // of Unix sockets, to be removed at the end
   std::unique_ptr<engine::tls_identity> identity_; // null without listen_tls
   std::unique_ptr<engine::admission> admission_; // null without a bound on connections

@@ -20,7 +20,10 @@ struct server_options {
   // its peers have no address, and so no bound by address. "fd:3": a socket on which somebody listens already, as systemd hands over; the
   // descriptor stays the program's. Of the last two the shards share one queue, where every other address has one for each.
   std::vector<std::string> listen = {"127.0.0.1:8080"};
-  std::vector<std::string> listen_tls; // the same for https:// and wss://; needs tls.certificates
+  // The same as `listen`, for those who run the program: what is added to routes::admin() is there only for requests that come by these, and
+  // http_request::is_admin and request::is_admin() tell. Who may reach them is the address's business: a loopback one, a Unix socket.
+  std::vector<std::string> listen_admin;
+  std::vector<std::string> listen_tls; // the same as `listen` for https:// and wss://; needs tls.certificates
   tls_server_options tls;
   // 0: one for each core that this process may use, within the CPU quota of its control group, the locked memory and the descriptors that it
   // may have; fewer than cores are explained in the log.

@@ -46,7 +46,7 @@ engine_world::engine_world(kernel& world, const engine_options& options) : world
 void engine_world::listen(shard& s, std::uint16_t on, const tls_identity* identity) {
   const auto listener = listen_on(*numeric_address("127.0.0.1", on), 64);
   if (!listener) throw std::runtime_error(listener.error());
-  s.accepting().add_listener(*listener, identity);
+  s.accepting().add_listener({.socket = *listener, .identity = identity});
 }
 
 engine_world::~engine_world() {
