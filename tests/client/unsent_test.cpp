@@ -175,6 +175,48 @@ BOOST_AUTO_TEST_CASE(what_was_kept_goes_out_by_the_next_connection_and_what_was_
   BOOST_TEST(c.counts().lost == told.lost);
 }
 
+// RFC 6455 5.5.1: the server may still read what stands in front of our Close frame, and the end is told when it is known whether it did.
+BOOST_AUTO_TEST_CASE(what_tcp_takes_behind_the_servers_close_frame_is_not_lost) {
+  recorder seen;
+  std::latch full{1};
+  std::uint64_t read = 0;
+  raw_server server{[&](raw_connection& peer, int) {
+    peer.accept_upgrade(peer.read_head());
+    full.wait();
+    peer.write(frame_of(0x88, "\x03\xe8"));
+    std::this_thread::sleep_for(300ms); // So that the client has met it while nobody reads.
+    for (unsigned op = 0; op != 8;)
+      if (peer.read_frame(op).size() == payload_bytes) ++read;
+    seen.add("all read");
+  }};
+  client c{server.url(), {.compression = {.mode = compression_mode::off}, .reconnect = never}};
+  seen.listen_to(c);
+  unsent_messages told;
+  c.on_disconnected([&](std::uint16_t, std::string_view, const unsent_messages& unsent) {
+    told = unsent;
+    seen.add("disconnected");
+  });
+  c.start();
+  BOOST_REQUIRE(seen.wait_for("open"));
+  const std::string message(payload_bytes, 'x');
+  std::uint64_t offered = 0;
+  for (int refused = 0; refused < 50;) {
+    if (c.send_text(message) == send_status::queued) {
+      ++offered;
+      refused = 0;
+    } else {
+      ++refused;
+      std::this_thread::sleep_for(10ms);
+    }
+  }
+  full.count_down();
+  BOOST_REQUIRE(seen.wait_for("close"));
+  BOOST_REQUIRE(seen.wait_for("all read"));
+  BOOST_TEST(told.lost == 0u);
+  BOOST_TEST(c.counts().sent == read);
+  BOOST_TEST(read + told.kept == offered);
+}
+
 BOOST_AUTO_TEST_CASE(a_coroutine_asks_what_was_lost) {
   std::latch full{1};
   raw_server server{[&](raw_connection& peer, int) {
