@@ -20,6 +20,7 @@ struct settings {
   ringcast::server_options server;
   std::string shards = "auto";
   std::string log_level = "info";
+  std::string log_format = "text";
 };
 
 // The options as they are on the command line; a bad one ends with one sentence and exit code 2.
@@ -117,6 +118,7 @@ int parse(int argc, char** argv, settings& out) {
   app.add_option("--spin-us", out.server.spin_us, "How long a busy shard looks for more to do before it sleeps; 0: not at all")
       ->check(CLI::Range(0u, 1'000u))
       ->capture_default_str();
+  app.add_option("--log-format", out.log_format, "text or json: an object a line")->capture_default_str();
   app.add_option("--log-level", out.log_level, "debug, info, warning, error or off")->capture_default_str();
   try {
     app.parse(argc, argv);
@@ -165,6 +167,9 @@ int parse(int argc, char** argv, settings& out) {
   const auto level = ringcast::parse_log_level(out.log_level);
   if (!level) return refuse("--log-level: " + level.error());
   ringcast::set_log_level(*level);
+  const auto format = ringcast::parse_log_format(out.log_format);
+  if (!format) return refuse("--log-format: " + format.error());
+  ringcast::set_log_format(*format);
   return -1;
 }
 

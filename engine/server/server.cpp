@@ -416,7 +416,7 @@ int server::run() {
     if (!signal) continue;
     if (*signal == SIGTERM || *signal == SIGINT) {
       if (++ends_asked == 2) ::_exit(1);
-      log_info("closing every connection");
+      log_info("{}: closing every connection", *signal == SIGTERM ? "SIGTERM" : "SIGINT");
       stop();
     } else {
       on_other_signal(*signal);
@@ -432,9 +432,9 @@ void server::on_other_signal(int signal) {
     if (identity_ == nullptr)
       log_info("SIGHUP: there is nothing to reload, since no port speaks TLS");
     else if (const auto reloaded = reload_certificates(); reloaded)
-      log_info("certificates were read again, for new connections");
+      log_info("SIGHUP: certificates were read again, for new connections");
     else
-      log_error("certificates were not renewed: {}", reloaded.error());
+      log_error("SIGHUP: certificates were not renewed: {}", reloaded.error());
     return;
   case SIGUSR1: log_info("SIGUSR1: there is no log file to open again; the log goes to standard error"); return;
   case SIGUSR2: log_info("SIGUSR2 has no meaning here and is ignored"); return;
