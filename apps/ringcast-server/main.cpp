@@ -70,6 +70,7 @@ int main(int argc, char** argv) {
   const auto options = all_settings(file != asked->words.end() ? std::optional{file->second} : std::nullopt, environment, *asked);
   if (!options) return refuse(options.error(), 2);
   set_log_level(options->log_level);
+  set_log_format(options->log_format);
   for (const std::string& remark : environment.remarks) log_line(log_level::warning, remark);
   std::shared_ptr<token_gate> gate;
   if (options->tokens.is_on()) {

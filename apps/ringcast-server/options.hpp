@@ -23,6 +23,7 @@ struct settings {
   std::vector<std::string> certificate_files, key_files; // in pairs: made to server.tls.certificates when all options are known
   token_options tokens;
   ringcast::log_level log_level = ringcast::log_level::info;
+  ringcast::log_format log_format = ringcast::log_format::text;
 };
 
 enum class number_unit : std::uint8_t { none, bytes, microseconds };

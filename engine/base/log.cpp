@@ -1,5 +1,7 @@
 #include "engine/base/log.hpp"
 
+#include "engine/base/log_json.hpp"
+
 #include <atomic>
 #include <cerrno>
 #include <csignal>
@@ -12,6 +14,7 @@
 #include <pthread.h>
 #include <spdlog/async.h>
 #include <spdlog/details/null_mutex.h>
+#include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
 #include <system_error>
 #include <thread>
@@ -27,7 +30,11 @@ namespace {
 constexpr std::size_t lines_waiting_max = 1024;
 // At the end of the process: how long lines may take to be written. A reader that reads takes microseconds for them.
 constexpr std::chrono::milliseconds end_wait{500};
-constexpr const char* line_pattern = "%Y-%m-%dT%H:%M:%S.%e %l %v";
+constexpr const char* text_pattern = "%Y-%m-%dT%H:%M:%S.%e%z %l %v";
+// What stands in front of the message, which is put there as a JSON string.
+constexpr const char* json_pattern = R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","message":)";
+
+std::atomic<log_format> chosen_format{log_format::text};
 
 spdlog::level::level_enum spdlog_level(log_level level) {
   switch (level) {
@@ -49,18 +56,31 @@ class standard_error_sink final : public spdlog::sinks::base_sink<spdlog::detail
  protected:
   void sink_it_(const spdlog::details::log_msg& line) override {
     if (const std::size_t lost = queue_->overrun_counter(); lost != lost_told_) {
-      const std::string told = fmt::format("{} lines not written, since standard error did not take them\n", lost - lost_told_);
+      const std::string told = fmt::format("{} lines not written, since standard error did not take them", lost - lost_told_);
       lost_told_ = lost;
-      write_all(told);
+      if (is_json())
+        write_line(spdlog::details::log_msg{{}, spdlog::level::warn, told});
+      else
+        write_all(told + "\n");
     }
-    spdlog::memory_buf_t text;
-    formatter_->format(line, text);
-    write_all({text.data(), text.size()});
+    write_line(line);
     taken_.fetch_add(1, std::memory_order_release);
   }
   void flush_() override {}
 
  private:
+  static bool is_json() { return chosen_format.load(std::memory_order_relaxed) == log_format::json; }
+  void write_line(const spdlog::details::log_msg& line) {
+    spdlog::memory_buf_t begin;
+    if (!is_json()) {
+      formatter_->format(line, begin);
+      return write_all({begin.data(), begin.size()});
+    }
+    json_begin_.format(line, begin);
+    std::string text{begin.data(), begin.size()};
+    append_any_json_string(text, {line.payload.data(), line.payload.size()});
+    write_all(text + "}\n");
+  }
   static void write_all(std::string_view text) {
     while (!text.empty()) {
       const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
@@ -75,6 +95,7 @@ class standard_error_sink final : public spdlog::sinks::base_sink<spdlog::detail
     }
   }
 
+  spdlog::pattern_formatter json_begin_{json_pattern, spdlog::pattern_time_type::local, {}};
   spdlog::details::thread_pool* queue_ = nullptr;
   std::size_t lost_told_ = 0;
   std::atomic<std::uint64_t> taken_{0};
@@ -104,7 +125,7 @@ struct writer {
     }
     if (lines == nullptr) return;
     lines->set_level(spdlog::level::trace); // is_logged() decides
-    lines->set_pattern(line_pattern);
+    lines->set_pattern(text_pattern);
     std::atexit([] { (void)flush_log(end_wait); });
   }
 };
@@ -142,6 +163,13 @@ namespace {
 std::atomic<log_level> least{log_level::info};
 } // namespace
 
+std::expected<log_format, std::string> parse_log_format(std::string_view text) {
+  if (text == "text") return log_format::text;
+  if (text == "json") return log_format::json;
+  return std::unexpected(fmt::format("'{}' is not a format of the log; it is one of text, json", text));
+}
+
+void set_log_format(log_format format) { chosen_format.store(format, std::memory_order_relaxed); }
 void set_log_level(log_level level) { least.store(level, std::memory_order_relaxed); }
 bool is_logged(log_level level) { return level >= least.load(std::memory_order_relaxed) && level != log_level::off; }
 

@@ -449,7 +449,7 @@ int server::run() {
     if (!signal) continue;
     if (*signal == SIGTERM || *signal == SIGINT) {
       if (++ends_asked == 2) ::_exit(1);
-      log_info("closing every connection");
+      log_info("{}: closing every connection", *signal == SIGTERM ? "SIGTERM" : "SIGINT");
       stop();
     } else {
       on_other_signal(*signal);
@@ -465,9 +465,9 @@ void server::on_other_signal(int signal) {
     if (identity_ == nullptr) {
       if (reload_hooks_.empty()) log_info("SIGHUP: there is nothing to reload, since no port speaks TLS");
     } else if (const auto reloaded = reload_certificates(); reloaded) {
-      log_info("certificates were read again, for new connections");
+      log_info("SIGHUP: certificates were read again, for new connections");
     } else {
-      log_error("certificates were not renewed: {}", reloaded.error());
+      log_error("SIGHUP: certificates were not renewed: {}", reloaded.error());
     }
     for (const auto& hook : reload_hooks_) {
       try {

@@ -2,6 +2,7 @@
 
 #include "engine/base/log.hpp"
 #include "engine/io/socket.hpp"
+#include "engine/shard/refusal_log.hpp"
 
 #include <atomic>
 #include <cerrno>
@@ -52,9 +53,11 @@ void acceptor::on_accept(op_tag tag, const completion& done) {
     connection_source from = 0;
     const admission_result result = with_.stop.is_stopping ? admission_result::server_is_full : admit(done.result, from);
     if (result == admission_result::admitted) return take(done.result, tag.slot, from);
-    with_.counters.count(with_.stop.is_stopping                       ? refusal::going_away
-                         : result == admission_result::server_is_full ? refusal::server_full
-                                                                      : refusal::address_full);
+    const refusal why = with_.stop.is_stopping                       ? refusal::going_away
+                        : result == admission_result::server_is_full ? refusal::server_full
+                                                                     : refusal::address_full;
+    with_.counters.count(why);
+    log_refusal(why, done.result);
     return refuse(done.result, tag.slot,
                   with_.stop.is_stopping                       ? "the server is going away"
                   : result == admission_result::server_is_full ? "the server has as many connections as it takes"

@@ -6,6 +6,7 @@
 #include "engine/shard/closer.hpp"
 #include "engine/shard/input_flow.hpp"
 #include "engine/shard/origin.hpp"
+#include "engine/shard/refusal_log.hpp"
 #include "engine/shard/upgrader.hpp"
 #include "proto/http_body.hpp"
 #include <ringcast/detail/assert.hpp>
@@ -52,6 +53,7 @@ consumed http_side::consume_http(connection& c, std::span<std::byte> bytes) {
   const std::uint64_t delivered_before = with_.budget.delivered();
   const auto refused = [&](http_status status, std::string_view why) {
     with_.counters.count(refusal::bad_request);
+    log_refusal(refusal::bad_request, c.socket);
     refuse_request(c, status, why);
     done.bytes = bytes.size();
     return done;
@@ -124,6 +126,7 @@ consumed http_side::consume_chunked(connection& c, std::span<std::byte> bytes) {
   const chunked_result result = body.decoder.decode(bytes.subspan(before));
   if (result.status == chunked_status::bad) {
     with_.counters.count(refusal::bad_request);
+    log_refusal(refusal::bad_request, c.socket);
     refuse_request(c, result.error, result.why);
     return {.bytes = bytes.size()};
   }
@@ -168,6 +171,7 @@ void http_side::on_request(connection& c, const request_head& head, std::span<co
   // A form of any page can post here; browsers tell which page it was.
   if (changes_something(head.method) && !is_origin_allowed(head, with_.options.allowed_origins)) {
     with_.counters.count(refusal::origin);
+    log_refusal(refusal::origin, c.socket);
     return respond_error(c, http_status::forbidden, "pages of this origin may not do this");
   }
   const http_request request = handle_access::request(head, match.parameters, body, peer_address_of(c.socket), with_.accepting.is_admin(c));

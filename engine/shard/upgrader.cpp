@@ -8,6 +8,7 @@
 #include "engine/shard/input_flow.hpp"
 #include "engine/shard/message_compression.hpp"
 #include "engine/shard/origin.hpp"
+#include "engine/shard/refusal_log.hpp"
 #include "proto/event_stream.hpp"
 #include "proto/handshake.hpp"
 #include <ringcast/detail/assert.hpp>
@@ -57,6 +58,7 @@ std::string_view upgrader::upgrade(connection& c, const http_request& request, c
     with_.users.note_discarded(endpoint, decision.user);
     if (decided) {
       with_.counters.count(refusal::endpoint);
+      log_refusal(refusal::endpoint, c.socket);
       with_.http.respond(c, decision.refused, "application/json", json_error(decision.why), decision.headers);
     }
     return {};
@@ -99,6 +101,7 @@ void upgrader::take_or_open(connection& c, upgrade_request_view& request, waitin
 bool upgrader::may_upgrade(connection& c, const http_request& request, const websocket_endpoint& endpoint, const upgrade_check& check) {
   if (!check.ok) {
     with_.counters.count(refusal::bad_handshake);
+    log_refusal(refusal::bad_handshake, c.socket);
     std::string_view extra;
     // RFC 9110 15.5.22 and 7.8: the protocol that is required, and that this header is for the next hop only.
     if (check.error == http_status::upgrade_required)
@@ -110,9 +113,11 @@ bool upgrader::may_upgrade(connection& c, const http_request& request, const web
   } else if (!is_origin_allowed(handle_access::head_of(request),
                                 endpoint.allowed_origins.empty() ? with_.options.allowed_origins : endpoint.allowed_origins)) {
     with_.counters.count(refusal::origin);
+    log_refusal(refusal::origin, c.socket);
     with_.http.respond_error(c, http_status::forbidden, "pages of this origin may not connect here");
   } else if (with_.stop.is_stopping) {
     with_.counters.count(refusal::going_away);
+    log_refusal(refusal::going_away, c.socket);
     with_.http.respond_error(c, http_status::service_unavailable, "the server is going away");
   } else {
     return true;
@@ -183,7 +188,9 @@ void upgrader::accept(connection& c, const waiting_upgrade& asked) {
 
 void upgrader::refuse(connection& c, const waiting_upgrade& asked, bool granted) {
   with_.users.note_discarded(*c.endpoint, std::exchange(c.user, nullptr));
-  with_.counters.count(with_.stop.is_stopping ? refusal::going_away : granted ? refusal::no_memory : refusal::name_taken);
+  const refusal why = with_.stop.is_stopping ? refusal::going_away : granted ? refusal::no_memory : refusal::name_taken;
+  with_.counters.count(why);
+  log_refusal(why, c.socket);
   if (!granted && !with_.stop.is_stopping) return with_.http.respond_error(c, http_status::bad_request, "this name is taken in this room");
   if (granted) {
     const room_part& r = part_of(asked);

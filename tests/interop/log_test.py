@@ -1,8 +1,10 @@
 """A log that nobody reads keeps nobody waiting, and one that is read is whole."""
 import fcntl
+import json
 import os
 import re
 import signal
+import subprocess
 import time
 import unittest
 
@@ -96,6 +98,87 @@ class Read(unittest.TestCase):
         member.send(b"still here")
         self.assertEqual(member.receive(), (1, b"still here"))
         self.assertEqual(server.stop()[0], 0)
+
+
+def refused(port):
+    with ends.connect(port) as s:
+        s.sendall(b"NONSENSE\r\n\r\n")
+        while s.recv(4096):
+            pass
+
+
+def wait_for(server, words, seconds=10):
+    until = time.monotonic() + seconds
+    while words not in server.said() and time.monotonic() < until:
+        time.sleep(0.02)
+    return server.said()
+
+
+class Lines(unittest.TestCase):
+    """What is said of peers, in both formats."""
+
+    def start(self, *options):
+        self.server = Server("--shards", "2", *options).wait_until_ready()
+        self.addCleanup(self.server.kill)
+        return self.server
+
+    def close_a_slow_member(self, room, server):
+        slow, fast = Member(server.port, f"/broadcast/{room}"), Member(server.port, f"/broadcast/{room}")
+        for _ in range(1000):
+            fast.send(b"x" * 60000)
+            while fast.receive()[0] != 1:
+                pass
+            if "too slow" in server.said():
+                break
+        address = slow.socket.getsockname()
+        slow.close()
+        fast.close()
+        return f"127.0.0.1:{address[1]}"
+
+    def test_each_line_has_its_time_with_the_zone_and_a_signal_has_its_name(self):
+        server = self.start()
+        refused(server.port)
+        said = wait_for(server, "refused")
+        self.assertRegex(said, r"info refused 127\.0\.0\.1:\d+: bad_request\n")
+        server.stop()
+        self.assertIn("SIGTERM: closing every connection", server.said())
+        for line in server.said().splitlines():
+            self.assertRegex(line, r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d (info|warning) \S")
+
+    def test_a_json_line_is_valid_whatever_a_peer_has_chosen(self):
+        server = self.start("--log-format", "json", "--send-queue-bytes", "65536")
+        refused(server.port)
+        peer = self.close_a_slow_member("a%22b%5C%F0%9F%98%80%C2%9B", server)
+        wait_for(server, "too slow")
+        server.stop()
+        lines = [json.loads(line) for line in server.said().splitlines()]
+        for line in lines:
+            self.assertEqual(list(line), ["time", "level", "message"])
+            self.assertRegex(line["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d$")
+        slow = [line for line in lines if "too slow" in line["message"]]
+        self.assertEqual(len(slow), 1)
+        self.assertEqual(slow[0]["level"], "warning")
+        self.assertRegex(slow[0]["message"], rf"^closed {peer} as too slow: \d+ bytes waited for it in room a\"b\\😀\x9b$")
+
+    def test_a_flood_of_refusals_is_ten_lines_a_second_and_the_rest_is_counted(self):
+        server = self.start()
+        begin = time.monotonic()
+        for _ in range(300):
+            refused(server.port)
+        seconds = time.monotonic() - begin
+        time.sleep(1.1)
+        refused(server.port)
+        wait_for(server, "others before")
+        time.sleep(0.2)
+        lines = [line for line in server.said().splitlines() if " refused " in line]
+        self.assertLessEqual(len(lines), 10 * (int(seconds) + 2) + 1)
+        left_out = sum(int(found) for found in re.findall(r"and (\d+) others before", server.said()))
+        self.assertEqual(len(lines) + left_out, 301)
+
+    def test_a_format_that_there_is_not_is_refused(self):
+        for given in ("xml", "", "JSON"):
+            done = subprocess.run([ends.SERVER, "--log-format", given], capture_output=True, text=True, timeout=10)
+            self.assertEqual((done.returncode, done.stderr), (2, f"--log-format: '{given}' is not a format of the log; it is one of text, json\n"))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,14 @@ enum class log_level : std::uint8_t { debug, info, warning, error, off };
 // "debug", "info", "warning", "error", "off".
 [[nodiscard]] std::expected<log_level, std::string> parse_log_level(std::string_view text);
 void set_log_level(log_level level);
+
+// text: "2026-11-22T07:45:33.123+00:00 info MESSAGE". json: an object a line, {"time":"...","level":"info","message":"..."}, valid whatever the message
+// holds. The time is local, with its zone.
+enum class log_format : std::uint8_t { text, json };
+// "text", "json".
+[[nodiscard]] std::expected<log_format, std::string> parse_log_format(std::string_view text);
+// For the lines that are written from now on.
+void set_log_format(log_format format);
 // Whether a line of this level is written.
 [[nodiscard]] bool is_logged(log_level level);
 void log_line(log_level level, std::string_view text);
