@@ -3,7 +3,6 @@
 #include "engine/base/log.hpp"
 #include "engine/connection/handle_access.hpp"
 #include "engine/io/core_allowance.hpp"
-#include "engine/io/process_signals.hpp"
 #include "engine/io/socket.hpp"
 #include "engine/mesh/inbox.hpp"
 #include "engine/mesh/mesh.hpp"
@@ -13,15 +12,14 @@
 #include "engine/shard/http_router.hpp"
 #include "engine/shard/memory_bound.hpp"
 #include "engine/shard/origin.hpp"
+#include "engine/shard/server_orders.hpp"
 #include "engine/shard/shard.hpp"
 #include "engine/tls/tls_identity.hpp"
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <fmt/format.h>
-#include <poll.h>
 #include <pthread.h>
 #include <ranges>
 #include <sched.h>
@@ -262,6 +260,7 @@ std::expected<void, start_failure> server::start() {
   if (auto opened = open_rings(); !opened) return give_up_start(), opened;
   if (auto opened = open_listeners(options_.listen, false, addresses_); !opened) return give_up_start(), opened;
   if (auto opened = open_listeners(options_.listen_tls, true, tls_addresses_); !opened) return give_up_start(), opened;
+  orders_ = std::make_unique<server_orders>(shard_count_);
   try {
     mesh_ = std::make_unique<mesh>(shard_count_, mesh_lane_bytes);
     for (std::uint32_t i = 0; i < shard_count_; ++i) threads_[i]->from_threads = std::make_unique<inbox>(mesh_->bell(i), inbox_bytes);
@@ -317,6 +316,7 @@ void server::serve(std::uint32_t index) {
   try {
     const shard_options options{.limits = options_.limits,
                                 .admits = admission_.get(),
+                                .orders = orders_.get(),
                                 .allowed_origins = options_.allowed_origins,
                                 .policy = options_.policy,
                                 .coalesce_wait_us = options_.coalesce_wait_us,
@@ -383,7 +383,7 @@ void server::say_what_was_not_sent() const {
 }
 
 bool server::is_ready() const {
-  return started_.load(std::memory_order_acquire) && !stopping_.load(std::memory_order_relaxed) &&
+  return started_.load(std::memory_order_acquire) && !stopping_.load(std::memory_order_relaxed) && !draining_.load(std::memory_order_relaxed) &&
          std::ranges::all_of(threads_, [](const auto& t) { return t->accepting.load(std::memory_order_relaxed); });
 }
 
@@ -394,52 +394,6 @@ std::expected<void, std::string> server::reload_certificates() {
   if (!loaded) return std::unexpected(loaded.error());
   identity_->replace(std::move(*loaded));
   return {};
-}
-
-int server::run() {
-  process_signals signals{SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
-  if (const auto started = start(); !started) {
-    (void)flush_log(std::chrono::milliseconds{100}); // what was said on the way stands before the reason
-    std::fprintf(stderr, "%s\n", started.error().why.c_str());
-    return started.error().exit_code;
-  }
-  for (const std::string& address : addresses_) log_info("listening on {} with {} shard(s)", address, shard_count_);
-  for (const std::string& address : tls_addresses_)
-    log_info("listening on {} for TLS with {} shard(s), {}", address, shard_count_, tls_library_description());
-  int ends_asked = 0;
-  while (true) {
-    pollfd waited[2] = {{signals.descriptor(), POLLIN, 0}, {finished_event_, POLLIN, 0}};
-    // Without a descriptor for the signals they are looked for.
-    if (::poll(waited, 2, signals.descriptor() >= 0 ? -1 : 100) < 0 && errno != EINTR) break;
-    if ((waited[1].revents & POLLIN) != 0) break;
-    const std::optional<int> signal = signals.take();
-    if (!signal) continue;
-    if (*signal == SIGTERM || *signal == SIGINT) {
-      if (++ends_asked == 2) ::_exit(1);
-      log_info("closing every connection");
-      stop();
-    } else {
-      on_other_signal(*signal);
-    }
-  }
-  wait();
-  return 0;
-}
-
-void server::on_other_signal(int signal) {
-  switch (signal) {
-  case SIGHUP:
-    if (identity_ == nullptr)
-      log_info("SIGHUP: there is nothing to reload, since no port speaks TLS");
-    else if (const auto reloaded = reload_certificates(); reloaded)
-      log_info("certificates were read again, for new connections");
-    else
-      log_error("certificates were not renewed: {}", reloaded.error());
-    return;
-  case SIGUSR1: log_info("SIGUSR1: there is no log file to open again; the log goes to standard error"); return;
-  case SIGUSR2: log_info("SIGUSR2 has no meaning here and is ignored"); return;
-  default: return;
-  }
 }
 
 } // namespace ringcast
