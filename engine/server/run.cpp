@@ -1,6 +1,7 @@
-// A server as a process: signals, and what may change while it runs.
+// A server as a process: signals, what is said to the service manager, and what may change while it runs.
 #include "engine/base/log.hpp"
 #include "engine/io/process_signals.hpp"
+#include "engine/io/service_manager.hpp"
 #include "engine/mesh/mesh.hpp"
 #include "engine/shard/server_orders.hpp"
 #include "engine/tls/tls_identity.hpp"
@@ -35,15 +36,24 @@ int server::run() {
   for (const std::string& address : addresses_) log_info("listening on {} with {} shard(s)", address, shard_count_);
   for (const std::string& address : tls_addresses_)
     log_info("listening on {} for TLS with {} shard(s), {}", address, shard_count_, tls_library_description());
-  auto next_line = std::chrono::steady_clock::now();
+  const service_manager manager;
+  manager.say("READY=1");
+  // Four looks in the time that the watchdog allows: what is missed by one is seen by the next.
+  const std::chrono::milliseconds beat = manager.watchdog() / 4;
+  auto next_beat = std::chrono::steady_clock::now(), next_line = next_beat;
   int ends_asked = 0;
   while (true) {
     std::chrono::milliseconds patience = signals.descriptor() >= 0 ? std::chrono::milliseconds{-1} : signals_looked_for;
     if (draining_) patience = drain_line_interval / 4;
+    if (beat.count() > 0 && (patience.count() < 0 || beat < patience)) patience = beat;
     pollfd waited[2] = {{signals.descriptor(), POLLIN, 0}, {finished_event_, POLLIN, 0}};
     if (::poll(waited, 2, static_cast<int>(patience.count())) < 0 && errno != EINTR) break;
     if ((waited[1].revents & POLLIN) != 0) break;
     const auto now = std::chrono::steady_clock::now();
+    if (beat.count() > 0 && now >= next_beat) {
+      next_beat = now + beat;
+      if (has_every_shard_turned()) manager.say("WATCHDOG=1");
+    }
     if (draining_ && now >= next_line) {
       next_line = now + drain_line_interval;
       log_info("draining: {} connections are left", left_to_drain());
@@ -52,6 +62,7 @@ int server::run() {
     if (!signal) continue;
     if (*signal == SIGTERM || *signal == SIGINT) {
       if (++ends_asked == 2) ::_exit(1);
+      manager.say("STOPPING=1");
       on_end_asked();
       next_line = now + drain_line_interval;
     } else {

@@ -51,6 +51,9 @@ struct server::shard_thread {
   std::string failure;
   std::atomic<thread_use> is_used{thread_use::undecided};
   std::atomic<bool> accepting{false};
+  std::atomic<std::uint64_t> turns{0};  // that its shard has taken
+  std::atomic<bool> has_ended{false};   // and will take no more
+  std::uint64_t turns_seen = 0;         // by run()
 };
 
 namespace {
@@ -340,8 +343,12 @@ void server::serve(std::uint32_t index) {
     // Told in its first turn, in which no request can come yet.
     if (was_started())
       for (const start_hook& hook : start_hooks_) t.own->user_code().note_posted([&hook, index] { hook.first(index); }, hook.second);
-    while (t.own->turn()) t.accepting.store(t.own->accepting().is_accepting(), std::memory_order_relaxed);
+    for (std::uint64_t turns = 1; t.own->turn(); ++turns) {
+      t.accepting.store(t.own->accepting().is_accepting(), std::memory_order_relaxed);
+      t.turns.store(turns, std::memory_order_relaxed);
+    }
   }
+  t.has_ended = true;
   t.from_threads->close();
   if (running_.fetch_sub(1) == 1) {
     const std::uint64_t one = 1;
@@ -394,6 +401,19 @@ std::expected<void, std::string> server::reload_certificates() {
   if (!loaded) return std::unexpected(loaded.error());
   identity_->replace(std::move(*loaded));
   return {};
+}
+
+// Since the last call; one that sleeps is woken, so that the next call can tell it from one that hangs.
+bool server::has_every_shard_turned() {
+  bool all = true;
+  for (std::uint32_t i = 0; i < shard_count_; ++i) {
+    shard_thread& t = *threads_[i];
+    const std::uint64_t turns = t.turns.load(std::memory_order_relaxed);
+    all = all && (turns != t.turns_seen || t.has_ended);
+    t.turns_seen = turns;
+    mesh_->bell(i).ring();
+  }
+  return all;
 }
 
 } // namespace ringcast
