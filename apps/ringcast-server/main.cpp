@@ -3,6 +3,7 @@
 #include "apps/ringcast-server/config_file.hpp"
 #include "apps/ringcast-server/endpoints.hpp"
 #include "apps/ringcast-server/option_texts.hpp"
+#include "apps/ringcast-server/reload.hpp"
 #include "apps/ringcast-server/token_gate.hpp"
 #include "apps/ringcast-server/top/top.hpp"
 #include <ringcast/log.hpp>
@@ -10,6 +11,8 @@
 
 #include <cstdio>
 #include <expected>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <memory>
 #include <optional>
 #include <string>
@@ -49,6 +52,16 @@ void reload(token_gate& gate) {
     log_line(log_level::error, "the keys of tokens stay as they were: " + loaded.error());
 }
 
+// At SIGHUP. What is wrong changes nothing.
+void reload(server& server, settings& running, const std::expected<settings, std::string>& wanted) {
+  if (!wanted) return log_line(log_level::error, fmt::format("SIGHUP changed no option: {}", wanted.error()));
+  const option_changes changes = take_changes(running, *wanted);
+  set_log_level(running.log_level);
+  if (const auto changed = server.change(running.server); !changed) return log_line(log_level::error, changed.error());
+  log_line(log_level::info, changes.taken.empty() ? "SIGHUP: no option has changed" : fmt::format("SIGHUP: {}", fmt::join(changes.taken, ", ")));
+  if (!changes.refused.empty()) log_line(log_level::warning, fmt::format("SIGHUP: only a new start changes {}", fmt::join(changes.refused, ", ")));
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -67,7 +80,10 @@ int main(int argc, char** argv) {
     return checked ? say(file->second + ": nothing is wrong\n") : refuse(checked.error(), 1);
   }
   const auto file = asked->words.find("config");
-  const auto options = all_settings(file != asked->words.end() ? std::optional{file->second} : std::nullopt, environment, *asked);
+  const auto read_options = [&, path = file != asked->words.end() ? std::optional{file->second} : std::nullopt] {
+    return all_settings(path, environment, *asked);
+  };
+  auto options = read_options();
   if (!options) return refuse(options.error(), 2);
   set_log_level(options->log_level);
   set_log_format(options->log_format);
@@ -79,6 +95,7 @@ int main(int argc, char** argv) {
   }
   server server{options->server};
   add_endpoints(server, {.gate = gate, .admin_apart = !options->server.listen_admin.empty()});
+  server.on_reload([&] { reload(server, *options, read_options()); });
   if (gate != nullptr) server.on_reload([gate] { reload(*gate); });
   return server.run();
 }

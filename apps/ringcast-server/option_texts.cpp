@@ -53,6 +53,7 @@ std::string sentences(const option& o) {
   if (!allowed.empty()) text += fmt::format("; {}", allowed);
   if (!value.empty()) text += fmt::format("; default {}", value);
   if (!o.reason.empty()) text += fmt::format(" ({})", without_marks(o.reason));
+  if (o.when == may_change::at_reload) text += "; changes at SIGHUP";
   return text;
 }
 
@@ -95,14 +96,15 @@ std::string example_file() {
 }
 
 std::string options_in_markdown() {
-  std::string text = "| option | default | range | means | why this default |\n| --- | --- | --- | --- | --- |\n";
+  std::string text = "| option | default | range | means | why this default | SIGHUP |\n| --- | --- | --- | --- | --- | --- |\n";
   for (const option& o : all_options()) {
     const std::string value = o.default_text();
-    text += fmt::format("| `--{} {}` | {} | {} | {} | {} |\n", o.name, cell(o.takes()), value.empty() ? "" : fmt::format("`{}`", value),
-                        std::holds_alternative<number_rules>(o.rules) ? o.allowed() : "", cell(o.means), cell(o.reason));
+    text += fmt::format("| `--{} {}` | {} | {} | {} | {} | {} |\n", o.name, cell(o.takes()), value.empty() ? "" : fmt::format("`{}`", value),
+                        std::holds_alternative<number_rules>(o.rules) ? o.allowed() : "", cell(o.means), cell(o.reason),
+                        o.when == may_change::at_reload ? "changes" : "");
   }
   for (const command_word& word : all_command_words())
-    text += fmt::format("| `--{}{}{}` | | | {} | |\n", word.name, word.takes.empty() ? "" : " ", cell(word.takes), cell(word.means));
+    text += fmt::format("| `--{}{}{}` | | | {} | | |\n", word.name, word.takes.empty() ? "" : " ", cell(word.takes), cell(word.means));
   return text;
 }
 

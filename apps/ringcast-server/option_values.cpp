@@ -137,17 +137,16 @@ std::string option::takes() const {
   return std::string{std::get<list_rules>(rules).takes};
 }
 
-std::string option::default_text() const {
-  settings plain;
+std::string option::text_of(const settings& all) const {
   if (const auto* number = std::get_if<number_rules>(&rules)) {
-    const auto value = number->get(plain);
+    const auto value = number->get(all);
     // A field that cannot be empty holds 0 for the word.
     if (!number->word.empty() && (!value || *value < number->least)) return std::string{number->word};
     return show(number->unit, value.value_or(0) * number->step);
   }
-  if (const auto* choice = std::get_if<choice_rules>(&rules)) return std::string{choice->words[choice->get(plain)]};
-  if (const auto* text = std::get_if<text_rules>(&rules)) return text->of(plain);
-  return fmt::format("{}", fmt::join(std::get<list_rules>(rules).of(plain), ","));
+  if (const auto* choice = std::get_if<choice_rules>(&rules)) return std::string{choice->words[choice->get(all)]};
+  if (const auto* text = std::get_if<text_rules>(&rules)) return text->get(all);
+  return fmt::format("{}", fmt::join(std::get<list_rules>(rules).get(all), ","));
 }
 
 std::string option::allowed() const {
@@ -163,7 +162,7 @@ std::expected<void, std::string> option::set(settings& all, std::span<const std:
       if (!checked) return checked;
       if (value.empty()) return std::unexpected(fmt::format("'' is not {}", list->takes));
     }
-    list->of(all).assign(values.begin(), values.end());
+    list->set(all, {values.begin(), values.end()});
     return {};
   }
   if (values.size() != 1) return std::unexpected(fmt::format("is given {} times: '{}'", values.size(), fmt::join(values, "' and '")));
@@ -176,7 +175,7 @@ std::expected<void, std::string> option::set(settings& all, std::span<const std:
   } else if (const auto* choice = std::get_if<choice_rules>(&rules)) {
     done = set_choice(*choice, all, value);
   } else {
-    std::get<text_rules>(rules).of(all) = value;
+    std::get<text_rules>(rules).set(all, value);
   }
   if (!done) return std::unexpected(fmt::format("'{}' {}; allowed: {}{}", value, done.error(), allowed(), how));
   return done;

@@ -64,6 +64,19 @@ template <typename At> choice_rules choice(At, std::vector<std::string_view> wor
               }};
 }
 
+template <typename At> text_rules text(At, std::string_view takes) {
+  return {.takes = takes,
+          .get = [](const settings& all) -> const std::string& { return At{}(all); },
+          .set = [](settings& all, std::string value) { At{}(all) = std::move(value); }};
+}
+
+template <typename At> list_rules list(At, std::string_view takes, text_check check = nullptr) {
+  return {.takes = takes,
+          .get = [](const settings& all) -> const std::vector<std::string>& { return At{}(all); },
+          .set = [](settings& all, std::vector<std::string> values) { At{}(all) = std::move(values); },
+          .check = check};
+}
+
 // Whether it can be one; the engine knows whether it is, and is asked when the server starts.
 std::expected<void, std::string> is_address(std::string_view text) {
   const auto is_number = [](std::string_view digits, unsigned most) {
@@ -85,42 +98,42 @@ std::vector<option> declare() {
       {.name = "listen",
        .means = "where to listen, also `unix:/path`, or `fd:3`, a socket that listens already; may be given several times",
        .reason = "nobody else's machine reaches it until you say so",
-       .rules = list_rules{.takes = "ADDR:PORT", .of = [](settings& s) -> auto& { return s.server.listen; }, .check = is_address}},
+       .rules = list([](auto& s) -> auto& { return s.server.listen; }, "ADDR:PORT", is_address)},
       {.name = "listen-tls",
        .means = "where to listen for `https://` and `wss://`; may be given several times, and then `--listen` has no default",
        .reason = "it needs a certificate",
-       .rules = list_rules{.takes = "ADDR:PORT", .of = [](settings& s) -> auto& { return s.server.listen_tls; }, .check = is_address}},
+       .rules = list([](auto& s) -> auto& { return s.server.listen_tls; }, "ADDR:PORT", is_address)},
       {.name = "tls-cert",
        .means =
            "the certificate with its intermediates (PEM); several, each with its key at the same place, are chosen from by host name; SIGHUP reads "
            "them again",
        .reason = "",
-       .rules = list_rules{.takes = "FILE", .of = [](settings& s) -> auto& { return s.certificate_files; }}},
+       .rules = list([](auto& s) -> auto& { return s.certificate_files; }, "FILE")},
       {.name = "tls-key",
        .means = "the key of the certificate at the same place (PEM)",
        .reason = "",
-       .rules = list_rules{.takes = "FILE", .of = [](settings& s) -> auto& { return s.key_files; }}},
+       .rules = list([](auto& s) -> auto& { return s.key_files; }, "FILE")},
       {.name = "tls-client-ca",
        .means = "each client must present a certificate signed by one of these (PEM)",
        .reason = "browsers have none",
-       .rules = text_rules{.takes = "FILE", .of = [](settings& s) -> auto& { return s.server.tls.client_ca_file; }}},
+       .rules = text([](auto& s) -> auto& { return s.server.tls.client_ca_file; }, "FILE")},
       {.name = "admin-listen",
        .means = "where those who run the server find `/metrics`, `/rooms`, `/connections` and publishing, which are then nowhere else; also "
                 "`unix:/path`; may be given several times. Everybody who reaches it may do everything. With tokens it is `127.0.0.1:8081` by itself",
        .reason = "without tokens everybody may do everything anyway",
-       .rules = list_rules{.takes = "ADDR:PORT", .of = [](settings& s) -> auto& { return s.server.listen_admin; }, .check = is_address}},
+       .rules = list([](auto& s) -> auto& { return s.server.listen_admin; }, "ADDR:PORT", is_address)},
       {.name = "jwt-hs256-key-file",
        .means = "a secret of 32 bytes or more (a line end behind it is none of it): [tokens](#tokens) by HS256; SIGHUP reads it again",
        .reason = "",
-       .rules = text_rules{.takes = "FILE", .of = [](settings& s) -> auto& { return s.tokens.hs256_key_file; }}},
+       .rules = text([](auto& s) -> auto& { return s.tokens.hs256_key_file; }, "FILE")},
       {.name = "jwt-jwks-file",
        .means = "a JWK set (RFC 7517): tokens by its keys, HS256, EdDSA, ES256 or RS256; SIGHUP reads it again",
        .reason = "",
-       .rules = text_rules{.takes = "FILE", .of = [](settings& s) -> auto& { return s.tokens.jwks_file; }}},
+       .rules = text([](auto& s) -> auto& { return s.tokens.jwks_file; }, "FILE")},
       {.name = "jwt-audience",
        .means = "what a token must have in `aud`; without it a token with `aud` is refused",
        .reason = "such a token is for somebody else (RFC 7519 4.1.3)",
-       .rules = text_rules{.takes = "AUD", .of = [](settings& s) -> auto& { return s.tokens.audience; }}},
+       .rules = text([](auto& s) -> auto& { return s.tokens.audience; }, "AUD")},
       {.name = "shards",
        .means = "threads, each with its own core and ring; `auto` is one a core, fewer where the CPU quota of the control group, locked memory or "
                 "descriptors allow no more (the log says so)",
@@ -129,6 +142,7 @@ std::vector<option> declare() {
       {.name = "max-message-bytes",
        .means = "the largest message; a larger one closes with 1009",
        .reason = "holds any chat or ticker message",
+       .when = may_change::at_reload,
        .rules = size([](auto& s) -> auto& { return s.server.limits.message_bytes_max; }, 1, gib)},
       {.name = "send-queue-bytes",
        .means = "how far a member of a room may be behind (the bytes of the messages that wait for it, and 16 for each of them), and how much output "
@@ -204,23 +218,37 @@ std::vector<option> declare() {
        .means = "from which pages browsers may connect or post, like `https://example.org`; others are answered 403; may be given several times, and "
                 "without it all may",
        .reason = "a feed is for everybody",
-       .rules = list_rules{.takes = "ORIGIN", .of = [](settings& s) -> auto& { return s.server.allowed_origins; }, .check = is_origin}},
+       .when = may_change::at_reload,
+       .rules = list([](auto& s) -> auto& { return s.server.allowed_origins; }, "ORIGIN", is_origin)},
       {.name = "ping-interval-s",
        .means = "a peer that was silent this long is sent a ping; 0 is never",
        .reason = "below the 60 s after which nginx and most load balancers end a silent connection",
+       .when = may_change::at_reload,
        .rules = time([](auto& s) -> auto& { return s.server.limits.ping_interval_ms; }, second, ms, 0, day)},
       {.name = "pong-timeout-s",
        .means = "silence after that ping that ends the connection",
        .reason = "a telephone between two cells is back by then",
+       .when = may_change::at_reload,
        .rules = time([](auto& s) -> auto& { return s.server.limits.pong_timeout_ms; }, second, ms, second, day)},
       {.name = "idle-timeout-s",
        .means = "a peer that sent no message this long, whatever it answers to pings, is closed with 1001; 0 is never",
        .reason = "who only listens sends nothing",
+       .when = may_change::at_reload,
        .rules = time([](auto& s) -> auto& { return s.server.limits.idle_timeout_ms; }, second, ms, 0, day)},
       {.name = "close-timeout-s",
        .means = "how long a peer may take to answer our Close frame; also how long a stop may take as a whole",
        .reason = "many round trips, and less than process supervisors wait",
+       .when = may_change::at_reload,
        .rules = time([](auto& s) -> auto& { return s.server.limits.close_timeout_ms; }, second, ms, second, day)},
+      {.name = "drain-delay",
+       .means = "when it is to stop, `GET /health/ready` says 503 so long while it still accepts: as long as a load balancer takes to notice",
+       .reason = "without a load balancer nobody looks",
+       .rules = time([](auto& s) -> auto& { return s.server.drain.delay_ms; }, second, ms, 0, day)},
+      {.name = "drain-seconds",
+       .means =
+           "then nobody is accepted, and who is there is closed with 1001, evenly over this time; 0 is at once. What was called queued comes first",
+       .reason = "20,000 that come back to another server are 2,000 handshakes a second",
+       .rules = time([](auto& s) -> auto& { return s.server.drain.spread_ms; }, second, ms, 0, day)},
       {.name = "spin-us",
        .means = "how long a shard that is usually busy again within this time looks for more before it sleeps; 0 is never",
        .reason = "a wake-up costs more",
@@ -236,6 +264,7 @@ std::vector<option> declare() {
       {.name = "log-level",
        .means = "what is logged, on standard error: this and what is graver",
        .reason = "few lines, none of them for a message",
+       .when = may_change::at_reload,
        .rules = choice([](auto& s) -> auto& { return s.log_level; }, {"debug", "info", "warning", "error", "off"})},
   };
 }

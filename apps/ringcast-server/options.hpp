@@ -19,7 +19,7 @@ namespace ringcast {
 
 // What the options set. A settings{} holds the defaults.
 struct settings {
-  server_options server;
+  server_options server{.drain = {.delay_ms = 0, .spread_ms = 10'000}};
   std::vector<std::string> certificate_files, key_files; // in pairs: made to server.tls.certificates when all options are known
   token_options tokens;
   ringcast::log_level log_level = ringcast::log_level::info;
@@ -50,27 +50,33 @@ using text_check = std::expected<void, std::string> (*)(std::string_view);
 
 struct text_rules {
   std::string_view takes; // FILE
-  std::string& (*of)(settings&) = nullptr;
+  const std::string& (*get)(const settings&) = nullptr;
+  void (*set)(settings&, std::string) = nullptr;
 };
 
 // May be given several times.
 struct list_rules {
   std::string_view takes;
-  std::vector<std::string>& (*of)(settings&) = nullptr;
+  const std::vector<std::string>& (*get)(const settings&) = nullptr;
+  void (*set)(settings&, std::vector<std::string>) = nullptr;
   text_check check = nullptr; // of each; null: anything will do
 };
+
+enum class may_change : std::uint8_t { at_start, at_reload };
 
 struct option {
   std::string_view name;   // of --name
   std::string_view means;  // in Markdown, as is the reason
   std::string_view reason; // of the default
+  may_change when = may_change::at_start;
   std::variant<number_rules, choice_rules, text_rules, list_rules> rules;
 
   [[nodiscard]] bool is_list() const { return std::holds_alternative<list_rules>(rules); }
   [[nodiscard]] std::string variable() const;     // in the environment: RINGCAST_NAME
   [[nodiscard]] std::string key() const;          // in a file: its name with _ for -
   [[nodiscard]] std::string takes() const;        // what stands behind --name: FILE, SIZE|auto, on|off
-  [[nodiscard]] std::string default_text() const; // as it could be given; empty: nothing
+  [[nodiscard]] std::string text_of(const settings& all) const; // its value as it could be given; empty: nothing
+  [[nodiscard]] std::string default_text() const { return text_of({}); }
   [[nodiscard]] std::string allowed() const;      // in words; empty: any text
   // Sets it, in place of what it was; a list is set to all of them. The error says what was given and what is allowed.
   [[nodiscard]] std::expected<void, std::string> set(settings& all, std::span<const std::string> values) const;

@@ -48,7 +48,7 @@ class Neighbour:
 
     def __init__(self, target):
         port = free_port()
-        self.process = subprocess.Popen([pathlib.Path(target.programs) / "ringcast-server", "--listen", f"127.0.0.1:{port}", "--shards", "2"],
+        self.process = subprocess.Popen([pathlib.Path(target.programs) / "ringcast-server", "--listen", f"127.0.0.1:{port}", "--shards", "2", "--drain-seconds", "0"],
                                         stderr=subprocess.PIPE)
         try:
             self.process.stderr.readline()

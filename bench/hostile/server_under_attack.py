@@ -23,7 +23,7 @@ class Server:
         if not log_is_read:
             self.unread, errors = os.pipe()
         self.process = subprocess.Popen(
-            [program, "--listen", f"127.0.0.1:{self.port}", "--listen-tls", f"127.0.0.1:{self.tls_port}", "--shards", "2", "--tls-cert",
+            [program, "--listen", f"127.0.0.1:{self.port}", "--listen-tls", f"127.0.0.1:{self.tls_port}", "--shards", "2", "--drain-seconds", "0", "--tls-cert",
              certificates.pem("server"), "--tls-key", certificates.key("server"), *options], stderr=errors)
         if not log_is_read:
             os.close(errors)

@@ -3,7 +3,6 @@
 #include "engine/base/log.hpp"
 #include "engine/connection/handle_access.hpp"
 #include "engine/io/core_allowance.hpp"
-#include "engine/io/process_signals.hpp"
 #include "engine/io/socket.hpp"
 #include "engine/mesh/inbox.hpp"
 #include "engine/mesh/mesh.hpp"
@@ -13,15 +12,14 @@
 #include "engine/shard/http_router.hpp"
 #include "engine/shard/memory_bound.hpp"
 #include "engine/shard/origin.hpp"
+#include "engine/shard/server_orders.hpp"
 #include "engine/shard/shard.hpp"
 #include "engine/tls/tls_identity.hpp"
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <fmt/format.h>
-#include <poll.h>
 #include <pthread.h>
 #include <ranges>
 #include <sched.h>
@@ -55,6 +53,9 @@ struct server::shard_thread {
   std::string failure;
   std::atomic<thread_use> is_used{thread_use::undecided};
   std::atomic<bool> accepting{false};
+  std::atomic<std::uint64_t> turns{0};  // that its shard has taken
+  std::atomic<bool> has_ended{false};   // and will take no more
+  std::uint64_t turns_seen = 0;         // by run()
 };
 
 namespace {
@@ -290,6 +291,7 @@ std::expected<void, start_failure> server::start() {
   if (auto opened = open_listeners(options_.listen, listener_kind::plain, addresses_); !opened) return give_up_start(), opened;
   if (auto opened = open_listeners(options_.listen_admin, listener_kind::admin, admin_addresses_); !opened) return give_up_start(), opened;
   if (auto opened = open_listeners(options_.listen_tls, listener_kind::tls, tls_addresses_); !opened) return give_up_start(), opened;
+  orders_ = std::make_unique<server_orders>(shard_count_);
   try {
     mesh_ = std::make_unique<mesh>(shard_count_, mesh_lane_bytes);
     for (std::uint32_t i = 0; i < shard_count_; ++i) threads_[i]->from_threads = std::make_unique<inbox>(mesh_->bell(i), inbox_bytes);
@@ -345,6 +347,7 @@ void server::serve(std::uint32_t index) {
   try {
     const shard_options options{.limits = options_.limits,
                                 .admits = admission_.get(),
+                                .orders = orders_.get(),
                                 .allowed_origins = options_.allowed_origins,
                                 .policy = options_.policy,
                                 .coalesce_wait_us = options_.coalesce_wait_us,
@@ -372,8 +375,12 @@ void server::serve(std::uint32_t index) {
     // Told in its first turn, in which no request can come yet.
     if (was_started())
       for (const start_hook& hook : start_hooks_) t.own->user_code().note_posted([&hook, index] { hook.first(index); }, hook.second);
-    while (t.own->turn()) t.accepting.store(t.own->accepting().is_accepting(), std::memory_order_relaxed);
+    for (std::uint64_t turns = 1; t.own->turn(); ++turns) {
+      t.accepting.store(t.own->accepting().is_accepting(), std::memory_order_relaxed);
+      t.turns.store(turns, std::memory_order_relaxed);
+    }
   }
+  t.has_ended = true;
   t.from_threads->close();
   if (running_.fetch_sub(1) == 1) {
     const std::uint64_t one = 1;
@@ -415,7 +422,7 @@ void server::say_what_was_not_sent() const {
 }
 
 bool server::is_ready() const {
-  return started_.load(std::memory_order_acquire) && !stopping_.load(std::memory_order_relaxed) &&
+  return started_.load(std::memory_order_acquire) && !stopping_.load(std::memory_order_relaxed) && !draining_.load(std::memory_order_relaxed) &&
          std::ranges::all_of(threads_, [](const auto& t) { return t->accepting.load(std::memory_order_relaxed); });
 }
 
@@ -428,61 +435,17 @@ std::expected<void, std::string> server::reload_certificates() {
   return {};
 }
 
-int server::run() {
-  process_signals signals{SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
-  if (const auto started = start(); !started) {
-    (void)flush_log(std::chrono::milliseconds{100}); // what was said on the way stands before the reason
-    std::fprintf(stderr, "%s\n", started.error().why.c_str());
-    return started.error().exit_code;
+// Since the last call; one that sleeps is woken, so that the next call can tell it from one that hangs.
+bool server::has_every_shard_turned() {
+  bool all = true;
+  for (std::uint32_t i = 0; i < shard_count_; ++i) {
+    shard_thread& t = *threads_[i];
+    const std::uint64_t turns = t.turns.load(std::memory_order_relaxed);
+    all = all && (turns != t.turns_seen || t.has_ended);
+    t.turns_seen = turns;
+    mesh_->bell(i).ring();
   }
-  for (const std::string& address : addresses_) log_info("listening on {} with {} shard(s)", address, shard_count_);
-  for (const std::string& address : admin_addresses_) log_info("listening on {} for those who run this", address);
-  for (const std::string& address : tls_addresses_)
-    log_info("listening on {} for TLS with {} shard(s), {}", address, shard_count_, tls_library_description());
-  int ends_asked = 0;
-  while (true) {
-    pollfd waited[2] = {{signals.descriptor(), POLLIN, 0}, {finished_event_, POLLIN, 0}};
-    // Without a descriptor for the signals they are looked for.
-    if (::poll(waited, 2, signals.descriptor() >= 0 ? -1 : 100) < 0 && errno != EINTR) break;
-    if ((waited[1].revents & POLLIN) != 0) break;
-    const std::optional<int> signal = signals.take();
-    if (!signal) continue;
-    if (*signal == SIGTERM || *signal == SIGINT) {
-      if (++ends_asked == 2) ::_exit(1);
-      log_info("{}: closing every connection", *signal == SIGTERM ? "SIGTERM" : "SIGINT");
-      stop();
-    } else {
-      on_other_signal(*signal);
-    }
-  }
-  wait();
-  return 0;
-}
-
-void server::on_other_signal(int signal) {
-  switch (signal) {
-  case SIGHUP:
-    if (identity_ == nullptr) {
-      if (reload_hooks_.empty()) log_info("SIGHUP: there is nothing to reload, since no port speaks TLS");
-    } else if (const auto reloaded = reload_certificates(); reloaded) {
-      log_info("SIGHUP: certificates were read again, for new connections");
-    } else {
-      log_error("SIGHUP: certificates were not renewed: {}", reloaded.error());
-    }
-    for (const auto& hook : reload_hooks_) {
-      try {
-        hook();
-      } catch (const std::exception& failed) {
-        log_error("what on_reload() was given failed: {}", failed.what());
-      } catch (...) {
-        log_error("what on_reload() was given failed");
-      }
-    }
-    return;
-  case SIGUSR1: log_info("SIGUSR1: there is no log file to open again; the log goes to standard error"); return;
-  case SIGUSR2: log_info("SIGUSR2 has no meaning here and is ignored"); return;
-  default: return;
-  }
+  return all;
 }
 
 } // namespace ringcast

@@ -49,21 +49,23 @@ void acceptor::arm_accepts() {
 void acceptor::on_accept(op_tag tag, const completion& done) {
   listener& where = listeners_[tag.slot];
   if (!done.more) where.armed = false;
+  // It came in front of the end of the listener: of a shard that stops, or of one that drains.
+  const bool is_closed = with_.stop.is_stopping || where.socket < 0;
   if (done.result >= 0) {
     connection_source from = 0;
-    const admission_result result = with_.stop.is_stopping ? admission_result::server_is_full : admit(done.result, from);
+    const admission_result result = is_closed ? admission_result::server_is_full : admit(done.result, from);
     if (result == admission_result::admitted) return take(done.result, tag.slot, from);
-    const refusal why = with_.stop.is_stopping                       ? refusal::going_away
+    const refusal why = is_closed                                    ? refusal::going_away
                         : result == admission_result::server_is_full ? refusal::server_full
                                                                      : refusal::address_full;
     with_.counters.count(why);
     log_refusal(why, done.result);
     return refuse(done.result, tag.slot,
-                  with_.stop.is_stopping                       ? "the server is going away"
+                  is_closed                                    ? "the server is going away"
                   : result == admission_result::server_is_full ? "the server has as many connections as it takes"
                                                                : "there are too many connections from this address");
   }
-  if (with_.stop.is_stopping || done.result == -ECONNABORTED || done.result == -EINTR) return;
+  if (is_closed || done.result == -ECONNABORTED || done.result == -EINTR) return;
   pause(where, -done.result);
 }
 

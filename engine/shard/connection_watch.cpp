@@ -31,10 +31,7 @@ message_progress* progress_of(connection& c) {
 
 void connection_watch::begin(connection& c) {
   const std::uint32_t ping_interval_ms = with_.rules.ping_interval_of(c), idle_timeout_ms = with_.rules.idle_timeout_of(c);
-  if (idle_timeout_ms != 0) {
-    if (last_message_ms_.size() <= c.slot) last_message_ms_.resize(c.slot + 1);
-    note_message(c);
-  }
+  if (idle_timeout_ms != 0) begin_idle_time(c);
   // The earlier of the two; subtracting one puts "never" behind every other.
   if (const std::uint32_t first_ms = std::min(ping_interval_ms - 1, idle_timeout_ms - 1) + 1; first_ms != 0)
     with_.timers.arm(c, first_ms);
@@ -46,6 +43,17 @@ void connection_watch::close_after(connection& c, std::uint64_t time_ms, std::ui
   if (!c.is_open_websocket()) return;
   planned_.insert_or_assign(c.slot, planned_close{.at_ms = with_.clock.ms + time_ms, .code = code, .reason = std::string{reason}});
   with_.timers.look_within(c, time_ms);
+}
+
+void connection_watch::begin_idle_time(const connection& c) {
+  if (last_message_ms_.size() <= c.slot) last_message_ms_.resize(c.slot + 1);
+  note_message(c);
+}
+
+void connection_watch::on_changed_limits(connection& c) {
+  if (c.is_client || !c.is_open_websocket()) return;
+  if (with_.rules.idle_timeout_of(c) != 0) begin_idle_time(c);
+  with_.timers.look_within(c, 0);
 }
 
 // One timer a connection, armed lazily: it is not moved when bytes arrive, but looks at the last arrival when it expires.

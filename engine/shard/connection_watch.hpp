@@ -49,10 +49,13 @@ class connection_watch {
     if (!planned_.empty()) planned_.erase(c.slot);
   }
   void on_timer(connection& c);
+  // What is waited for is judged by the new limits, in the next turn. The idle time begins anew.
+  void on_changed_limits(connection& c);
 
  private:
   [[nodiscard]] std::uint32_t now_ms() const { return static_cast<std::uint32_t>(with_.clock.ms); }
   [[nodiscard]] std::uint32_t silent_ms(const connection& c) const { return now_ms() - c.last_heard_ms; }
+  void begin_idle_time(const connection& c);
   void look_at_request(connection& c);
   void look_at_websocket(connection& c);
   // In how many milliseconds it is looked at again; none if it was closed, and its timer with that is another's.

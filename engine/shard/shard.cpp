@@ -89,10 +89,14 @@ wait_plan shard::plan_wait() {
   return plan;
 }
 
+bool shard::has_orders() const {
+  return mesh_.bell(index()).stop_asked() || draining_.has_step() || (options_.orders != nullptr && options_.orders->version() != orders_obeyed_);
+}
+
 bool shard::has_work() const {
   return port_.has_work() || inbox_.has_records() || receiving_.has_work() || input_.has_work() || tls_.has_work() || closing_.has_work() ||
          users_.has_untold() || connection_list_.has_work() || home_.has_unpublished() || stopping_.has_step() ||
-         (clients_ != nullptr && clients_->has_ready()) || scheduler_.has_ready() || (!stop_.is_stopping && mesh_.bell(index()).stop_asked());
+         (clients_ != nullptr && clients_->has_ready()) || scheduler_.has_ready() || (!stop_.is_stopping && has_orders());
 }
 
 // --- completions ---
@@ -143,7 +147,8 @@ void shard::dispatch(const completion& done) {
 
 void shard::take_records() {
   records_.drain_overflow();
-  if (!stop_.is_stopping && bell().stop_asked()) stopping_.begin();
+  if (!stop_.is_stopping) [[likely]]
+    obey_orders();
   records_.drain_mesh();
   records_.drain_inbox();
   connection_list_.go_on();
@@ -153,6 +158,26 @@ void shard::take_records() {
   input_.continue_stopped();
   input_.continue_waiting();
   receiving_.poll_again();
+}
+
+// What a server asks of all its shards, whatever else they are doing.
+void shard::obey_orders() {
+  if (options_.orders != nullptr && options_.orders->version() != orders_obeyed_) [[unlikely]] {
+    server_orders::orders given = options_.orders->given();
+    orders_obeyed_ = given.version;
+    if (given.changed) change(std::move(*given.changed));
+    if (given.drain) draining_.begin(*given.drain);
+  }
+  if (draining_.has_step()) [[unlikely]]
+    draining_.go_on();
+  if (bell().stop_asked()) [[unlikely]]
+    stopping_.begin();
+}
+
+void shard::change(running_options to) {
+  options_.limits = to.limits;
+  options_.allowed_origins = std::move(to.allowed_origins);
+  connections_.for_each([this](connection& c) { watch_.on_changed_limits(c); });
 }
 
 // --- timers ---
@@ -169,6 +194,7 @@ void shard::on_timer(timer_node& node) {
   case shard_timer::stop: return stopping_.on_timer();
   case shard_timer::trim: return ledger_.on_trim();
   case shard_timer::history: return keep_history();
+  case shard_timer::drain: return draining_.on_timer();
   case shard_timer::client: return clients_->on_timer(node);
   case shard_timer::connection: break;
   }

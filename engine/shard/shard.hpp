@@ -33,6 +33,7 @@
 #include "engine/shard/connection_timers.hpp"
 #include "engine/shard/connection_watch.hpp"
 #include "engine/shard/connector.hpp"
+#include "engine/shard/drainer.hpp"
 #include "engine/shard/handlers.hpp"
 #include "engine/shard/http_router.hpp"
 #include "engine/shard/http_side.hpp"
@@ -159,6 +160,8 @@ class shard final : public room_host, private accepted_host, private work_host {
   // The phases of a turn.
   void submit_and_wait();
   void take_completions();
+  void obey_orders();
+  void change(running_options to);
   void take_records();
   void expire_timers();
   void run_callbacks();
@@ -170,9 +173,10 @@ class shard final : public room_host, private accepted_host, private work_host {
   void keep_history();
   [[nodiscard]] wait_plan plan_wait();
   [[nodiscard]] bool has_work() const;
+  [[nodiscard]] bool has_orders() const;
   void run_clients_before_their_end();
 
-  const shard_options options_;
+  shard_options options_; // its parts see what change() makes of it
   mesh& mesh_;
   mesh_port port_;
   inbox& inbox_;
@@ -216,7 +220,9 @@ class shard final : public room_host, private accepted_host, private work_host {
   room_joins joins_;
   record_reader records_;
   stopper stopping_;
+  drainer draining_;
 
+  std::uint32_t orders_obeyed_ = 0; // the version of server_orders
   timer_node history_timer_ = timer_of(shard_timer::history);
   hold_watch watch_on_handlers_;
   idle_spin idle_;

@@ -5,6 +5,7 @@
 #include "engine/connection/compression_rules.hpp"
 #include "engine/room/room_rulebook.hpp"
 #include "engine/shard/admission.hpp"
+#include "engine/shard/server_orders.hpp"
 #include <ringcast/events.hpp>
 #include <ringcast/position.hpp>
 #include <ringcast/rooms.hpp>
@@ -18,6 +19,7 @@ namespace ringcast::engine {
 struct shard_options {
   server_limits limits;
   admission* admits = nullptr; // shared by the shards of a server; null: no bound on connections
+  server_orders* orders = nullptr; // shared by the shards of a server; null: nobody gives any
   std::vector<std::string> allowed_origins;
   slow_consumer policy = slow_consumer::close;
   std::uint32_t coalesce_wait_us = 0; // the longest wait for more under load; 0: never

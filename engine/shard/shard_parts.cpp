@@ -217,6 +217,14 @@ shard::shard(std::uint32_t index, const shard_options& options, mesh& between, i
                  .closing = closing_,
                  .clock = clock_,
                  .counters = counters_}),
+      draining_({.orders = options.orders,
+                 .between = mesh_,
+                 .connections = connections_,
+                 .wheel = wheel_,
+                 .accepting = accepting_,
+                 .stopping = stopping_,
+                 .websockets = websockets_,
+                 .clock = clock_}),
       watch_on_handlers_(options.slow_handler_ms), idle_(options.spin_us * 1000ULL), scheduler_(wheel_, &between.bell(index)) {
   if (options_.slow_handler_ms != 0) {
     users_.set_watch(&watch_on_handlers_);

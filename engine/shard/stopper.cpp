@@ -22,6 +22,10 @@ void stopper::begin() {
 
 void stopper::stop_connection(connection& c) {
   if (c.phase == connection_phase::connecting || c.phase == connection_phase::upgrading) return with_.closing.end(c, 1001, "this end is going away");
+  end_request(c);
+}
+
+void stopper::end_request(connection& c) {
   if (c.phase != connection_phase::http) return;
   if (c.answering)
     with_.http.close_after_answer(c);

@@ -57,6 +57,8 @@ class stopper {
   explicit stopper(const needs& with) : with_(with) {}
 
   void begin();
+  // Of a connection that is no WebSocket yet, also before a stop: what is being answered is, what is half there gets 503, and it closes.
+  void end_request(connection& c);
   [[nodiscard]] bool has_step() const { return with_.state.is_stopping && (step_ == step::close || may_end()); }
   // At the end of each turn, when the spans of the turn are published.
   void go_on();

@@ -12,6 +12,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SERVER = os.environ.get("RINGCAST_SERVER", str(ROOT / "build/release/ringcast-server"))
 CLOSE_TIMEOUT_S = 5
+# A stop is at once unless a test asks for more.
+os.environ.setdefault("RINGCAST_DRAIN_SECONDS", "0")
 
 
 def free_port():

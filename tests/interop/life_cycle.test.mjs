@@ -89,7 +89,7 @@ test('bad options and addresses are one sentence and exit 2', async () => {
 
 test('the environment counts below the command line', async () => {
   const server = await startServer(['--max-message-bytes', '20B'],
-    { under: ['env', 'RINGCAST_SHARDS=1', 'RINGCAST_MAX_MESSAGE_BYTES=10', 'RINGCAST_LISTEN=nonsense', 'RINGCAST_SHARD=9'] });
+    { under: ['env', 'RINGCAST_SHARDS=1', 'RINGCAST_MAX_MESSAGE_BYTES=10', 'RINGCAST_LISTEN=192.0.2.1:1', 'RINGCAST_SHARD=9'] });
   const ws = new WebSocket(`${server.ws}/echo`);
   await once(ws, 'open');
   ws.send('x'.repeat(20));

@@ -35,7 +35,8 @@ export async function runToEnd(args, { under = [], deadlineMs = 10_000 } = {}) {
 // The kernel ends the program when this process dies, however it dies: a test that is killed leaves no server behind.
 function launch(under, args) {
   const [command, ...rest] = ['setpriv', '--pdeathsig', 'KILL', '--', ...under, program, ...args];
-  return spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
+  // A test that wants its members closed one after the other says so.
+  return spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: { RINGCAST_DRAIN_SECONDS: '0', ...process.env } });
 }
 
 function collect(child) {

@@ -16,10 +16,10 @@ def mask_of(pid, what):
 
 
 class Signals(unittest.TestCase):
-    def test_sighup_without_tls_sigusr1_and_sigusr2_are_ignored_with_a_line_in_the_log(self):
+    def test_sighup_without_tls_or_changes_sigusr1_and_sigusr2_are_ignored_with_a_line_in_the_log(self):
         server = Server("--shards", "2").wait_until_ready()
         member = Member(server.port, "/echo")
-        for how, says in ((signal.SIGHUP, "nothing to reload"), (signal.SIGUSR1, "SIGUSR1"), (signal.SIGUSR2, "SIGUSR2")):
+        for how, says in ((signal.SIGHUP, "no option has changed"), (signal.SIGUSR1, "SIGUSR1"), (signal.SIGUSR2, "SIGUSR2")):
             server.process.send_signal(how)
             until = time.monotonic() + 10
             while says not in server.said() and time.monotonic() < until:

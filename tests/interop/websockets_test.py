@@ -30,7 +30,7 @@ def free_port():
 class Server:
     def __init__(self, *options):
         self.port = free_port()
-        self.process = subprocess.Popen([PROGRAM, "--listen", f"127.0.0.1:{self.port}", "--shards", "2", *options])
+        self.process = subprocess.Popen([PROGRAM, "--listen", f"127.0.0.1:{self.port}", "--shards", "2", "--drain-seconds", "0", *options])
         deadline = time.monotonic() + 15
         while self.request("/health/ready")[0] != 200:
             if self.process.poll() is not None or time.monotonic() > deadline:

@@ -44,7 +44,7 @@ class Server:
         pairs = [text for name in names for text in ("--tls-cert", certificates.pem(name), "--tls-key", certificates.key(name))]
         self.log = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            [PROGRAM, "--listen", f"127.0.0.1:{self.port}", "--listen-tls", f"127.0.0.1:{self.tls_port}", "--shards", "2", *pairs, *options],
+            [PROGRAM, "--listen", f"127.0.0.1:{self.port}", "--listen-tls", f"127.0.0.1:{self.tls_port}", "--shards", "2", "--drain-seconds", "0", *pairs, *options],
             stderr=self.log)
         deadline = time.monotonic() + 15
         while True:

@@ -43,6 +43,7 @@ class http_router;
 class inbox;
 class mesh;
 class room_rulebook;
+class server_orders;
 class shard;
 class tls_identity;
 struct socket_file;
@@ -116,17 +117,29 @@ class server {
   // which is counted and logged.
   void stop();
   void wait();
+  // Any thread; the first call holds. A stop that takes its time: for the delay new connections are still accepted while is_ready() says false; then none
+  // are, requests end as in a stop, and WebSockets are closed with 1001 (going away), evenly over the spread. Rooms go on meanwhile, and each
+  // member is sent what was called queued for it before it is closed. When the time is over, or nobody is left, the server stops: wait() returns then. stop()
+  // ends it at any time. Before start(), and with nothing to wait for, it is stop().
+  void drain(const drain_options& how = {});
+  // Any thread, while it drains: connections that are left, as of a tenth of a second ago.
+  [[nodiscard]] std::uint64_t left_to_drain() const;
+
+  // Any thread: from now on these of the options hold, also for connections that are there: allowed_origins, and of the limits message_bytes_max,
+  // ping_interval_ms, pong_timeout_ms, idle_timeout_ms (the idle time of each begins anew) and close_timeout_ms. Everything else stays as the server
+  // was made. If something is wrong nothing changes, and the error is one sentence.
+  [[nodiscard]] std::expected<void, std::string> change(const server_options& wanted);
+  // Before start(), any number of them: run() calls it at each SIGHUP, on its own thread, behind the renewal of the certificates: what else is to be
+  // read again. What it throws is logged.
+  void on_reload(std::function<void()> hook) { reload_hooks_.push_back(std::move(hook)); }
 
   // Any thread: reads the certificates' files again, for connections accepted from now on. If one is broken nothing changes, and the error
   // is one sentence.
   [[nodiscard]] std::expected<void, std::string> reload_certificates();
 
-  // Before start(), any number of them: run() calls it at each SIGHUP, on its own thread, behind the renewal of the certificates: what else is to be
-  // read again. What it throws is logged.
-  void on_reload(std::function<void()> hook) { reload_hooks_.push_back(std::move(hook)); }
-
-  // start(), then serves until SIGTERM or SIGINT, then stops; a second signal ends the process at once. Returns the exit code, after one
-  // sentence on standard error if it did not start. SIGHUP reads the certificates again, and calls what on_reload() was given; SIGUSR1 and SIGUSR2 are ignored with a line in the
+  // start(), then serves until SIGTERM or SIGINT, then drains as options.drain says, or stops; a second signal ends the process at once. Returns the exit
+  // code, after one sentence on standard error if it did not start. Where systemd asks for it (NOTIFY_SOCKET, WATCHDOG_USEC; sd_notify(3)) it says READY=1,
+  // STOPPING=1, and WATCHDOG=1 as long as every shard takes turns. SIGHUP reads the certificates again, and calls what on_reload() was given; SIGUSR1 and SIGUSR2 are ignored with a line in the
   // log. Handlers take these signals as long as this call lasts, in whichever thread they come; what was there before handles them again
   // afterwards. Nothing is blocked, so a child that a program forks has nothing to undo.
   [[nodiscard]] int run();
@@ -190,6 +203,8 @@ class server {
   void give_up_start();
   void serve(std::uint32_t index);
   void on_other_signal(int signal);
+  void on_end_asked(int signal);
+  [[nodiscard]] bool has_every_shard_turned();
   void say_what_was_not_sent() const;
   [[nodiscard]] std::expected<void, start_failure> open_listeners(const std::vector<std::string>& listen, listener_kind kind,
                                                                   std::vector<std::string>& addresses);
@@ -206,6 +221,7 @@ class server {
   std::vector<std::unique_ptr<engine::socket_file>> socket_files_; // of Unix sockets, to be removed at the end
   std::unique_ptr<engine::tls_identity> identity_; // null without listen_tls
   std::unique_ptr<engine::admission> admission_; // null without a bound on connections
+  std::unique_ptr<engine::server_orders> orders_;
   std::unique_ptr<engine::mesh> mesh_;
   std::vector<std::unique_ptr<shard_thread>> threads_;
   std::atomic<bool> begun_{false}; // start() was called
@@ -213,6 +229,7 @@ class server {
   std::atomic<bool> start_decided_{false}; // and start() has seen which
   std::atomic<bool> started_{false}; // all of the above is there, and stays
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> draining_{false};
   std::atomic<std::uint32_t> running_{0};
   int finished_event_ = -1; // an eventfd, written when the last shard has ended
 };

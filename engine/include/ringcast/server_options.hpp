@@ -15,6 +15,15 @@
 
 namespace ringcast {
 
+// How members are let go before a stop, so that they do not all come back in the same moment: see server::drain().
+struct drain_options {
+  // The server is not ready any more (server::is_ready()), and accepts all the same: as long as a load balancer takes to notice.
+  std::uint32_t delay_ms = 0;
+  // Then nobody is accepted any more, and the WebSockets that are there are closed evenly over this time. Twenty thousand that come back to another server
+  // over ten seconds are 2,000 handshakes a second, a third of what one core does with TLS.
+  std::uint32_t spread_ms = 10'000;
+};
+
 struct server_options {
   // Numeric ADDRESS:PORT, [IPV6]:PORT; port 0 takes a free one. "unix:/path": a Unix socket, whose file is removed at the end ("unix:@name" has none);
   // its peers have no address, and so no bound by address. "fd:3": a socket on which somebody listens already, as systemd hands over; the
@@ -56,6 +65,8 @@ struct server_options {
   // For debugging: a handler, callback or coroutine that keeps its shard for longer than this without a co_await is named in the log, at most one
   // a second and shard: everybody else of that shard waits meanwhile (run_on.hpp is the way out). 0: nobody looks at the clock. 10 is a good value.
   std::uint32_t slow_handler_ms = 0;
+  // How run() begins to stop when it is asked to. Nothing of both: at once.
+  drain_options drain{.delay_ms = 0, .spread_ms = 0};
   std::uint32_t backlog = 4096; // of each listening socket; the kernel caps it at net.core.somaxconn
 };
 

@@ -25,19 +25,22 @@ struct as_process {
 
 } // namespace
 
-engine_world::engine_world(kernel& world, const engine_options& options) : world_(world), process_(++world.processes), identity_(options.identity) {
+engine_world::engine_world(kernel& world, const engine_options& options)
+    : world_(world), process_(++world.processes), identity_(options.identity), orders_(options.shards) {
   const as_process here(world_, process_);
   if (options.routes)
     options.routes(routes_);
   else
     add_endpoints(routes_);
   mesh_ = std::make_unique<mesh>(options.shards, options.lane_bytes);
+  shard_options each = options.each;
+  each.orders = &orders_;
   for (std::uint32_t i = 0; i < options.shards; ++i) {
     place& p = places_.emplace_back();
     p.from_threads = std::make_unique<inbox>(mesh_->bell(i), inbox_bytes);
     auto opened = ring::open(options.ring);
     if (!opened) throw std::runtime_error(opened.error());
-    p.own = std::make_unique<shard>(i, options.each, *mesh_, *p.from_threads, handle_access::router_of(routes_), std::move(*opened));
+    p.own = std::make_unique<shard>(i, each, *mesh_, *p.from_threads, handle_access::router_of(routes_), std::move(*opened));
     listen(*p.own, port, nullptr);
     if (identity_ != nullptr) listen(*p.own, secure_port, identity_.get());
   }
@@ -73,6 +76,11 @@ void engine_world::turn_of(std::uint32_t index) {
   p.done = !p.own->turn();
   --running.turns;
   if (p.done) world_.entered_last->retire();
+}
+
+void engine_world::begin_drain(const drain_options& how) {
+  orders_.drain(how);
+  for (std::uint32_t i = 0; i < shard_count(); ++i) mesh_->bell(i).ring();
 }
 
 void engine_world::begin_stop() {

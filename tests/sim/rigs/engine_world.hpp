@@ -3,6 +3,7 @@
 
 #include "engine/mesh/inbox.hpp"
 #include "engine/mesh/mesh.hpp"
+#include "engine/shard/server_orders.hpp"
 #include "engine/shard/shard.hpp"
 #include "tests/sim/kernel/kernel.hpp"
 #include <ringcast/server.hpp>
@@ -38,7 +39,8 @@ class engine_world {
   // One turn of each shard, in an order of the seed, some left out; then everything that is due.
   void step();
   void turn_of(std::uint32_t index);
-  // As server::stop().
+  // As server::drain() and server::stop().
+  void begin_drain(const drain_options& how);
   void begin_stop();
   bool has_stopped() const;
   // Whatever the shards hold although no connection is left, one sentence each.
@@ -62,6 +64,7 @@ class engine_world {
   int process_;
   std::shared_ptr<const tls_identity> identity_;
   server routes_; // never started: the endpoints of ringcast-server hang on it
+  server_orders orders_;
   std::unique_ptr<mesh> mesh_;
   std::vector<place> places_;
 };

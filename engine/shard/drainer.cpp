@@ -1,0 +1,71 @@
+#include "engine/shard/drainer.hpp"
+
+#include "engine/shard/acceptor.hpp"
+#include "engine/shard/stopper.hpp"
+#include "engine/shard/websocket_side.hpp"
+
+namespace ringcast::engine {
+
+namespace {
+
+// A look walks over all connections, so it is not taken more often than evenness asks for: a hundred steps of the default.
+constexpr std::uint64_t drain_interval_ms = 100;
+
+} // namespace
+
+void drainer::begin(const drain_options& how) {
+  if (step_ != step::none) return;
+  how_ = how;
+  step_ = step::accepting;
+  if (how.delay_ms == 0)
+    is_due_ = true;
+  else
+    with_.wheel.arm(timer_, with_.clock.ms + how.delay_ms);
+}
+
+void drainer::go_on() {
+  is_due_ = false;
+  if (step_ == step::accepting) close_door();
+  if (step_ == step::closing) close_share();
+}
+
+void drainer::close_door() {
+  step_ = step::closing;
+  begun_ms_ = with_.clock.ms;
+  with_.accepting.close_listeners();
+  with_.connections.for_each([this](connection& c) { with_.stopping.end_request(c); });
+  members_ = count_members();
+}
+
+void drainer::close_share() {
+  const std::uint64_t passed_ms = with_.clock.ms - begun_ms_;
+  if (passed_ms >= how_.spread_ms) return stop_all();
+  // Those who leave by themselves are of the share.
+  const std::uint64_t may_stay = members_ * (how_.spread_ms - passed_ms) / how_.spread_ms;
+  std::uint64_t members = count_members(), left = 0;
+  with_.connections.for_each([&](connection& c) {
+    if (c.is_client) return;
+    ++left;
+    if (!c.is_open_websocket() || c.behind != nullptr || members <= may_stay) return;
+    --members;
+    with_.websockets.close(c, static_cast<std::uint16_t>(close_code::going_away), "the server is going away");
+  });
+  with_.orders->count_left(static_cast<std::int64_t>(left) - told_left_);
+  told_left_ = static_cast<std::int64_t>(left);
+  if (left == 0 && !std::exchange(has_said_empty_, true) && with_.orders->is_last_to_drain()) return stop_all();
+  with_.wheel.arm(timer_, with_.clock.ms + drain_interval_ms);
+}
+
+// A stop is of all shards together. Any number of times.
+void drainer::stop_all() {
+  step_ = step::over;
+  for (std::uint32_t i = 0; i < with_.between.shard_count(); ++i) with_.between.bell(i).ask_to_stop();
+}
+
+std::uint64_t drainer::count_members() {
+  std::uint64_t members = 0;
+  with_.connections.for_each([&](const connection& c) { members += !c.is_client && c.is_open_websocket() ? 1 : 0; });
+  return members;
+}
+
+} // namespace ringcast::engine
