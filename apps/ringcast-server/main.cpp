@@ -70,6 +70,12 @@ int parse(int argc, char** argv, settings& out) {
                  "Connections from one IPv4 address or one IPv6 network of 64 bits, 503 beyond; 0: no bound")
       ->check(CLI::Range(0u, connections_most))
       ->capture_default_str();
+  app.add_option("--trusted-proxies", out.server.proxies.trusted,
+                 "Addresses, networks like 10.0.0.0/8, or unix: whose X-Forwarded-For counts; of others it is ignored; may be given several times")
+      ->delimiter(',')
+      ->type_name("ADDR");
+  std::string forwarded = "x-forwarded-for";
+  app.add_option("--forwarded-header", forwarded, "What the trusted proxies set: x-forwarded-for, or forwarded (RFC 7239)")->capture_default_str();
   app.add_option("--allowed-origin", out.server.allowed_origins,
                  "A page's origin, like https://example.org: browsers may connect from such pages only; may be given "
                  "several times")
@@ -151,6 +157,9 @@ int parse(int argc, char** argv, settings& out) {
   for (std::size_t i = 0; i < certificates.size(); ++i)
     out.server.tls.certificates.push_back({.chain_file = certificates[i], .key_file = keys[i], .host_names = {}});
   if (!out.server.listen_tls.empty() && app.count("--listen") == 0) out.server.listen.clear();
+  if (forwarded != "x-forwarded-for" && forwarded != "forwarded")
+    return refuse("--forwarded-header: '" + forwarded + "' is not one of x-forwarded-for, forwarded");
+  out.server.proxies.header = forwarded == "forwarded" ? ringcast::forwarded_header::forwarded : ringcast::forwarded_header::x_forwarded_for;
   if (!out.tokens.audience.empty() && !out.tokens.is_on()) return refuse("--jwt-audience is given with --jwt-hs256-key-file or --jwt-jwks-file");
   if (out.tokens.is_on() && out.server.listen_admin.empty()) out.server.listen_admin = {admin_address_default};
   const auto chosen = policies.find(policy);

@@ -25,6 +25,7 @@
 
 namespace ringcast::engine {
 
+class acceptor;
 class connection_watch;
 class http_side;
 class input_flow;
@@ -35,6 +36,7 @@ class upgrader {
   struct needs {
     room_host& host;
     const shard_options& options;
+    acceptor& accepting;
     const connection_rules& rules;
     room_table& rooms;
     outbox& output;
