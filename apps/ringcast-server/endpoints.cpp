@@ -366,6 +366,8 @@ void add_endpoints(server& s, const endpoint_options& options) {
   routes.add("/broadcast/{room}", broadcast(gate));
   routes.add("/chat/{room}", chat(gate));
   admin.add("POST", "/rooms/{room}/messages", [&s, gate, kept](const http_request& request, http_responder responder) {
+    if (request.is_admin && is_of_another_site(request))
+      return responder.respond_error(http_status::forbidden, "pages of another site may not do this");
     if (let_in(gate, request, token_right::publish, responder)) publish(s, *kept, request, responder);
   });
   // Not 405: there is nothing to post to.

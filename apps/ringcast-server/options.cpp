@@ -214,6 +214,20 @@ std::vector<option> declare() {
        .means = "the same for those from one IPv4 address, or one IPv6 network of 64 bits",
        .reason = "behind a proxy all have the proxy's",
        .rules = number([](auto& s) -> auto& { return s.server.max_connections_per_ip; }, {.least = 0, .most = connections_most})},
+      {.name = "trusted-proxies",
+       .means = "whose word about a request's origin counts: addresses, networks (`10.0.0.0/8`), `unix:`; may be given several times. Then "
+                "`--max-connections-per-ip` counts WebSockets and event streams by the address in their `X-Forwarded-For`: the first from its end "
+                "that is no "
+                "trusted proxy's. The proxy's connections themselves, and its other requests, are not bounded by address. Everybody else's header is "
+                "ignored",
+       .reason = "a header is whatever its sender writes",
+       .rules = list([](auto& s) -> auto& { return s.server.proxies.trusted; }, "ADDR")},
+      {.name = "forwarded-header",
+       .means = "what these proxies set: `x-forwarded-for`, or `forwarded` ([RFC 7239](https://www.rfc-editor.org/rfc/rfc7239)); the other one is "
+                "ignored, "
+                "since a proxy hands it on as a stranger wrote it",
+       .reason = "most proxies set this one",
+       .rules = choice([](auto& s) -> auto& { return s.server.proxies.header; }, {"x-forwarded-for", "forwarded"})},
       {.name = "allowed-origin",
        .means = "from which pages browsers may connect or post, like `https://example.org`; others are answered 403; may be given several times, and "
                 "without it all may",
@@ -258,7 +272,8 @@ std::vector<option> declare() {
        .reason = "each send carries more",
        .rules = time([](auto& s) -> auto& { return s.server.coalesce_wait_us; }, 1, 1, 0, 10 * ms)},
       {.name = "log-format",
-       .means = "`text`, or `json`: an object a line, `{\"time\",\"level\",\"message\"}`, valid whatever a peer has chosen; times are local, with their zone",
+       .means = "`text`, or `json`: an object a line, `{\"time\",\"level\",\"message\"}`, valid whatever a peer has chosen; times are local, with "
+                "their zone",
        .reason = "people read it first",
        .rules = choice([](auto& s) -> auto& { return s.log_format; }, {"text", "json"})},
       {.name = "log-level",

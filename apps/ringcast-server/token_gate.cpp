@@ -86,6 +86,12 @@ bool permits(const token_claims& claims, token_right right, std::string_view roo
 
 } // namespace
 
+bool is_of_another_site(const http_request& request) {
+  const std::string_view origin = request.header("Origin");
+  const std::size_t host = origin.find("://");
+  return !origin.empty() && (host == std::string_view::npos || origin.substr(host + 3) != request.header("Host"));
+}
+
 token_answer answer_of(token_refusal why) {
   constexpr std::string_view realm = "Bearer realm=\"ringcast\"";
   // RFC 6750 3.1: who brought nothing is told no error.
@@ -118,7 +124,8 @@ std::expected<void, std::string> token_gate::load() {
 
 std::expected<token_claims, token_refusal> token_gate::judge(const http_request& request, token_right right, std::string_view room) {
   const std::vector<std::string> tokens = tokens_of(request);
-  if (tokens.empty() && request.is_admin) return token_claims{.user = {}, .rooms = {"*"}, .publish = {"*"}, .expires_s = {}};
+  if (tokens.empty() && request.is_admin && !is_of_another_site(request))
+    return token_claims{.user = {}, .rooms = {"*"}, .publish = {"*"}, .expires_s = {}};
   std::expected<token_claims, token_refusal> claims = std::unexpected(tokens.empty() ? token_refusal::missing : token_refusal::several);
   if (tokens.size() == 1) claims = check(tokens.front());
   if (claims && !permits(*claims, right, room)) claims = std::unexpected(token_refusal::room);

@@ -21,6 +21,9 @@ namespace ringcast {
 // What a token is asked for.
 enum class token_right : std::uint8_t { any, join, publish };
 
+// Whether a browser sent it for a page that is not of this host (RFC 6454 7).
+[[nodiscard]] bool is_of_another_site(const http_request& request);
+
 // How a request is answered whose token is not accepted (RFC 6750 3).
 struct token_answer {
   http_status status;
@@ -35,8 +38,8 @@ class token_gate {
   // Reads the files, also again: if one of them is broken, or gone, nothing changes, and the error is one sentence.
   [[nodiscard]] std::expected<void, std::string> load();
 
-  // What its token permits, which is at least this. A request by a listener for admin needs none, and then everything is permitted; one that it
-  // brings all the same is checked.
+  // What its token permits, which is at least this. A request by a listener for admin needs none, and then everything is permitted, unless a page
+  // of another site sent it, in the browser of somebody who may reach that listener; a token that it brings all the same is checked.
   [[nodiscard]] std::expected<token_claims, token_refusal> judge(const http_request& request, token_right right, std::string_view room);
   // A token by itself, for who joins this room.
   [[nodiscard]] std::expected<token_claims, token_refusal> judge(std::string_view token, std::string_view room);

@@ -9,6 +9,7 @@
 #include "engine/server/run_as_coroutine.hpp"
 #include "engine/server/static_files.hpp"
 #include "engine/shard/admission.hpp"
+#include "engine/shard/forwarded.hpp"
 #include "engine/shard/http_router.hpp"
 #include "engine/shard/memory_bound.hpp"
 #include "engine/shard/origin.hpp"
@@ -203,6 +204,11 @@ std::expected<void, start_failure> server::check_options() {
     if (!loaded) return std::unexpected(start_failure{loaded.error()});
     identity_ = std::make_unique<tls_identity>(std::move(*loaded));
   }
+  if (!options_.proxies.trusted.empty()) {
+    auto trusted = trusted_proxies::parse(options_.proxies);
+    if (!trusted) return std::unexpected(start_failure{trusted.error()});
+    proxies_ = std::make_unique<trusted_proxies>(std::move(*trusted));
+  }
   for (const std::string& origin : options_.allowed_origins)
     if (const auto checked = check_origin(origin); !checked) return std::unexpected(start_failure{checked.error()});
   return {};
@@ -348,6 +354,7 @@ void server::serve(std::uint32_t index) {
     const shard_options options{.limits = options_.limits,
                                 .admits = admission_.get(),
                                 .orders = orders_.get(),
+                                .proxies = proxies_.get(),
                                 .allowed_origins = options_.allowed_origins,
                                 .policy = options_.policy,
                                 .coalesce_wait_us = options_.coalesce_wait_us,

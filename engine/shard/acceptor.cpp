@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <utility>
 
 namespace ringcast::engine {
 
@@ -55,9 +56,7 @@ void acceptor::on_accept(op_tag tag, const completion& done) {
     connection_source from = 0;
     const admission_result result = is_closed ? admission_result::server_is_full : admit(done.result, from);
     if (result == admission_result::admitted) return take(done.result, tag.slot, from);
-    const refusal why = is_closed                                    ? refusal::going_away
-                        : result == admission_result::server_is_full ? refusal::server_full
-                                                                     : refusal::address_full;
+    const refusal why = is_closed ? refusal::going_away : result == admission_result::server_is_full ? refusal::server_full : refusal::address_full;
     with_.counters.count(why);
     log_refusal(why, done.result);
     return refuse(done.result, tag.slot,
@@ -72,8 +71,42 @@ void acceptor::on_accept(op_tag tag, const completion& done) {
 admission_result acceptor::admit(int socket, connection_source& from) const {
   if (with_.admits == nullptr) return admission_result::admitted;
   // The address is asked for now and kept: a connection that was reset no longer has it.
-  if (with_.admits->counts_sources()) from = source_of(peer_address_of(socket));
+  if (with_.admits->counts_sources()) {
+    const socket_address peer = peer_address_of(socket);
+    from = with_.proxies != nullptr && with_.proxies->trusts(peer) ? no_connection_source : source_of(peer);
+  }
   return with_.admits->enter(from);
+}
+
+socket_address acceptor::peer_of(const connection& c, const http_fields& head) const {
+  const socket_address peer = peer_address_of(c.socket);
+  return with_.proxies != nullptr && with_.proxies->trusts(peer) ? with_.proxies->client_of(head, peer) : peer;
+}
+
+bool acceptor::hand_over(const connection& c, const http_fields& head) {
+  if (with_.proxies == nullptr) return true;
+  take_back(c); // an upgrade of somebody before may have come to nothing
+  const socket_address peer = peer_address_of(c.socket);
+  if (!with_.proxies->trusts(peer)) return true;
+  const socket_address client = with_.proxies->client_of(head, peer);
+  if (with_.proxies->trusts(client)) return true; // nobody is named
+  if (with_.admits != nullptr && with_.admits->counts_sources()) {
+    if (!with_.admits->add_source(source_of(client))) return false;
+    sources_[c.slot] = source_of(client);
+  }
+  handed_over_.insert_or_assign(c.slot, client);
+  return true;
+}
+
+void acceptor::take_back(const connection& c) {
+  if (handed_over_.erase(c.slot) == 0 || with_.admits == nullptr || !with_.admits->counts_sources()) return;
+  with_.admits->drop_source(std::exchange(sources_[c.slot], no_connection_source));
+}
+
+socket_address acceptor::peer_of(const connection& c) const {
+  if (!handed_over_.empty())
+    if (const auto found = handed_over_.find(c.slot); found != handed_over_.end()) return found->second;
+  return peer_address_of(c.socket);
 }
 
 void acceptor::take(int socket, std::uint32_t index, connection_source from) {
@@ -147,6 +180,7 @@ void acceptor::release(const connection& c) {
     --refusals_;
     return;
   }
+  if (!handed_over_.empty()) handed_over_.erase(c.slot);
   if (with_.admits != nullptr) with_.admits->leave(c.slot < sources_.size() ? sources_[c.slot] : 0);
 }
 

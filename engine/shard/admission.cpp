@@ -39,14 +39,27 @@ admission_result admission::enter(connection_source from) {
   return result;
 }
 
+bool admission::add_source(connection_source from) {
+  if (per_source_max_ == 0 || from == no_connection_source) return true;
+  part& p = part_of(from);
+  const std::lock_guard lock{p.mutex};
+  std::uint32_t& here = p.connections[from];
+  if (here >= per_source_max_) return false;
+  ++here;
+  return true;
+}
+
+void admission::drop_source(connection_source from) noexcept {
+  if (per_source_max_ == 0 || from == no_connection_source) return;
+  part& p = part_of(from);
+  const std::lock_guard lock{p.mutex};
+  const auto found = p.connections.find(from);
+  RINGCAST_ASSERT(found != p.connections.end() && found->second > 0);
+  if (--found->second == 0) p.connections.erase(found);
+}
+
 void admission::leave(connection_source from) noexcept {
-  if (per_source_max_ != 0 && from != no_connection_source) {
-    part& p = part_of(from);
-    const std::lock_guard lock{p.mutex};
-    const auto found = p.connections.find(from);
-    RINGCAST_ASSERT(found != p.connections.end() && found->second > 0);
-    if (--found->second == 0) p.connections.erase(found);
-  }
+  drop_source(from);
   connections_.fetch_sub(1, std::memory_order_relaxed);
 }
 

@@ -39,6 +39,9 @@ class admission {
 
   /// Counts one more connection, unless that would be one too many.
   [[nodiscard]] admission_result enter(connection_source from);
+  /// One that was admitted without a source has one now: false if that would be one too many from it.
+  [[nodiscard]] bool add_source(connection_source from);
+  void drop_source(connection_source from) noexcept;
   /// One that was admitted is gone.
   void leave(connection_source from) noexcept;
 

@@ -3,6 +3,7 @@
 #include "engine/connection/handle_access.hpp"
 #include "engine/connection/user_events.hpp"
 #include "engine/io/socket.hpp"
+#include "engine/shard/acceptor.hpp"
 #include "engine/shard/connection_watch.hpp"
 #include "engine/shard/http_side.hpp"
 #include "engine/shard/input_flow.hpp"
@@ -61,6 +62,12 @@ std::string_view upgrader::upgrade(connection& c, const http_request& request, c
       log_refusal(refusal::endpoint, c.socket);
       with_.http.respond(c, decision.refused, "application/json", json_error(decision.why), decision.headers);
     }
+    return {};
+  }
+  if (!with_.accepting.hand_over(c, head)) {
+    with_.users.note_discarded(endpoint, decision.user);
+    with_.counters.count(refusal::address_full);
+    with_.http.respond_error(c, http_status::service_unavailable, "there are too many connections from this address");
     return {};
   }
   c.endpoint = &endpoint;

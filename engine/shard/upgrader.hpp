@@ -26,6 +26,7 @@
 
 namespace ringcast::engine {
 
+class acceptor;
 class connection_watch;
 class http_side;
 class input_flow;
@@ -36,6 +37,7 @@ class upgrader {
   struct needs {
     room_host& host;
     const shard_options& options;
+    acceptor& accepting;
     const connection_rules& rules;
     room_table& rooms;
     outbox& output;

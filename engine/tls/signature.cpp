@@ -1,5 +1,4 @@
-// Signatures by wolfCrypt. Its keys carry state that a check changes, so each check makes its own of the bytes: that is a copy, and for a point
-// of P-256 a test that it lies on the curve.
+// Signatures by wolfCrypt. Its keys carry state that a check changes, so each check makes its own of the bytes.
 #include <ringcast/signature.hpp>
 
 #include "engine/tls/wolfssl.hpp"
@@ -37,8 +36,10 @@ struct p256_public {
   p256_public() { wc_ecc_init(&key); }
   ~p256_public() { wc_ecc_free(&key); }
   [[nodiscard]] bool take(std::span<const std::byte> x, std::span<const std::byte> y) {
-    return wc_ecc_import_unsigned(&key, raw(x), raw(y), nullptr, ECC_SECP256R1) == 0 && wc_ecc_check_key(&key) == 0;
+    return wc_ecc_import_unsigned(&key, raw(x), raw(y), nullptr, ECC_SECP256R1) == 0;
   }
+  // Costs as much as a check of a signature: once, when the key is made.
+  [[nodiscard]] bool is_on_curve() { return wc_ecc_check_key(&key) == 0; }
 };
 struct rsa_public {
   RsaKey key{};
@@ -115,7 +116,8 @@ std::expected<signature_key, std::string> signature_key::ed25519(std::span<const
 std::expected<signature_key, std::string> signature_key::ecdsa_p256(std::span<const std::byte> x, std::span<const std::byte> y) {
   start_wolfssl();
   p256_public own;
-  if (x.size() != p256_bytes || y.size() != p256_bytes || !own.take(x, y)) return std::unexpected("this is no point of the curve P-256");
+  if (x.size() != p256_bytes || y.size() != p256_bytes || !own.take(x, y) || !own.is_on_curve())
+    return std::unexpected("this is no point of the curve P-256");
   return signature_key{signature_algorithm::ecdsa_p256_sha256, x, y};
 }
 

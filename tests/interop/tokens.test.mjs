@@ -52,8 +52,8 @@ after(async () => {
 });
 
 // Answers the WebSocket once it is open, or {status, challenge, error} of a refusal.
-function connect(target, { protocols = [], headers = {} } = {}) {
-  const ws = new WebSocket(`${server.ws}${target}`, protocols, { headers });
+function connect(target, { protocols = [], headers = {}, address = server.ws } = {}) {
+  const ws = new WebSocket(`${address}${target}`, protocols, { headers });
   ws.texts = [];
   ws.on('message', (data, binary) => ws.texts.push(binary ? data : data.toString()));
   return new Promise((resolve, reject) => {
@@ -244,6 +244,13 @@ test('what is for those who run the server is at --admin-listen only', async () 
   assert.equal((await post(admin, bearer(token({ ...everything, publish: [] })).headers)).status, 403);
   assert.equal((await post(admin, bearer('garbage').headers)).status, 401);
   assert.equal((await fetch(`${admin}/rooms/adm`)).status, 200);
+  // A page of another site, open in the browser of somebody who may reach this address, may not.
+  const elsewhere = { Origin: 'http://evil.example' };
+  for (const origin of ['http://evil.example', 'null', `${admin}.evil.example`]) assert.equal((await post(admin, { Origin: origin })).status, 403, origin);
+  assert.equal((await post(admin, { Origin: admin })).status, 200);
+  assert.equal((await fetch(`${admin}/rooms/adm/messages`, { headers: elsewhere })).status, 401);
+  assert.equal((await connect('/broadcast/adm', { address: admin.replace('http', 'ws'), headers: elsewhere })).status, 401);
+  await close(await connect('/broadcast/adm', { address: admin.replace('http', 'ws') }));
   for (const from of [admin, server.http]) {
     for (const target of ['/health/ready', '/']) assert.equal((await fetch(from + target)).status, 200);
   }

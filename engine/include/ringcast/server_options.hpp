@@ -24,6 +24,19 @@ struct drain_options {
   std::uint32_t spread_ms = 10'000;
 };
 
+// Where a proxy says whose request it hands on. It must set this one itself: one that it passes on as it came is the word of a stranger.
+enum class forwarded_header : std::uint8_t {
+  x_forwarded_for,
+  forwarded, // RFC 7239
+};
+
+struct proxy_options {
+  // Whose word counts: addresses, networks like "10.0.0.0/8" and "fd00::/8", and "unix:" for all that come by a Unix socket. Everybody else's headers are
+  // ignored. Of a request that came through several of them the first address from the end that is none of these is the peer, with port 0.
+  std::vector<std::string> trusted;
+  forwarded_header header = forwarded_header::x_forwarded_for;
+};
+
 struct server_options {
   // Numeric ADDRESS:PORT, [IPV6]:PORT; port 0 takes a free one. "unix:/path": a Unix socket, whose file is removed at the end ("unix:@name" has none);
   // its peers have no address, and so no bound by address. "fd:3": a socket on which somebody listens already, as systemd hands over; the
@@ -45,6 +58,9 @@ struct server_options {
   // The same for those from one IPv4 address, or from one IPv6 network of 64 bits (an address of it costs its owner
   // nothing); 0: no bound.
   std::uint32_t max_connections_per_ip = 0;
+  // What stands in front. http_request::peer and its like are then those whose requests it hands on, and max_connections_per_ip counts their
+  // WebSockets and event streams: the next one is answered 503. The proxy's own connections are not bounded by address.
+  proxy_options proxies;
   // From which pages browsers may open WebSockets, and send requests other than GET, HEAD and OPTIONS:
   // "https://example.org", "http://localhost:3000", compared whole but for case; the server's own page counts like any
   // other. Another page is answered 403 with a JSON body. Empty: from all. A request without an Origin header comes
