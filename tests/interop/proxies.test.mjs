@@ -15,7 +15,7 @@ let server;
 let nginx;
 let front;
 before(async () => {
-  server = await startServer(['--shards', '2', '--max-connections-per-ip', '2', '--trusted-proxies', '127.0.0.1,::1']);
+  server = await startServer(['--shards', '2', '--max-connections-per-ip', '2', '--trusted-proxies', '127.0.0.1', '--trusted-proxies', '::1']);
   const port = await freePort();
   front = `127.0.0.1:${port}`;
   writeFileSync(path.join(folder, 'nginx.conf'), `

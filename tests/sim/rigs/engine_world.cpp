@@ -99,7 +99,8 @@ std::uint32_t engine_world::connections() const {
 
 std::uint64_t engine_world::messages_lost_to_policy() const {
   std::uint64_t sum = 0;
-  for (const place& p : places_) sum += p.own->rooms().counters().messages_lost_to_policy;
+  for (const place& p : places_)
+    for (const std::uint64_t lost : p.own->rooms().counters().messages_lost) sum += lost;
   return sum;
 }
 
