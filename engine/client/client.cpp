@@ -57,8 +57,10 @@ void client::on_message(std::function<void(const message_view&)> call, place whe
 void client::on_control(std::function<void(opcode, std::span<const std::byte>)> call, place where) { events_->on_control = {std::move(call), where}; }
 void client::on_error(std::function<void(const client_error&)> call, place where) { events_->on_error = {std::move(call), where}; }
 void client::on_disconnected(std::function<void(std::uint16_t, std::string_view)> call, place where) {
-  events_->on_disconnected = {std::move(call), where};
+  if (!call) return on_disconnected(told_of_unsent{}, where);
+  on_disconnected([call = std::move(call)](std::uint16_t code, std::string_view reason, const unsent_messages&) { call(code, reason); }, where);
 }
+void client::on_disconnected(told_of_unsent call, place where) { events_->on_disconnected = {std::move(call), where}; }
 void client::on_close(std::function<void(std::uint16_t, std::string_view, bool)> call, place where) { events_->on_close = {std::move(call), where}; }
 void client::on_reconnecting(std::function<void(unsigned, std::chrono::milliseconds)> call, place where) {
   events_->on_reconnecting = {std::move(call), where};

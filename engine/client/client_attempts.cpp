@@ -1,4 +1,5 @@
-// The side of a client that lives on its shard: attempts to connect, the open connection, the end of it, and the events.
+// The side of a client that lives on its shard: attempts to connect, the open connection, the end of it, and the events. The way of its messages
+// is in client_queue.cpp.
 #include "engine/base/log.hpp"
 #include "engine/client/client_core.hpp"
 #include "engine/client/client_host.hpp"
@@ -15,9 +16,6 @@
 namespace ringcast::engine {
 
 namespace {
-
-// Buffers above this size go back when they have run empty.
-constexpr std::size_t buffer_bytes_kept = 256 * 1024;
 
 // Codes by which a server says that it is the server's own trouble and not the end of the conversation (RFC 6455 7.4.1, IANA).
 bool invites_to_return(std::uint16_t code) {
@@ -94,123 +92,6 @@ void client_core::tell_error(const client_error& error) {
   } catch (...) {
     home_->owner().user_code().log_thrown("on_error", events_.on_error.where);
   }
-}
-
-// --- the queue ---
-
-// The client has something to do: what its users queued, the answer to a name, or stop().
-void client_core::run() {
-  bool stopped = false;
-  std::optional<std::pair<std::uint64_t, resolved_name>> answer;
-  {
-    const std::lock_guard lock(lock_);
-    listed_ = false;
-    commands_ = 0;
-    stopped = stopped_;
-    std::swap(outgoing_, taken_);
-    answer = std::exchange(answer_, std::nullopt);
-    home_ = host_;
-  }
-  if (home_ == nullptr) return;
-  if (stopped) return detach();
-  if (attached_self == nullptr) home_->attach(*this);
-  if (answer && answer->first == attempt_ && step_ == step::resolving) {
-    if (answer->second.addresses.empty()) {
-      attempt_failed({.kind = client_error_kind::name_lookup, .text = answer->second.error});
-    } else {
-      addresses_ = std::move(answer->second.addresses);
-      try_next_address();
-    }
-  }
-  work_on_records();
-}
-
-void client_core::work_on_records() {
-  std::span<const std::byte> rest = taken_.bytes();
-  while (!rest.empty()) {
-    record_head head;
-    std::memcpy(&head, rest.data(), sizeof head);
-    const std::span<const std::byte> bytes = rest.subspan(sizeof head, head.bytes);
-    rest = rest.subspan(sizeof head + head.bytes);
-    switch (head.kind) {
-    case queued_kind::connect: begin_connecting(); break;
-    case queued_kind::disconnect: begin_disconnecting(head.close_code, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}); break;
-    default: take_message(head, bytes);
-    }
-  }
-  tell_drained();
-  taken_.clear();
-  if (taken_.capacity() > buffer_bytes_kept) taken_.release();
-}
-
-void client_core::take_message(const record_head& head, std::span<const std::byte> payload) {
-  const bool has_waiting = waiting_.size() > waiting_begin_;
-  if (step_ == step::open && !has_waiting && !backed_up_ && hand_over(head, payload)) return;
-  const bool offline = step_ == step::resolving || step_ == step::connecting || step_ == step::waiting;
-  if (step_ == step::open || (offline && options_.offline == offline_policy::keep && head.kind != queued_kind::ping)) {
-    waiting_.append(std::as_bytes(std::span{&head, 1}));
-    waiting_.append(payload);
-    return;
-  }
-  if (head.kind != queued_kind::ping) dropped_.fetch_add(1, std::memory_order_relaxed);
-  forget_queued(sizeof head + payload.size());
-}
-
-// False when the connection takes nothing any more.
-bool client_core::hand_over(const record_head& head, std::span<const std::byte> payload) {
-  shard& own = home_->owner();
-  connection* c = own.find(connection_);
-  if (c == nullptr) return false;
-  const send_status result = own.websockets().send(*c, opcode_of(head.kind), payload);
-  if (result == send_status::closed) return false;
-  backed_up_ = result == send_status::above_watermark;
-  if (head.kind != queued_kind::ping) sent_.fetch_add(1, std::memory_order_relaxed);
-  forget_queued(sizeof head + payload.size());
-  return true;
-}
-
-// Until the connection has enough, or all of it.
-void client_core::hand_over_waiting(bool all) {
-  backed_up_ = false;
-  while (waiting_begin_ < waiting_.size() && step_ == step::open && (all || !backed_up_)) {
-    const std::span<const std::byte> rest = std::as_const(waiting_).bytes().subspan(waiting_begin_);
-    record_head head;
-    std::memcpy(&head, rest.data(), sizeof head);
-    if (!hand_over(head, rest.subspan(sizeof head, head.bytes))) return;
-    waiting_begin_ += sizeof head + head.bytes;
-  }
-  if (waiting_begin_ < waiting_.size()) return;
-  waiting_begin_ = 0;
-  waiting_.clear();
-  if (waiting_.capacity() > buffer_bytes_kept) waiting_.release();
-  tell_drained();
-}
-
-void client_core::tell_drained() {
-  if (!was_full_.load(std::memory_order_relaxed) || queued_bytes_.load(std::memory_order_relaxed) > options_.queue_bytes_max / 2) return;
-  was_full_.store(false, std::memory_order_relaxed);
-  if (step_ == step::open) tell("on_drain", events_.on_drain);
-}
-
-void client_core::hold_input(bool hold) {
-  if (home_ != nullptr) home_->owner().connecting().hold_input(connection_, hold);
-}
-
-void client_core::drop_messages(std::span<const std::byte> records) {
-  while (!records.empty()) {
-    record_head head;
-    std::memcpy(&head, records.data(), sizeof head);
-    records = records.subspan(sizeof head + head.bytes);
-    if (head.kind == queued_kind::connect || head.kind == queued_kind::disconnect) continue;
-    if (head.kind != queued_kind::ping) dropped_.fetch_add(1, std::memory_order_relaxed);
-    forget_queued(sizeof head + head.bytes);
-  }
-}
-
-void client_core::drop_waiting() {
-  drop_messages(std::as_const(waiting_).bytes().subspan(waiting_begin_));
-  waiting_begin_ = 0;
-  waiting_.release();
 }
 
 // --- attempts ---
@@ -360,13 +241,14 @@ void client_core::on_ending() {
   if (step_ == step::open) hand_over_waiting(true);
 }
 
-void client_core::on_link_closed(std::uint16_t code, std::string_view reason, bool clean) {
+void client_core::on_link_closed(std::uint16_t code, std::string_view reason, bool clean, std::uint64_t taken) {
   connection_ = {};
+  const unsent_messages unsent = count_unsent(taken);
   const bool ours = step_ == step::closing;
   // Our own Close frame says nothing about how it ended when none came back (RFC 6455 7.1.5).
   if (ours && !clean) code = static_cast<std::uint16_t>(close_code::abnormal);
   step_ = step::idle;
-  tell("on_disconnected", events_.on_disconnected, code, reason);
+  tell("on_disconnected", events_.on_disconnected, code, reason, unsent);
   // A server that accepts and ends at once is no success, and one that has no room now is not served by coming back soon.
   const bool later = clean && code == static_cast<std::uint16_t>(close_code::try_again_later);
   const bool lived = home_->owner().turn_ms() - opened_ms_ >=
@@ -428,6 +310,7 @@ void client_core::host_is_gone() {
 
 // From here on the queue takes nothing and the shard does nothing for this client. Returns what kept it alive.
 std::shared_ptr<client_core> client_core::leave_host() {
+  if (const connection* c = home_->owner().find(connection_)) (void)count_unsent(home_->owner().output().taken_bytes(*c));
   {
     const std::lock_guard lock(lock_);
     host_ = nullptr;

@@ -196,6 +196,7 @@ std::string client_core::subprotocol() const {
 
 client_counts client_core::counts() const {
   return {.sent = sent_.load(std::memory_order_relaxed),
+          .lost = lost_.load(std::memory_order_relaxed),
           .received = received_.load(std::memory_order_relaxed),
           .dropped = dropped_.load(std::memory_order_relaxed),
           .reconnected = reconnected_.load(std::memory_order_relaxed),

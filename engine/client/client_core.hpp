@@ -11,6 +11,7 @@
 #include "engine/base/timer_wheel.hpp"
 #include "engine/client/backoff.hpp"
 #include "engine/client/client_events.hpp"
+#include "engine/client/handed_messages.hpp"
 #include "engine/client/room_resume.hpp"
 #include "engine/io/resolver.hpp"
 #include "engine/shard/client_link.hpp"
@@ -65,7 +66,8 @@ class client_core final : public client_link, public list_link<in_client_host>, 
   void on_attempt_failed(const client_error& error) override;
   void on_accepted(std::string_view subprotocol) override;
   void on_ending() override;
-  void on_link_closed(std::uint16_t code, std::string_view reason, bool clean) override;
+  void on_output_taken(std::uint64_t taken, bool more_waits) override;
+  void on_link_closed(std::uint16_t code, std::string_view reason, bool clean, std::uint64_t taken) override;
 
  private:
   enum class queued_kind : std::uint8_t { text, binary, ping, connect, disconnect };
@@ -108,7 +110,11 @@ class client_core final : public client_link, public list_link<in_client_host>, 
   void hand_over_waiting(bool all);
   void drop_waiting();
   void tell_drained();
+  template <class Visit> static void for_each_head(std::span<const std::byte> records, Visit&& visit);
   void drop_messages(std::span<const std::byte> records);
+  void note_handed(const connection& c, std::uint32_t payload_bytes);
+  void count_sent(bool some_waits);
+  [[nodiscard]] unsent_messages count_unsent(std::uint64_t taken);
   void forget_queued(std::size_t bytes) { queued_bytes_.fetch_sub(bytes, std::memory_order_relaxed); }
   void begin_connecting();
   void begin_disconnecting(std::uint16_t code, std::string_view reason);
@@ -149,7 +155,7 @@ class client_core final : public client_link, public list_link<in_client_host>, 
   std::atomic<bool> was_full_{false}; // a send was refused, so its sender may wait for on_drain
   std::atomic<bool> muted_{false};
   std::atomic<bool> in_event_{false};
-  std::atomic<std::uint64_t> sent_{0}, received_{0}, dropped_{0}, reconnected_{0};
+  std::atomic<std::uint64_t> sent_{0}, lost_{0}, received_{0}, dropped_{0}, reconnected_{0};
 
   // The shard's thread.
   client_host* home_ = nullptr;
@@ -164,6 +170,8 @@ class client_core final : public client_link, public list_link<in_client_host>, 
   byte_buffer taken_;   // what was taken from outgoing_ last
   byte_buffer waiting_; // messages without a connection, or behind a slow one
   std::size_t waiting_begin_ = 0;
+  handed_messages handed_;         // to this connection
+  std::uint64_t handed_count_ = 0; // to all connections, without those that were lost
   connection_handle connection_;
   std::uint64_t attempt_ = 0;
   std::uint64_t attempt_deadline_ms_ = 0;

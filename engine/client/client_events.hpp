@@ -1,6 +1,7 @@
 // The callbacks of a client, as they are until it starts.
 #pragma once
 
+#include <ringcast/client.hpp>
 #include <ringcast/client_error.hpp>
 #include <ringcast/message.hpp>
 #include <ringcast/opcode.hpp>
@@ -26,7 +27,7 @@ struct client_events {
   placed_callback<void(const message_view&)> on_message;
   placed_callback<void(opcode, std::span<const std::byte>)> on_control;
   placed_callback<void(const client_error&)> on_error;
-  placed_callback<void(std::uint16_t code, std::string_view reason)> on_disconnected;
+  placed_callback<void(std::uint16_t code, std::string_view reason, const unsent_messages& unsent)> on_disconnected;
   placed_callback<void(std::uint16_t code, std::string_view reason, bool was_clean)> on_close;
   placed_callback<void(unsigned attempt, std::chrono::milliseconds delay)> on_reconnecting;
   placed_callback<void()> on_reconnected;

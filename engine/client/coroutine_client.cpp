@@ -58,6 +58,7 @@ coroutine_client::coroutine_client(std::string_view url, client_options options)
   });
   client_.on_error([this](const client_error& error) { end_.http_status = error.http_status; });
   client_.on_gap([this](const room_position&, const room_position&) { gap_is_next_ = true; });
+  client_.on_disconnected([this](std::uint16_t, std::string_view, const unsent_messages& unsent) { unsent_ = unsent; });
   client_.on_drain([this] { wake_all(sending_); });
   client_.on_close([this](std::uint16_t code, std::string_view reason, bool) {
     closed_ = true;

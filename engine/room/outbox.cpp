@@ -202,8 +202,9 @@ void outbox::flush_gathering(std::uint32_t index) {
   }
   const bool too_much = c->encrypted ? room_bytes > encrypted_bytes_max : scratch_.size() > pieces_max && room_bytes > backlog_send_bytes_max;
   if (too_much) return serve_in_parts(*c, gathered);
-  if (c->encrypted) encrypt_gathering(*c, index);
+  if (c->encrypted && !encrypt_gathering(*c, index)) now_->gatherings[index].own_bytes = 0;
   if (scratch_.empty()) return;
+  if (c->is_client) taken_[c->slot] += now_->gatherings[index].own_bytes;
   ++counters_.sends;
   std::size_t bytes = 0;
   for (const iovec& piece : scratch_) bytes += piece.iov_len;
@@ -240,6 +241,11 @@ msghdr* outbox::shared_header(std::span<const iovec> pieces) {
   message->msg_iov = copied;
   message->msg_iovlen = pieces.size();
   return message;
+}
+
+void outbox::count_taken(const connection& c) {
+  if (taken_.size() <= c.slot) taken_.resize(c.slot + 1);
+  taken_[c.slot] = 0;
 }
 
 void outbox::settle() {

@@ -46,6 +46,7 @@ struct backlog {
   byte_queue flying;              // own output in the send in flight
   std::uint32_t own_flying = 0;   // how much of the send in flight is own output, encrypted or not
   std::uint64_t flying_bytes = 0; // of the whole send
+  std::uint64_t flying_plain_bytes = 0; // own output that is in it encrypted, as long as it was before
   msghdr message{};
   std::array<iovec, pieces_max> pieces{};
   std::array<log_chunk*, pieces_max> pinned{}; // chunks that the send in flight reads
@@ -92,6 +93,18 @@ class outbox {
       sum += ciphertext_bytes(c);
     return sum;
   }
+  // Of a connection in the client role, whose output is all its own and is counted before encryption: how much of it TCP has taken since
+  // count_taken(), and how much of what it was given since then it has not. What a flush handed over counts as taken until the failures of that
+  // flush are known; a send of ciphertext that was taken in part counts as not taken.
+  void count_taken(const connection& c);
+  [[nodiscard]] std::uint64_t taken_bytes(const connection& c) const { return taken_[c.slot]; }
+  [[nodiscard]] std::uint64_t untaken_bytes(const connection& c) const {
+    if (c.behind != nullptr) return c.behind->queued.size + (c.encrypted ? c.behind->flying_plain_bytes : c.behind->own_flying);
+    return c.gather != none ? now_->gatherings[c.gather].own_bytes : 0;
+  }
+  // It is not known yet of all of its output whether TCP takes it, or it never will.
+  [[nodiscard]] static bool is_undecided(const connection& c) { return c.gather != none || c.behind != nullptr; }
+
   // All output that connections were ever given.
   [[nodiscard]] std::uint64_t produced_bytes() const { return produced_bytes_; }
 
@@ -181,12 +194,14 @@ class outbox {
   void unpin(backlog& b);
 
   // outbox_encrypted.cpp
-  void encrypt_gathering(connection& c, std::uint32_t index);
-  void write_scratch(connection_layers& layers, byte_sink target);
+  [[nodiscard]] bool encrypt_gathering(connection& c, std::uint32_t index);
+  bool write_scratch(connection_layers& layers, byte_sink target);
   void on_plain_send_short(connection& c, const gathering& gathered, std::uint64_t sent);
   void on_encrypted_send_short(connection& c, const gathering& gathered, std::uint64_t sent);
   void collect_encrypted(connection& c);
 
+  void note_untaken(const connection& c, const gathering& gathered, std::uint64_t taken);
+  void note_taken(const connection& c, backlog& b, std::uint64_t taken, bool whole);
   void dissolve(connection& c);
 
   room_host& host_;
@@ -199,6 +214,7 @@ class outbox {
   std::vector<iovec> scratch_;
   std::vector<connection*> going_on_; // their backlogs go on at the end of the flush
   std::vector<std::span<const std::byte>> plaintext_;
+  std::vector<std::uint64_t> taken_; // by slot, as far as there are connections in the client role
   std::uint32_t members_served_ = 0;
   std::uint64_t produced_bytes_ = 0;
   outbox_counters counters_;

@@ -133,6 +133,7 @@ void outbox::on_inline_send_failed(op_tag tag, std::int32_t result) {
   const gathering gathered = before_->gatherings[tag.generation];
   counters_.bytes_sent -= gathered.sent_bytes - static_cast<std::uint32_t>(std::max(result, 0));
   connection* c = host_.connections().find(gathered.slot, gathered.generation);
+  if (c != nullptr && c->is_client) note_untaken(*c, gathered, static_cast<std::uint32_t>(std::max(result, 0)));
   if (c == nullptr || c->phase == connection_phase::ending) return;
   if (result < 0 && !took_nothing(result)) {
     host_.on_output_failed(*c);
@@ -147,6 +148,18 @@ void outbox::on_inline_send_failed(op_tag tag, std::int32_t result) {
     else
       on_plain_send_short(*c, gathered, taken);
   });
+}
+
+// The flush has counted all of it. How much of what was taken is whole records is not known.
+void outbox::note_untaken(const connection& c, const gathering& gathered, std::uint64_t taken) {
+  taken_[c.slot] -= c.encrypted ? gathered.own_bytes : gathered.own_bytes - std::min(taken, gathered.own_bytes);
+}
+
+void outbox::note_taken(const connection& c, backlog& b, std::uint64_t taken, bool whole) {
+  if (!c.encrypted)
+    taken_[c.slot] += std::min<std::uint64_t>(taken, b.own_flying);
+  else if (whole)
+    taken_[c.slot] += std::exchange(b.flying_plain_bytes, 0);
 }
 
 void outbox::on_plain_send_short(connection& c, const gathering& gathered, std::uint64_t sent) {
@@ -319,6 +332,7 @@ void outbox::on_send(connection& c, std::int32_t result) {
   // In spite of MSG_WAITALL a send gives up with what it has when it was woken 128 times (APOLL_MAX_RETRY, io_uring/poll.h), which
   // TCP_NOTSENT_LOWAT makes a matter of a dozen megabytes. If the connection has failed, the next send says so.
   const bool whole = result >= 0 && static_cast<std::uint64_t>(result) == b.flying_bytes;
+  if (c.is_client) note_taken(c, b, static_cast<std::uint32_t>(std::max(result, 0)), whole);
   if (!whole && c.phase != connection_phase::ending && (result > 0 || result == -EAGAIN)) {
     send_rest(c, static_cast<std::uint32_t>(std::max(result, 0)));
     if (result > 0) host_.on_output_progress(c);

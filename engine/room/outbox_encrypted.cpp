@@ -22,8 +22,8 @@ void outbox::append_ciphertext(connection& c, std::span<const std::byte> bytes) 
 std::uint64_t outbox::ciphertext_bytes(const connection& c) { return c.layers->ciphertext.size(); }
 
 // Encrypts the pieces, which stand in scratch_, into the arena. The gathering's segments are the ciphertext from then on: it is what a short
-// send has to go on with.
-void outbox::encrypt_gathering(connection& c, std::uint32_t index) {
+// send has to go on with. False: the session has failed.
+bool outbox::encrypt_gathering(connection& c, std::uint32_t index) {
   connection_layers& layers = *c.layers;
   gathering& gathered = now_->gatherings[index];
   gathered.first_segment = gathered.last_segment = none;
@@ -37,22 +37,23 @@ void outbox::encrypt_gathering(connection& c, std::uint32_t index) {
     layers.ciphertext.release();
     layers.count_held();
   }
-  write_scratch(layers, target);
+  const bool written = write_scratch(layers, target);
   scratch_.clear();
   for (std::uint32_t i = gathered.first_segment; i != none; i = now_->segments[i].next)
     scratch_.push_back({now_->segments[i].bytes, now_->segments[i].size});
+  return written;
 }
 
 // A session that has failed encrypts nothing; then only its alert goes out, and the connection ends elsewhere.
-void outbox::write_scratch(connection_layers& layers, byte_sink target) {
-  if (scratch_.empty()) return;
+bool outbox::write_scratch(connection_layers& layers, byte_sink target) {
+  if (scratch_.empty()) return true;
   plaintext_.clear();
   for (const iovec& piece : scratch_) plaintext_.push_back({static_cast<const std::byte*>(piece.iov_base), piece.iov_len});
-  (void)layers.tls->write(plaintext_, host_.tls_memory(), target);
+  return layers.tls->write(plaintext_, host_.tls_memory(), target);
 }
 
 void outbox::on_encrypted_send_short(connection& c, const gathering& gathered, std::uint64_t sent) {
-  start_backlog(c);
+  start_backlog(c).flying_plain_bytes = gathered.own_bytes;
   for (std::uint32_t i = gathered.first_segment; i != none; i = before_->segments[i].next) {
     const segment& s = before_->segments[i];
     const std::uint64_t skipped = std::min<std::uint64_t>(sent, s.size);
@@ -86,7 +87,7 @@ void outbox::collect_encrypted(connection& c) {
           scratch_.push_back({piece.bytes(), piece.size()});
           bytes += piece.size();
         });
-  write_scratch(layers, target);
+  if (write_scratch(layers, target)) b.flying_plain_bytes += b.queued.size;
   drop_taken(c);
   b.queued.size = 0;
   b.flying_bytes = b.flying.size;

@@ -40,8 +40,10 @@ class client_link {
   virtual void on_accepted(std::string_view subprotocol) = 0;
   // The server has said Close, or broken a rule: what is to be sent before our Close frame is sent now.
   virtual void on_ending() = 0;
-  // An open WebSocket is over; `clean` if both Close frames were exchanged.
-  virtual void on_link_closed(std::uint16_t code, std::string_view reason, bool clean) = 0;
+  // TCP has taken some of what had waited for it; what stands for `taken` is outbox::taken_bytes().
+  virtual void on_output_taken(std::uint64_t taken, bool more_waits) = 0;
+  // An open WebSocket is over, and of all of its output it is known whether TCP took it; `clean` if both Close frames were exchanged.
+  virtual void on_link_closed(std::uint16_t code, std::string_view reason, bool clean, std::uint64_t taken) = 0;
 
   const client_plan* plan = nullptr;
   const websocket_endpoint* endpoint = nullptr; // of the WebSocket once it is open

@@ -70,6 +70,7 @@ std::expected<connection_handle, int> connector::connect(client_link& link, cons
   c.closing = close_handshake{role::client};
   c.phase = connection_phase::connecting;
   ++with_.counters.client_connections;
+  with_.output.count_taken(c);
   c.last_heard_ms = static_cast<std::uint32_t>(with_.clock.ms);
   client_seat& seat = with_.seats.take(c);
   seat = {.link = &link, .address = std::make_unique<socket_address>(to), .attempt_deadline_ms = deadline_ms};

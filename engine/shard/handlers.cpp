@@ -117,6 +117,8 @@ void handlers::note_posted(std::function<void()> call, const std::source_locatio
 
 // Also what the callbacks make happen meanwhile. It ends, because each kind happens to a connection once, or needs a completion.
 void handlers::run() {
+  if (!undecided_.empty()) untold_.insert(untold_.end(), undecided_.begin(), undecided_.end());
+  undecided_.clear();
   while (has_untold()) {
     for (std::size_t i = 0; i < untold_.size(); ++i) tell(untold_[i]);
     untold_.clear();
@@ -154,6 +156,9 @@ void handlers::tell(connection_handle who) {
     } else if (take(user_event::closing)) {
       const auto words = words_.find(c.slot);
       shard_.websockets().say_close(c, words == words_.end() ? violation::none : words->second.broken);
+    } else if (must_wait(c)) {
+      undecided_.push_back(who);
+      return;
     } else if (take(user_event::closed)) {
       tell_closed(c);
     } else if (take(user_event::attempt_failed)) {
@@ -172,6 +177,9 @@ void handlers::tell_gap(connection& c) {
   shard_.output().go_on(c);
 }
 
+// A client's end tells what TCP took. That is known in the turn behind the last flush, or by a completion that comes.
+bool handlers::must_wait(const connection& c) const { return c.is_client && is_untold(c, user_event::closed) && outbox::is_undecided(c); }
+
 void handlers::tell_closed(connection& c) {
   const auto found = words_.extract(c.slot);
   const std::string_view reason = found.empty() ? std::string_view{} : found.mapped().reason;
@@ -180,7 +188,7 @@ void handlers::tell_closed(connection& c) {
   const auto [link, clean] = c.is_client ? shard_.seats().take_link(c) : std::pair<client_link*, bool>{};
   if (to.on_close) call(shard_.handle_of(c), "on_close", to.registered_at, [&] { to.on_close(handle_access::ref(shard_, c), code, reason); });
   // A client catches what its callbacks throw, because it has someone to tell.
-  if (link != nullptr) link->on_link_closed(code, reason, clean);
+  if (link != nullptr) link->on_link_closed(code, reason, clean, shard_.output().taken_bytes(c));
 }
 
 void handlers::tell_attempt_failed(connection& c) {

@@ -78,6 +78,7 @@ class handlers {
   void on_thrown(connection_handle who, std::string_view what, const std::source_location& where);
   void tell(connection_handle who);
   void tell_gap(connection& c);
+  [[nodiscard]] bool must_wait(const connection& c) const;
   void tell_closed(connection& c);
   void tell_attempt_failed(connection& c);
 
@@ -98,6 +99,7 @@ class handlers {
   hold_watch* watch_ = nullptr; // null: nobody looks at the clock
   connection_handle running_;
   std::vector<connection_handle> untold_;
+  std::vector<connection_handle> undecided_; // clients' connections that are over, as soon as the kernel has answered to their last output
   std::vector<waiting_call> calls_, calling_;
   std::unordered_map<std::uint32_t, last_words> words_; // by slot
 };

@@ -243,6 +243,8 @@ void shard::on_output_progress(connection& c) {
     return;
   }
   if (c.phase == connection_phase::ending) return;
+  if (c.is_client)
+    if (client_link* const link = seats_[c].link; link != nullptr) link->on_output_taken(outbox_.taken_bytes(c), c.behind != nullptr);
   if (c.behind != nullptr && c.behind->own_bytes() > low_watermark_bytes) return;
   if (c.input_stopped)
     input_.look_again(c);

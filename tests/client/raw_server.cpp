@@ -7,6 +7,7 @@
 #include <array>
 #include <fmt/format.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdexcept>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -62,6 +63,7 @@ void raw_connection::close_notify() {
 }
 
 std::string raw_connection::read_some() {
+  const bool was_open = layer_ != nullptr && layer_->session.state() == tls_state::open;
   std::string text;
   while (text.empty()) {
     std::array<std::byte, 4096> bytes;
@@ -79,7 +81,9 @@ std::string raw_connection::read_some() {
     layer_->session.feed(arrived, layer_->scratch, layer_->out, take);
     write_raw({reinterpret_cast<const char*>(layer_->out.data()), layer_->out.size()});
     layer_->out.clear();
-    if (layer_->session.state() != tls_state::handshaking && text.empty()) return {};
+    // start_tls() waits for no more than the handshake. A record that has come in part is waited for.
+    const tls_state now = layer_->session.state();
+    if (text.empty() && now != tls_state::handshaking && !(was_open && now == tls_state::open)) return {};
   }
   return text;
 }
@@ -111,9 +115,11 @@ std::string raw_connection::read_frame(unsigned& op) {
   std::size_t length = static_cast<unsigned char>(head[1]) & 0x7F;
   if (length == 126) {
     const std::string more = read(2);
+    if (more.size() < 2) return {};
     length = static_cast<std::size_t>(static_cast<unsigned char>(more[0])) << 8 | static_cast<unsigned char>(more[1]);
   }
   const std::string key = read(4);
+  if (key.size() < 4) return {};
   std::string payload = read(length);
   for (std::size_t i = 0; i < payload.size(); ++i) payload[i] = static_cast<char>(payload[i] ^ key[i % 4]);
   return payload;
@@ -137,6 +143,24 @@ void raw_connection::write_raw(std::string_view bytes) {
 void raw_connection::reset() {
   const linger at_once{1, 0};
   setsockopt(socket_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
+// An answer to connect() that dissolves the association: with the linger of reset() the peer is sent a reset, and the descriptor stays.
+void raw_connection::end() {
+  const sockaddr nobody{.sa_family = AF_UNSPEC, .sa_data = {}};
+  (void)::connect(socket_, &nobody, sizeof nobody);
+}
+
+bool raw_connection::has_more(std::chrono::milliseconds wait) const {
+  if (!kept_.empty()) return true;
+  pollfd one{.fd = socket_, .events = POLLIN, .revents = 0};
+  return ::poll(&one, 1, static_cast<int>(wait.count())) > 0;
+}
+
+std::string raw_connection::read_frame_of_what_is_there(unsigned& op, std::chrono::milliseconds wait) {
+  const timeval limit{.tv_sec = 0, .tv_usec = std::chrono::microseconds(wait).count()};
+  setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  return read_frame(op);
 }
 
 void raw_connection::wait_for_end() {

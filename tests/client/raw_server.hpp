@@ -4,6 +4,7 @@
 #include "engine/tls/tls_session.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -32,9 +33,15 @@ class raw_connection {
   std::string read(std::size_t bytes);
   // One frame's payload, unmasked; an empty text at the end. The opcode comes in `op`.
   std::string read_frame(unsigned& op);
+  // Whether more has come, or comes within this time.
+  [[nodiscard]] bool has_more(std::chrono::milliseconds wait) const;
+  // A frame's payload as far as it has come: no byte is waited for any longer than this.
+  std::string read_frame_of_what_is_there(unsigned& op, std::chrono::milliseconds wait);
   void write(std::string_view bytes);
   // The end of a TCP connection that the peer sees as a reset.
   void reset();
+  // Nothing more is read or written: with reset() before it, the client hears of that now.
+  void end();
   // Waits until the client has closed.
   void wait_for_end();
   // A correct answer to an upgrade request, with more header lines, and bytes behind it in the same write.

@@ -13,7 +13,8 @@ struct link_of_test final : client_link {
   void on_attempt_failed(const client_error&) override {}
   void on_accepted(std::string_view) override {}
   void on_ending() override {}
-  void on_link_closed(std::uint16_t, std::string_view, bool) override {}
+  void on_output_taken(std::uint64_t, bool) override {}
+  void on_link_closed(std::uint16_t, std::string_view, bool, std::uint64_t) override {}
 };
 
 struct rules_of_a_shard {

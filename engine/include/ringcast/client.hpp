@@ -57,11 +57,25 @@ struct client_events;
 } // namespace engine
 
 struct client_counts {
-  std::uint64_t sent = 0;         // messages handed to the connection
+  std::uint64_t sent = 0;         // messages that TCP has taken; those of the turn of the loop that is under way are counted ahead
+  std::uint64_t lost = 0;         // messages of connections that died before TCP had taken them: all that unsent_messages::lost has told,
+                                  // and behind stop() those that it had not taken by then
   std::uint64_t received = 0;     // messages
   std::uint64_t dropped = 0;      // messages that were queued or offered and will not be sent
   std::uint64_t reconnected = 0;  // times that a lost connection was replaced
   std::size_t queued_bytes = 0;   // in the outgoing queue now
+};
+
+// What had been sent and was not taken by TCP when a connection was lost. Each message that send_*() has queued is one of these: taken, lost, kept.
+// Taken means that the kernel has all bytes of its frame; whether the server has read them, only the server can say. `lost` and `kept` are
+// exact, but for one thing: in TLS a send that TCP took in part counts as not taken, so that the server may have read the first of the lost ones.
+struct unsent_messages {
+  std::uint64_t lost = 0;       // handed to the connection, and TCP did not take all of it: the client does not send it again
+  std::uint64_t lost_bytes = 0; // of their payloads
+  // In the queue: sent first when the next connection opens; if no attempt follows, dropped and counted in client_counts::dropped.
+  // With offline_policy::drop only what waited for a slow server is kept; what the client's thread had not yet come to is dropped.
+  std::uint64_t kept = 0;
+  std::uint64_t kept_bytes = 0;
 };
 
 // Says that a client lives on the shard, or the client_loop, whose thread this is.
@@ -90,6 +104,10 @@ class client {
   // A ping or a pong of the server, with its payload, which is valid until the callback returns. Pings are answered all the same.
   void on_control(std::function<void(opcode, std::span<const std::byte>)> call, place where = place::current());
   void on_error(std::function<void(const client_error&)> call, place where = place::current());
+  // The connection is over, and the kernel has answered to the last of what it was given: the third argument says what it did not take. Behind a
+  // Close frame of the server that can be as late as client_options::close_timeout, if the server takes nothing more. Not told behind stop().
+  using told_of_unsent = std::function<void(std::uint16_t, std::string_view, const unsent_messages&)>;
+  void on_disconnected(told_of_unsent call, place where = place::current());
   void on_disconnected(std::function<void(std::uint16_t, std::string_view)> call, place where = place::current());
   void on_close(std::function<void(std::uint16_t, std::string_view, bool)> call, place where = place::current());
   void on_reconnecting(std::function<void(unsigned, std::chrono::milliseconds)> call, place where = place::current());

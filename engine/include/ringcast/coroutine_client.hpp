@@ -90,6 +90,9 @@ class coroutine_client {
   // Whether something that was said between it and the message received before it was not, or perhaps not: see client::on_gap.
   [[nodiscard]] bool is_behind_gap() const { return behind_gap_; }
 
+  // Of the connection that was lost last: what had been sent and TCP did not take, and what of it goes out by the next one. Zeros before the first.
+  [[nodiscard]] const unsent_messages& unsent() const { return unsent_; }
+
   [[nodiscard]] client_state state() const { return client_.state(); }
   [[nodiscard]] bool is_open() const { return state() == client_state::open; }
   // Of messages that wait for the connection or for the server to take them.
@@ -114,6 +117,7 @@ class coroutine_client {
 
   client client_;
   bool closed_ = true;
+  unsent_messages unsent_;
   std::uint64_t opens_ = 0; // how often a connection has opened
   client_end end_;
   std::unique_ptr<buffers> messages_; // that have come

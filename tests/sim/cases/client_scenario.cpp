@@ -57,7 +57,11 @@ struct user {
     }
   }
   bool is_open() const { return journal.is_open() && c.state() == client_state::open; }
-  bool has_heard_all() const { return c.counts().queued_bytes == 0 && journal.heard_since_open == c.counts().sent - sent_before; }
+  // What it has said and neither lost nor dropped has reached TCP, and was echoed where that was on this connection.
+  bool has_heard_all() const {
+    const client_counts counts = c.counts();
+    return counts.sent + counts.lost + counts.dropped == queued + dropped && journal.heard_since_open == counts.sent - sent_before;
+  }
 };
 
 class client_scenario {
@@ -292,11 +296,12 @@ void client_scenario::judge() {
       fail(fmt::format("client {} heard {} and counts {}", u.id, u.journal.heard.size(), counts.received));
     if (counts.reconnected != u.journal.count(client_event::kind::reconnected))
       fail(fmt::format("client {} counts {} reconnections", u.id, counts.reconnected));
-    if (counts.queued_bytes == 0 && counts.sent + counts.dropped != u.queued + u.dropped)
-      fail(fmt::format("client {}: {} queued and {} refused as dropped, but {} sent and {} dropped", u.id, u.queued, u.dropped, counts.sent,
-                       counts.dropped));
+    if (counts.queued_bytes == 0 && counts.sent + counts.lost + counts.dropped != u.queued + u.dropped)
+      fail(fmt::format("client {}: {} queued and {} refused as dropped, but {} sent, {} lost and {} dropped", u.id, u.queued, u.dropped, counts.sent,
+                       counts.lost, counts.dropped));
     world_->happened["reconnected"] += counts.reconnected;
     world_->happened["dropped by a client"] += counts.dropped;
+    world_->happened["lost with a connection"] += counts.lost;
     world_->happened["refused by a full queue"] += u.full;
   }
 }

@@ -90,9 +90,9 @@ void client_rig::stop() {
 std::string client_rig::account() const {
   const client_counts counts = c->counts();
   if (counts.queued_bytes != 0) return fmt::format("{} bytes are still queued", counts.queued_bytes);
-  if (counts.sent + counts.dropped == queued + dropped) return {};
-  return fmt::format("{} messages were queued and {} refused as dropped, and the client counts {} sent and {} dropped", queued, dropped, counts.sent,
-                     counts.dropped);
+  if (counts.sent + counts.lost + counts.dropped == queued + dropped) return {};
+  return fmt::format("{} messages were queued and {} refused as dropped, and the client counts {} sent, {} lost and {} dropped", queued, dropped,
+                     counts.sent, counts.lost, counts.dropped);
 }
 
 void client_rig::judge_messages() {
