@@ -17,6 +17,14 @@ namespace ringcast::engine {
 
 namespace {
 
+// RFC 8305 5 and 8: never below 10 ms, and 2 s is the most that it recommends.
+std::uint64_t attempt_delay_ms(std::chrono::milliseconds asked) {
+  return static_cast<std::uint64_t>(std::clamp<std::chrono::milliseconds::rep>(asked.count(), 10, 2'000));
+}
+// Attempts of one client at the same time. A name with more addresses than this that are all silent is no name of a server that works, and a
+// crowd of clients must not run out of descriptors over it.
+constexpr std::size_t racing_max = 16;
+
 // Codes by which a server says that it is the server's own trouble and not the end of the conversation (RFC 6455 7.4.1, IANA).
 bool invites_to_return(std::uint16_t code) {
   switch (static_cast<close_code>(code)) {
@@ -128,30 +136,55 @@ void client_core::begin_attempt() {
           [self = shared_from_this(), attempt = attempt_](const resolved_name& answer) { self->on_resolved(attempt, answer); });
 }
 
+// RFC 8305 5. The addresses are in the order of their preference, the families taking turns (resolver.hpp).
 void client_core::try_next_address() {
   cancel_timer();
   step_ = step::connecting;
   int failed = 0;
-  while (next_address_ < addresses_.size()) {
-    const socket_address& to = addresses_[next_address_++];
-    const bool last = next_address_ == addresses_.size();
-    const auto timeout_ms = last ? attempt_deadline_ms_ - home_->owner().turn_ms()
-                                 : static_cast<std::uint64_t>(std::max<std::chrono::milliseconds::rep>(options_.address_timeout.count(), 1));
-    if (const auto begun = home_->owner().connecting().connect(*this, to, timeout_ms, attempt_deadline_ms_)) {
-      connection_ = *begun;
-      return;
-    } else {
+  while (may_try_another()) {
+    const auto begun = home_->owner().connecting().connect(*this, addresses_[next_address_++], attempt_deadline_ms_);
+    if (!begun) {
       failed = begun.error();
+      continue;
     }
+    racing_.push_back(*begun);
+    if (may_try_another()) arm_timer(home_->owner().turn_ms() + attempt_delay_ms(options_.attempt_delay));
+    return;
   }
-  attempt_failed({.kind = client_error_kind::connect, .text = std::strerror(failed)});
+  if (!racing_.empty()) return;
+  if (failed != 0) return attempt_failed({.kind = client_error_kind::connect, .text = std::strerror(failed)});
+  attempt_failed({.kind = client_error_kind::timed_out, .text = "the host's name was not found in time"});
 }
 
-void client_core::on_attempt_failed(const client_error& error) {
-  connection_ = {};
-  const bool may_be_the_address = error.kind == client_error_kind::connect || error.kind == client_error_kind::timed_out;
-  if (may_be_the_address && next_address_ < addresses_.size() && home_->owner().turn_ms() < attempt_deadline_ms_) return try_next_address();
-  attempt_failed(error);
+bool client_core::may_try_another() const {
+  shard& own = home_->owner();
+  return next_address_ < addresses_.size() && racing_.size() < racing_max && own.turn_ms() < attempt_deadline_ms_ && !own.is_stopping();
+}
+
+// The race is decided where the connect completes, so that no second one goes on to TLS and the upgrade.
+void client_core::on_connected(connection_handle attempt) {
+  cancel_timer();
+  std::erase(racing_, attempt);
+  let_go(static_cast<std::uint16_t>(close_code::going_away), {});
+  connection_ = attempt;
+  addresses_.clear();
+  next_address_ = 0;
+}
+
+void client_core::on_attempt_failed(connection_handle attempt, const client_error& error) {
+  if (attempt == connection_) {
+    connection_ = {};
+    return attempt_failed(error);
+  }
+  std::erase(racing_, attempt);
+  if (may_try_another()) return try_next_address();
+  if (racing_.empty()) attempt_failed(error);
+}
+
+// Of what there is: the attempts that race, or the connection. An attempt that is under way is cancelled, and its socket closed when that is done.
+void client_core::let_go(std::uint16_t code, std::string_view reason) {
+  for (const connection_handle attempt : std::exchange(racing_, {})) home_->owner().connecting().let_go(attempt, code, reason);
+  home_->owner().connecting().let_go(std::exchange(connection_, {}), code, reason);
 }
 
 void client_core::attempt_failed(const client_error& error) {
@@ -174,6 +207,7 @@ void client_core::try_again_or_close(std::chrono::milliseconds at_least, bool ma
 
 void client_core::on_timer() {
   if (step_ == step::waiting) return begin_attempt();
+  if (step_ == step::connecting) return try_next_address();
   if (step_ == step::resolving) attempt_failed({.kind = client_error_kind::timed_out, .text = "the host's name was not found in time"});
 }
 
@@ -181,7 +215,6 @@ void client_core::on_timer() {
 
 void client_core::on_accepted(std::string_view subprotocol) {
   step_ = step::open;
-  addresses_.clear();
   backed_up_ = false;
   opened_ms_ = home_->owner().turn_ms();
   brought_message_ = false;
@@ -270,7 +303,7 @@ void client_core::begin_disconnecting(std::uint16_t code, std::string_view reaso
     cancel_timer();
     ++attempt_; // an answer to the name comes too late
     step_ = step::idle;
-    home_->owner().connecting().let_go(std::exchange(connection_, {}), code, reason);
+    let_go(code, reason);
     return finish_closed(static_cast<std::uint16_t>(close_code::abnormal), "disconnected before the connection was open", false);
   case step::open: break;
   }
@@ -297,13 +330,14 @@ void client_core::finish_closed(std::uint16_t code, std::string_view reason, boo
 // stop(): nobody is told anything any more.
 void client_core::detach() {
   const std::shared_ptr<client_core> self = leave_host();
-  home_->owner().connecting().let_go(std::exchange(connection_, {}), static_cast<std::uint16_t>(close_code::going_away), {});
+  let_go(static_cast<std::uint16_t>(close_code::going_away), {});
 }
 
 void client_core::host_is_gone() {
   const bool was_idle = step_ == step::idle && state() == client_state::closed;
   const std::shared_ptr<client_core> self = leave_host();
   connection_ = {};
+  racing_.clear();
   constexpr auto code = static_cast<std::uint16_t>(close_code::going_away);
   if (!was_idle) tell("on_close", events_.on_close, code, "the client's loop has ended", false);
 }

@@ -63,7 +63,8 @@ class client_core final : public client_link, public list_link<in_client_host>, 
   std::shared_ptr<client_core> ready_self;    // while it is listed
   std::shared_ptr<client_core> attached_self; // while its host knows it
 
-  void on_attempt_failed(const client_error& error) override;
+  void on_attempt_failed(connection_handle attempt, const client_error& error) override;
+  void on_connected(connection_handle attempt) override;
   void on_accepted(std::string_view subprotocol) override;
   void on_ending() override;
   void on_output_taken(std::uint64_t taken, bool more_waits) override;
@@ -120,6 +121,8 @@ class client_core final : public client_link, public list_link<in_client_host>, 
   void begin_disconnecting(std::uint16_t code, std::string_view reason);
   void begin_attempt();
   void try_next_address();
+  [[nodiscard]] bool may_try_another() const;
+  void let_go(std::uint16_t code, std::string_view reason);
   void attempt_failed(const client_error& error);
   void try_again_or_close(std::chrono::milliseconds at_least, bool may, std::uint16_t code, std::string_view reason, bool clean,
                           backoff::from lowest = backoff::from::zero);
@@ -177,6 +180,7 @@ class client_core final : public client_link, public list_link<in_client_host>, 
   std::uint64_t attempt_deadline_ms_ = 0;
   std::vector<socket_address> addresses_;
   std::size_t next_address_ = 0;
+  std::vector<connection_handle> racing_; // to some of the addresses, and none of them connected yet; connection_ is none meanwhile
   std::optional<client_timer> timer_;
 };
 

@@ -11,7 +11,8 @@
 
 namespace ringcast::engine {
 
-// Addresses in the order in which they should be tried, families taking turns (RFC 8305 4); empty with a sentence in `error`.
+// Addresses in the order in which they should be tried: that of RFC 6724, which is getaddrinfo's, so that IPv6 is first where this machine has it, but
+// with the families taking turns (RFC 8305 4). Empty with a sentence in `error`.
 struct resolved_name {
   std::vector<socket_address> addresses;
   std::string error;

@@ -35,7 +35,9 @@ struct client_plan {
 
 class client_link {
  public:
-  virtual void on_attempt_failed(const client_error& error) = 0;
+  virtual void on_attempt_failed(connection_handle attempt, const client_error& error) = 0;
+  // TCP is there. Of attempts that race this one has won; the client lets go of the others.
+  virtual void on_connected(connection_handle attempt) = 0;
   // The WebSocket is open; its endpoint's on_open is called next. The subprotocol is valid during the call.
   virtual void on_accepted(std::string_view subprotocol) = 0;
   // The server has said Close, or broken a rule: what is to be sent before our Close frame is sent now.

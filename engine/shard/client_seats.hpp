@@ -17,7 +17,6 @@ struct client_seat {
   client_link* link = nullptr;        // null: the client has let go
   std::unique_ptr<socket_address> address; // the kernel reads it while the connect is under way
   websocket_key key{};
-  std::uint64_t attempt_deadline_ms = 0;
   bool proxy_pending = false;         // CONNECT has been sent and not answered
   bool tls_pending = false;           // the TLS handshake is under way
   bool clean = false;                 // the server sent a Close frame

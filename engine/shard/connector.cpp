@@ -60,8 +60,7 @@ bool is_fatal_failure(tls_failure failure) {
 
 } // namespace
 
-std::expected<connection_handle, int> connector::connect(client_link& link, const socket_address& to, std::uint64_t timeout_ms,
-                                                         std::uint64_t deadline_ms) {
+std::expected<connection_handle, int> connector::connect(client_link& link, const socket_address& to, std::uint64_t deadline_ms) {
   const std::expected<int, int> socket = open_client_socket(to);
   if (!socket) return std::unexpected(socket.error());
   connection& c = with_.connections.take();
@@ -73,12 +72,12 @@ std::expected<connection_handle, int> connector::connect(client_link& link, cons
   with_.output.count_taken(c);
   c.last_heard_ms = static_cast<std::uint32_t>(with_.clock.ms);
   client_seat& seat = with_.seats.take(c);
-  seat = {.link = &link, .address = std::make_unique<socket_address>(to), .attempt_deadline_ms = deadline_ms};
+  seat = {.link = &link, .address = std::make_unique<socket_address>(to)};
   set_user_timeout(c.socket, link.plan->limits.pong_timeout_ms);
   ++c.operations;
   with_.io.arm_connect({operation::connect, c.generation, c.slot}, c.socket, reinterpret_cast<const sockaddr*>(&seat.address->storage),
                        seat.address->bytes);
-  with_.wheel.arm(c.timer, std::min(with_.clock.ms + timeout_ms, deadline_ms));
+  with_.wheel.arm(c.timer, deadline_ms);
   return with_.connections.handle_of(c);
 }
 
@@ -94,7 +93,7 @@ void connector::on_connect(op_tag tag, const completion& done) {
     return fail_attempt(*c, {.kind = client_error_kind::connect, .text = why});
   }
   c->phase = connection_phase::upgrading;
-  with_.wheel.arm(c->timer, seat.attempt_deadline_ms);
+  seat.link->on_connected(with_.connections.handle_of(*c));
   with_.receiving.arm(*c);
   if (seat.link->plan->connect_request.empty()) return on_way_open(*c);
   seat.proxy_pending = true;

@@ -53,10 +53,9 @@ class connector {
   };
   explicit connector(const needs& with) : with_(with) {}
 
-  // Begins to connect: the link hears how it went, once. `timeout_ms` is for this address, the deadline for the whole attempt.
-  // Where there is not even a socket for it, that is the answer: an errno.
-  [[nodiscard]] std::expected<connection_handle, int> connect(client_link& link, const socket_address& to, std::uint64_t timeout_ms,
-                                                              std::uint64_t deadline_ms);
+  // Begins to connect: the link hears how it went, once. A link may try several addresses at the same time, until one is connected. The deadline
+  // is that of the open WebSocket. Where there is not even a socket for it, that is the answer: an errno.
+  [[nodiscard]] std::expected<connection_handle, int> connect(client_link& link, const socket_address& to, std::uint64_t deadline_ms);
   // The link will not be told anything any more; an open WebSocket is closed with this code, an attempt is given up.
   void let_go(connection_handle handle, std::uint16_t code, std::string_view reason);
   void hold_input(connection_handle handle, bool hold);

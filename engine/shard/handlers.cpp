@@ -197,7 +197,7 @@ void handlers::tell_attempt_failed(connection& c) {
   if (link == nullptr || found.empty()) return;
   client_error error = found.mapped().error;
   error.text = found.mapped().reason;
-  link->on_attempt_failed(error);
+  link->on_attempt_failed(shard_.handle_of(c), error);
 }
 
 } // namespace ringcast::engine

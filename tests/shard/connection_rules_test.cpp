@@ -10,7 +10,8 @@ BOOST_AUTO_TEST_SUITE(connection_rules_by_themselves)
 namespace {
 
 struct link_of_test final : client_link {
-  void on_attempt_failed(const client_error&) override {}
+  void on_attempt_failed(connection_handle, const client_error&) override {}
+  void on_connected(connection_handle) override {}
   void on_accepted(std::string_view) override {}
   void on_ending() override {}
   void on_output_taken(std::uint64_t, bool) override {}

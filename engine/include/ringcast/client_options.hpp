@@ -76,8 +76,9 @@ struct client_options {
 
   // From the beginning of an attempt to the open WebSocket: name, TCP, proxy, TLS and upgrade together.
   std::chrono::milliseconds connect_timeout{10'000};
-  // A name may have several addresses. Each but the last gets this long before the next one is tried.
-  std::chrono::milliseconds address_timeout{2'000};
+  // A name may have several addresses. They race (RFC 8305 5): while one does not answer the next is tried beside it after this long, at once
+  // where one fails; the first that connects is used and the others are closed. Less than 10 ms counts as 10 ms, more than 2 s as 2 s.
+  std::chrono::milliseconds attempt_delay{250};
   // A server that was silent this long is sent a ping; 0: never. Well below the 60 s of silence after which proxies end a connection.
   std::chrono::milliseconds ping_interval{25'000};
   // Silence after that ping that ends the connection. Also how long sent bytes may stay unacknowledged.

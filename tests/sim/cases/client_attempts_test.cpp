@@ -84,9 +84,99 @@ BOOST_AUTO_TEST_CASE(the_next_address_is_tried_when_one_is_silent_refused_or_unr
     rig.world->routes["fd00::1"] = met;
     const std::uint64_t begin = rig.world->now_ns();
     BOOST_TEST(story_of_attempts(rig, 1) == "open");
-    BOOST_TEST((rig.journal->events[0].at_ns - begin) / 1'000'000 <= (met == route::silent ? 520u : 20u));
+    BOOST_TEST((rig.journal->events[0].at_ns - begin) / 1'000'000 <= (met == route::silent ? 270u : 20u));
     check_end(rig);
   }
+}
+
+// RFC 8305 5: each attempt begins the delay after the one before, which goes on.
+BOOST_AUTO_TEST_CASE(attempts_race_and_the_losers_are_closed) {
+  client_rig rig(20);
+  rig.world->names["server.sim"] = {"fd00::1", "10.0.0.1", "fd00::2", "10.0.0.2"};
+  rig.world->routes["fd00::1"] = route::silent;
+  rig.world->routes["10.0.0.1"] = route::silent;
+  const std::size_t descriptors = rig.world->open_descriptors();
+  BOOST_TEST(story_of_attempts(rig, 1) == "open");
+  const auto& dialed = rig.world->dialed;
+  BOOST_REQUIRE(dialed.size() == 3u);
+  BOOST_TEST(dialed[0].address == "fd00::1");
+  BOOST_TEST(dialed[1].address == "10.0.0.1");
+  BOOST_TEST(dialed[2].address == "fd00::2");
+  for (std::size_t i = 1; i < dialed.size(); ++i) {
+    BOOST_TEST((dialed[i].when_ns - dialed[i - 1].when_ns) / 1'000'000 >= 249u);
+    BOOST_TEST((dialed[i].when_ns - dialed[i - 1].when_ns) / 1'000'000 <= 270u);
+  }
+  (void)rig.run_until([&] { return rig.world->open_descriptors() == descriptors + 1; }, "one socket is left");
+  rig.run_for(1000);
+  BOOST_TEST(dialed.size() == 3u);
+  check_end(rig);
+}
+
+BOOST_AUTO_TEST_CASE(an_attempt_that_is_late_still_wins_if_no_other_is_there_before_it) {
+  client_rig rig(21);
+  rig.world->names["server.sim"] = {"fd00::1", "10.0.0.1"};
+  rig.world->routes["fd00::1"] = route::late;
+  rig.world->routes["10.0.0.1"] = route::silent;
+  const std::size_t descriptors = rig.world->open_descriptors();
+  BOOST_TEST(story_of_attempts(rig, 1) == "open");
+  BOOST_TEST(rig.world->dialed.size() == 2u);
+  (void)rig.run_until([&] { return rig.world->open_descriptors() == descriptors + 1; }, "one socket is left");
+  check_end(rig);
+}
+
+BOOST_AUTO_TEST_CASE(of_two_that_connect_at_the_same_moment_one_is_used) {
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+    client_rig rig(seed);
+    rig.world->names["server.sim"] = {"fd00::1", "10.0.0.1"};
+    rig.world->routes["fd00::1"] = route::late;
+    const std::size_t descriptors = rig.world->open_descriptors();
+    client_options options = client_rig::options();
+    options.attempt_delay = std::chrono::milliseconds(295 + seed % 10);
+    rig.c = rig.make(options);
+    BOOST_TEST(story_of_attempts(rig, 1) == "open");
+    (void)rig.run_until([&] { return rig.world->open_descriptors() == descriptors + 1; }, "one socket is left");
+    (void)rig.say(10);
+    (void)rig.run_until([&] { return rig.journal->heard_since_open == 1; }, "it is echoed once");
+    BOOST_TEST(rig.journal->story().starts_with("open"));
+    check_end(rig);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_delay_between_attempts_has_bounds_and_so_has_their_number) {
+  const auto second_after_ms = [](std::chrono::milliseconds asked) {
+    client_rig rig(22);
+    client_options options = client_rig::options();
+    options.attempt_delay = asked;
+    options.connect_timeout = 5s;
+    rig.world->names["server.sim"] = {"10.0.0.1", "10.0.0.2"};
+    rig.world->routes["10.0.0.1"] = route::silent;
+    rig.c = rig.make(options);
+    BOOST_TEST(story_of_attempts(rig, 1) == "open");
+    BOOST_REQUIRE(rig.world->dialed.size() == 2u);
+    check_end(rig);
+    return (rig.world->dialed[1].when_ns - rig.world->dialed[0].when_ns) / 1'000'000;
+  };
+  BOOST_TEST(second_after_ms(0ms) >= 9u);
+  BOOST_TEST(second_after_ms(0ms) <= 30u);
+  BOOST_TEST(second_after_ms(9'000ms) <= 2'020u);
+
+  client_rig rig(23);
+  client_options options = client_rig::options();
+  options.attempt_delay = 10ms;
+  for (int i = 0; i < 40; ++i) {
+    rig.world->names["server.sim"].push_back(fmt::format("fd00::{:x}", i + 1));
+    rig.world->routes[rig.world->names["server.sim"].back()] = route::silent;
+  }
+  rig.world->routes["10.0.0.1"] = route::silent;
+  rig.c = rig.make(options);
+  const std::size_t descriptors = rig.world->open_descriptors();
+  rig.start();
+  rig.run_for(1000);
+  BOOST_TEST(rig.world->open_descriptors() == descriptors + 16);
+  BOOST_TEST(rig.world->dialed.size() == 16u);
+  (void)rig.run_until([&] { return !rig.journal->events.empty(); }, "the attempt ends");
+  BOOST_TEST(rig.journal->count(client_event::kind::error) == 1);
+  check_end(rig);
 }
 
 BOOST_AUTO_TEST_CASE(silent_addresses_end_with_the_time_for_the_attempt) {
@@ -170,6 +260,11 @@ const place places[] = {
      [](client_rig& rig) {
        rig.world->names["server.sim"] = {"10.0.0.9", "10.0.0.1"};
        rig.world->routes["10.0.0.9"] = route::silent;
+     }},
+    {"addresses that race",
+     [](client_rig& rig) {
+       rig.world->names["server.sim"] = {"fd00::9", "10.0.0.9", "fd00::8", "10.0.0.8", "10.0.0.1"};
+       rig.world->routes = {{"fd00::9", route::late}, {"10.0.0.9", route::silent}, {"fd00::8", route::refused}, {"10.0.0.8", route::silent}};
      }},
     {"a port that refuses", [](client_rig& rig) { rig.listens.reset(); }},
     {"a server that never answers",

@@ -129,7 +129,7 @@ void client_scenario::set_up() {
   std::vector<std::string>& addresses = world_->names["server.sim"];
   for (std::uint64_t wrong = draw_.below(3); wrong > 0; --wrong) {
     addresses.push_back(fmt::format("10.0.0.{}", 1 + wrong));
-    world_->routes[addresses.back()] = static_cast<route>(draw_.between(1, 3));
+    world_->routes[addresses.back()] = static_cast<route>(draw_.between(1, 4));
   }
   addresses.push_back("10.0.0.1");
   start_server();
@@ -149,7 +149,7 @@ user& client_scenario::add_user() {
   with.reconnect.max_delay = milliseconds(draw_.between(200, 2000));
   with.offline = draw_.below(3) == 0 ? offline_policy::drop : offline_policy::keep;
   with.connect_timeout = milliseconds(5000);
-  with.address_timeout = milliseconds(300);
+  with.attempt_delay = milliseconds(draw_.between(10, 400));
   with.ping_interval = milliseconds(draw_.between(1000, 5000));
   with.pong_timeout = milliseconds(3000);
   with.close_timeout = milliseconds(2000);

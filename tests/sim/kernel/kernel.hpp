@@ -27,7 +27,9 @@ struct misuse : std::logic_error {
 };
 
 // What an attempt to connect to an address meets before it reaches a listener.
-enum class route : std::uint8_t { there, refused, unreachable, silent };
+// `late`: only after route_late_ns.
+enum class route : std::uint8_t { there, refused, unreachable, silent, late };
+inline constexpr std::uint64_t route_late_ns = 300'000'000;
 
 // The other end of a connection, on another machine: what the scripted clients of a test hold. Closes when it dies.
 class remote {
@@ -104,6 +106,12 @@ class kernel {
   void look_up(std::string name, std::function<void(const std::vector<std::string>&)> on_answer);
   void deliver_answers();
   std::vector<std::uint64_t> look_ups; // when
+  // What rings began to connect to, and when.
+  struct dialed_address {
+    std::string address;
+    std::uint64_t when_ns;
+  };
+  std::vector<dialed_address> dialed;
   // Called with each connection that a ring makes: the side that connects, and the other one.
   std::function<void(endpoint& from, endpoint& to)> on_connection;
 

@@ -284,6 +284,16 @@ void ring_state::start_cancel(pending_operation& op) {
 }
 
 void ring_state::start_connect(pending_operation& op) {
+  const std::string address = text_of(reinterpret_cast<const sockaddr*>(op.sqe.addr));
+  world_.dialed.push_back({address, world_.now_ns()});
+  const auto way = world_.routes.find(address);
+  if (way == world_.routes.end() || way->second != route::late) return connect_now(op);
+  world_.schedule(route_late_ns, [weak = op.weak_from_this()] {
+    if (const auto alive = weak.lock(); alive && !alive->finished) alive->ring.connect_now(*alive);
+  });
+}
+
+void ring_state::connect_now(pending_operation& op) {
   const auto* const address = reinterpret_cast<const sockaddr*>(op.sqe.addr);
   const auto result = world_.connect(*op.file, text_of(address), port_of(address), false);
   if (result == -EISCONN) return fail(op, *result);

@@ -99,6 +99,7 @@ class ring_state {
   void attempt_read(pending_operation& op);
   void start_cancel(pending_operation& op);
   void start_connect(pending_operation& op);
+  void connect_now(pending_operation& op);
   void finish_later(pending_operation& op, std::uint64_t delay_ns, int result);
   [[nodiscard]] bool prepare_send(pending_operation& op);
 

@@ -20,7 +20,6 @@ client_options client_rig::options() {
   using namespace std::chrono_literals;
   return {.reconnect = {.initial_delay = 100ms, .max_delay = 800ms},
           .connect_timeout = 2s,
-          .address_timeout = 500ms,
           .ping_interval = 3s,
           .pong_timeout = 1s,
           .frame_timeout = 2s,
