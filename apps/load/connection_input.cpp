@@ -1,4 +1,4 @@
-// What arrives on a connection of a connection_set: TLS records to plaintext, that to frames, those to messages.
+// What arrives on a connection of a connection_set: TLS records to plaintext, that to frames, those to messages; or to events.
 #include "apps/load/clock.hpp"
 #include "apps/load/connection_set.hpp"
 
@@ -71,8 +71,12 @@ std::size_t connection_set::take_input(unsigned i, std::span<std::byte> input) {
   connection& c = connections_[i];
   std::size_t at = 0;
   if (c.at == stage::upgrading) {
-    at = take_answer(i, input);
+    at = is_event_stream(i) ? take_stream_answer(i, input) : take_answer(i, input);
     if (at == 0) return 0;
+  }
+  if (c.events) {
+    take_events(i, input.subspan(at));
+    return input.size();
   }
   const frame_rules rules{.our_role = role::client, .payload_bytes_max = message_bytes_max, .rsv1_allowed = c.deflate != nullptr};
   const int fd = c.fd;
@@ -107,12 +111,44 @@ std::size_t connection_set::take_answer(unsigned i, std::span<const std::byte> i
     if (!opening->deflate->server_no_context_takeover) c.deflate->inflate.emplace();
     ++compression_.connections;
   }
+  note_open(i);
+  return opening->head_bytes;
+}
+
+void connection_set::note_open(unsigned i) {
+  connection& c = connections_[i];
   handshakes_.record(received_ns_ - c.begun_ns);
   c.at = stage::open;
   --under_way_;
   ++open_;
   on_opened(i);
+}
+
+std::size_t connection_set::take_stream_answer(unsigned i, std::span<const std::byte> input) {
+  const auto opening = dialer_.check_stream(input);
+  if (!opening) {
+    end(i, opening.error());
+    return 0;
+  }
+  if (opening->head_bytes == 0) return 0;
+  connections_[i].events = std::make_unique<event_reader>(opening->chunked);
+  note_open(i);
   return opening->head_bytes;
+}
+
+void connection_set::take_events(unsigned i, std::span<const std::byte> input) {
+  connection& c = connections_[i];
+  const int fd = c.fd;
+  std::unique_ptr<event_reader> reader = std::move(c.events); // It may end within, and another connection have its place.
+  reader->feed(input, [&](const heard_event& event) {
+    on_event(i, event);
+    return c.fd == fd;
+  });
+  if (c.fd != fd) return;
+  if (reader->is_broken())
+    return end(i, fmt::format("{} breaks the chunked coding of its event stream, or its length (RFC 9112 7.1)", dialer_.where()));
+  if (reader->is_over()) return end(i, fmt::format("{} ended the event stream", dialer_.where()));
+  c.events = std::move(reader);
 }
 
 void connection_set::on_frame(unsigned i, const frame& got) {

@@ -126,7 +126,8 @@ void connection_set::begin_upgrade(unsigned i) {
   std::array<std::uint32_t, 4> random{};
   for (auto& word : random) word = static_cast<std::uint32_t>(random_());
   c.key = make_websocket_key(std::as_bytes(std::span{random}).first<16>());
-  const std::string request = dialer_.request(ordinal(i), c.key, more_query(i));
+  const std::string request =
+      is_event_stream(i) ? dialer_.stream_request(ordinal(i), last_event_id(i)) : dialer_.request(ordinal(i), c.key, more_query(i));
   c.out.append(std::as_bytes(std::span{request}));
   c.at = stage::upgrading;
   if (!c.tls) arm(i, EPOLLIN, false);

@@ -1,5 +1,5 @@
 // Many client connections on one epoll descriptor, owned by one thread: opening them at a pace, cutting what arrives
-// into messages, sending what is queued, and noticing each that ends. What the messages mean is the business of who
+// into messages, or the events of an event stream, sending what is queued, and noticing each that ends. What the messages mean is the business of who
 // derives from it.
 //
 // It is not the engine's client, on purpose: a generator that shares a ring and a loop with the server that it judges
@@ -8,6 +8,7 @@
 
 #include "apps/load/compression_counts.hpp"
 #include "apps/load/dialer.hpp"
+#include "apps/load/event_reader.hpp"
 #include "apps/load/frame_deflater.hpp"
 #include "apps/load/histogram.hpp"
 #include "apps/load/link.hpp"
@@ -35,7 +36,7 @@ class connection_set {
     unsigned first = 0;
     unsigned stride = 1;
     unsigned connections = 1; // Of the run.
-    double ramp = 0;          // New ones a second, over the whole run; 0: as fast as they open.
+    double ramp = 0; // New ones a second, over the whole run; 0: as fast as they open.
   };
   // `doorbell` is an eventfd that wakes it. `to` stays where it is.
   connection_set(const destination& to, const share& of_run, int doorbell);
@@ -78,6 +79,10 @@ class connection_set {
 
   // What its URL ends with besides, this time.
   [[nodiscard]] virtual std::string more_query(unsigned) const { return {}; }
+  // Whether it is opened as an event stream, which sends nothing, and what it asks to go on behind.
+  [[nodiscard]] virtual bool is_event_stream(unsigned) const { return false; }
+  [[nodiscard]] virtual std::string last_event_id(unsigned) const { return {}; }
+  virtual void on_event(unsigned, const heard_event&) {}
   virtual void on_opened(unsigned) {}
   virtual void on_message(unsigned i, std::span<const std::byte> payload) = 0;
   // After all messages of one read.
@@ -121,11 +126,12 @@ class connection_set {
     int fd = -1;
     stage at = stage::unused;
     bool waits_for_room = false; // EPOLLOUT is armed.
-    bool deaf = false;           // stop_reading()
+    bool deaf = false; // stop_reading()
     std::int64_t begun_ns = 0;
     output out; // Frames; with TLS they are encrypted when they are flushed.
     std::unique_ptr<link> tls;
     std::unique_ptr<deflate_part> deflate;
+    std::unique_ptr<event_reader> events; // Of an event stream that is open.
     std::vector<std::byte> rest; // Input that is not a whole frame yet.
     std::unique_ptr<std::vector<std::byte>> fragments;
     websocket_key key{};
@@ -141,6 +147,9 @@ class connection_set {
   // Takes what it can from the front of `input` and returns how much; stops when the connection has ended.
   std::size_t take_input(unsigned i, std::span<std::byte> input);
   std::size_t take_answer(unsigned i, std::span<const std::byte> input);
+  std::size_t take_stream_answer(unsigned i, std::span<const std::byte> input);
+  void take_events(unsigned i, std::span<const std::byte> input);
+  void note_open(unsigned i);
   void on_frame(unsigned i, const frame& got);
   void on_data_frame(unsigned i, const frame& got);
   void on_whole_message(unsigned i, std::span<const std::byte> payload, bool deflated);

@@ -121,12 +121,26 @@ std::expected<int, std::string> dialer::dial(unsigned ordinal) {
   return fd;
 }
 
-std::string dialer::request(unsigned ordinal, const websocket_key& key, std::string_view more_query) const {
+std::string dialer::target_of(unsigned ordinal) const {
   std::string target = with_number(to_.server.target, ordinal);
   // A chat needs names; they differ unless the URL brings one.
   if (to_.names && target.find("name=") == std::string::npos) {
     target += fmt::format("{}name=load{}", target.contains('?') ? '&' : '?', ordinal);
   }
+  return target;
+}
+
+std::string dialer::stream_request(unsigned ordinal, std::string_view last_event_id) const {
+  std::string out = fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nAccept: text/event-stream\r\nCache-Control: no-store\r\n", target_of(ordinal),
+                                to_.server.host_field());
+  if (const std::string authorization = to_.server.basic_authorization(); !authorization.empty())
+    out += fmt::format("Authorization: {}\r\n", authorization);
+  if (!last_event_id.empty()) out += fmt::format("Last-Event-ID: {}\r\n", last_event_id);
+  return out + "\r\n";
+}
+
+std::string dialer::request(unsigned ordinal, const websocket_key& key, std::string_view more_query) const {
+  std::string target = target_of(ordinal);
   if (!more_query.empty()) target += fmt::format("{}{}", target.contains('?') ? '&' : '?', more_query);
   const std::string host = to_.server.host_field();
   const std::string authorization = to_.server.basic_authorization();
@@ -139,6 +153,20 @@ std::string dialer::request(unsigned ordinal, const websocket_key& key, std::str
   const auto written = write_upgrade_request(out, wanted);
   out.resize(written.value_or(0));
   return out;
+}
+
+std::expected<dialer::stream_opening, std::string> dialer::check_stream(std::span<const std::byte> answer) const {
+  static thread_local response_head head;
+  const head_result parsed = parse_response_head(answer, {}, head);
+  if (parsed.status == head_status::need_more) return stream_opening{};
+  if (parsed.status == head_status::bad) return std::unexpected{fmt::format("{} does not answer in HTTP: {}", where(), parsed.why)};
+  if (head.status_code != 200)
+    return std::unexpected{fmt::format("{} refuses {} as an event stream: {} {}", where(), to_.server.target, head.status_code, head.reason)};
+  if (!head.header("Content-Type").starts_with("text/event-stream"))
+    return std::unexpected{fmt::format("{} answers with {}, not text/event-stream", where(), head.header("Content-Type"))};
+  const std::string_view coding = head.header("Transfer-Encoding");
+  if (!coding.empty() && !equal_ignoring_case(coding, "chunked")) return std::unexpected{fmt::format("{} answers in {}", where(), coding)};
+  return stream_opening{.head_bytes = head.head_bytes, .chunked = !coding.empty()};
 }
 
 std::expected<dialer::opening, std::string> dialer::check(std::span<const std::byte> answer, const websocket_key& key) const {

@@ -32,12 +32,21 @@ class dialer {
 
   [[nodiscard]] std::string request(unsigned ordinal, const websocket_key& key, std::string_view more_query = {}) const;
 
+  // A GET of the same target as an event stream, that goes on behind `last_event_id` if there is one.
+  [[nodiscard]] std::string stream_request(unsigned ordinal, std::string_view last_event_id) const;
+
   // What opens a connection: how long its head is, 0 while it is incomplete, and what was agreed on.
   struct opening {
     std::size_t head_bytes = 0;
     std::optional<deflate_params> deflate;
   };
   // Or one sentence about why it opens nothing.
+  // Of an event stream's answer.
+  struct stream_opening {
+    std::size_t head_bytes = 0;
+    bool chunked = false;
+  };
+  [[nodiscard]] std::expected<stream_opening, std::string> check_stream(std::span<const std::byte> answer) const;
   [[nodiscard]] std::expected<opening, std::string> check(std::span<const std::byte> answer, const websocket_key& key) const;
 
   // Null for ws://. After prepare().
@@ -51,6 +60,7 @@ class dialer {
     sockaddr_storage bytes{};
     socklen_t length = 0;
   };
+  [[nodiscard]] std::string target_of(unsigned ordinal) const;
   static bool resolve(const std::string& host, std::uint16_t port, bool numeric, address& out, std::string& why);
 
   const destination& to_;

@@ -143,6 +143,8 @@ std::string finish(const raw_options& raw, load_options& out) {
   if (out.mode == load_mode::chat || out.mode == load_mode::echo) out.senders = out.connections;
   if (out.senders > out.connections) return fmt::format("--senders: {} of {} connections cannot send", out.senders, out.connections);
   if (has_messages(out.mode) && out.hearer_count() == 0) return "--no-self: with one connection nobody would hear anything";
+  if (out.event_streams && out.mode != load_mode::broadcast && out.mode != load_mode::resume) return "--sse: only of --mode broadcast and resume";
+  if (out.event_streams && out.senders == out.connections) return "--sse: every connection sends, so none is an event stream";
   if (out.mode == load_mode::resume) {
     if (auto why = check_resume(raw, out); !why.empty()) return why;
   }
@@ -216,6 +218,7 @@ parse_outcome parse_options(int argc, char** argv) {
       ->capture_default_str()
       ->type_name("S");
   app.add_option("--seed", out.seed, "resume: who is cut when")->capture_default_str()->type_name("N");
+  app.add_flag("--sse", out.event_streams, "broadcast, resume: those that do not send are event streams (server-sent events)");
   app.add_flag("--no-self", raw.no_self, "The server does not send a message back to its sender (broadcast, chat)");
   app.add_flag("--compression", out.to.compression, "Offer permessage-deflate");
   app.add_flag("--tls-insecure", out.to.tls_insecure, "wss://: accept any certificate");

@@ -263,6 +263,7 @@ std::string report::json() const {
                     {"threads", plan.workers},
                     {"ramp", options.ramp},
                     {"compression", options.to.compression},
+                    {"sse", options.event_streams},
                     {"tls", options.to.server.scheme == url_scheme::wss}};
   out["complete"] = r.trouble.empty();
   if (!r.trouble.empty()) out["trouble"] = r.trouble.view();

@@ -152,6 +152,13 @@ class OurServer(unittest.TestCase):
         self.assertEqual(run.report["loop"], "closed")
         self.assertIn("closed loop", run.out)
 
+    def test_event_streams_hear_a_broadcast_beside_websockets(self):
+        run = Run(f"{self.url}/broadcast/streams", "--mode", "broadcast", "--sse", "--connections", 300, "--senders", 3, "--rate", 100, "--size", "20-5000",
+                  "--duration", 1, "--warmup", 0, "--processes", 2)
+        self.assertEqual(run.code, 0, run)
+        proof = run.report["proof"]
+        self.assertEqual((proof["delivered"], proof["sent"]), (300 * proof["sent"], 100), run)
+
     def test_a_thousand_members_hear_a_broadcast(self):
         run = Run(f"{self.url}/broadcast/thousand", "--mode", "broadcast", "--connections", 1000, "--rate", 20, "--duration", 1, "--warmup", 0)
         self.assertEqual(run.code, 0, run)
@@ -324,7 +331,9 @@ class BadInput(unittest.TestCase):
                               ((url, "--tls-insecure"), "wss://"), ((url, "--tls-ca", "x.pem"), "wss://"), (("wss://localhost/", "--tls-insecure", "--tls-ca", "x"), "only one"),
                               ((url, "--mode", "broadcast", "--connections", "1", "--no-self"), "nobody"), ((url, "--threads", "101"), "more of them"),
                               (("nonsense",), "nonsense"), ((url, "--source-addresses", "mars"), "mars"), ((url, "--server-pid", "999999999"), "999999999"),
-                              ((url, "--mode", "broadcast", "--connections", "2", "--senders", "3"), "senders"), ((url, "--connections", "900000", "--processes", "2"), "descriptors")):
+                              ((url, "--mode", "broadcast", "--connections", "2", "--senders", "3"), "senders"),
+                              ((url, "--sse"), "--sse: only of"), ((url, "--mode", "broadcast", "--sse", "--connections", "2", "--senders", "2"), "none is an event stream"),
+                              ((url, "--connections", "900000", "--processes", "2"), "descriptors")):
             with self.subTest(options=options):
                 done = subprocess.run([LOAD, *options], capture_output=True, text=True, timeout=20)
                 self.assertEqual(done.returncode, 2, done)

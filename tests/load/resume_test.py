@@ -54,6 +54,30 @@ class OurServer(unittest.TestCase):
         self.assertEqual(run.report["catch_up_us"]["count"], found["resumed"], run)
         self.assertIn("60 of 60 members heard everything", run.out)
 
+    def test_event_streams_that_are_cut_hear_everything(self):
+        url = self.start("--history-messages", 100_000)
+        run = Run(url, "--sse", "--connections", 60, "--senders", 2, "--rate", 500, "--size", "20-2000", "--cut", 0.4, "--cut-seconds", 0.2,
+                  "--duration", 2, "--warmup", 0.1, "--processes", 2, "--threads", 3)
+        self.assertEqual(run.code, 0, run)
+        proof, found = run.report["proof"], run.report["resume"]
+        self.assertTrue(run.report["options"]["sse"], run)
+        self.assertEqual((proof["delivered"], proof["expected"], proof["lost"]), (60 * proof["sent"], 60 * proof["sent"], 0), run)
+        self.assertGreater(found["times_cut"], 60, run)
+        self.assertEqual((found["resumed"], found["not_resumed"], found["misnumbered"]), (found["times_cut"], 0, 0), run)
+        self.assertGreater(found["replayed"], found["times_cut"], run)
+        self.assertEqual(found["whole_members"], 60, run)
+
+    def test_all_event_streams_are_cut_at_once_and_catch_up(self):
+        url = self.start("--history-messages", 100_000)
+        run = Run(url, "--sse", "--connections", 101, "--rate", 200, "--cut", "all", "--cut-seconds", 0.5, "--duration", 1, "--warmup", 0)
+        found = run.report["resume"]
+        self.assertEqual((run.code, found["times_cut"], found["resumed"], found["whole_members"]), (0, 100, 100, 101), run)
+
+    def test_event_streams_lose_what_a_server_without_history_forgets(self):
+        run = Run(self.start(), "--sse", "--connections", 10, "--rate", 200, "--cut", "all", "--cut-seconds", 0.3, "--duration", 1, "--warmup", 0)
+        self.assertEqual((run.code, run.report["resume"]["not_resumed"]), (1, 9), run)
+        self.assertGreater(run.report["proof"]["lost"], 9 * 10, run)
+
     def test_the_seed_says_who_is_cut(self):
         url = self.start("--history-messages", 100_000)
         options = ("--connections", 100, "--rate", 50, "--cut", 0.02, "--cut-seconds", 0.05, "--duration", 0.5, "--warmup", 0)
@@ -112,8 +136,12 @@ class WrongServer(unittest.TestCase):
         cls.server.wait()
         cls.server.stdout.close()
 
+    # What members are: WebSockets, or in a class below event streams. Each has rooms of its own, since a room is wrong once.
+    kind = ()
+
     def found(self, fault):
-        run = Run(f"{self.url}/{fault}", "--connections", 5, "--rate", 200, "--cut", "all", "--cut-seconds", 0.3, "--duration", 0.6, "--warmup", 0)
+        run = Run(f"{self.url}/{fault}", *self.kind, "--connections", 5, "--rate", 200, "--cut", "all", "--cut-seconds", 0.3, "--duration", 0.6,
+                  "--warmup", 0)
         proof, resumed = run.report["proof"], run.report["resume"]
         self.assertEqual((resumed["resumed"], proof["corrupted"]), (4, 0), run)
         return run, proof, resumed
@@ -137,9 +165,26 @@ class WrongServer(unittest.TestCase):
         self.assertGreater(proof["lost"], 10, run)
 
     def test_one_that_does_not_say_where_it_is(self):
-        run = Run(f"{self.url}/mute", "--connections", 2, "--rate", 10)
+        run = Run(f"{self.url}/mute", *self.kind, "--connections", 2, "--rate", 10)
         self.assertEqual(run.code, 2, run)
         self.assertIn("does not say where the room is", run.err)
+
+
+class WrongEventStreams(WrongServer):
+    kind = ("--sse",)
+
+    def test_an_id_of_another_epoch_and_a_binary_event_are_not_what_was_said(self):
+        for fault in ("epoch", "binary"):
+            with self.subTest(fault=fault):
+                run = Run(f"{self.url}/{fault}", "--sse", "--connections", 5, "--rate", 200, "--cut", "all", "--cut-seconds", 0.3, "--duration", 0.6,
+                          "--warmup", 0)
+                proof = run.report["proof"]
+                self.assertEqual((run.code, proof["corrupted"], proof["lost"]), (1, 1, 1), run)
+
+    def test_a_body_that_is_not_chunked_as_it_says_ends_the_run(self):
+        run = Run(f"{self.url}/chunks", "--sse", "--connections", 5, "--rate", 200, "--cut", "all", "--cut-seconds", 0.3, "--duration", 0.6)
+        self.assertEqual(run.code, 2, run)
+        self.assertIn("breaks the chunked coding", run.err)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,22 @@ std::optional<numbered> read_number(std::span<const std::byte> payload) {
   return out;
 }
 
+// "EPOCH:SEQ", the epoch in 16 digits: the id of an event.
+struct event_id {
+  std::uint64_t epoch = 0;
+  std::uint64_t number = 0;
+};
+std::optional<event_id> read_id(std::string_view text) {
+  constexpr std::size_t digits = 16;
+  if (text.size() < digits + 2 || text[digits] != ':') return {};
+  event_id out;
+  const char* const end = text.data() + text.size();
+  const auto epoch = std::from_chars(text.data(), text.data() + digits, out.epoch, 16);
+  const auto number = std::from_chars(text.data() + digits + 1, end, out.number);
+  if (epoch.ec != std::errc{} || epoch.ptr != text.data() + digits || number.ec != std::errc{} || number.ptr != end) return {};
+  return out;
+}
+
 struct hello {
   std::uint64_t epoch = 0;
   std::uint64_t newest = 0;
@@ -236,23 +252,44 @@ std::string resume::more_query(unsigned i) const {
   return m.has_joined ? fmt::format("seq=1&since={:016x}:{}", m.epoch, m.position) : "seq=1";
 }
 
+std::string resume::last_event_id(unsigned i) const {
+  const member& m = members_[i];
+  return m.has_joined ? fmt::format("{:016x}:{}", m.epoch, m.position) : std::string{};
+}
+
 // ---- hearing
 // ----------------------------------------------------------------------------------------------------------
 
 void resume::on_message(unsigned i, std::span<const std::byte> payload) {
   member& m = members_[i];
   if (m.awaits_hello) return on_hello(i, payload);
-  last_arrival_ns_ = received_ns() - board_.epoch_ns();
   const auto read = read_number(payload);
-  const auto text = payload.subspan(read ? read->head_bytes : 0);
+  if (!read) return hear(i, {}, payload);
+  hear(i, read->number, payload.subspan(read->head_bytes));
+}
+
+// "gap" says what numbers and proof say besides, "close" what the end of the connection does. Of binary messages there are none.
+void resume::on_event(unsigned i, const heard_event& event) {
+  member& m = members_[i];
+  const std::span<const std::byte> data = std::as_bytes(std::span{event.data});
+  if (m.awaits_hello) return on_hello(i, event.name == "joined" ? data : std::span<const std::byte>{});
+  if (event.name == "gap" || event.name == "close") return;
+  const auto id = read_id(event.last_id);
+  const bool is_ours = event.name == "message" && id && id->epoch == m.epoch;
+  hear(i, is_ours ? std::optional{id->number} : std::nullopt, data);
+}
+
+void resume::hear(unsigned i, std::optional<std::uint64_t> number, std::span<const std::byte> text) {
+  member& m = members_[i];
+  last_arrival_ns_ = received_ns() - board_.epoch_ns();
   const auto tag = read_tag(text);
   // Both ends are here, so nothing about a message has to be believed.
-  if (!read || !tag || tag->sender >= options_.senders || tag->number >= board_.published(tag->sender) ||
+  if (!number || !tag || tag->sender >= options_.senders || tag->number >= board_.published(tag->sender) ||
       text.size() != size_of_message(tag->sender, tag->number, options_.size_min, options_.size_max) || !filler_.matches(text, tag->number)) {
     ++proof_.corrupted;
     return;
   }
-  take_number(m, read->number, *tag);
+  take_number(m, *number, *tag);
   deliver(i, *tag);
   look_at_catching_up(i);
 }
@@ -261,7 +298,8 @@ void resume::on_hello(unsigned i, std::span<const std::byte> payload) {
   member& m = members_[i];
   const auto told = read_hello(payload);
   if (!told)
-    return fail(fmt::format("{} does not say where the room is: the first message of ?seq=1 is JSON with epoch, seq and resumed", dialer_.where()));
+    return fail(fmt::format("{} does not say where the room is: the first {} is JSON with epoch, seq and resumed", dialer_.where(),
+                            is_event_stream(i) ? "event, joined," : "message of ?seq=1"));
   m.awaits_hello = false;
   m.newest = told->newest;
   if (!m.has_joined) {

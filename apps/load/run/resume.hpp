@@ -4,7 +4,8 @@
 // The first M connections publish at a rate, and are never cut. Every connection hears. How long one of the others stays and
 // how long it is away follows from the seed and its number; with --cut all they all leave when the measured time begins, and come back
 // together. Two proofs are kept for each member: of the messages, by sender and number as in the other modes, and of their positions,
-// which a server could get wrong although nothing is missing.
+// which a server could get wrong although nothing is missing. With --sse those that are cut are event streams: their positions are the ids of
+// the events, and they come back with Last-Event-ID.
 #pragma once
 
 #include "apps/load/ledger.hpp"
@@ -53,8 +54,10 @@ class resume final : public worker {
   [[nodiscard]] live_counts counts() const override;
   [[nodiscard]] const histogram* live_latency() const override { return measuring_ ? &result_.corrected : nullptr; }
   [[nodiscard]] std::string more_query(unsigned i) const override;
+  [[nodiscard]] std::string last_event_id(unsigned i) const override;
 
   void on_message(unsigned i, std::span<const std::byte> payload) override;
+  void on_event(unsigned i, const heard_event& event) override;
   void on_ended(unsigned i, stage was, const std::string& why) override;
 
   [[nodiscard]] bool begin_step(const load_step& step);
@@ -68,6 +71,8 @@ class resume final : public worker {
   [[nodiscard]] std::int64_t away_until(unsigned i, std::int64_t now);
 
   void on_hello(unsigned i, std::span<const std::byte> payload);
+  // A message under its number; none if what came says none.
+  void hear(unsigned i, std::optional<std::uint64_t> number, std::span<const std::byte> text);
   void take_number(member& m, std::uint64_t number, const message_tag& tag);
   void deliver(unsigned i, const message_tag& tag);
   void look_at_catching_up(unsigned i);

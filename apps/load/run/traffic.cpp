@@ -202,6 +202,15 @@ std::uint32_t traffic::hearing_at(unsigned worker, std::uint32_t s) const {
   return hearing_[worker] - (is_its_own && !options_.self ? 1 : 0);
 }
 
+// Where the room is ("joined") is no part of the traffic. A message that comes as a binary one is not the one that was sent.
+void traffic::on_event(unsigned i, const heard_event& event) {
+  if (event.name == "message") return on_message(i, std::as_bytes(std::span{event.data}));
+  if (event.name == "binary")
+    ++proof_.corrupted;
+  else if (event.name != "joined")
+    ++result_.other_messages;
+}
+
 void traffic::on_message(unsigned i, std::span<const std::byte> payload) {
   received_ = received_ns() - board_.epoch_ns();
   if (options_.mode == load_mode::chat && !read_tag(payload)) {

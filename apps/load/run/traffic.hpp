@@ -56,6 +56,7 @@ class traffic final : public worker {
   [[nodiscard]] const histogram* live_latency() const override;
 
   void on_message(unsigned i, std::span<const std::byte> payload) override;
+  void on_event(unsigned i, const heard_event& event) override;
   void on_read(unsigned i) override;
   void on_ended(unsigned i, stage was, const std::string& why) override;
 

@@ -31,6 +31,8 @@ class worker : public connection_set {
   // Of the measured part, if that is under way.
   [[nodiscard]] virtual const histogram* live_latency() const = 0;
 
+  // With --sse those that do not send.
+  [[nodiscard]] bool is_event_stream(unsigned i) const final { return options_.event_streams && ordinal(i) >= options_.senders; }
   void on_turn() final;
   void on_doorbell() final;
 
