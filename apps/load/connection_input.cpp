@@ -141,6 +141,7 @@ void connection_set::take_events(unsigned i, std::span<const std::byte> input) {
   const int fd = c.fd;
   std::unique_ptr<event_reader> reader = std::move(c.events); // It may end within, and another connection have its place.
   reader->feed(input, [&](const heard_event& event) {
+    received_opcode_ = opcode::text;
     on_event(i, event);
     return c.fd == fd;
   });
@@ -175,10 +176,15 @@ void connection_set::on_data_frame(unsigned i, const frame& got) {
     c.fragments->insert(c.fragments->end(), got.payload.begin(), got.payload.end());
     if (!got.fin) return;
     const auto whole = std::move(c.fragments);
+    received_opcode_ = c.fragments_opcode;
     return on_whole_message(i, *whole, c.deflate && c.deflate->fragments_deflated);
   }
   if (c.fragments) return end(i, fmt::format("{} began a message within another one", dialer_.where()));
-  if (got.fin) return on_whole_message(i, got.payload, got.rsv1);
+  if (got.fin) {
+    received_opcode_ = got.op;
+    return on_whole_message(i, got.payload, got.rsv1);
+  }
+  c.fragments_opcode = got.op;
   c.fragments = std::make_unique<std::vector<std::byte>>(got.payload.begin(), got.payload.end());
   if (c.deflate) c.deflate->fragments_deflated = got.rsv1;
 }

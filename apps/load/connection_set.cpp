@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstring>
 #include <fmt/format.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -191,6 +193,15 @@ void connection_set::stop_reading(unsigned i) {
   ::setsockopt(c.fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
   c.deaf = true;
   arm(i, EPOLLRDHUP, false);
+}
+
+void connection_set::read_again(unsigned i) {
+  // What waits would not come through the small window before the run is over.
+  const int bytes = 1 << 20;
+  ::setsockopt(connections_[i].fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+  ::setsockopt(connections_[i].fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, &bytes, sizeof bytes);
+  connections_[i].deaf = false;
+  arm(i, EPOLLIN, false);
 }
 
 void connection_set::end(unsigned i, const std::string& why) {

@@ -70,6 +70,7 @@ class connection_set {
   void say_goodbye(unsigned i);
   // Stops taking what arrives: a reader that does not read.
   void stop_reading(unsigned i);
+  void read_again(unsigned i);
 
   // Waits for the sockets, at most this long, and handles what they have.
   void turn(std::int64_t timeout_ns);
@@ -96,6 +97,8 @@ class connection_set {
   [[nodiscard]] bool is_open(unsigned i) const { return connections_[i].at == stage::open; }
   [[nodiscard]] unsigned size() const { return static_cast<unsigned>(connections_.size()); }
   [[nodiscard]] std::int64_t received_ns() const { return received_ns_; }
+  // Of the message that on_message() is called with; of an event it is text.
+  [[nodiscard]] opcode received_opcode() const { return received_opcode_; }
   // Whether one more connection may begin to open now.
   [[nodiscard]] bool has_opening_room() const { return under_way_ < under_way_max_; }
   // The number of a connection in the whole run.
@@ -134,6 +137,7 @@ class connection_set {
     std::unique_ptr<event_reader> events; // Of an event stream that is open.
     std::vector<std::byte> rest; // Input that is not a whole frame yet.
     std::unique_ptr<std::vector<std::byte>> fragments;
+    opcode fragments_opcode = opcode::text;
     websocket_key key{};
   };
 
@@ -170,6 +174,7 @@ class connection_set {
   unsigned open_ = 0;
   unsigned under_way_ = 0;
   std::int64_t received_ns_ = 0;
+  opcode received_opcode_ = opcode::text;
   std::string trouble_;
   bool halted_ = false;
 };

@@ -112,7 +112,7 @@ int run(const load_options& options) {
   written = write_file(options.hgrm_file, out.hgrm()) && written;
   if (!out.result.trouble.empty()) fmt::print(stderr, "{}\n", out.result.trouble.view());
   if (!written || !out.result.trouble.empty() || !usage.trouble().empty()) return 2;
-  return out.result.totals.holds() && out.result.resuming.holds() && out.failed_asserts.empty() ? 0 : 1;
+  return out.result.totals.holds() && out.result.resuming.holds() && out.result.order.holds() && out.failed_asserts.empty() ? 0 : 1;
 }
 
 } // namespace

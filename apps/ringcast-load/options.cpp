@@ -1,5 +1,6 @@
 #include "apps/ringcast-load/options.hpp"
 
+#include "apps/load/run/shared_order.hpp"
 #include "apps/load/tag.hpp"
 #include "apps/ringcast-load/asserts.hpp"
 
@@ -23,6 +24,7 @@ struct raw_options {
   std::string bound;
   std::string cut = "0.2";
   std::vector<std::string> asserts;
+  std::string order = "sender";
   bool no_self = false;
 };
 
@@ -71,6 +73,18 @@ std::string check_resume(const raw_options& raw, const load_options& options) {
   if (raw.no_self) return "--no-self: with --mode resume every member hears every message";
   if (options.senders == options.connections) return "--mode resume: the senders are not cut, and there is no other connection";
   if (options.cut_all && options.cut_s > options.duration_s) return "--cut-seconds: longer than --duration";
+  return {};
+}
+
+std::string read_order(const raw_options& raw, load_options& out) {
+  if (raw.order == "sender") return {};
+  if (raw.order != "total") return fmt::format("--order: '{}' is neither sender nor total", raw.order);
+  if (out.mode != load_mode::broadcast && out.mode != load_mode::chat && out.mode != load_mode::slow_reader)
+    return "--order total: only of --mode broadcast, chat and slow-reader; resume compares by number";
+  if (raw.no_self) return "--order total: with --no-self the senders hear less than the others";
+  if (!raw.bound.empty()) return "--order total: with --max-rate-under messages may be lost, and what is behind them stands elsewhere";
+  if (out.senders > shared_order::senders_max) return "--order total: there are too many senders";
+  out.total_order = true;
   return {};
 }
 
@@ -143,6 +157,7 @@ std::string finish(const raw_options& raw, load_options& out) {
   if (out.mode == load_mode::chat || out.mode == load_mode::echo) out.senders = out.connections;
   if (out.senders > out.connections) return fmt::format("--senders: {} of {} connections cannot send", out.senders, out.connections);
   if (has_messages(out.mode) && out.hearer_count() == 0) return "--no-self: with one connection nobody would hear anything";
+  if (auto why = read_order(raw, out); !why.empty()) return why;
   if (out.event_streams && out.mode != load_mode::broadcast && out.mode != load_mode::resume) return "--sse: only of --mode broadcast and resume";
   if (out.event_streams && out.senders == out.connections) return "--sse: every connection sends, so none is an event stream";
   if (out.mode == load_mode::resume) {
@@ -218,6 +233,9 @@ parse_outcome parse_options(int argc, char** argv) {
       ->capture_default_str()
       ->type_name("S");
   app.add_option("--seed", out.seed, "resume: who is cut when")->capture_default_str()->type_name("N");
+  app.add_option("--order", raw.order, "What is one order: the messages of each sender, or total: of all senders, for all who hear")
+      ->capture_default_str()
+      ->type_name("KIND");
   app.add_flag("--sse", out.event_streams, "broadcast, resume: those that do not send are event streams (server-sent events)");
   app.add_flag("--no-self", raw.no_self, "The server does not send a message back to its sender (broadcast, chat)");
   app.add_flag("--compression", out.to.compression, "Offer permessage-deflate");

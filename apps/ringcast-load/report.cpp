@@ -58,6 +58,22 @@ std::string resume_text(const load_options& options, const load_result& r) {
                            count(options.connections), count(c.misnumbered));
 }
 
+std::string order_text(const order_counts& o) {
+  if (o.holds()) return fmt::format("  one order: {} deliveries compared\n", with_separators(static_cast<double>(o.compared)));
+  return fmt::format("  no one order: {} connections differ from the first\n         position {}: message {} of sender {} at connection {},\n"
+                     "         and message {} of sender {} at the first that came there\n",
+                     with_separators(static_cast<double>(o.differing)), o.position, o.heard.number, o.heard.sender, o.connection, o.by_others.number,
+                     o.by_others.sender);
+}
+
+nlohmann::ordered_json order_json(const order_counts& o) {
+  nlohmann::ordered_json out{{"compared", o.compared}, {"unjudged", o.unjudged}, {"differing", o.differing}};
+  const auto message = [](const heard_message& m) { return nlohmann::ordered_json{{"sender", m.sender}, {"number", m.number}}; };
+  if (!o.holds())
+    out["first"] = {{"position", o.position}, {"connection", o.connection}, {"heard", message(o.heard)}, {"by_others", message(o.by_others)}};
+  return out;
+}
+
 nlohmann::ordered_json resume_json(const load_options& options, const resume_counts& c) {
   nlohmann::ordered_json out{{"cut_seconds", options.cut_s}, {"seed", options.seed}};
   options.cut_all ? out["cut"] = "all" : out["cut"] = options.cut_share;
@@ -211,6 +227,7 @@ std::string report::text() const {
                        with_separators(static_cast<double>(p.duplicated)), with_separators(static_cast<double>(p.reordered)),
                        with_separators(static_cast<double>(p.corrupted)));
     if (options.mode == load_mode::resume) out += resume_text(options, r);
+    if (options.total_order) out += order_text(r.order);
     if (options.mode == load_mode::slow_reader) out += fmt::format("  the server closed {} slow readers\n", r.closed_slow);
     if (r.other_messages)
       out += fmt::format("  {} other messages came, which were not ours\n", with_separators(static_cast<double>(r.other_messages)));
@@ -273,6 +290,7 @@ std::string report::json() const {
     const proof& p = r.totals;
     out["proof"] = {{"sent", p.sent},           {"expected", p.expected},  {"delivered", p.delivered}, {"lost", p.lost}, {"duplicated", p.duplicated},
                     {"reordered", p.reordered}, {"corrupted", p.corrupted}};
+    if (options.total_order) out["order"] = order_json(r.order);
     if (options.mode == load_mode::resume) out["resume"] = resume_json(options, r.resuming);
     out["other_messages"] = r.other_messages;
     if (options.mode == load_mode::slow_reader) out["closed_slow"] = r.closed_slow;

@@ -184,7 +184,7 @@ BOOST_AUTO_TEST_CASE(what_a_policy_took_was_not_sent_and_what_was_said_before_wa
       author.send(opcode::text, std::string(each, 'y'));
       BOOST_REQUIRE(author.receive()->payload.size() == each);
     }
-    BOOST_TEST(server.s.statistics_future().get().total().messages_lost[static_cast<std::size_t>(slow_consumer::drop_oldest)] > 0u);
+    BOOST_TEST(server.s.statistics_future().get().total().messages_lost[static_cast<std::size_t>(policy)] > 0u);
     std::uint64_t heard = 3;
     while (slow.receive(300)) ++heard;
     const connection_summary told = told_when(server, "a", [](const auto& c) { return c.user == "slow" && c.bytes_behind == 0; });

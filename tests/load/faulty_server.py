@@ -3,12 +3,14 @@
     faulty_server.py [--deflate] [CERTIFICATE KEY]
 
 To itself a connection echoes: /echo is right, /lose /duplicate /reorder /corrupt /delay /close meet their fault at every 50th message of a
-connection, and /stall stands still for one second, once, a second after its first message, with all its connections. In a room, /room is
-right, and /room/lose and /room/duplicate are wrong to one member at every 50th message of the room. Prints its port, then serves until it is
+connection, /binary sends each 50th back as bytes, and /stall stands still for one second, once, a second after its first message, with all its connections. In a room, /room is
+right, and /room/lose and /room/duplicate are wrong to one member at every 50th message of the room; /room/swap gives it to one member behind the
+next one, if that is of another sender; /room/hangup closes the two that are furthest behind at the 100th, behind all that waits for them. Prints its port, then serves until it is
 ended.
 """
 
 import asyncio
+import socket
 import ssl
 import sys
 import time
@@ -23,7 +25,7 @@ def damaged(message):
 
 first_message_at = None
 has_stalled = False
-rooms = {}  # path -> [members, number of messages]
+rooms = {}  # path -> [members, number of messages, the one that is held back, one message after the other]
 
 
 def stall_once():
@@ -59,6 +61,8 @@ async def echo(connection, path):
             continue
         if path == "/delay" and bad:
             await asyncio.sleep(0.2)
+        if path == "/binary" and bad:
+            message = message.encode()
         await connection.send(damaged(message) if path == "/corrupt" and bad else message)
         if path == "/duplicate" and bad:
             await connection.send(message)
@@ -67,19 +71,45 @@ async def echo(connection, path):
             held = None
 
 
+async def tell(here, path, message):
+    here[1] += 1
+    bad = here[1] % 50 == 0
+    if path == "/room/hangup":
+        websockets.broadcast(here[0], message)
+        behind = sorted(here[0], key=lambda member: member.transport.get_write_buffer_size())
+        for member in behind[-2:] if here[1] == 100 else []:
+            member.transport.close()  # When it has been read.
+        return
+    for member in here[0]:
+        if path == "/room/swap" and member is here[0][0]:
+            held = here[2]
+            here[2] = message if bad else None
+            if bad or (held and held[:4] == message[:4]):
+                if held:
+                    await member.send(held)
+                if bad:
+                    continue
+                held = None
+            await member.send(message)
+            if held:
+                await member.send(held)
+            continue
+        if bad and path == "/room/lose" and member is here[0][0]:
+            continue
+        await member.send(message)
+        if bad and path == "/room/duplicate" and member is here[0][0]:
+            await member.send(message)
+
+
 async def room(connection, path):
-    here = rooms.setdefault(path, [[], 0])
+    here = rooms.setdefault(path, [[], 0, None, asyncio.Lock()])
     here[0].append(connection)
+    if path == "/room/hangup":  # What the kernel takes is not behind.
+        connection.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
     try:
         async for message in connection:
-            here[1] += 1
-            bad = here[1] % 50 == 0
-            for member in here[0]:
-                if bad and path == "/room/lose" and member is here[0][0]:
-                    continue
-                await member.send(message)
-                if bad and path == "/room/duplicate" and member is here[0][0]:
-                    await member.send(message)
+            async with here[3]:
+                await tell(here, path, message)
     finally:
         here[0].remove(connection)
 

@@ -106,6 +106,35 @@ class FaultyServer(unittest.TestCase):
                 self.assertEqual((run.report["proof"]["sent"], run.report["proof"]["expected"]), (200, 2400), run)
                 self.assertEqual(run.report["proof"][kind], 4, run)
 
+    def test_text_that_comes_back_as_binary_is_noticed(self):
+        run = self.faulty("binary")
+        self.assert_only(run, "corrupted", "lost")
+        self.assertEqual(run.report["proof"]["corrupted"], 20, run)
+
+    def in_one_order(self, path, *more):
+        return Run(f"{self.url}/room/{path}", "--mode", "broadcast", "--connections", 12, "--senders", 10, "--rate", 390, "--duration", 1, "--warmup", 0,
+                   "--processes", 2, "--threads", 4, *more)
+
+    def test_an_order_that_is_not_the_same_for_all_is_noticed(self):
+        right = self.in_one_order("right", "--order", "total")
+        self.assertEqual((right.code, right.report["order"]), (0, {"compared": 390 * 12, "unjudged": 0, "differing": 0}), right)
+        self.assertIn("one order: 4,680 deliveries compared", right.out)
+        # Each sender's own messages come in order, so nothing else finds it.
+        unseen = self.in_one_order("swap")
+        self.assertEqual((unseen.code, "order" in unseen.report), (0, False), unseen)
+        swapped = self.in_one_order("swap", "--order", "total")
+        self.assertEqual(swapped.code, 1, swapped)
+        found, proof = swapped.report["order"], swapped.report["proof"]
+        self.assertEqual((proof["lost"], proof["duplicated"], proof["reordered"], proof["corrupted"]), (0, 0, 0, 0), swapped)
+        self.assertIn(found["differing"], (1, 11), swapped)  # The one that is wrong, or all others if it was the first.
+        self.assertEqual((390 + found["first"]["position"] + 1) % 50, 0, swapped)  # 390 were said in this room before.
+        self.assertNotEqual(found["first"]["heard"]["sender"], found["first"]["by_others"]["sender"], swapped)
+        self.assertIn("no one order", swapped.out)
+
+    def test_a_close_behind_what_a_slow_reader_has_not_read_is_seen(self):
+        run = Run(f"{self.url}/room/hangup", "--mode", "slow-reader", "--connections", 20, "--size", 50_000, "--rate", 200, "--duration", 1, "--warmup", 0)
+        self.assertEqual((run.code, run.report["closed_slow"]), (0, 2), run)
+
     def test_a_tag_alone_is_checked_too(self):
         self.assert_only(self.faulty("corrupt", "--size", 20), "corrupted", "lost")
 
@@ -158,6 +187,16 @@ class OurServer(unittest.TestCase):
         self.assertEqual(run.code, 0, run)
         proof = run.report["proof"]
         self.assertEqual((proof["delivered"], proof["sent"]), (300 * proof["sent"], 100), run)
+
+    def test_twenty_senders_are_heard_in_one_order_from_two_shards(self):
+        port = free_port()
+        server = subprocess.Popen([SERVER, "--listen", f"127.0.0.1:{port}", "--shards", "2", "--log-level", "off"])
+        self.addCleanup(server.wait)
+        self.addCleanup(server.send_signal, signal.SIGKILL)
+        wait_until_listening(port)
+        run = Run(f"ws://127.0.0.1:{port}/broadcast/ordered", "--mode", "broadcast", "--order", "total", "--connections", 100, "--senders", 20,
+                  "--rate", 1000, "--duration", 1, "--warmup", 0, "--processes", 2)
+        self.assertEqual((run.code, run.report["order"]), (0, {"compared": 100_000, "unjudged": 0, "differing": 0}), run)
 
     def test_a_thousand_members_hear_a_broadcast(self):
         run = Run(f"{self.url}/broadcast/thousand", "--mode", "broadcast", "--connections", 1000, "--rate", 20, "--duration", 1, "--warmup", 0)
@@ -332,7 +371,7 @@ class BadInput(unittest.TestCase):
                               ((url, "--mode", "broadcast", "--connections", "1", "--no-self"), "nobody"), ((url, "--threads", "101"), "more of them"),
                               (("nonsense",), "nonsense"), ((url, "--source-addresses", "mars"), "mars"), ((url, "--server-pid", "999999999"), "999999999"),
                               ((url, "--mode", "broadcast", "--connections", "2", "--senders", "3"), "senders"),
-                              ((url, "--sse"), "--sse: only of"), ((url, "--mode", "broadcast", "--sse", "--connections", "2", "--senders", "2"), "none is an event stream"),
+                              ((url, "--sse"), "--sse: only of"), ((url, "--order", "total"), "--order total: only of"), ((url, "--order", "some"), "neither sender nor total"), ((url, "--mode", "broadcast", "--sse", "--connections", "2", "--senders", "2"), "none is an event stream"),
                               ((url, "--connections", "900000", "--processes", "2"), "descriptors")):
             with self.subTest(options=options):
                 done = subprocess.run([LOAD, *options], capture_output=True, text=True, timeout=20)

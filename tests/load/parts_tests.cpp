@@ -3,6 +3,7 @@
 #include "apps/load/ledger.hpp"
 #include "apps/load/percentiles.hpp"
 #include "apps/load/process_usage.hpp"
+#include "apps/load/run/shared_order.hpp"
 #include "apps/load/schedule.hpp"
 #include "apps/load/tag.hpp"
 
@@ -122,6 +123,27 @@ BOOST_AUTO_TEST_CASE(what_this_process_used_is_known_and_nobody_uses_nothing) {
   BOOST_TEST(cpu_ticks_of(0).user_ns == 0);
   BOOST_TEST(cpu_schedstat_ns_of(0) == 0);
   BOOST_TEST(!usage_of(999'999'999).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(an_order_is_what_the_first_heard_and_is_remembered_for_a_million_places) {
+  shared_order order;
+  const heard_message first{.sender = shared_order::senders_max - 1, .number = UINT32_MAX}, other{.sender = 0, .number = 0};
+  BOOST_TEST((order.take(0, first) == first));
+  BOOST_TEST((order.take(0, first) == first));
+  BOOST_TEST((order.take(0, other) == first));
+  BOOST_TEST((order.take(1, other) == other));
+  // One lap further the place belongs to another message, and who comes to the first one now is not judged.
+  constexpr std::uint64_t lap = shared_order::positions;
+  BOOST_TEST((order.take(lap, other) == other));
+  BOOST_TEST(!order.take(0, first).has_value());
+  BOOST_TEST((order.take(1, first) == other));
+  // Also where the laps begin anew.
+  for (std::uint64_t n = 2; n < 10'000; ++n) {
+    const heard_message here{.sender = 7, .number = static_cast<std::uint32_t>(n)};
+    BOOST_TEST((order.take(n * lap, here) == here));
+    BOOST_TEST((order.take(n * lap, other) == here));
+    BOOST_TEST(!order.take((n - 1) * lap, other).has_value());
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -5,6 +5,7 @@
 #include "apps/load/clock.hpp"
 #include "apps/load/run/result.hpp"
 #include "apps/load/run/shared_memory.hpp"
+#include "apps/load/run/shared_order.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -109,6 +110,9 @@ class board {
   // Nobody waits for it any more.
   void give_up(std::uint32_t sender, std::uint32_t number);
 
+  // --order total. Its pages cost nothing until then.
+  [[nodiscard]] shared_order& order() { return order_; }
+
  private:
   struct common {
     std::atomic<std::uint32_t> step_number;
@@ -151,6 +155,7 @@ class board {
   zero_pages<of_worker> of_workers_; // And one for the conductor's doorbell.
   zero_pages<std::atomic<std::uint32_t>> senders_;
   zero_pages<slot> messages_;
+  shared_order order_;
 };
 
 } // namespace ringcast::load

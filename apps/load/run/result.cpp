@@ -14,6 +14,18 @@ void resume_counts::add(const resume_counts& other) {
   return_ns = std::max(return_ns, other.return_ns);
 }
 
+void order_counts::add(const order_counts& other) {
+  if (other.differing != 0 && (differing == 0 || other.position < position)) {
+    position = other.position;
+    connection = other.connection;
+    heard = other.heard;
+    by_others = other.by_others;
+  }
+  compared += other.compared;
+  unjudged += other.unjudged;
+  differing += other.differing;
+}
+
 void load_result::add(const load_result& other) {
   totals.add(other.totals);
   messages += other.messages;
@@ -32,6 +44,7 @@ void load_result::add(const load_result& other) {
   measured = measured && other.measured;
   compression.add(other.compression);
   resuming.add(other.resuming);
+  order.add(other.order);
   corrected.add(other.corrected);
   raw.add(other.raw);
   handshakes.add(other.handshakes);

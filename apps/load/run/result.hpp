@@ -4,6 +4,7 @@
 #include "apps/load/compression_counts.hpp"
 #include "apps/load/histogram.hpp"
 #include "apps/load/ledger.hpp"
+#include "apps/load/run/shared_order.hpp"
 
 #include <array>
 #include <cstdint>
@@ -46,6 +47,19 @@ struct resume_counts {
   void add(const resume_counts& other);
 };
 
+// --order total: what connections heard in one place of the order, compared with the first of them that came there.
+struct order_counts {
+  std::uint64_t compared = 0;
+  std::uint64_t unjudged = 0;     // Deliveries so far behind that their place is not remembered.
+  std::uint64_t differing = 0;    // Connections that heard another order than the first ones did; each is judged up to there.
+  std::uint64_t position = 0;     // Of the first difference, the earliest of all.
+  std::uint32_t connection = 0;
+  heard_message heard, by_others;
+
+  [[nodiscard]] bool holds() const { return differing == 0; }
+  void add(const order_counts& other);
+};
+
 struct load_result {
   proof totals;               // Of the whole run, warm-up included.
   std::uint64_t messages = 0; // Sent in the measured time.
@@ -64,6 +78,7 @@ struct load_result {
   bool measured = false;
   compression_counts compression;
   resume_counts resuming;
+  order_counts order;
   histogram corrected; // From the planned time to the receipt; empty in the closed loop.
   histogram raw;       // From the send to the receipt.
   histogram handshakes;

@@ -263,7 +263,7 @@ std::string resume::last_event_id(unsigned i) const {
 void resume::on_message(unsigned i, std::span<const std::byte> payload) {
   member& m = members_[i];
   if (m.awaits_hello) return on_hello(i, payload);
-  const auto read = read_number(payload);
+  const auto read = received_opcode() == opcode::text ? read_number(payload) : std::nullopt;
   if (!read) return hear(i, {}, payload);
   hear(i, read->number, payload.subspan(read->head_bytes));
 }

@@ -13,6 +13,10 @@ namespace {
 // A message that has not arrived after this long is given up, as far as pacing goes; if it still comes, it counts.
 constexpr std::int64_t patience_ns = 3'000'000'000;
 constexpr std::int64_t check_interval_ns = 50'000'000;
+// How long a slow reader reads at the end: until nothing came for so long, which is more than the time between two probes of a window that was closed
+// for a few seconds (RFC 9293 3.8.6.1), and at most so long.
+constexpr std::int64_t slow_silence_ns = 2'000'000'000;
+constexpr std::int64_t slow_patience_ns = 5'000'000'000;
 
 // How many of the numbers below `end` are index, index + stride, index + 2 * stride...
 std::uint32_t count_of(std::uint32_t end, std::uint32_t index, std::uint32_t stride) { return end > index ? (end - index + stride - 1) / stride : 0; }
@@ -23,7 +27,7 @@ traffic::traffic(const load_options& options, board& shared, unsigned index)
     : worker{options, shared, index}, window_{options.window()}, slots_{options.slots()}, all_senders_{options.sender_count()},
       filler_{options.size_max}, ledger_{options.mode == load_mode::echo ? size() : std::size_t{size()} * options.sender_count()},
       senders_(count_of(options.sender_count(), index, shared.workers())),
-      unheard_{std::size_t{options.sender_count()} * options.slots(), sharing::own} {
+      unheard_{std::size_t{options.sender_count()} * options.slots(), sharing::own}, positions_(options.total_order ? size() : 0) {
   for (unsigned w = 0; w < shared.workers(); ++w) hearing_.push_back(count_of(options.connections - options.slow_count(), w, shared.workers()));
 }
 
@@ -70,6 +74,7 @@ void traffic::run(const load_step& step) {
   }
   if (step.measured) {
     conclude(step);
+    hear_out_the_slow();
     result_.generator_cpu_s = static_cast<double>(thread_cpu_ns() - cpu_before_ns) / 1e9;
     result_.generator_wait_s = static_cast<double>(thread_wait_ns() - wait_before_ns) / 1e9;
   }
@@ -119,6 +124,7 @@ void traffic::conclude(const load_step& step) {
 load_result traffic::result() const {
   load_result out = result_;
   out.totals = proof_;
+  out.order = order_;
   out.handshakes = handshakes_;
   out.errors = errors_;
   out.compression = compression_;
@@ -213,6 +219,14 @@ void traffic::on_event(unsigned i, const heard_event& event) {
 
 void traffic::on_message(unsigned i, std::span<const std::byte> payload) {
   received_ = received_ns() - board_.epoch_ns();
+  if (is_slow(i)) {
+    slow_heard_ns_ = received_;
+    return;
+  }
+  if (received_opcode() != opcode::text) {
+    ++proof_.corrupted;
+    return;
+  }
   if (options_.mode == load_mode::chat && !read_tag(payload)) {
     // A chat puts "NAME: " before what was said, and says things of its own.
     constexpr std::string_view mark = ": ";
@@ -254,6 +268,7 @@ void traffic::deliver(unsigned i, const message_tag& tag, const std::optional<bo
   if (how == arrival::late) ++proof_.reordered;
   ++arrivals_;
   ++proof_.delivered;
+  if (options_.total_order) judge_order(i, tag);
   if (measuring_) {
     ++result_.deliveries;
     if (tag.ticks * tick_ns >= start_ns_ - tick_ns) {
@@ -266,6 +281,40 @@ void traffic::deliver(unsigned i, const message_tag& tag, const std::optional<bo
     for (std::uint32_t skipped = expected_before; skipped < tag.number; ++skipped) arrived(tag.sender, skipped);
   }
   if (how != arrival::late) arrived(tag.sender, tag.number);
+}
+
+// Up to its first difference: behind a message that was lost everything stands in another place.
+void traffic::judge_order(unsigned i, const message_tag& tag) {
+  if (positions_[i] == judged) return;
+  const std::uint64_t position = positions_[i]++;
+  const heard_message heard{.sender = tag.sender, .number = tag.number};
+  const auto first = board_.order().take(position, heard);
+  if (!first) {
+    ++order_.unjudged;
+    return;
+  }
+  ++order_.compared;
+  if (*first == heard) return;
+  positions_[i] = judged;
+  order_.add({.differing = 1, .position = position, .connection = ordinal(i), .heard = heard, .by_others = *first});
+}
+
+void traffic::hear_out_the_slow() {
+  if (options_.slow_count() == 0) return;
+  const std::int64_t begun_ns = board_.elapsed_ns();
+  slow_heard_ns_ = begun_ns;
+  for (unsigned i = 0; i < size(); ++i)
+    if (is_slow(i) && is_open(i)) read_again(i);
+  const auto has_slow = [this] {
+    for (unsigned i = 0; i < size(); ++i)
+      if (is_slow(i) && is_open(i)) return true;
+    return false;
+  };
+  for (std::int64_t now = begun_ns; is_going() && has_slow() && now - slow_heard_ns_ < slow_silence_ns && now - begun_ns < slow_patience_ns;
+       now = board_.elapsed_ns()) {
+    turn(20'000'000);
+    on_turn();
+  }
 }
 
 // One more connection of this worker does not have to hear this message any more.

@@ -68,6 +68,9 @@ class traffic final : public worker {
   void publish_waiting(std::uint32_t m);
   void flush_dirty();
   void deliver(unsigned i, const message_tag& tag, const std::optional<board::sent_message>& sent);
+  void judge_order(unsigned i, const message_tag& tag);
+  // The slow ones read what there is for them: a server's Close frame, or its end of the connection, may stand behind that.
+  void hear_out_the_slow();
   void arrived(std::uint32_t s, std::uint32_t number);
   void advance(std::uint32_t m);
   void give_up_overdue(std::int64_t now, bool all);
@@ -100,6 +103,10 @@ class traffic final : public worker {
   bool measuring_ = false;
   std::int64_t received_ = 0; // When the present bytes came, since the epoch.
   std::uint64_t arrivals_ = 0;
+  std::vector<std::uint64_t> positions_; // With --order total: how many messages each connection has heard, or `judged`.
+  order_counts order_;                   // Of the whole run.
+  std::int64_t slow_heard_ns_ = 0;       // When one of the slow ones read something last.
+  static constexpr std::uint64_t judged = ~std::uint64_t{0};
   proof proof_;
   load_result result_;
 };
