@@ -1,4 +1,5 @@
 // ringcast-server: the broadcast server. Options in, a server out; everything else is the library's.
+#include "apps/ringcast-server/access_log.hpp"
 #include "apps/ringcast-server/endpoints.hpp"
 #include "apps/ringcast-server/top/top.hpp"
 #include <ringcast/log.hpp>
@@ -7,8 +8,10 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -21,6 +24,7 @@ struct settings {
   std::string shards = "auto";
   std::string log_level = "info";
   std::string log_format = "text";
+  std::string access_log;
 };
 
 // The options as they are on the command line; a bad one ends with one sentence and exit code 2.
@@ -118,6 +122,9 @@ int parse(int argc, char** argv, settings& out) {
   app.add_option("--spin-us", out.server.spin_us, "How long a busy shard looks for more to do before it sleeps; 0: not at all")
       ->check(CLI::Range(0u, 1'000u))
       ->capture_default_str();
+  app.add_option("--access-log", out.access_log,
+                 "A JSON line for each request, and for each WebSocket when it opens and closes; SIGUSR1 opens the file again")
+      ->type_name("FILE");
   app.add_option("--log-format", out.log_format, "text or json: an object a line")->capture_default_str();
   app.add_option("--log-level", out.log_level, "debug, info, warning, error or off")->capture_default_str();
   try {
@@ -179,6 +186,17 @@ int main(int argc, char** argv) {
   if (argc > 1 && std::string_view{argv[1]} == "top") return ringcast::top::run(argc - 1, argv + 1);
   settings options;
   if (const int code = parse(argc, argv, options); code >= 0) return code;
+  std::unique_ptr<ringcast::access_log> access; // outlives the server, which tells it
+  if (!options.access_log.empty()) {
+    auto opened = ringcast::access_log::open(options.access_log);
+    if (!opened) {
+      std::fprintf(stderr, "%s\n", opened.error().c_str());
+      return 2;
+    }
+    access = std::move(*opened);
+    options.server.on_access = [&to = *access](const ringcast::access_entry& entry) { to.take(entry); };
+    options.server.on_reopen = [&to = *access] { to.reopen(); };
+  }
   ringcast::server server{options.server};
   ringcast::add_endpoints(server);
   return server.run();

@@ -325,7 +325,8 @@ void server::serve(std::uint32_t index) {
                                 .slow_handler_ms = options_.slow_handler_ms,
                                 .compression = options_.compression,
                                 .presence = options_.presence,
-                                .history = options_.history};
+                                .history = options_.history,
+                                .on_access = options_.on_access};
     t.own = std::make_unique<shard>(index, options, *mesh_, *t.from_threads, *router_, std::move(t.own_ring));
     for (const auto& listener : t.listeners)
       t.own->accepting().add_listener(listener.socket, listener.encrypted ? identity_.get() : nullptr, listener.waiting);
@@ -426,6 +427,16 @@ int server::run() {
   return 0;
 }
 
+void server::reopen_files() const {
+  if (!options_.on_reopen) return log_info("SIGUSR1: there is no log file to open again; the log goes to standard error");
+  log_info("SIGUSR1: files are opened again");
+  try {
+    options_.on_reopen();
+  } catch (const std::exception& thrown) {
+    log_error("on_reopen threw: {}", thrown.what());
+  }
+}
+
 void server::on_other_signal(int signal) {
   switch (signal) {
   case SIGHUP:
@@ -436,7 +447,7 @@ void server::on_other_signal(int signal) {
     else
       log_error("SIGHUP: certificates were not renewed: {}", reloaded.error());
     return;
-  case SIGUSR1: log_info("SIGUSR1: there is no log file to open again; the log goes to standard error"); return;
+  case SIGUSR1: return reopen_files();
   case SIGUSR2: log_info("SIGUSR2 has no meaning here and is ignored"); return;
   default: return;
   }

@@ -4,6 +4,7 @@
 #include "engine/base/limits.hpp"
 #include "engine/connection/compression_rules.hpp"
 #include "engine/shard/admission.hpp"
+#include <ringcast/access.hpp>
 #include <ringcast/events.hpp>
 #include <ringcast/position.hpp>
 #include <ringcast/rooms.hpp>
@@ -26,6 +27,7 @@ struct shard_options {
   compression_options compression;
   presence_options presence;
   history_options history; // of all shards together, as programs give it
+  access_taker on_access{}; // empty: nobody wants to know
 };
 
 } // namespace ringcast::engine

@@ -25,6 +25,7 @@
 
 namespace ringcast::engine {
 
+class access_book;
 class connection_watch;
 class http_side;
 class input_flow;
@@ -44,6 +45,7 @@ class upgrader {
     connection_watch& watch;
     message_compression& compression;
     const stop_state& stop;
+    access_book& access;
     shard_counters& counters;
     const turn_clock& clock;
   };

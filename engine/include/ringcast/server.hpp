@@ -113,7 +113,7 @@ class server {
   [[nodiscard]] std::expected<void, std::string> reload_certificates();
 
   // start(), then serves until SIGTERM or SIGINT, then stops; a second signal ends the process at once. Returns the exit code, after one
-  // sentence on standard error if it did not start. SIGHUP reads the certificates again; SIGUSR1 and SIGUSR2 are ignored with a line in the
+  // sentence on standard error if it did not start. SIGHUP reads the certificates again; SIGUSR1 calls server_options::on_reopen; SIGUSR2 is ignored with a line in the
   // log. Handlers take these signals as long as this call lasts, in whichever thread they come; what was there before handles them again
   // afterwards. Nothing is blocked, so a child that a program forks has nothing to undo.
   [[nodiscard]] int run();
@@ -175,6 +175,7 @@ class server {
   void give_up_start();
   void serve(std::uint32_t index);
   void on_other_signal(int signal);
+  void reopen_files() const;
   void say_what_was_not_sent() const;
   [[nodiscard]] std::expected<void, start_failure> open_listeners(const std::vector<std::string>& listen, bool encrypted,
                                                                   std::vector<std::string>& addresses);
