@@ -1,4 +1,5 @@
 // ringcast-server: the broadcast server. Options in, a server out; everything else is the library's.
+#include "apps/ringcast-server/access_log.hpp"
 #include "apps/ringcast-server/command_line.hpp"
 #include "apps/ringcast-server/config_file.hpp"
 #include "apps/ringcast-server/endpoints.hpp"
@@ -92,6 +93,14 @@ int main(int argc, char** argv) {
   if (options->tokens.is_on()) {
     gate = std::make_shared<token_gate>(options->tokens);
     if (const auto loaded = gate->load(); !loaded) return refuse("keys of tokens: " + loaded.error(), 2);
+  }
+  std::unique_ptr<access_log> access; // outlives the server, which tells it
+  if (!options->access_log.empty()) {
+    auto opened = access_log::open(options->access_log);
+    if (!opened) return refuse(opened.error(), 2);
+    access = std::move(*opened);
+    options->server.on_access = [&to = *access](const access_entry& entry) { to.take(entry); };
+    options->server.on_reopen = [&to = *access] { to.reopen(); };
   }
   server server{options->server};
   add_endpoints(server, {.gate = gate, .admin_apart = !options->server.listen_admin.empty()});

@@ -271,6 +271,10 @@ std::vector<option> declare() {
        .means = "after a loop turn that served 8 or more members of rooms, the longest wait for more messages; 0 is never",
        .reason = "each send carries more",
        .rules = time([](auto& s) -> auto& { return s.server.coalesce_wait_us; }, 1, 1, 0, 10 * ms)},
+      {.name = "access-log",
+       .means = "a JSON line for each request, and for each WebSocket and event stream when it opens and when it closes: described below the signals",
+       .reason = "it grows with what peers do",
+       .rules = text([](auto& s) -> auto& { return s.access_log; }, "FILE")},
       {.name = "log-format",
        .means = "`text`, or `json`: an object a line, `{\"time\",\"level\",\"message\"}`, valid whatever a peer has chosen; times are local, with "
                 "their zone",

@@ -1,7 +1,8 @@
-// Who is connected to a server: the words, and the question.
+// Who is connected to a server, and who came: the words, and the question.
 #include <ringcast/connections.hpp>
 
 #include "engine/server/answers.hpp"
+#include <ringcast/access.hpp>
 #include <ringcast/server.hpp>
 
 #include <utility>
@@ -16,6 +17,15 @@ const char* name_of(connection_kind kind) {
   case connection_kind::websocket: return "websocket";
   case connection_kind::event_stream: return "event-stream";
   case connection_kind::ending: return "ending";
+  }
+  return "";
+}
+
+const char* name_of(access_event what) {
+  switch (what) {
+  case access_event::answered: return "answered";
+  case access_event::opened: return "opened";
+  case access_event::closed: return "closed";
   }
   return "";
 }

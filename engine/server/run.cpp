@@ -86,6 +86,16 @@ void server::on_end_asked(int signal) {
   drain(options_.drain);
 }
 
+void server::reopen_files() const {
+  if (!options_.on_reopen) return log_info("SIGUSR1: there is no log file to open again; the log goes to standard error");
+  log_info("SIGUSR1: files are opened again");
+  try {
+    options_.on_reopen();
+  } catch (const std::exception& thrown) {
+    log_error("on_reopen threw: {}", thrown.what());
+  }
+}
+
 void server::on_other_signal(int signal) {
   switch (signal) {
   case SIGHUP:
@@ -106,7 +116,7 @@ void server::on_other_signal(int signal) {
       }
     }
     return;
-  case SIGUSR1: log_info("SIGUSR1: there is no log file to open again; the log goes to standard error"); return;
+  case SIGUSR1: return reopen_files();
   case SIGUSR2: log_info("SIGUSR2 has no meaning here and is ignored"); return;
   default: return;
   }

@@ -364,7 +364,9 @@ void server::serve(std::uint32_t index) {
                                 .compression = options_.compression,
                                 .presence = options_.presence,
                                 .history = options_.history,
-                                .rooms_like = rooms_like_};
+                                .rooms_like = rooms_like_,
+
+                                .on_access = options_.on_access};
     t.own = std::make_unique<shard>(index, options, *mesh_, *t.from_threads, *router_, std::move(t.own_ring));
     for (const auto& listener : t.listeners)
       t.own->accepting().add_listener({.socket = listener.socket,

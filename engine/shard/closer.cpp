@@ -3,6 +3,7 @@
 #include "engine/connection/user_events.hpp"
 #include "engine/io/socket.hpp"
 #include "engine/shard/acceptor.hpp"
+#include "engine/shard/access_book.hpp"
 #include "engine/shard/connector.hpp"
 #include "engine/shard/input_flow.hpp"
 #include "engine/shard/memory_ledger.hpp"
@@ -126,6 +127,7 @@ void closer::release(connection& c) {
   else
     with_.accepting.release(c);
   with_.users.forget(c);
+  with_.access.released(c);
   with_.io.arm_close(c.socket);
   if (!draining_.empty()) draining_.erase(c.slot);
   with_.connections.give_back(c);

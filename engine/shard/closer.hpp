@@ -22,6 +22,7 @@
 
 namespace ringcast::engine {
 
+class access_book;
 class acceptor;
 class connector;
 class input_flow;
@@ -50,6 +51,7 @@ class closer {
     connector& connecting;
     message_compression& compression;
     memory_ledger& ledger;
+    access_book& access;
     shard_counters& counters;
   };
   explicit closer(const needs& with) : with_(with) {}

@@ -72,6 +72,10 @@ bool handlers::upgrade(connection& c, const websocket_endpoint& endpoint, upgrad
   return !endpoint.on_upgrade || call(shard_.handle_of(c), "on_upgrade", endpoint.registered_at, [&] { endpoint.on_upgrade(decision); });
 }
 
+void handlers::access(const access_taker& taker, const access_entry& told) {
+  call({}, "on_access", {}, [&] { taker(told); });
+}
+
 void handlers::internal_closed(connection& c, std::string_view reason) { c.endpoint->on_close(handle_access::ref(shard_, c), c.close_code, reason); }
 
 void handlers::internal_drained(connection& c) { c.endpoint->on_drain(handle_access::ref(shard_, c)); }

@@ -16,6 +16,7 @@
 #include "engine/connection/user_events.hpp"
 #include "engine/shard/client_link.hpp"
 #include "proto/violation.hpp"
+#include <ringcast/access.hpp>
 #include <ringcast/events.hpp>
 
 #include <cstdint>
@@ -41,6 +42,8 @@ class handlers {
   void request(connection& c, const route& to, const http_request& received);
   // False if it threw.
   [[nodiscard]] bool upgrade(connection& c, const websocket_endpoint& endpoint, upgrade_request_view& decision);
+
+  void access(const access_taker& taker, const access_entry& told);
 
   // Of the library's own endpoints (websocket_endpoint::is_internal).
   void internal_closed(connection& c, std::string_view reason);

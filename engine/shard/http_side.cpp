@@ -2,6 +2,7 @@
 
 #include "engine/connection/handle_access.hpp"
 #include "engine/io/socket.hpp"
+#include "engine/shard/access_book.hpp"
 #include "engine/shard/acceptor.hpp"
 #include "engine/shard/closer.hpp"
 #include "engine/shard/input_flow.hpp"
@@ -159,6 +160,7 @@ void http_side::on_request(connection& c, const request_head& head, std::span<co
   c.answering = true;
   c.continue_sent = false;
   c.head_only = head.method == "HEAD";
+  with_.access.asked(c, head);
   with_.budget.delivered(request_work_bytes + body.size());
   const route_match match = with_.router.match(head.method, head.path, with_.accepting.is_admin(c));
   if (match.bad_path) return respond_error(c, http_status::bad_request, "the path has a broken percent escape");
@@ -185,6 +187,7 @@ void http_side::respond(connection& c, http_status status, std::string_view cont
   if (c.phase != connection_phase::http || !c.answering) return;
   c.answering = false;
   count_response(status);
+  with_.access.answered(c, static_cast<std::uint16_t>(status));
   // RFC 9110 8.6: there is none to describe.
   const bool has_body = status != http_status::no_content && status != http_status::not_modified;
   const std::string about_body = has_body ? fmt::format("Content-Type: {}\r\nContent-Length: {}\r\n", content_type, body.size()) : std::string{};

@@ -21,6 +21,7 @@
 
 namespace ringcast::engine {
 
+class access_book;
 class acceptor;
 class closer;
 class input_flow;
@@ -45,6 +46,7 @@ class http_side {
     closer& closing;
     const stop_state& stop;
     const turn_clock& clock;
+    access_book& access;
     shard_counters& counters;
   };
   explicit http_side(const needs& with) : with_(with) {}

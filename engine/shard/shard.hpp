@@ -25,6 +25,7 @@
 #include "engine/room/room_host.hpp"
 #include "engine/room/room_table.hpp"
 #include "engine/shard/acceptor.hpp"
+#include "engine/shard/access_book.hpp"
 #include "engine/shard/client_runner.hpp"
 #include "engine/shard/client_seats.hpp"
 #include "engine/shard/closer.hpp"
@@ -195,6 +196,7 @@ class shard final : public room_host, private accepted_host, private work_host {
   room_table rooms_;
   outbox outbox_;
   handlers users_;
+  access_book access_;
 
   client_seats seats_;
   connection_rules rules_;

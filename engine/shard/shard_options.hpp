@@ -6,6 +6,7 @@
 #include "engine/room/room_rulebook.hpp"
 #include "engine/shard/admission.hpp"
 #include "engine/shard/server_orders.hpp"
+#include <ringcast/access.hpp>
 #include <ringcast/events.hpp>
 #include <ringcast/position.hpp>
 #include <ringcast/rooms.hpp>
@@ -33,6 +34,7 @@ struct shard_options {
   presence_options presence;
   history_options history; // of all shards together, as programs give it
   room_patterns rooms_like; // first match
+  access_taker on_access{}; // empty: nobody wants to know
 };
 
 } // namespace ringcast::engine

@@ -3,6 +3,7 @@
 #include "engine/connection/handle_access.hpp"
 #include "engine/connection/user_events.hpp"
 #include "engine/io/socket.hpp"
+#include "engine/shard/access_book.hpp"
 #include "engine/shard/acceptor.hpp"
 #include "engine/shard/connection_watch.hpp"
 #include "engine/shard/http_side.hpp"
@@ -185,6 +186,7 @@ void upgrader::finish(connection& c, bool granted, replay* heard) {
 
 void upgrader::accept(connection& c, const waiting_upgrade& asked) {
   with_.output.append_text(c, asked.response);
+  with_.access.opened(c);
   if (asked.deflate) with_.compression.begin(c, *asked.deflate);
   c.event_stream = asked.event_stream;
   if (!c.event_stream) return;

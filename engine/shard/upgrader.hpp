@@ -26,6 +26,7 @@
 
 namespace ringcast::engine {
 
+class access_book;
 class acceptor;
 class connection_watch;
 class http_side;
@@ -47,6 +48,7 @@ class upgrader {
     connection_watch& watch;
     message_compression& compression;
     const stop_state& stop;
+    access_book& access;
     shard_counters& counters;
     const turn_clock& clock;
   };

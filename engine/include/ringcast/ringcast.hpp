@@ -1,6 +1,7 @@
 // Everything that a program needs. Each header may be included alone as well.
 #pragma once
 
+#include <ringcast/access.hpp>
 #include <ringcast/address.hpp>
 #include <ringcast/base64.hpp>
 #include <ringcast/broadcast.hpp>

@@ -140,7 +140,7 @@ class server {
 
   // start(), then serves until SIGTERM or SIGINT, then drains as options.drain says, or stops; a second signal ends the process at once. Returns the exit
   // code, after one sentence on standard error if it did not start. Where systemd asks for it (NOTIFY_SOCKET, WATCHDOG_USEC; sd_notify(3)) it says READY=1,
-  // STOPPING=1, and WATCHDOG=1 as long as every shard takes turns. SIGHUP reads the certificates again, and calls what on_reload() was given; SIGUSR1 and SIGUSR2 are ignored with a line in the
+  // STOPPING=1, and WATCHDOG=1 as long as every shard takes turns. SIGHUP reads the certificates again, and calls what on_reload() was given; SIGUSR1 calls server_options::on_reopen; SIGUSR2 is ignored with a line in the
   // log. Handlers take these signals as long as this call lasts, in whichever thread they come; what was there before handles them again
   // afterwards. Nothing is blocked, so a child that a program forks has nothing to undo.
   [[nodiscard]] int run();
@@ -206,6 +206,7 @@ class server {
   void on_other_signal(int signal);
   void on_end_asked(int signal);
   [[nodiscard]] bool has_every_shard_turned();
+  void reopen_files() const;
   void say_what_was_not_sent() const;
   [[nodiscard]] std::expected<void, start_failure> open_listeners(const std::vector<std::string>& listen, listener_kind kind,
                                                                   std::vector<std::string>& addresses);

@@ -1,6 +1,7 @@
 // What a server can be told. Plain values, read by start(), which says in one sentence what is wrong with them.
 #pragma once
 
+#include <ringcast/access.hpp>
 #include <ringcast/compression.hpp>
 #include <ringcast/position.hpp>
 #include <ringcast/rooms.hpp>
@@ -9,6 +10,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -83,6 +85,11 @@ struct server_options {
   std::uint32_t slow_handler_ms = 0;
   // How run() begins to stop when it is asked to. Nothing of both: at once.
   drain_options drain{.delay_ms = 0, .spread_ms = 0};
+  // Told of each request that is answered and of each WebSocket and event stream that opens and is over, on the thread of its shard: several at once, and it
+  // must not block. Empty: nothing is kept for it. What it throws is logged.
+  access_taker on_access{};
+  // Called by server::run() at SIGUSR1, on its thread: the program opens its files again. What it throws is logged.
+  std::function<void()> on_reopen{};
   std::uint32_t backlog = 4096; // of each listening socket; the kernel caps it at net.core.somaxconn
 };
 
