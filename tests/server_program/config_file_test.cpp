@@ -185,6 +185,58 @@ BOOST_AUTO_TEST_CASE(a_file_that_cannot_be_one_is_refused_without_being_read) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(tables_of_rooms_have_a_pattern_and_options_of_the_server) {
+  std::vector<room_entry> rooms;
+  const auto given = read_config("shards = 1\n"
+                                 "[[room]]\npattern = \"prices/*\"\nslow_consumer = \"latest\"\nsend_queue_bytes = \"64KiB\"\nhistory_messages = 1\n"
+                                 "[[room]]\npattern = \"chat/*\"\nhistory_seconds = \"5m\"\nhistory_bytes = \"1MiB\"\nmax_message_bytes = 4096\n"
+                                 "[[room]]\npattern = \"*\"\nhistory_messages = 0\n",
+                                 "f", &rooms);
+  BOOST_REQUIRE_MESSAGE(given.has_value(), given.error());
+  BOOST_TEST(given->size() == 1u);
+  BOOST_REQUIRE(rooms.size() == 3u);
+  BOOST_TEST(rooms[0].pattern == "prices/*");
+  BOOST_TEST((rooms[0].policy == slow_consumer::latest));
+  BOOST_TEST((rooms[0].send_queue_bytes_max == 65'536u));
+  BOOST_TEST((rooms[0].history && rooms[0].history->messages == 1 && rooms[0].history->bytes == 0 && rooms[0].history->seconds == 0));
+  BOOST_TEST(!rooms[0].message_bytes_max.has_value());
+  BOOST_TEST((!rooms[1].policy && !rooms[1].send_queue_bytes_max));
+  BOOST_TEST((rooms[1].history && rooms[1].history->messages == 0 && rooms[1].history->bytes == 1u << 20 && rooms[1].history->seconds == 300));
+  BOOST_TEST((rooms[1].message_bytes_max == 4096u));
+  // Is given, and keeps nothing.
+  BOOST_TEST((rooms[2].history && !rooms[2].history->is_on()));
+}
+
+BOOST_AUTO_TEST_CASE(what_is_wrong_with_a_table_of_rooms_has_its_line) {
+  const auto said = [](std::string_view text) {
+    std::vector<room_entry> rooms;
+    const auto given = read_config(text, "f", &rooms);
+    return given ? "nothing is wrong" : given.error();
+  };
+  const std::string first = "[[room]]\npattern = \"a*\"\n";
+  BOOST_TEST(said(first) == "nothing is wrong");
+  BOOST_TEST(said("shards = 1\n[[room]]\nhistory_messages = 1\n") == "f:2: [[room]] has no pattern");
+  for (const std::string_view pattern : {"\"\"", "1", "[\"a\"]", "true"})
+    BOOST_TEST(said("[[room]]\npattern = " + std::string{pattern}) == "f:2: pattern: takes the name of a room, in which * stands for anything");
+  BOOST_TEST(said(first + first) == "f:4: pattern: 'a*' is given twice");
+  BOOST_TEST(said(first + "history_mesages = 1") == "f:3: history_mesages is not known, did you mean history_messages?");
+  BOOST_TEST(said(first + "patern = \"b\"") == "f:3: patern is not known, did you mean pattern?");
+  BOOST_TEST(said(first + "shards = 1") == "f:3: shards is not known"); // an option, and not of rooms
+  BOOST_TEST(said(first + "slow_consumer = \"maybe\"") ==
+             "f:3: slow_consumer: 'maybe' is none of the words; allowed: close, drop-newest, drop-oldest, latest");
+  BOOST_TEST(said(first + "max_message_bytes = 0").starts_with("f:3: max_message_bytes: '0' is too small; allowed: 1B to 1GiB"));
+  BOOST_TEST(said(first + "history_seconds = true").starts_with("f:3: history_seconds: takes TIME, and a truth value is given"));
+  BOOST_TEST(said(first + "\n" + first + "x = 1\nhistory_bytes = -1").starts_with("f:5: "));
+  for (const std::string_view room : {"room = 1", "room = \"a\"", "room = [1]", "[room]\npattern = \"a\"", "room = []"})
+    BOOST_TEST(said(room).starts_with("f:1: room: takes tables [[room]], and "), said(room));
+  std::string many;
+  for (int i = 0; i < 256; ++i) many += fmt::format("[[room]]\npattern = \"{}\"\n", i);
+  BOOST_TEST(said(many) == "nothing is wrong");
+  BOOST_TEST(said(many + first).ends_with("room: 257 tables [[room]] are more than 256"));
+  // Where nobody takes them.
+  BOOST_TEST(complaint(first) == "f:1: room is not known");
+}
+
 BOOST_AUTO_TEST_CASE(the_command_line_wins_over_the_environment_and_that_over_the_file) {
   auto given = *read_config("shards = 1\nmax_connections = 1\nspin_us = 1\n", "f");
   const char* const environment[] = {"RINGCAST_SHARDS=2", "RINGCAST_MAX_CONNECTIONS=2", nullptr};
