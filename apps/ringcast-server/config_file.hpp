@@ -2,6 +2,7 @@
 #pragma once
 
 #include "apps/ringcast-server/command_line.hpp"
+#include <ringcast/room_rules.hpp>
 
 #include <cstdint>
 #include <expected>
@@ -19,6 +20,8 @@ struct room_entry {
   std::optional<std::uint64_t> send_queue_bytes_max{};
   std::optional<history_options> history{}; // by one of the three bounds at least; one that is not given is 0
   std::optional<std::uint64_t> message_bytes_max{};
+
+  [[nodiscard]] room_rules rules() const { return {policy, send_queue_bytes_max, history, message_bytes_max}; }
 };
 
 // Each option names its place as "FILE:LINE: key". The error is one sentence, with its place. Tables [[room]] are taken by who gives `rooms`, in

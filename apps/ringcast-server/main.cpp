@@ -10,6 +10,7 @@
 #include <ringcast/log.hpp>
 #include <ringcast/server.hpp>
 
+#include <algorithm>
 #include <cstdio>
 #include <expected>
 #include <fmt/format.h>
@@ -18,6 +19,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <unistd.h>
 #include <vector>
 
@@ -34,10 +36,11 @@ int say(const std::string& text) { return std::fputs(text.c_str(), stdout) < 0 |
 
 // The command line wins over the environment, and that over the file, if there is one.
 std::expected<settings, std::string> all_settings(const std::optional<std::string>& file, const environment_options& environment,
-                                                  const command_line& line) {
+                                                  const command_line& line, std::vector<room_entry>& rooms) {
   std::vector<given_option> given;
+  rooms.clear();
   if (file) {
-    auto read = read_config_file(*file);
+    auto read = read_config_file(*file, &rooms);
     if (!read) return std::unexpected(read.error());
     given = std::move(*read);
   }
@@ -63,6 +66,15 @@ void reload(server& server, settings& running, const std::expected<settings, std
   if (!changes.refused.empty()) log_line(log_level::warning, fmt::format("SIGHUP: only a new start changes {}", fmt::join(changes.refused, ", ")));
 }
 
+bool is_same_table(const room_entry& a, const room_entry& b) {
+  const auto bounds = [](const std::optional<history_options>& h) {
+    return h ? std::optional{std::tuple{h->messages, h->bytes, h->seconds}} : std::nullopt;
+  };
+  return std::tie(a.pattern, a.policy, a.send_queue_bytes_max, a.message_bytes_max) ==
+             std::tie(b.pattern, b.policy, b.send_queue_bytes_max, b.message_bytes_max) &&
+         bounds(a.history) == bounds(b.history);
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -77,14 +89,16 @@ int main(int argc, char** argv) {
 
   const environment_options environment = read_environment(environ);
   if (const auto file = asked->words.find("check-config"); file != asked->words.end()) {
-    const auto checked = all_settings(file->second, environment, *asked);
+    std::vector<room_entry> rooms;
+    const auto checked = all_settings(file->second, environment, *asked, rooms);
     return checked ? say(file->second + ": nothing is wrong\n") : refuse(checked.error(), 1);
   }
   const auto file = asked->words.find("config");
-  const auto read_options = [&, path = file != asked->words.end() ? std::optional{file->second} : std::nullopt] {
-    return all_settings(path, environment, *asked);
+  const auto read_options = [&, path = file != asked->words.end() ? std::optional{file->second} : std::nullopt](std::vector<room_entry>& rooms) {
+    return all_settings(path, environment, *asked, rooms);
   };
-  auto options = read_options();
+  std::vector<room_entry> rooms;
+  auto options = read_options(rooms);
   if (!options) return refuse(options.error(), 2);
   set_log_level(options->log_level);
   set_log_format(options->log_format);
@@ -103,8 +117,14 @@ int main(int argc, char** argv) {
     options->server.on_reopen = [&to = *access] { to.reopen(); };
   }
   server server{options->server};
+  for (const room_entry& each : rooms) server.rooms_like(each.pattern, each.rules());
   add_endpoints(server, {.gate = gate, .admin_apart = !options->server.listen_admin.empty()});
-  server.on_reload([&] { reload(server, *options, read_options()); });
+  server.on_reload([&] {
+    std::vector<room_entry> wanted;
+    const auto read = read_options(wanted);
+    reload(server, *options, read);
+    if (read && !std::ranges::equal(rooms, wanted, is_same_table)) log_line(log_level::warning, "SIGHUP: only a new start changes [[room]]");
+  });
   if (gate != nullptr) server.on_reload([gate] { reload(*gate); });
   return server.run();
 }

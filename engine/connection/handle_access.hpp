@@ -37,6 +37,7 @@ struct handle_access {
                                                            http_responder responder) {
     return {from, copy, received, responder};
   }
+  [[nodiscard]] static response_writer writer_of(shard& s, connection_handle c) noexcept { return {s, c}; }
   [[nodiscard]] static websocket socket_of(websocket_session* session) { return websocket{session}; }
   [[nodiscard]] static websocket_session* session_of(const receiver& ws) { return ws.session_; }
 

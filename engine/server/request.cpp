@@ -9,6 +9,8 @@
 #include "proto/handshake.hpp"
 #include "proto/percent.hpp"
 
+#include <stdexcept>
+
 namespace ringcast {
 
 using namespace engine;
@@ -44,6 +46,19 @@ void request::respond(status code, std::string_view body, std::string_view type)
   if (type.empty() && static_cast<int>(code) >= 400)
     return responder_.respond(code, "application/json", json_error(body.empty() ? reason_phrase(code) : body), headers_);
   responder_.respond(code, type.empty() ? "text/plain; charset=utf-8" : type, body, headers_);
+}
+
+response_writer request::respond_in_pieces(status code, std::string_view type) {
+  if (code == status::no_content || code == status::not_modified || static_cast<int>(code) < 200)
+    throw std::invalid_argument("an answer with this status has no body");
+  shard& here = handle_access::shard_of(responder_);
+  connection* const c = here.find(responder_.handle());
+  if (answered_ || c == nullptr) return {};
+  thread_local request_head head; // parsed again where it was copied to; it was fine the first time
+  (void)parse_request_head(copy_.head(), http_limits{}, head);
+  if (!here.http().begin_pieces(*c, code, type, headers_, head.minor_version != 0)) return {};
+  answered_ = true;
+  return handle_access::writer_of(here, responder_.handle());
 }
 
 ready<websocket> request::upgrade(const upgrade_options& options) {

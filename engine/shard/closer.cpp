@@ -5,6 +5,7 @@
 #include "engine/shard/acceptor.hpp"
 #include "engine/shard/access_book.hpp"
 #include "engine/shard/connector.hpp"
+#include "engine/shard/http_side.hpp"
 #include "engine/shard/input_flow.hpp"
 #include "engine/shard/memory_ledger.hpp"
 #include "engine/shard/message_compression.hpp"
@@ -65,6 +66,7 @@ void closer::end(connection& c, std::uint16_t code, std::string_view reason) {
   }
   if (c.is_client && was != connection_phase::websocket) with_.connecting.end_attempt(c, reason);
   with_.upgrades.forget(c);
+  with_.http.forget(c);
   with_.output.forget(c);
   if (c.operations > 0) {
     // A connect that is under way is not ended by a shutdown.

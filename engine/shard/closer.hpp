@@ -25,6 +25,7 @@ namespace ringcast::engine {
 class access_book;
 class acceptor;
 class connector;
+class http_side;
 class input_flow;
 class memory_ledger;
 class message_compression;
@@ -47,6 +48,7 @@ class closer {
     socket_reader& receiving;
     input_flow& input;
     tls_layer& tls;
+    http_side& http;
     upgrader& upgrades;
     connector& connecting;
     message_compression& compression;

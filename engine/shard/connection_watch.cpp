@@ -73,6 +73,7 @@ void connection_watch::on_timer(connection& c) {
 
 void connection_watch::look_at_request(connection& c) {
   const std::uint32_t timeout_ms = with_.limits.handshake_timeout_ms;
+  if (c.answering && with_.http.is_awaiting_output(c) && silent_ms(c) >= timeout_ms) return with_.closing.give_up(c, c.close_code, {});
   if (c.answering) return with_.timers.arm(c, timeout_ms);
   if (c.input_stopped) {
     // Its requests wait for it to take the answers of those before.

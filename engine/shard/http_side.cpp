@@ -2,8 +2,8 @@
 
 #include "engine/connection/handle_access.hpp"
 #include "engine/io/socket.hpp"
-#include "engine/shard/access_book.hpp"
 #include "engine/shard/acceptor.hpp"
+#include "engine/shard/access_book.hpp"
 #include "engine/shard/closer.hpp"
 #include "engine/shard/input_flow.hpp"
 #include "engine/shard/origin.hpp"
@@ -194,6 +194,11 @@ void http_side::respond(connection& c, http_status status, std::string_view cont
   with_.output.append_text(c, fmt::format("HTTP/1.1 {} {}\r\n{}{}Connection: {}\r\n{}\r\n", static_cast<int>(status), reason_phrase(status),
                                           date_line(with_.clock.ms), about_body, c.keep_alive ? "keep-alive" : "close", extra_headers));
   if (has_body && !c.head_only) with_.output.append_text(c, body);
+  end_answer(c);
+}
+
+// The next request may come.
+void http_side::end_answer(connection& c) {
   c.head_only = false;
   if (c.keep_alive) {
     with_.timers.arm(c, with_.options.limits.handshake_timeout_ms);

@@ -14,10 +14,12 @@
 #include "engine/shard/turn_budget.hpp"
 #include "engine/shard/turn_clock.hpp"
 #include "proto/http_head.hpp"
+#include <ringcast/detail/waiter.hpp>
 
 #include <cstddef>
 #include <span>
 #include <string_view>
+#include <unordered_map>
 
 namespace ringcast::engine {
 
@@ -55,6 +57,20 @@ class http_side {
   // Nothing happens unless an answer is being prepared.
   void respond(connection& c, http_status status, std::string_view content_type, std::string_view body, std::string_view extra_headers = {});
   void respond_error(connection& c, http_status status, std::string_view why);
+  // An answer in pieces: http_pieces.cpp. `chunked` where the peer speaks HTTP/1.1, else the body ends with the connection. False if there is nothing to
+  // be answered.
+  bool begin_pieces(connection& c, http_status status, std::string_view content_type, std::string_view extra_headers, bool chunked);
+  [[nodiscard]] bool is_writing_pieces(const connection& c) const { return !pieces_.empty() && pieces_.contains(c.slot); }
+  void write_piece(connection& c, std::span<const std::byte> piece);
+  void finish_pieces(connection& c);
+  // The body will not be whole: the connection ends without its end.
+  void abandon_pieces(connection& c);
+  // Who waits is told when the peer has taken most of what waits for it, or is gone.
+  void await_output(connection& c, waiter& waits) { pieces_.at(c.slot).waiting.append(waits); }
+  [[nodiscard]] bool is_awaiting_output(const connection& c) const { return is_writing_pieces(c) && !pieces_.at(c.slot).waiting.empty(); }
+  void on_output_progress(connection& c);
+  // The connection has ended.
+  void forget(const connection& c);
   // An answer whether one was asked for or not, and the end.
   void refuse_request(connection& c, http_status status, std::string_view why);
   // The connection ends with the answer that is being prepared.
@@ -69,7 +85,16 @@ class http_side {
   void send_continue(connection& c);
   void count_response(http_status status);
 
+  void end_answer(connection& c);
+
+  struct body_in_pieces {
+    explicit body_in_pieces(bool in_chunks) : chunked(in_chunks) {}
+    bool chunked;
+    waiter_queue waiting{};
+  };
+
   const needs with_;
+  std::unordered_map<std::uint32_t, body_in_pieces> pieces_; // by slot
   request_head head_; // of the request that is being handled; 2 KiB, so not made anew for each
 };
 

@@ -18,15 +18,16 @@ shard::shard(std::uint32_t index, const shard_options& options, mesh& between, i
       home_(blocks_, *this, index, between.shard_count(), compressor_, options_.compression, room_rules_, options.history.total_bytes,
             options_.presence, clock_.ms),
       rooms_(*this, home_, between.shard_count(), between.record_bytes_max(), room_rules_), outbox_(*this, rooms_, *ring_, blocks_), users_(*this),
-      access_({.taker = options_.on_access, .users = users_, .connections = connections_, .clock = clock_}), rules_(options_, seats_), share_(budget_, outbox_, home_), received_(blocks_), accepting_({.host = *this,
-                                                                                                 .connections = connections_,
-                                                                                                 .io = *ring_,
-                                                                                                 .wheel = wheel_,
-                                                                                                 .clock = clock_,
-                                                                                                 .admits = options.admits,
-                                                                                                 .proxies = options.proxies,
-                                                                                                 .stop = stop_,
-                                                                                                 .counters = counters_}),
+      access_({.taker = options_.on_access, .users = users_, .connections = connections_, .clock = clock_}), rules_(options_, seats_),
+      share_(budget_, outbox_, home_), received_(blocks_), accepting_({.host = *this,
+                                                                       .connections = connections_,
+                                                                       .io = *ring_,
+                                                                       .wheel = wheel_,
+                                                                       .clock = clock_,
+                                                                       .admits = options.admits,
+                                                                       .proxies = options.proxies,
+                                                                       .stop = stop_,
+                                                                       .counters = counters_}),
       receiving_({.connections = connections_,
                   .io = *ring_,
                   .buffers = buffers_,
@@ -142,6 +143,7 @@ shard::shard(std::uint32_t index, const shard_options& options, mesh& between, i
                 .receiving = receiving_,
                 .input = input_,
                 .tls = tls_,
+                .http = http_,
                 .upgrades = upgrades_,
                 .connecting = connecting_,
                 .compression = compression_,
@@ -276,6 +278,7 @@ void shard::on_output_progress(connection& c) {
     input_.look_again(c);
   else
     receiving_.resume(c);
+  if (c.phase == connection_phase::http) return http_.on_output_progress(c);
   if (!c.is_open_websocket() || !c.endpoint->on_drain) return;
   if (c.endpoint->is_internal)
     users_.internal_drained(c);

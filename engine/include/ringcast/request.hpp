@@ -15,6 +15,7 @@
 #include <ringcast/compression.hpp>
 #include <ringcast/events.hpp>
 #include <ringcast/http_status.hpp>
+#include <ringcast/response_writer.hpp>
 #include <ringcast/results.hpp>
 #include <ringcast/task.hpp>
 #include <ringcast/tls.hpp>
@@ -93,6 +94,9 @@ class request {
   // Answers, once; later answers are ignored. Without a type a body is plain text, and with a status of 400 or above {"error": body}.
   void respond(status code, std::string_view body = {}, std::string_view type = {});
   [[nodiscard]] bool is_answered() const noexcept { return answered_; }
+  // Answers with a body that is written as it comes; one that is not open, if the request was answered, or the peer has gone. A status that has no body
+  // (204, 304) is a std::invalid_argument.
+  [[nodiscard]] response_writer respond_in_pieces(status code, std::string_view type = "text/plain; charset=utf-8");
 
   // Answers with 101 and makes the connection a WebSocket. If the request was no upgrade, or a broken one, that is answered, and the
   // websocket is closed from the start; so it is if the peer has gone.

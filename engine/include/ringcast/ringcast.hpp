@@ -28,6 +28,7 @@
 #include <ringcast/opcode.hpp>
 #include <ringcast/position.hpp>
 #include <ringcast/request.hpp>
+#include <ringcast/response_writer.hpp>
 #include <ringcast/results.hpp>
 #include <ringcast/room.hpp>
 #include <ringcast/rooms.hpp>

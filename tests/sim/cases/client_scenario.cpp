@@ -53,7 +53,7 @@ struct user {
     case send_status::queued: ++queued; break;
     case send_status::dropped: ++dropped; break;
     case send_status::full: ++full; break;
-    case send_status::closed: break;
+    default: break;
     }
   }
   bool is_open() const { return journal.is_open() && c.state() == client_state::open; }

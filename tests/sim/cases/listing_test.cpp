@@ -119,7 +119,8 @@ BOOST_AUTO_TEST_CASE(a_page_looks_at_no_more_rooms_than_it_has_and_some_hundred_
   compressor with;
   const compression_options compression;
   const std::uint64_t now_ms = 0;
-  home_table home(blocks, courier, 0, 1, with, compression, {}, {}, now_ms);
+  const room_rulebook rules({}, {});
+  home_table home(blocks, courier, 0, 1, with, compression, rules, 0, {}, now_ms);
   // Every tenth of the first half has a member, and nobody is in the second half.
   for (std::uint32_t i = 0; i < rooms; ++i) {
     const room_ref room{i, 1};

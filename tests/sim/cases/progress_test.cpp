@@ -8,7 +8,7 @@ using namespace engine;
 namespace {
 
 constexpr std::uint32_t window_ms = 2'000;
-constexpr shard_options quick{.limits = {.handshake_timeout_ms = window_ms, .frame_timeout_ms = window_ms}};
+const shard_options quick{.limits = {.handshake_timeout_ms = window_ms, .frame_timeout_ms = window_ms}};
 
 } // namespace
 
