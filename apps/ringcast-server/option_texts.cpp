@@ -97,7 +97,7 @@ std::string example_file() {
                       "match the first one "
                       "holds. It may have slow_consumer, send_queue_bytes, history_messages, history_bytes, history_seconds and max_message_bytes.",
                       "# ");
-  text += "#[[room]]\n#pattern = \"prices/*\"\n#slow_consumer = \"latest\"\n#history_messages = 100\n";
+  text += "#   [[room]]\n#   pattern = \"prices/*\"\n#   slow_consumer = \"latest\"\n#   history_messages = 100\n";
   return text;
 }
 

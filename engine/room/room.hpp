@@ -116,7 +116,7 @@ struct room_part {
   std::uint32_t index = 0; // of the shard's room_table
   std::uint32_t generation = 0;
   std::uint32_t home_shard = 0;
-  const rules_of_room* rules = nullptr;          // of the shard's book
+  const rules_of_room* rules = nullptr; // of the shard's book
   room_encoding encoding = room_encoding::plain; // of all its members; a shard may have one part of a room for each encoding
 
   std::uint64_t messages = 0; // that have come here

@@ -50,8 +50,8 @@ task<void> publish(request& req) {
   while (auto message = co_await ws.receive()) all.broadcast(message->op, message->payload);
 }
 
-// Allocations of the whole program while `messages` go round in batches; the client makes none.
-std::size_t allocations_of(wire_client& c) {
+// Allocations of the whole program while `messages` go round in batches; the clients make none.
+std::size_t allocations_of(wire_client& c, wire_client* listener = nullptr) {
   std::string all;
   for (int i = 0; i < batch; ++i) all += masked_frame(opcode::text, "a message of forty bytes, as chats have");
   const std::size_t answer = static_cast<std::size_t>(batch) * (2 + 39);
@@ -59,6 +59,7 @@ std::size_t allocations_of(wire_client& c) {
     for (int i = 0; i < messages / batch; ++i) {
       c.send_bytes(all);
       BOOST_REQUIRE(c.discard(answer));
+      if (listener != nullptr) listener->discard_what_came();
     }
   };
   // Warm: a room's chunks adapt to what its turns bring, so each of their sizes must have been used.
@@ -89,6 +90,40 @@ BOOST_AUTO_TEST_CASE(a_warm_message_allocates_nothing_in_either_face) {
       c.close(1000);
       while (c.text() != "<close 1000>") {
       }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_warm_message_allocates_nothing_in_any_encoding_of_a_room_that_remembers) {
+  for (const std::uint32_t shards : {1u, 2u}) {
+    server_options options;
+    options.shards = shards;
+    options.history.messages = 200;
+    options.compression.threshold_bytes = 1;
+    running server{[](auto& s) {
+                     s.events("/room", {.on_upgrade =
+                                            [](upgrade_request_view& upgrade) {
+                                              upgrade.take_seat("all", {.numbered = upgrade.request().query("seq").has_value()});
+                                            },
+                                        .on_message = [](websocket_ref ws, const message_view& m) { ws.broadcast(m.op, m.payload); },
+                                        .event_streams = true});
+                   },
+                   options};
+    struct encoding {
+      const char *path, *headers;
+    };
+    for (const auto& [path, headers] :
+         {encoding{"/room", ""}, encoding{"/room?seq", ""}, encoding{"/room", "Sec-WebSocket-Extensions: permessage-deflate\r\n"},
+          encoding{"/room?seq", "Sec-WebSocket-Extensions: permessage-deflate\r\n"}, encoding{"stream", ""}}) {
+      wire_client author{server.address()}, listener{server.address()};
+      BOOST_REQUIRE(author.upgrade("/room").starts_with("HTTP/1.1 101"));
+      if (std::string_view{path} == "stream") {
+        listener.send_bytes("GET /room HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n");
+        BOOST_REQUIRE(listener.until("\r\n\r\n").starts_with("HTTP/1.1 200"));
+      } else {
+        BOOST_REQUIRE(listener.upgrade(path, headers).starts_with("HTTP/1.1 101"));
+      }
+      BOOST_TEST(allocations_of(author, &listener) == 0u, path << ' ' << headers << " with " << shards << " shard(s)");
     }
   }
 }

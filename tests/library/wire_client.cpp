@@ -102,6 +102,12 @@ bool wire_client::discard(std::size_t bytes) {
   return true;
 }
 
+void wire_client::discard_what_came() {
+  char taken[65536];
+  while (::recv(socket_, taken, sizeof taken, MSG_DONTWAIT) > 0) {
+  }
+}
+
 bool wire_client::ended(int timeout_ms) {
   pollfd readable{socket_, POLLIN, 0};
   char byte;

@@ -42,6 +42,8 @@ class wire_client {
   std::string until(std::string_view mark, int timeout_ms = 5000);
   // Takes that many bytes without looking at them, and without allocating.
   bool discard(std::size_t bytes);
+  // The same with what has come, without waiting for more.
+  void discard_what_came();
   void shut_down_writing();
   void reset(); // RST instead of FIN when it is destroyed
   // How much can be sent before TCP pushes back, without waiting.

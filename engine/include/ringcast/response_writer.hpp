@@ -27,14 +27,14 @@ struct handle_access;
 
 class [[nodiscard]] piece_awaiter : engine::waiter {
  public:
-  piece_awaiter(engine::shard* owner, connection_handle who, std::span<const std::byte> piece, wait_limits limits) noexcept
-      : owner_(owner), who_(who), piece_(piece), limits_(std::move(limits)) {}
-
   [[nodiscard]] bool await_ready() noexcept;
   void await_suspend(std::coroutine_handle<> handle) noexcept;
   send_status await_resume();
 
  private:
+  friend class response_writer;
+  piece_awaiter(engine::shard* owner, connection_handle who, std::span<const std::byte> piece, wait_limits limits) noexcept
+      : owner_(owner), who_(who), piece_(piece), limits_(std::move(limits)) {}
   [[nodiscard]] send_status write();
 
   engine::shard* owner_;
