@@ -178,7 +178,7 @@ class Lines(unittest.TestCase):
     def test_a_format_that_there_is_not_is_refused(self):
         for given in ("xml", "", "JSON"):
             done = subprocess.run([ends.SERVER, "--log-format", given], capture_output=True, text=True, timeout=10)
-            self.assertEqual((done.returncode, done.stderr), (2, f"--log-format: '{given}' is not a format of the log; it is one of text, json\n"))
+            self.assertEqual((done.returncode, done.stderr), (2, f"--log-format: '{given}' is none of the words; allowed: text, json\n"))
 
 
 if __name__ == "__main__":

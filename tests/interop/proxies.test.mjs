@@ -88,7 +88,7 @@ test('options that cannot be meant are refused in one sentence', async () => {
   for (const [args, why] of [
     [['--trusted-proxies', 'nginx'], /'nginx' is no trusted proxy/],
     [['--trusted-proxies', '10.0.0.0/33'], /a number up to 32/],
-    [['--forwarded-header', 'x-real-ip'], /--forwarded-header: 'x-real-ip' is not one of/],
+    [['--forwarded-header', 'x-real-ip'], /--forwarded-header: 'x-real-ip' is none of the words/],
   ]) {
     const { status, stderr } = await runToEnd(['--listen', '127.0.0.1:0', '--shards', '1', ...args]);
     assert.equal(status, 2, stderr);
