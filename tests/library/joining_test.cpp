@@ -43,6 +43,9 @@ void commands(server& s) {
              if (what == "join") {
                const send_status status = ws.join(room, {.name = rest}, answer);
                if (status != send_status::queued) ws.send(std::string{name_of(status)});
+             } else if (what == "flee") { // gone when the home answers
+               (void)ws.join(room, {.name = rest}, answer);
+               ws.close(4000, "");
              } else if (what == "old") {
                (void)ws.join(room, {.replay = replay_options{.last = 2}}, answer);
              } else if (what == "user") {
@@ -159,6 +162,16 @@ BOOST_AUTO_TEST_CASE(rooms_of_one_connection_have_a_bound_and_peers_that_vanish_
     member gone{server};
     gone.send(opcode::text, "join vanishing ann");
     gone.reset();
+  }
+  for (int room = 0; room < 8; ++room) { // some of them at home on the other shard
+    const std::string command = std::to_string(room) + " ann";
+    member holds{server}, flees{server}, stays{server};
+    BOOST_TEST(holds.ask("join " + std::to_string(room)).starts_with('+')); // the room lives on
+    flees.send(opcode::text, "flee " + command);
+    BOOST_TEST(flees.text() == "<close 4000>");
+    std::string answer;
+    for (int i = 0; i < 200 && !answer.starts_with('+'); ++i) answer = stays.ask("join " + command);
+    BOOST_TEST(answer == "+" + std::to_string(room));
   }
   // The last of them may still hold the name for a moment.
   member ann{server};
