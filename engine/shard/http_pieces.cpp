@@ -1,5 +1,6 @@
 #include "engine/shard/http_side.hpp"
 
+#include "engine/shard/access_book.hpp"
 #include "engine/shard/closer.hpp"
 
 #include <fmt/format.h>
@@ -9,6 +10,7 @@ namespace ringcast::engine {
 bool http_side::begin_pieces(connection& c, http_status status, std::string_view content_type, std::string_view extra_headers, bool chunked) {
   if (c.phase != connection_phase::http || !c.answering) return false;
   count_response(status);
+  with_.access.answered(c, static_cast<std::uint16_t>(status)); // when it begins
   if (!chunked) c.keep_alive = false;
   with_.output.append_text(c, fmt::format("HTTP/1.1 {} {}\r\n{}Content-Type: {}\r\n{}Connection: {}\r\n{}\r\n", static_cast<int>(status),
                                           reason_phrase(status), date_line(with_.clock.ms), content_type,

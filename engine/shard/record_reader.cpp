@@ -285,8 +285,8 @@ void record_reader::send_to(connection_handle to, opcode op, std::span<const std
   with_.ledger.spend(*c, [&] {
     if (c->event_stream)
       with_.websockets.send_event(*c, {.name = event_name, .id = {}, .op = op, .payload = payload});
-    else
-      with_.websockets.send(*c, op, payload);
+    else if (with_.websockets.send(*c, op, payload) == send_status::in_message)
+      ++with_.counters.sent_to_nobody;
   });
 }
 

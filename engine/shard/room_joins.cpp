@@ -54,9 +54,14 @@ send_status room_joins::join(connection& c, std::string_view room, const seat_wi
   const replay_wish before = wants_replay ? replay_wish{wish.replay.value_or(replay_options{})} : replay_wish{};
   with_.claims.begin(r, who, asked->wanted.name, seat_claims::name_rule::exclusive, before,
                      [this, who, asked](std::uint32_t id, bool granted, replay* heard) {
-                       const bool taken = answered(who, *asked, granted, heard);
-                       with_.claims.end(id, asked->part);
-                       return taken;
+                       // Also where there is no memory for the seat.
+                       struct at_end {
+                         seat_claims& claims;
+                         std::uint32_t claim;
+                         room_ref room;
+                         ~at_end() { claims.end(claim, room); }
+                       } end{with_.claims, id, asked->part};
+                       return answered(who, *asked, granted, heard);
                      });
   return send_status::queued;
 }
@@ -72,6 +77,8 @@ bool room_joins::answered(connection_handle who, joining& asked, bool granted, r
     why_not = "the server has no memory";
   else if (seat_in(*c, asked.room) != nullptr)
     why_not = "it sits in this room already";
+  else if (seats_of(*c) >= websocket_ref::rooms_per_connection_max) // joins that were asked for together
+    why_not = "it sits in as many rooms as it may";
   else if (c->message_open)
     why_not = "the connection is sending a message in fragments";
   joined_position joined;

@@ -151,6 +151,17 @@ BOOST_AUTO_TEST_CASE(whoever_joins_as_a_user_is_told_of_users_behind_its_answer)
 BOOST_AUTO_TEST_CASE(rooms_of_one_connection_have_a_bound_and_peers_that_vanish_while_they_join_leave_nothing) {
   running server{commands, {.shards = 2}};
   {
+    // Asked for all at once, before any is answered.
+    member greedy{server};
+    constexpr std::size_t wanted = websocket_ref::rooms_per_connection_max + 176;
+    std::string all;
+    for (std::size_t i = 0; i < wanted; ++i) all += masked_frame(opcode::text, "join g" + std::to_string(i));
+    greedy.send_bytes(all);
+    std::size_t granted = 0;
+    for (std::size_t i = 0; i < wanted; ++i) granted += greedy.text().starts_with('+') ? 1 : 0;
+    BOOST_TEST(granted == websocket_ref::rooms_per_connection_max);
+  }
+  {
     member many{server};
     for (std::size_t i = 0; i < websocket_ref::rooms_per_connection_max; ++i) many.send(opcode::text, "join r" + std::to_string(i));
     for (std::size_t i = 0; i < websocket_ref::rooms_per_connection_max; ++i) BOOST_TEST(many.text().starts_with("+r"));
