@@ -15,6 +15,8 @@
 
 namespace ringcast::engine {
 
+class acceptor;
+
 // As access_entry::target says.
 [[nodiscard]] std::string told_target(std::string_view target);
 
@@ -24,6 +26,7 @@ class access_book {
     const access_taker& taker; // empty: nobody wants to know
     handlers& users;
     shard_connections& connections;
+    const acceptor& accepting;
     const turn_clock& clock;
   };
   explicit access_book(const needs& with) : with_(with) {}

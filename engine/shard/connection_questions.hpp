@@ -21,6 +21,8 @@
 
 namespace ringcast::engine {
 
+class acceptor;
+
 class shard;
 
 class connection_questions {
@@ -36,6 +38,7 @@ class connection_questions {
     shard_courier& courier;
     handlers& users;
     shard_connections& connections;
+    const acceptor& accepting;
     outbox& output;
     const turn_clock& clock;
   };

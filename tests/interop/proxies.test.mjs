@@ -84,6 +84,14 @@ test('three users behind nginx have a bound of 2 each, and what they claim to be
   for (const ws of open) ws.terminate();
 });
 
+test('who is connected is told by the address of who asked the proxy', async () => {
+  const ws = await connect(front, '127.0.0.77');
+  const { connections } = await (await fetch(`${server.http}/connections?limit=1000`)).json();
+  assert.deepEqual(connections.filter((c) => c.kind === 'websocket').map((c) => c.address), ['127.0.0.77:0']);
+  ws.close();
+  await once(ws, 'close');
+});
+
 test('options that cannot be meant are refused in one sentence', async () => {
   for (const [args, why] of [
     [['--trusted-proxies', 'nginx'], /'nginx' is no trusted proxy/],
