@@ -13,6 +13,18 @@
 
 namespace ringcast::engine {
 
+inline void websocket_side::hand_over(connection& c, const message_view& view) {
+  if (with_.stop.is_stopping) [[unlikely]]
+    return; // its Close frame waits for what was said before
+  if (view.is_last) {
+    ++with_.counters.messages_received;
+    ++with_.connections.traffic_of(c).messages_in;
+  }
+  with_.budget.delivered(view.payload.size());
+  with_.watch.note_message(c);
+  with_.users.message(c, view);
+}
+
 // The hot loop. Reading a frame and taking it as a message are inlined here, so that neither result goes through memory.
 consumed websocket_side::consume_frames(connection& c, std::span<std::byte> bytes) {
   const std::uint64_t message_bytes_max = with_.rules.message_bytes_max_of(c);
@@ -103,17 +115,7 @@ void websocket_side::on_compressed_message(connection& c, const assembled& m) {
   with_.compression.release_inflated();
 }
 
-void websocket_side::hand_over(connection& c, const message_view& view) {
-  if (with_.stop.is_stopping) [[unlikely]]
-    return; // its Close frame waits for what was said before
-  if (view.is_last) {
-    ++with_.counters.messages_received;
-    ++with_.connections.traffic_of(c).messages_in;
-  }
-  with_.budget.delivered(view.payload.size());
-  with_.watch.note_message(c);
-  with_.users.message(c, view);
-}
+void websocket_side::hand_over_part(connection& c, const message_view& part) { hand_over(c, part); }
 
 void websocket_side::on_fragment_or_control(connection& c, const assembled& m) {
   switch (m.what) {

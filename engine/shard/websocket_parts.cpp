@@ -28,7 +28,7 @@ consumed websocket_side::consume_parts(connection& c, std::span<std::byte> bytes
     switch (next.what) {
     case message_step::kind::need_more: with_.budget.kept(next.bytes); break;
     case message_step::kind::part:
-      if (c.is_open_websocket()) hand_over(c, {.op = next.op, .payload = next.payload, .is_last = next.is_last});
+      if (c.is_open_websocket()) hand_over_part(c, {.op = next.op, .payload = next.payload, .is_last = next.is_last});
       break;
     case message_step::kind::control: on_fragment_or_control(c, c.assembler.take(next.control, message_bytes_max)); break;
     case message_step::kind::violation: on_violation(c, next.broken); break;

@@ -89,6 +89,7 @@ class websocket_side {
   void on_message(connection& c, const assembled& m, bool in_receive_buffer);
   void on_compressed_message(connection& c, const assembled& m);
   void hand_over(connection& c, const message_view& view);
+  void hand_over_part(connection& c, const message_view& part); // from another file than the hot loop, into which hand_over() is inlined
   void on_fragment_or_control(connection& c, const assembled& m);
   void on_control(connection& c, const assembled& m);
   void on_close_frame(connection& c, std::span<const std::byte> payload);
