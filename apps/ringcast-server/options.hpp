@@ -1,4 +1,4 @@
-// What ringcast-server can be told. Each option is declared once, in options.cpp, and everything that speaks of options is made from there: the
+// What ringcast-server can be told. Each option is declared once, in options_*.cpp, and everything that speaks of options is made from there: the
 // command line, the environment, files, --help, the example of a file, and the table in the README.
 #pragma once
 

@@ -1,0 +1,45 @@
+// Options: who may come, and how much of it.
+#include "apps/ringcast-server/option_makers.hpp"
+
+namespace ringcast::declared {
+
+namespace {
+
+std::expected<void, std::string> is_origin(std::string_view text) { return check_origin(text); }
+
+} // namespace
+
+std::vector<option> limits() {
+  return {
+      {.name = "max-connections",
+       .means = "connections of the whole server; the next one is answered 503 and closed (on a TLS port: only closed); 0 is no bound",
+       .reason = "as many as there are descriptors",
+       .rules = number([](auto& s) -> auto& { return s.server.max_connections; }, {.least = 0, .most = connections_most})},
+      {.name = "max-connections-per-ip",
+       .means = "the same for those from one IPv4 address, or one IPv6 network of 64 bits",
+       .reason = "behind a proxy all have the proxy's",
+       .rules = number([](auto& s) -> auto& { return s.server.max_connections_per_ip; }, {.least = 0, .most = connections_most})},
+      {.name = "trusted-proxies",
+       .means = "whose word about a request's origin counts: addresses, networks (`10.0.0.0/8`), `unix:`; may be given several times. Then "
+                "`--max-connections-per-ip` counts WebSockets and event streams by the address in their `X-Forwarded-For`: the first from its end "
+                "that is no "
+                "trusted proxy's. The proxy's connections themselves, and its other requests, are not bounded by address. Everybody else's header is "
+                "ignored",
+       .reason = "a header is whatever its sender writes",
+       .rules = list([](auto& s) -> auto& { return s.server.proxies.trusted; }, "ADDR")},
+      {.name = "forwarded-header",
+       .means = "what these proxies set: `x-forwarded-for`, or `forwarded` ([RFC 7239](https://www.rfc-editor.org/rfc/rfc7239)); the other one is "
+                "ignored, "
+                "since a proxy hands it on as a stranger wrote it",
+       .reason = "most proxies set this one",
+       .rules = choice([](auto& s) -> auto& { return s.server.proxies.header; }, {"x-forwarded-for", "forwarded"})},
+      {.name = "allowed-origin",
+       .means = "from which pages browsers may connect or post, like `https://example.org`; others are answered 403; may be given several times, and "
+                "without it all may",
+       .reason = "a feed is for everybody",
+       .when = may_change::at_reload,
+       .rules = list([](auto& s) -> auto& { return s.server.allowed_origins; }, "ORIGIN", is_origin)},
+  };
+}
+
+} // namespace ringcast::declared

@@ -1,0 +1,72 @@
+// Options: how peers reach the server, and what proves who is who.
+#include "apps/ringcast-server/option_makers.hpp"
+
+#include <charconv>
+#include <climits>
+#include <fmt/format.h>
+
+namespace ringcast::declared {
+
+namespace {
+
+// Whether it can be one; the engine knows whether it is, and is asked when the server starts.
+std::expected<void, std::string> is_address(std::string_view text) {
+  const auto is_number = [](std::string_view digits, unsigned most) {
+    unsigned number = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    return !digits.empty() && error == std::errc{} && end == digits.data() + digits.size() && number <= most;
+  };
+  const bool can_be = text.starts_with("unix:") ? text.size() > 5
+                      : text.starts_with("fd:") ? is_number(text.substr(3), INT_MAX)
+                                                : text.contains(':') && is_number(text.substr(text.rfind(':') + 1), 65'535);
+  if (can_be) return {};
+  return std::unexpected(fmt::format("'{}' is no address; allowed: 127.0.0.1:8080, [::1]:8080, unix:/path, fd:3", text));
+}
+
+} // namespace
+
+std::vector<option> ways_in() {
+  return {
+      {.name = "listen",
+       .means = "where to listen, also `unix:/path`, or `fd:3`, a socket that listens already; may be given several times",
+       .reason = "nobody else's machine reaches it until you say so",
+       .rules = list([](auto& s) -> auto& { return s.server.listen; }, "ADDR:PORT", is_address)},
+      {.name = "listen-tls",
+       .means = "where to listen for `https://` and `wss://`; may be given several times, and then `--listen` has no default",
+       .reason = "it needs a certificate",
+       .rules = list([](auto& s) -> auto& { return s.server.listen_tls; }, "ADDR:PORT", is_address)},
+      {.name = "tls-cert",
+       .means =
+           "the certificate with its intermediates (PEM); several, each with its key at the same place, are chosen from by host name; SIGHUP reads "
+           "them again",
+       .reason = "",
+       .rules = list([](auto& s) -> auto& { return s.certificate_files; }, "FILE")},
+      {.name = "tls-key",
+       .means = "the key of the certificate at the same place (PEM)",
+       .reason = "",
+       .rules = list([](auto& s) -> auto& { return s.key_files; }, "FILE")},
+      {.name = "tls-client-ca",
+       .means = "each client must present a certificate signed by one of these (PEM)",
+       .reason = "browsers have none",
+       .rules = text([](auto& s) -> auto& { return s.server.tls.client_ca_file; }, "FILE")},
+      {.name = "admin-listen",
+       .means = "where those who run the server find `/metrics`, `/rooms`, `/connections` and publishing, which are then nowhere else; also "
+                "`unix:/path`; may be given several times. Everybody who reaches it may do everything. With tokens it is `127.0.0.1:8081` by itself",
+       .reason = "without tokens everybody may do everything anyway",
+       .rules = list([](auto& s) -> auto& { return s.server.listen_admin; }, "ADDR:PORT", is_address)},
+      {.name = "jwt-hs256-key-file",
+       .means = "a secret of 32 bytes or more (a line end behind it is none of it): [tokens](#tokens) by HS256; SIGHUP reads it again",
+       .reason = "",
+       .rules = text([](auto& s) -> auto& { return s.tokens.hs256_key_file; }, "FILE")},
+      {.name = "jwt-jwks-file",
+       .means = "a JWK set (RFC 7517): tokens by its keys, HS256, EdDSA, ES256 or RS256; SIGHUP reads it again",
+       .reason = "",
+       .rules = text([](auto& s) -> auto& { return s.tokens.jwks_file; }, "FILE")},
+      {.name = "jwt-audience",
+       .means = "what a token must have in `aud`; without it a token with `aud` is refused",
+       .reason = "such a token is for somebody else (RFC 7519 4.1.3)",
+       .rules = text([](auto& s) -> auto& { return s.tokens.audience; }, "AUD")},
+  };
+}
+
+} // namespace ringcast::declared
