@@ -180,7 +180,7 @@ class seat_claim {
     has_no_replay_ = options_.replay.has_value() && heard == nullptr;
     if (heard != nullptr && c != nullptr && c->is_open_websocket() && !c->message_open && r != nullptr && room_table::seat_of(*c, *r) == nullptr) {
       joined_ = heard->joined;
-      if (!heard->spans.empty()) here_.output().begin_backlog(*c);
+      if (!heard->spans.empty() || r->flushed != r->window.end()) here_.output().begin_backlog(*c); // as sit_down()
       here_.rooms().join(*c, *r, options_.hears, *heard);
       took_seat_ = true;
     }

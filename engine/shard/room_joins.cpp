@@ -10,7 +10,8 @@
 namespace ringcast::engine {
 
 membership& sit_down(room_table& rooms, outbox& output, connection& c, room_part& r, wanted_seat&& wanted, replay* heard) {
-  if (heard != nullptr && !heard->spans.empty()) output.begin_backlog(c);
+  // What came in this turn in front of the answer is a part of what was said before: it begins behind that.
+  if (heard != nullptr && (!heard->spans.empty() || r.flushed != r.window.end())) output.begin_backlog(c);
   membership& seat = heard != nullptr ? rooms.join(c, r, wanted.hears, *heard) : rooms.join(c, r, wanted.hears);
   if (heard != nullptr) seat.need_details().joined = heard->joined;
   if (!wanted.name.empty()) seat.need_details().name = std::move(wanted.name);
