@@ -90,6 +90,26 @@ void refuse_large(websocket_ref ws, send_status sent) {
   if (sent == send_status::too_large) ws.close(static_cast<std::uint16_t>(close_code::message_too_big), "larger than this room takes");
 }
 
+void tell_reset(websocket_ref ws, const room_position& at) {
+  const std::string json = fmt::format(R"({{"epoch":"{}","seq":{}}})", text_of_epoch(at.epoch), at.sequence);
+  if (ws.is_event_stream())
+    ws.send_event("reset", json, text_of(at));
+  else if (member_of(ws).gaps || member_of(ws).numbered)
+    ws.send_text("{\"reset\":" + json + "}");
+}
+
+// Who sees no numbers is told nothing but that its own message was not published, by being closed.
+void tell_cluster(websocket_ref ws, std::string_view, cluster_state what) {
+  static constexpr std::string_view words[] = {"lost", "back", "refused"};
+  const std::string json = fmt::format(R"({{"cluster":"{}"}})", words[static_cast<std::size_t>(what)]);
+  if (ws.is_event_stream())
+    ws.send_event("cluster", json);
+  else if (member_of(ws).numbered)
+    ws.send_text(json);
+  else if (what == cluster_state::refused)
+    ws.close(static_cast<std::uint16_t>(close_code::try_again_later), "what was said could not be published");
+}
+
 websocket_endpoint broadcast(const shared_gate& gate) {
   return {.on_upgrade =
               [gate](upgrade_request_view& upgrade) {
@@ -140,6 +160,8 @@ websocket_endpoint broadcast(const shared_gate& gate) {
                 else if (member_of(ws).gaps)
                   ws.send_text(fmt::format(R"({{"gap":{{"from":{},"to":{}}}}})", first, last));
               },
+          .on_reset = tell_reset,
+          .on_cluster = tell_cluster,
           .on_close = [](websocket_ref ws, std::uint16_t, std::string_view) { drop_member(ws.user()); },
           .subprotocols = {std::string{numbered_protocol}},
           .event_streams = true};
@@ -209,6 +231,11 @@ void publish(server& s, idempotent_answers& kept, const http_request& request, h
   if (!is_first_try(kept, request, to.name(), key, responder)) return;
   to.broadcast_reported(text ? opcode::text : opcode::binary, request.body,
                         [responder, &kept, key, name = to.name()](const broadcast_report& report) mutable {
+                          if (report.unavailable) {
+                            if (!key.empty()) kept.forget(name, key);
+                            return responder.respond_error(http_status::service_unavailable,
+                                                           "what orders this room over all servers did not say that it was published");
+                          }
                           std::string answer = fmt::format(R"({{"members":{},"queued":{},"conflated":{},"dropped":{},"epoch":"{}","seq":{}}})",
                                                            report.members, report.queued, report.conflated, report.dropped,
                                                            text_of_epoch(report.position.epoch), report.position.sequence);

@@ -31,6 +31,12 @@ void idempotent_answers::keep(std::string_view scope, std::string_view key, std:
   found->second.answer = std::move(answer);
 }
 
+// Its end stays in the list: a second try with this key is kept for the rest of that time.
+void idempotent_answers::forget(std::string_view scope, std::string_view key) {
+  const std::lock_guard lock{mutex_};
+  entries_.erase(name_of(scope, key));
+}
+
 void idempotent_answers::expire(clock::time_point now) {
   while (!ends_.empty() && ends_.front().first <= now) {
     entries_.erase(ends_.front().second);

@@ -24,7 +24,7 @@ class idempotent_answers {
   static constexpr std::size_t answers_max = 65'536;
 
   enum class verdict : std::uint8_t {
-    first,     // it is to be carried out, and keep() follows
+    first,     // it is to be carried out, and keep() or forget() follows
     again,     // `answer` is what the first one was told
     under_way, // the first one has not been answered yet
     other,     // the key was used for another request
@@ -38,6 +38,8 @@ class idempotent_answers {
   // `scope` is what the key belongs to; `request` is the whole of what must be the same. The time is given, for the tests.
   [[nodiscard]] found begin(std::string_view scope, std::string_view key, std::string_view request, clock::time_point now = clock::now());
   void keep(std::string_view scope, std::string_view key, std::string answer);
+  // It was not carried out, as far as is known: it may be tried again.
+  void forget(std::string_view scope, std::string_view key);
 
  private:
   struct entry {

@@ -35,6 +35,8 @@ inline constexpr std::uint32_t drain_bytes_per_s_min = 32 * 1024;
 inline constexpr std::uint32_t trim_interval_ms = 1'000;
 // How often what rooms keep is looked at for what has become too old: options are in seconds.
 inline constexpr std::uint32_t history_interval_ms = 1'000;
+// How often a shard of a cluster looks at its way to the engine, and at some of its rooms: a way that is half dead is found within two seconds.
+inline constexpr std::uint32_t cluster_tick_ms = 200;
 // Not worth a timer: what a shard's pool may keep for ever.
 inline constexpr std::size_t pool_bytes_at_rest = 256 * 1024;
 // A shard that found something to do in fewer turns than this in such an interval is quiet enough to pay for a walk of the allocator.

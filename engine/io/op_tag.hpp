@@ -18,6 +18,7 @@ enum class operation : std::uint8_t {
   doorbell,     // the read of the shard's eventfd
   cancel,       // the answer to a cancel
   connect,      // a client's connect; slot is the connection
+  cluster,      // whatever is done on the way to the engine of a cluster; slot says what
 };
 
 // operation (8 bits) | generation (24 bits) | slot (32 bits)

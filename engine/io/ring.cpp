@@ -139,6 +139,8 @@ void ring::arm_receive(op_tag tag, int socket, std::uint16_t buffer_group) {
 
 void ring::arm_receive_once(op_tag tag, int socket, std::uint16_t buffer_group) { prepare_receive(next_sqe(tag), socket, buffer_group); }
 
+void ring::arm_receive_into(op_tag tag, int socket, void* bytes, std::size_t count) { io_uring_prep_recv(next_sqe(tag), socket, bytes, count, 0); }
+
 void ring::arm_poll_receive(op_tag tag, int socket) { io_uring_prep_poll_multishot(next_sqe(tag), socket, POLLIN | POLLRDHUP); }
 
 void ring::arm_doorbell(op_tag tag, int eventfd, std::uint64_t* value) { io_uring_prep_read(next_sqe(tag), eventfd, value, sizeof *value, 0); }

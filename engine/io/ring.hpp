@@ -65,6 +65,8 @@ class ring {
   // The same for one buffer, with a single completion.
   void arm_receive_once(op_tag tag, int socket, std::uint16_t buffer_group);
   void arm_poll_receive(op_tag tag, int socket);
+  // One receive into memory of the caller.
+  void arm_receive_into(op_tag tag, int socket, void* bytes, std::size_t count);
   void arm_doorbell(op_tag tag, int eventfd, std::uint64_t* value);
 
   // Sending side. Inline sends are tried once, during submit: success leaves no completion; a failure completes with

@@ -52,6 +52,7 @@ struct backlog {
   std::array<log_chunk*, pieces_max> pinned{}; // chunks that the send in flight reads
   std::uint32_t pinned_count = 0;
   std::uint64_t gap_first = 0, gap_last = 0; // what it is to be told of before anything more is sent; 0: nothing
+  room_position anew{}; // or of this
   held_share held{sizeof(backlog)};
 
   [[nodiscard]] std::size_t held_bytes() const { return sizeof(backlog) + queued.memory.capacity + flying.memory.capacity; }
@@ -129,13 +130,20 @@ class outbox {
   void on_member_send_failed(op_tag tag, std::int32_t result);
   void on_send(connection& c, std::int32_t result);
 
-  // The messages that the policy took from the connection, in one room, and of which it is told now. False: none.
-  [[nodiscard]] bool take_gap(connection& c, std::uint64_t& first, std::uint64_t& last);
+  // What the connection is told of now, in one room: the messages that the policy took from it, or that were lost.
+  struct told_gap {
+    std::uint64_t first = 0, last = 0; // 0: it is another epoch instead
+    room_position anew{};              // behind which it goes on
+  };
+  [[nodiscard]] std::optional<told_gap> take_gap(connection& c);
   // It has been told of them.
   void go_on(connection& c);
   // A shard that rests lets go of what a large turn has made the lists and the arenas grow to. Between settle() and the next output.
   void trim();
 
+  // What the room says next does not follow what it has said before: everybody is sent what came before, and told; whoever is behind loses what it
+  // has not been sent. Between the failures of the last flush and the next flush. An epoch of 0 stays as it is.
+  void break_log(room_part& r, const room_position& at);
   // Its output goes on at the end of the turn's flush, part by part: there is more than a turn's worth.
   void begin_backlog(connection& c);
 

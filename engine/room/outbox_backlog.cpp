@@ -219,10 +219,12 @@ void outbox::pump(connection& c) {
       l.cursor = seat->where->flushed;
       l.sequence = seat->where->window.sequence_at(l.cursor);
     }
-    if (l.gap_end == 0) continue;
+    if (l.gap_end == 0 && l.anew.epoch == 0) continue;
     // go_on() comes back. What the policy takes from now on is another gap.
     b.gap_first = l.gap_from;
-    b.gap_last = std::exchange(l.gap_end, 0) - 1;
+    b.anew = std::exchange(l.anew, {});
+    b.gap_last = b.anew.epoch != 0 ? 0 : l.gap_end - 1;
+    l.gap_end = 0;
     return host_.tell_gap(c);
   }
   std::uint32_t count = 0;
@@ -250,12 +252,11 @@ void outbox::pump(connection& c) {
   ring_.arm_send({operation::send, c.generation, c.slot}, c.socket, &b.message);
 }
 
-bool outbox::take_gap(connection& c, std::uint64_t& first, std::uint64_t& last) {
-  if (c.behind == nullptr || c.behind->gap_last == 0) return false;
-  first = c.behind->gap_first;
-  last = std::exchange(c.behind->gap_last, 0);
+std::optional<outbox::told_gap> outbox::take_gap(connection& c) {
+  if (c.behind == nullptr || (c.behind->gap_last == 0 && c.behind->anew.epoch == 0)) return std::nullopt;
   ++counters_.gaps;
-  return true;
+  const std::uint64_t last = std::exchange(c.behind->gap_last, 0);
+  return told_gap{last == 0 ? 0 : c.behind->gap_first, last, std::exchange(c.behind->anew, {})};
 }
 
 void outbox::go_on(connection& c) {

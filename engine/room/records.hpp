@@ -5,6 +5,7 @@
 #include "engine/room/room.hpp"
 #include "engine/room/room_history.hpp"
 #include "engine/room/room_log.hpp"
+#include <ringcast/cluster.hpp>
 #include <ringcast/opcode.hpp>
 #include <ringcast/position.hpp>
 
@@ -46,6 +47,8 @@ enum class record_kind : std::uint32_t {
   deliver,        // to the shard of a connection, + payload
   deliver_large,  // the same; the payload is in memory that the shard frees
   close,          // to the shard of a connection, + reason
+  log_break,      // from the home, behind the last span in front of it
+  cluster_notice, // from the home
   run,            // a function from another thread
   said_all,       // a shard that stops: it makes no more publications; behind the last of them
   published_all,  // a shard that stops: its rooms' logs have ended; behind their last spans
@@ -95,6 +98,7 @@ struct report_expect_record {
   std::uint32_t report_id;
   std::uint32_t shards;
   room_position position; // of the message
+  bool unavailable = false; // there is no engine of the cluster to publish it
 };
 
 struct report_record {
@@ -129,9 +133,15 @@ struct claim_record { // + name
   replay_wish wish{};
 };
 
+enum class claim_verdict : std::uint8_t {
+  granted,
+  name_taken,
+  unavailable, // there is no engine of the cluster
+};
+
 struct claim_answer_record { // + name
   claim_record claim;
-  bool granted;
+  claim_verdict verdict;
   replay* heard; // what was wished for; the shard of the connection frees it
 };
 
@@ -183,6 +193,18 @@ struct room_call_record {
 struct room_call_large_record {
   std::byte* record; // a room_call with what is behind it, made by operator new[]
   std::uint64_t bytes;
+};
+
+// What a room says next does not follow what it has said before.
+struct log_break_record {
+  room_ref room;
+  room_position at; // what comes next is behind this; epoch 0: in the same epoch, and what is between is lost
+};
+
+struct cluster_notice_record {
+  room_ref room;
+  std::uint64_t connection; // 0: all members of the room
+  cluster_state what;
 };
 
 struct run_message {

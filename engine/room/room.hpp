@@ -58,6 +58,9 @@ struct lag {
   std::uint64_t gap_from = 0;
   std::uint64_t gap_end = 0;
 
+  // What comes next is of another epoch, and behind this position; epoch 0: it is not. Not told yet, in place of a gap.
+  room_position anew{};
+
   void lose(std::uint64_t from, std::uint64_t end) {
     if (gap_end == 0) gap_from = from;
     gap_end = end;

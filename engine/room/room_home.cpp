@@ -1,5 +1,6 @@
 #include "engine/room/room_home.hpp"
 
+#include "engine/room/home_cluster.hpp"
 #include "engine/room/position_text.hpp"
 #include <ringcast/detail/assert.hpp>
 
@@ -9,6 +10,19 @@
 #include <utility>
 
 namespace ringcast::engine {
+
+home_room::home_room() = default;
+home_room::~home_room() = default;
+
+home_table::home_table(block_pool& blocks, shard_courier& courier, std::uint32_t own, std::uint32_t shards, compressor& with,
+                       const compression_options& compression, const room_rulebook& rules, std::uint64_t history_bytes_max,
+                       const presence_options& presence, const std::uint64_t& now_ms)
+    : chunks_(blocks), courier_(courier), own_(own), compressor_(with), compression_(compression), rules_(rules), presence_(presence),
+      now_ms_(now_ms), store_(history_bytes_max / shards), attached_(shards) {}
+
+home_table::~home_table() = default;
+
+void home_table::use(cluster_engine& engine) { cluster_ = std::make_unique<home_cluster>(*this, engine); }
 
 std::uint32_t home_room::members() const {
   std::uint32_t sum = 0;
@@ -33,14 +47,17 @@ home_room& home_table::make(std::string_view name) {
   const std::uint64_t said[] = {own_, ++rooms_made_};
   home.epoch = std::max<std::uint64_t>(keyed_hash(std::as_bytes(std::span{said})), 1);
   if (home.rules->history.is_on()) read_encoding(home, room_encoding::plain);
+  if (home.rules->cluster && cluster_ != nullptr) cluster_->made(home);
   return home;
 }
 
 void home_table::forget(const home_room& home) {
   if (!home.branches.empty() || home.dirty || home.has_history() || !home.readers.empty()) return;
+  if (home.cluster != nullptr && home_cluster::needs(home)) return;
   if (home.presence != nullptr && !home.presence->users.empty()) return; // they are still to be told as gone
   std::erase(emptied_, &home);
   std::erase(counts_due_, &home);
+  if (home.cluster != nullptr) cluster_->forgotten(home);
   rooms_.erase(rooms_.find(home.name));
 }
 
@@ -91,11 +108,14 @@ void home_table::set_members(std::uint32_t shard, room_ref room, std::uint32_t m
       if (shard == own_) home->members_here += members - b.members;
       b.members = members;
     }
+  if (home->cluster != nullptr) cluster_->members_changed(*home);
 }
 
 void home_table::publish(std::uint32_t shard, const publish_record& head, std::span<const std::byte> payload) {
   home_room* home = room_of(shard, head.room);
   if (home == nullptr) return;
+  if (home->cluster != nullptr) [[unlikely]]
+    return cluster_->publish(*home, {shard, head.report_id, head.author, head.author_hears}, head.op, payload);
   if (head.report_id != 0) home->reports.push_back({shard, head.report_id, home->next_sequence});
   append(*home, head.op, payload, head.author, head.author_hears);
 }
@@ -103,7 +123,14 @@ void home_table::publish(std::uint32_t shard, const publish_record& head, std::s
 bool home_table::publish_to(std::string_view room, opcode op, std::span<const std::byte> payload) {
   const auto found = rooms_.find(room);
   const bool is_heard = found != rooms_.end() && found->second->members() > 0;
-  if (!is_heard && !(found != rooms_.end() ? *found->second->rules : rules_.of(room)).history.is_on()) return false;
+  const rules_of_room& rules = found != rooms_.end() ? *found->second->rules : rules_.of(room);
+  if (rules.cluster && cluster_ != nullptr) {
+    // Who hears it is known to no single server.
+    cluster_->publish(found != rooms_.end() ? *found->second : make(room), {.shard = own_, .report_id = 0, .connection = 0, .hears = true}, op,
+                      payload);
+    return true;
+  }
+  if (!is_heard && !rules.history.is_on()) return false;
   append(found != rooms_.end() ? *found->second : make(room), op, payload, 0, true);
   return true;
 }
@@ -179,34 +206,6 @@ void home_table::append(home_room& home, opcode op, std::span<const std::byte> p
   if (home.dirty) return;
   home.dirty = true;
   dirty_.push_back(&home);
-}
-
-connection_handle home_table::member(std::string_view room, std::string_view name) const {
-  const home_room* home = find(room);
-  if (home == nullptr) return {};
-  const auto found = home->names.find(name);
-  return found == home->names.end() ? connection_handle{} : connection_handle{found->second};
-}
-
-bool home_table::claim_name(std::uint32_t shard, room_ref room, std::string_view name, std::uint64_t connection, bool takes_over) {
-  home_room* home = room_of(shard, room);
-  if (home == nullptr || name.empty()) return home != nullptr;
-  if (takes_over) home->names.insert_or_assign(std::string{name}, connection);
-  return takes_over || home->names.try_emplace(std::string{name}, connection).second;
-}
-
-void home_table::release_name(std::uint32_t shard, room_ref room, std::string_view name, std::uint64_t connection) {
-  home_room* home = room_of(shard, room);
-  if (home == nullptr) return;
-  const auto found = home->names.find(name);
-  if (found != home->names.end() && found->second == connection) home->names.erase(found);
-}
-
-std::uint64_t home_table::find_name(std::uint32_t shard, room_ref room, std::string_view name) const {
-  const home_room* home = room_of(shard, room);
-  if (home == nullptr) return 0;
-  const auto found = home->names.find(name);
-  return found == home->names.end() ? 0 : found->second;
 }
 
 // Returns how many shards were told.
@@ -441,10 +440,13 @@ void home_table::answer_readers() {
   for (auto& [name, home] : rooms_) answer_readers(*home, true);
 }
 
+void home_table::drop_history(home_room& home) {
+  for (auto& encoded : home.encodings)
+    if (encoded != nullptr && encoded->kept != nullptr) encoded->kept->clear();
+}
+
 void home_table::drop_history() {
-  for (auto& [name, home] : rooms_)
-    for (auto& encoded : home->encodings)
-      if (encoded != nullptr && encoded->kept != nullptr) encoded->kept->clear();
+  for (auto& [name, home] : rooms_) drop_history(*home);
 }
 
 const home_room* home_table::find(std::string_view name) const {

@@ -38,7 +38,13 @@ class shard_courier {
   ~shard_courier() = default;
 };
 
+struct clustered;
+class cluster_engine;
+class home_cluster;
+
 struct home_room {
+  home_room();
+  ~home_room();
   // A part of the room on a shard; a shard may have one for each encoding.
   struct branch {
     std::uint32_t shard;
@@ -73,6 +79,7 @@ struct home_room {
     std::uint64_t until_ms;
   };
   std::vector<waiting_reader> readers;
+  std::unique_ptr<clustered> cluster; // null: the room is this server's alone
   std::unique_ptr<room_presence> presence; // null: nobody has come as a user
   std::uint32_t members_here = 0; // on the home's own shard, which serves them
   bool dirty = false;
@@ -91,15 +98,20 @@ class home_table {
  public:
   home_table(block_pool& blocks, shard_courier& courier, std::uint32_t own, std::uint32_t shards, compressor& with,
              const compression_options& compression, const room_rulebook& rules, std::uint64_t history_bytes_max, const presence_options& presence,
-             const std::uint64_t& now_ms)
-      : chunks_(blocks), courier_(courier), own_(own), compressor_(with), compression_(compression), rules_(rules), presence_(presence),
-        now_ms_(now_ms), store_(history_bytes_max / shards), attached_(shards) {}
+             const std::uint64_t& now_ms);
+  ~home_table();
+  // Before any room: rooms of the cluster are ordered by this engine. Without one they are like the others.
+  void use(cluster_engine& engine);
+  // Null: there is no engine.
+  [[nodiscard]] home_cluster* cluster() { return cluster_.get(); }
 
   void attach(std::uint32_t shard, const attach_record& part, std::string_view name);
   void detach(std::uint32_t shard, room_ref room);
   void set_members(std::uint32_t shard, room_ref room, std::uint32_t members);
   void publish(std::uint32_t shard, const publish_record& head, std::span<const std::byte> payload);
 
+  // Answers, at once or when it is known where the room stands.
+  void claim(std::uint32_t shard, const claim_record& claim, std::string_view name);
   // Whether the connection may take its seat. Without a name it may; with one only if nobody has that, or it takes it over.
   [[nodiscard]] bool claim_name(std::uint32_t shard, room_ref room, std::string_view name, std::uint64_t connection, bool takes_over);
   // What somebody hears who takes a seat now. Null: there is no such room.
@@ -161,6 +173,10 @@ class home_table {
   [[nodiscard]] std::size_t size() const { return rooms_.size(); }
 
  private:
+  friend class home_cluster;
+  void answer_claim(std::uint32_t shard, const claim_record& claim, std::string_view name);
+  void drop_history(home_room& home);
+
   using rooms_by_name = std::map<std::string, std::unique_ptr<home_room>, std::less<>>;
 
   home_room& make(std::string_view name);
@@ -216,6 +232,7 @@ class home_table {
   std::vector<home_room::wanted_report> reports_;
   std::vector<home_room*> emptied_;
   std::size_t readers_ = 0;
+  std::unique_ptr<home_cluster> cluster_;
   std::deque<user_leaving> leaving_; // in the order of their times
   std::uint64_t leavings_ = 0;
   std::vector<home_room*> counts_due_;

@@ -32,15 +32,18 @@ rules_of_room with(rules_of_room rules, const room_rules& said) {
   if (said.behind_bytes_max) rules.behind_bytes_max = *said.behind_bytes_max;
   if (said.history) rules.history = *said.history;
   if (said.message_bytes_max) rules.message_bytes_max = *said.message_bytes_max;
+  if (said.cluster) rules.cluster = *said.cluster;
   return rules;
 }
 
 } // namespace
 
-room_rulebook::room_rulebook(const rules_of_room& others, const room_patterns& patterns) : others_(others), keeps_history_(others.history.is_on()) {
+room_rulebook::room_rulebook(const rules_of_room& others, const room_patterns& patterns)
+    : others_(others), keeps_history_(others.history.is_on()), has_cluster_(others.cluster) {
   for (const auto& [pattern, said] : patterns) {
     const entry& made = entries_.emplace_back(entry{pattern, with(others, said)});
     keeps_history_ |= made.rules.history.is_on();
+    has_cluster_ |= made.rules.cluster;
   }
 }
 

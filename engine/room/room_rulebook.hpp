@@ -21,6 +21,7 @@ struct rules_of_room {
   std::uint64_t behind_bytes_max = 0;
   history_options history;
   std::uint64_t message_bytes_max = UINT64_MAX;
+  bool cluster = false;
 };
 
 using room_patterns = std::vector<std::pair<std::string, room_rules>>;
@@ -35,6 +36,8 @@ class room_rulebook {
   [[nodiscard]] const rules_of_room& of(std::string_view room) const noexcept;
   // Some rooms have a history.
   [[nodiscard]] bool keeps_history() const noexcept { return keeps_history_; }
+  // Some rooms are of the cluster.
+  [[nodiscard]] bool has_cluster() const noexcept { return has_cluster_; }
 
  private:
   struct entry {
@@ -44,6 +47,7 @@ class room_rulebook {
   rules_of_room others_;
   std::deque<entry> entries_;
   bool keeps_history_;
+  bool has_cluster_;
 };
 
 } // namespace ringcast::engine

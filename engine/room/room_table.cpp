@@ -149,6 +149,11 @@ void room_table::list_watchers(room_ref ref, std::vector<connection_handle>& out
     if (seat->watches) out.push_back(host_.handle_of(*seat->behind->who));
 }
 
+void room_table::list_members(const room_part& r, std::vector<connection_handle>& out) {
+  for (const keeping_up_member member : r.keeping_up) out.push_back(host_.handle_of(host_.connections().at(member.slot)));
+  for (const membership* seat : r.laggards) out.push_back(host_.handle_of(*seat->behind->who));
+}
+
 void room_table::leave_all(connection& c) {
   while (c.memberships != nullptr) leave(c, *c.memberships->where);
 }
@@ -201,7 +206,7 @@ void room_table::went_on(room_part& r) {
 
 void room_table::catch_up(connection& c, membership& seat) {
   room_part& r = *seat.where;
-  RINGCAST_ASSERT(seat.behind->cursor >= r.flushed && seat.behind->gap_end == 0);
+  RINGCAST_ASSERT(seat.behind->cursor >= r.flushed && seat.behind->gap_end == 0 && seat.behind->anew.epoch == 0);
   remove_from_laggards(r, seat);
   add_to_keeping_up(r, c, seat);
 }
@@ -360,7 +365,8 @@ void room_table::end_reservation(room_ref ref) {
 
 void room_table::home_answered(room_ref ref, std::uint32_t first_seats) {
   room_part* r = find(ref);
-  if (r != nullptr && r->seats() > 0 && r->first_seats == first_seats) r->known_at_home = true;
+  // Where a room of the cluster stands the home alone knows, each time.
+  if (r != nullptr && r->seats() > 0 && r->first_seats == first_seats) r->known_at_home = !r->rules->cluster;
 }
 
 broadcast_report room_table::last_report(room_ref ref) {
@@ -401,7 +407,7 @@ void room_table::members_changed(room_part& r, std::uint32_t before) {
     empty_.push_back(&r);
   }
   if (before == 0) ++r.first_seats;
-  if (before == 0 || now == 0) r.known_at_home = now > 0 && r.home_shard == host_.index();
+  if (before == 0 || now == 0) r.known_at_home = now > 0 && r.home_shard == host_.index() && !r.rules->cluster;
   // The home must know of the first member before anything that this member publishes arrives there. Other changes wait for the end of
   // the turn, so that a thousand joins are one message.
   if (before == 0 || now == 0 || r.home_shard == host_.index()) {

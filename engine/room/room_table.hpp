@@ -65,6 +65,8 @@ class room_table {
   void tell_users(connection& c);
   // The members that are told of users, for whoever sends it to them: that may close some.
   void list_watchers(room_ref ref, std::vector<connection_handle>& out);
+  // All members.
+  void list_members(const room_part& r, std::vector<connection_handle>& out);
   void leave(connection& c, room_part& r);
   void leave_all(connection& c);
   [[nodiscard]] static membership* seat_of(connection& c, const room_part& r);

@@ -154,7 +154,8 @@ class seat_claim {
   seat_claim(shard& here, room_part& r, connection_handle who, std::string_view name, const join_options& options)
       : here_(here), who_(who), room_{r.index, r.generation}, options_(options),
         id_(here.claims().begin(r, who, name, seat_claims::name_rule::taken_over, options.replay ? replay_wish{*options.replay} : replay_wish{},
-                                [this](std::uint32_t, bool, replay* heard) {
+                                [this](std::uint32_t, claim_verdict verdict, replay* heard) {
+                                  has_engine_ = verdict != claim_verdict::unavailable;
                                   answered(heard);
                                   return true;
                                 })) {}
@@ -168,6 +169,8 @@ class seat_claim {
   [[nodiscard]] answer_awaiter<bool>& answer() { return answer_; }
   // There was no memory for what was wished for.
   [[nodiscard]] bool has_no_replay() const { return has_no_replay_; }
+  // It is a room of the cluster, whose engine is not there.
+  [[nodiscard]] bool has_engine() const { return has_engine_; }
   [[nodiscard]] const joined_position& joined() const { return joined_; }
   // The seat is somebody else's from now on.
   void hand_over() { took_seat_ = false; }
@@ -193,7 +196,7 @@ class seat_claim {
   room_ref room_;
   join_options options_;
   joined_position joined_;
-  bool took_seat_ = false, has_no_replay_ = false;
+  bool took_seat_ = false, has_no_replay_ = false, has_engine_ = true;
   std::uint32_t id_;
 };
 
@@ -218,6 +221,7 @@ task<seat> room::join(std::string_view id, receiver& ws, join_options options) {
   if (const membership* before = room_table::seat_of(*session->where(), r); before != nullptr && before->has_name()) id = {};
   seat_claim claim{here, r, who, id, options};
   const bool known = co_await claim.answer();
+  if (known && !claim.has_engine()) co_return seat{no_engine};
   const bool busy = known && is_open() && session->where()->message_open && room_table::seat_of(*session->where(), r) == nullptr;
   if (!known || claim.has_no_replay() || !is_open() || busy) {
     if (known && !id.empty())

@@ -48,6 +48,7 @@ websocket_endpoint make_endpoint(const upgrade_options& options) {
           .idle_timeout_ms = milliseconds(options.idle_timeout),
           .allowed_origins = options.allowed_origins,
           .on_gap = [](websocket_ref ws, std::uint64_t first, std::uint64_t last) { session_of(ws).on_gap({first, last}); },
+          .on_reset = [](websocket_ref ws, const room_position&) { session_of(ws).on_gap({}); },
           .on_close =
               [](websocket_ref ws, std::uint16_t code, std::string_view reason) {
                 session_of(ws).on_close(code, reason, handle_access::connection_of(ws).closing.state() != close_state::close_sent);

@@ -10,7 +10,7 @@
 namespace ringcast::engine {
 
 // In timer_node::kind. Those of coroutines have a kind of their own, waiter::timer_kind.
-enum class shard_timer : std::uint8_t { connection, accept, stop, client, trim, history, drain };
+enum class shard_timer : std::uint8_t { connection, accept, stop, client, trim, history, drain, cluster };
 
 [[nodiscard]] inline timer_node timer_of(shard_timer whose) { return timer_node{static_cast<std::uint8_t>(whose)}; }
 

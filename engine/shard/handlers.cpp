@@ -113,6 +113,21 @@ void handlers::note_answer(std::function<void()> call, connection_handle asked_b
   calls_.push_back({std::move(call), asked_by, "the callback of a question", where});
 }
 
+// A member that does not listen to such notices learns from its connection that what it said was not published.
+void handlers::note_cluster(connection_handle who, const std::string& room, cluster_state what) {
+  connection* const member = shard_.find(who);
+  if (member == nullptr) return;
+  const auto tell = [this, who, room, what] {
+    connection* const c = shard_.find(who);
+    if (c == nullptr || !c->is_open_websocket()) return;
+    if (c->endpoint->on_cluster)
+      c->endpoint->on_cluster(handle_access::ref(shard_, *c), room, what);
+    else if (what == cluster_state::refused)
+      shard_.websockets().close(*c, static_cast<std::uint16_t>(close_code::try_again_later), "what was said could not be published");
+  };
+  calls_.push_back({tell, who, "on_cluster", member->endpoint == nullptr ? std::source_location{} : member->endpoint->registered_at});
+}
+
 void handlers::note_posted(std::function<void()> call, const std::source_location& where) {
   calls_.push_back({std::move(call), {}, "the function", where});
 }
@@ -175,9 +190,13 @@ void handlers::tell(connection_handle who) {
 // Its output has stopped in front of the gap, and goes on behind what is said here.
 void handlers::tell_gap(connection& c) {
   const websocket_endpoint& to = *c.endpoint;
-  std::uint64_t first = 0, last = 0;
-  if (shard_.output().take_gap(c, first, last) && c.is_open_websocket() && to.on_gap)
-    call(shard_.handle_of(c), "on_gap", to.registered_at, [&] { to.on_gap(handle_access::ref(shard_, c), first, last); });
+  const auto told = shard_.output().take_gap(c);
+  if (told && c.is_open_websocket()) {
+    if (told->anew.epoch != 0 && to.on_reset)
+      call(shard_.handle_of(c), "on_reset", to.registered_at, [&] { to.on_reset(handle_access::ref(shard_, c), told->anew); });
+    else if (told->anew.epoch == 0 && to.on_gap)
+      call(shard_.handle_of(c), "on_gap", to.registered_at, [&] { to.on_gap(handle_access::ref(shard_, c), told->first, told->last); });
+  }
   shard_.output().go_on(c);
 }
 

@@ -60,6 +60,7 @@ class handlers {
   // The answer to a question that was asked in a handler of `asked_by`, if it was asked in one.
   void note_answer(std::function<void()> call, connection_handle asked_by, const std::source_location& where);
   // A function of the program that no connection has asked for.
+  void note_cluster(connection_handle who, const std::string& room, cluster_state what);
   void note_posted(std::function<void()> call, const std::source_location& where);
 
   void run();

@@ -50,15 +50,6 @@ void drop_message(std::uint32_t kind, std::span<const std::byte> bytes) {
 
 std::uint64_t replayed_bytes(const replay* heard) { return heard == nullptr ? 0 : heard->bytes(); }
 
-// Where there is no memory for a replay there is none.
-template <class Make> std::unique_ptr<replay> or_none(Make&& make) {
-  try {
-    return make();
-  } catch (const std::bad_alloc&) {
-    return nullptr;
-  }
-}
-
 std::string_view text_of(std::span<const std::byte> bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
 } // namespace
@@ -143,10 +134,7 @@ void record_reader::on_record(std::uint32_t from, std::uint32_t kind, std::span<
   case record_kind::report: return with_.questions.on_report(take<report_record>(bytes));
   case record_kind::claim_seat: {
     const auto claim = take<claim_record>(bytes);
-    const bool granted = with_.home.claim_name(from, claim.room, text_of(bytes), claim.connection, claim.takes_over);
-    std::unique_ptr<replay> heard;
-    if (granted && claim.wish.wanted) heard = or_none([&] { return with_.home.replay_for(from, claim.room, claim.wish); });
-    return deliver(from, record_kind::claim_answer, bytes_of(claim_answer_record{claim, granted, heard.release()}), bytes);
+    return with_.home.claim(from, claim, text_of(bytes));
   }
   case record_kind::claim_answer: {
     const auto answer = take<claim_answer_record>(bytes);
@@ -208,6 +196,12 @@ void record_reader::on_record(std::uint32_t from, std::uint32_t kind, std::span<
     const connection_handle who{take<std::uint64_t>(bytes)};
     return leave_room(who, text_of(bytes));
   }
+  case record_kind::log_break: {
+    const auto broken = take<log_break_record>(bytes);
+    if (room_part* const r = with_.rooms.find(broken.room)) with_.output.break_log(*r, broken.at);
+    return;
+  }
+  case record_kind::cluster_notice: return tell_cluster(take<cluster_notice_record>(bytes));
   case record_kind::run: {
     const std::unique_ptr<std::function<void(shard&)>> work{take<run_message>(bytes).work};
     return with_.host.run_work(*work);
@@ -252,18 +246,31 @@ void record_reader::on_room_call(const room_call_record& call, std::span<const s
 void record_reader::on_claim_answer(std::uint32_t from, const claim_answer_record& answer, std::span<const std::byte> name) {
   const claim_record& claim = answer.claim;
   const std::unique_ptr<replay> heard{answer.heard};
-  with_.rooms.home_answered(claim.room, claim.first_seats);
+  if (answer.verdict != claim_verdict::unavailable) with_.rooms.home_answered(claim.room, claim.first_seats);
   bool taken = false;
   const auto answered = [&] {
-    taken = claim.asker != 0 ? with_.claims.answered(claim.asker, answer.granted, heard.get())
-                             : with_.upgrades.on_claim_answer(claim, answer.granted, heard.get());
+    taken = claim.asker != 0 ? with_.claims.answered(claim.asker, answer.verdict, heard.get())
+                             : with_.upgrades.on_claim_answer(claim, answer.verdict, heard.get());
   };
   if (connection* c = with_.connections.find({claim.connection}))
     with_.ledger.spend(*c, answered);
   else
     answered();
   // It went away while it waited: the name is free again.
-  if (!taken && answer.granted && !name.empty()) deliver(from, record_kind::release_name, bytes_of(name_record{claim.room, claim.connection}), name);
+  if (!taken && answer.verdict == claim_verdict::granted && !name.empty())
+    deliver(from, record_kind::release_name, bytes_of(name_record{claim.room, claim.connection}), name);
+}
+
+void record_reader::tell_cluster(const cluster_notice_record& notice) {
+  std::vector<connection_handle> told;
+  std::string room;
+  if (notice.connection != 0) {
+    told.push_back({notice.connection});
+  } else if (const room_part* const r = with_.rooms.find(notice.room)) {
+    room = r->name;
+    with_.rooms.list_members(*r, told);
+  }
+  for (const connection_handle who : told) with_.users.note_cluster(who, room, notice.what);
 }
 
 // Text like any other that others push; whoever does not take it is too slow, whatever the room's policy says of messages.

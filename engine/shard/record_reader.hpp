@@ -5,9 +5,11 @@
 #include "engine/connection/shard_connections.hpp"
 #include "engine/mesh/inbox.hpp"
 #include "engine/mesh/mesh.hpp"
+#include "engine/room/outbox.hpp"
 #include "engine/room/records.hpp"
 #include "engine/room/room_home.hpp"
 #include "engine/room/room_table.hpp"
+#include "engine/shard/handlers.hpp"
 #include "engine/shard/input_share.hpp"
 #include "engine/shard/room_questions.hpp"
 #include "engine/shard/seat_claims.hpp"
@@ -46,6 +48,8 @@ class record_reader {
     inbox& from_threads;
     shard_connections& connections;
     room_table& rooms;
+    outbox& output;
+    handlers& users;
     home_table& home;
     const input_share& share;
     websocket_side& websockets;
@@ -76,6 +80,7 @@ class record_reader {
   [[nodiscard]] std::size_t take_record(std::uint32_t from, std::uint32_t kind, std::span<const std::byte> bytes);
   void on_record(std::uint32_t from, std::uint32_t kind, std::span<const std::byte> bytes);
   void on_room_call(const room_call_record& call, std::span<const std::byte> bytes);
+  void tell_cluster(const cluster_notice_record& notice);
   void on_claim_answer(std::uint32_t from, const claim_answer_record& answer, std::span<const std::byte> name);
   void publish_at_home(std::uint32_t from, const publish_record& head, std::span<const std::byte> payload);
   void tell_watchers(room_ref room, std::span<const std::byte> json);

@@ -10,7 +10,7 @@ std::uint32_t seat_claims::begin(room_part& r, connection_handle who, std::strin
   if (++next_id_ == 0) ++next_id_; // 0 says that an upgrade asks
   const std::uint32_t id = next_id_;
   if (name.empty() && !wish.wanted && r.known_at_home) {
-    (void)on_answer(id, true, nullptr);
+    (void)on_answer(id, claim_verdict::granted, nullptr);
     return id;
   }
   waiting_.emplace(id, std::move(on_answer));
@@ -29,11 +29,11 @@ void seat_claims::end(std::uint32_t id, room_ref room) {
   rooms_.end_reservation(room);
 }
 
-bool seat_claims::answered(std::uint32_t id, bool granted, replay* heard) {
+bool seat_claims::answered(std::uint32_t id, claim_verdict verdict, replay* heard) {
   const auto found = waiting_.find(id);
   if (found == waiting_.end()) return false;
   const answer on_answer = std::move(found->second);
-  return on_answer(id, granted, heard);
+  return on_answer(id, verdict, heard);
 }
 
 } // namespace ringcast::engine

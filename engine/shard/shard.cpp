@@ -1,5 +1,7 @@
 #include "engine/shard/shard.hpp"
 
+#include "engine/room/home_cluster.hpp"
+
 #include <ringcast/detail/assert.hpp>
 #include <ringcast/detail/clock.hpp>
 #include <ringcast/detail/waiter.hpp>
@@ -44,7 +46,7 @@ bool shard::turn() {
   run_callbacks();
   publish_and_flush();
   if (found_) count_turn();
-  if (!stopping_.may_end()) return true;
+  if (!stopping_.may_end() || (cluster_ != nullptr && !cluster_->end())) return true;
   ring_->submit(); // the last descriptors are closed
   mesh_.set_ended(index());
   return false;
@@ -96,7 +98,8 @@ bool shard::has_orders() const {
 bool shard::has_work() const {
   return port_.has_work() || inbox_.has_records() || receiving_.has_work() || input_.has_work() || tls_.has_work() || closing_.has_work() ||
          users_.has_untold() || connection_list_.has_work() || home_.has_unpublished() || stopping_.has_step() ||
-         (clients_ != nullptr && clients_->has_ready()) || scheduler_.has_ready() || (!stop_.is_stopping && has_orders());
+         (clients_ != nullptr && clients_->has_ready()) || (cluster_ != nullptr && stop_.takes_publications && cluster_->has_work()) ||
+         scheduler_.has_ready() || (!stop_.is_stopping && has_orders());
 }
 
 // --- completions ---
@@ -138,6 +141,7 @@ void shard::dispatch(const completion& done) {
   case operation::accept: return accepting_.on_accept(done.tag, done);
   case operation::doorbell: doorbell_armed_ = false; return;
   case operation::connect: return connecting_.on_connect(done.tag, done);
+  case operation::cluster: return cluster_->on_completion(done);
   case operation::none:
   case operation::cancel:
   }
@@ -151,6 +155,7 @@ void shard::take_records() {
     obey_orders();
   records_.drain_mesh();
   records_.drain_inbox();
+  if (cluster_ != nullptr && stop_.takes_publications) cluster_->poll();
   connection_list_.go_on();
   if (clients_ != nullptr) clients_->run_ready();
   // Input that waited for its share of a turn.
@@ -195,6 +200,7 @@ void shard::on_timer(timer_node& node) {
   case shard_timer::trim: return ledger_.on_trim();
   case shard_timer::history: return keep_history();
   case shard_timer::drain: return draining_.on_timer();
+  case shard_timer::cluster: return on_cluster_tick();
   case shard_timer::client: return clients_->on_timer(node);
   case shard_timer::connection: break;
   }
@@ -203,6 +209,11 @@ void shard::on_timer(timer_node& node) {
   // The node is a member of a connection; every compiler that ringcast supports lays it out at a fixed offset.
   watch_.on_timer(*reinterpret_cast<connection*>(reinterpret_cast<std::byte*>(&node) - offsetof(connection, timer)));
 #pragma clang diagnostic pop
+}
+
+void shard::on_cluster_tick() {
+  wheel_.arm(cluster_timer_, clock_.ms + cluster_tick_ms);
+  home_.cluster()->on_tick();
 }
 
 void shard::keep_history() {
@@ -233,6 +244,8 @@ void shard::run_clients_before_their_end() {
 // --- publish and flush ---
 
 void shard::publish_and_flush() {
+  // The logs of a shard that stops have an end, and what comes behind it is heard on other servers.
+  if (cluster_ != nullptr) stop_.takes_publications ? home_.cluster()->send() : home_.cluster()->stop();
   home_.publish_spans();
   if ((home_.kept().bytes() > 0 || home_.has_readers() || home_.has_presence_due()) && !history_timer_.armed()) [[unlikely]]
     wheel_.arm(history_timer_, clock_.ms + history_interval_ms);

@@ -14,6 +14,7 @@
 
 #include "engine/base/limits.hpp"
 #include "engine/base/timer_wheel.hpp"
+#include "engine/cluster/cluster_engine.hpp"
 #include "engine/connection/compressor.hpp"
 #include "engine/coroutine/scheduler.hpp"
 #include "engine/io/buffer_ring.hpp"
@@ -172,6 +173,7 @@ class shard final : public room_host, private accepted_host, private work_host {
   void dispatch(const completion& done);
   void on_timer(timer_node& node);
   void keep_history();
+  void on_cluster_tick();
   [[nodiscard]] wait_plan plan_wait();
   [[nodiscard]] bool has_work() const;
   [[nodiscard]] bool has_orders() const;
@@ -192,6 +194,7 @@ class shard final : public room_host, private accepted_host, private work_host {
   timer_wheel wheel_;
   connection_timers timers_;
   room_rulebook room_rules_;
+  std::unique_ptr<cluster_engine> cluster_; // null: rooms are this server's alone
   home_table home_;
   room_table rooms_;
   outbox outbox_;
@@ -225,6 +228,7 @@ class shard final : public room_host, private accepted_host, private work_host {
   drainer draining_;
 
   std::uint32_t orders_obeyed_ = 0; // the version of server_orders
+  timer_node cluster_timer_ = timer_of(shard_timer::cluster);
   timer_node history_timer_ = timer_of(shard_timer::history);
   hold_watch watch_on_handlers_;
   idle_spin idle_;

@@ -12,11 +12,15 @@
 #include <ringcast/rooms.hpp>
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 namespace ringcast::engine {
 
+class cluster_engine;
+class ring;
 class trusted_proxies;
 
 struct shard_options {
@@ -34,6 +38,9 @@ struct shard_options {
   presence_options presence;
   history_options history; // of all shards together, as programs give it
   room_patterns rooms_like; // first match
+  bool all_rooms_of_cluster = false;
+  // What orders the rooms of the cluster, made for each shard on whose ring it works. Empty: there is no cluster.
+  std::function<std::unique_ptr<cluster_engine>(std::uint32_t shard, ring& io)> make_cluster{};
   access_taker on_access{}; // empty: nobody wants to know
 };
 

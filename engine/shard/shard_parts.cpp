@@ -12,9 +12,11 @@ shard::shard(std::uint32_t index, const shard_options& options, mesh& between, i
              std::unique_ptr<ring> r)
     : room_host(index, window_of(options.compression)), options_(options), mesh_(between), port_(between, index), inbox_(from_threads),
       clock_{.ms = engine::now_ms()}, ring_(std::move(r)), buffers_(*ring_, blocks_, receive_buffers, receive_buffer_bytes), wheel_(clock_.ms),
-      timers_(wheel_, clock_),
-      room_rules_({.policy = options.policy, .behind_bytes_max = options.limits.send_queue_bytes_max, .history = options.history},
-                  options.rooms_like),
+      timers_(wheel_, clock_), room_rules_({.policy = options.policy,
+                                            .behind_bytes_max = options.limits.send_queue_bytes_max,
+                                            .history = options.history,
+                                            .cluster = options.all_rooms_of_cluster},
+                                           options.rooms_like),
       home_(blocks_, *this, index, between.shard_count(), compressor_, options_.compression, room_rules_, options.history.total_bytes,
             options_.presence, clock_.ms),
       rooms_(*this, home_, between.shard_count(), between.record_bytes_max(), room_rules_), outbox_(*this, rooms_, *ring_, blocks_), users_(*this),
@@ -200,6 +202,8 @@ shard::shard(std::uint32_t index, const shard_options& options, mesh& between, i
                 .from_threads = inbox_,
                 .connections = connections_,
                 .rooms = rooms_,
+                .output = outbox_,
+                .users = users_,
                 .home = home_,
                 .share = share_,
                 .websockets = websockets_,
@@ -234,6 +238,11 @@ shard::shard(std::uint32_t index, const shard_options& options, mesh& between, i
                  .websockets = websockets_,
                  .clock = clock_}),
       watch_on_handlers_(options.slow_handler_ms), idle_(options.spin_us * 1000ULL), scheduler_(wheel_, &between.bell(index)) {
+  if (options_.make_cluster) {
+    cluster_ = options_.make_cluster(index, *ring_);
+    home_.use(*cluster_);
+    wheel_.arm(cluster_timer_, clock_.ms + 1);
+  }
   if (options_.slow_handler_ms != 0) {
     users_.set_watch(&watch_on_handlers_);
     scheduler_.set_watch(&watch_on_handlers_);

@@ -13,7 +13,7 @@ import tempfile
 
 FLOORS = {"proto": 0, "engine": 1, "apps": 2}
 # The folders of the engine, from the bottom to the top. Each may include what stands before it.
-ENGINE_FOLDERS = ["base", "io", "mesh", "coroutine", "tls", "connection", "room", "shard", "server", "client"]
+ENGINE_FOLDERS = ["base", "io", "mesh", "coroutine", "tls", "cluster", "connection", "room", "shard", "server", "client"]
 TOP_LEVEL = {
     "CMakeLists.txt", "engine", "proto", "apps", "bench", "tests", "tools", "kernel-notes", "README.md", "LICENSE",
     "CONTRIBUTING.md", "CMakePresets.json",
@@ -23,6 +23,7 @@ TOP_LEVEL = {
 WRAPPED = [
     (re.compile(r"liburing(\.h|/.*)"), "engine"),
     (re.compile(r"wolfssl/.*"), "engine"),
+    (re.compile(r"hiredis/.*"), "engine"),
     (re.compile(r"isa-l(\.h|/.*)|igzip_lib\.h"), "proto"),
 ]
 # proto is bytes in, bytes out: besides std it may include only its own files, intrinsics and the compressor.

@@ -18,6 +18,7 @@ struct broadcast_report {
   std::uint32_t conflated = 0; // older messages that members will not be sent because newer ones took their place, added up over members
   std::uint32_t dropped = 0;   // members that will not be sent this message: it is lost to them, or they were closed because of it
   room_position position{};    // of the message; epoch 0: it was not published
+  bool unavailable = false;    // that is why, as far as is known: a room of the cluster, whose engine is not there or did not answer
   bool too_large = false;      // that is why: room_rules::message_bytes_max
 };
 

@@ -10,6 +10,7 @@
 
 #include <ringcast/address.hpp>
 #include <ringcast/broadcast.hpp>
+#include <ringcast/cluster.hpp>
 #include <ringcast/compression.hpp>
 #include <ringcast/connection_handle.hpp>
 #include <ringcast/detail/byte_source.hpp>
@@ -217,6 +218,12 @@ struct websocket_endpoint {
   // The room's slow-consumer policy took the messages with these sequence numbers, first and last included, from the connection. What is
   // sent now stands in front of the message behind the gap.
   std::function<void(websocket_ref, std::uint64_t first, std::uint64_t last)> on_gap;
+  // A room of the cluster counts anew: the next message is the one behind this position, in another epoch than before, because what orders the room
+  // has lost what it knew, or may have. What that was nobody can tell. In place of on_gap, and as that one in front of the next message.
+  std::function<void(websocket_ref, const room_position& at)> on_reset{};
+  // What orders a room of the cluster cannot be reached, or is back; or the last thing that this member said was not published, in which case the
+  // room is not named, and without this callback the connection is closed with 1013.
+  std::function<void(websocket_ref, std::string_view room, cluster_state what)> on_cluster{};
   // The connection is about to leave its room: it may still publish there, and the others will hear it.
   std::function<void(websocket_ref)> on_leave;
   // The connection is over. The code is the peer's, ours, or 1006 if there was no closing handshake.

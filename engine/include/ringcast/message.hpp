@@ -33,7 +33,8 @@ struct received_part {
   bool end_of_message = true; // false: the next receive continues this message
 };
 
-// Messages of a room that its slow-consumer policy took from a connection: sequence numbers, first and last included.
+// Messages of a room that its slow-consumer policy took from a connection, or that a room of the cluster lost: sequence numbers, first and last
+// included. Both are 0 where such a room counts anew, and nobody can tell what is lost.
 struct message_gap {
   std::uint64_t first = 0, last = 0;
   friend bool operator==(const message_gap&, const message_gap&) = default;

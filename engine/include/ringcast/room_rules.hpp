@@ -20,6 +20,10 @@ struct room_rules {
   // A message of more bytes is not published: send_status::too_large. No bound of its own unless given; what a connection may send at all is
   // server_limits::message_bytes_max, or its endpoint's.
   std::optional<std::uint64_t> message_bytes_max{};
+  // The room is one over all servers that have the same server_options::cluster: its members, wherever they are, hear the same messages in the same
+  // order with the same numbers. What a room keeps for those who come is then read from the engine by the number of messages, and names in the room
+  // and presence are those of this server alone.
+  std::optional<bool> cluster{};
 };
 
 // Whether a room has the name that a pattern describes: as it stands, and a * for any bytes, maybe none, slashes too. "prices/*", "*-private".

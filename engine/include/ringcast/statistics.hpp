@@ -67,8 +67,9 @@ enum class refusal : std::uint8_t {
   endpoint, // on_upgrade said no
   name_taken, // in the room
   no_memory,
+  no_engine, // of the cluster that the room is of
 };
-inline constexpr std::size_t refusal_count = static_cast<std::size_t>(refusal::no_memory) + 1;
+inline constexpr std::size_t refusal_count = static_cast<std::size_t>(refusal::no_engine) + 1;
 // "server_full" and so on.
 [[nodiscard]] std::string_view name_of(refusal why);
 

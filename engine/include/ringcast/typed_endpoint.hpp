@@ -28,6 +28,8 @@ template <class T> struct typed_endpoint {
   std::function<void(websocket_ref, T&, const message_view&)> on_message{};
   std::function<void(websocket_ref, T&)> on_drain{};
   std::function<void(websocket_ref, T&, std::uint64_t first, std::uint64_t last)> on_gap{};
+  std::function<void(websocket_ref, T&, const room_position& at)> on_reset{};
+  std::function<void(websocket_ref, T&, std::string_view room, cluster_state what)> on_cluster{};
   std::function<void(websocket_ref, T&)> on_leave{};
   std::function<void(websocket_ref, T&, std::uint16_t code, std::string_view reason)> on_close{};
   // Everything else of an endpoint: subprotocols, limits, compression. Its callbacks above are not looked at.
@@ -50,6 +52,8 @@ template <class T> struct typed_endpoint {
     made.on_message = with_user<const message_view&>(std::move(on_message));
     made.on_drain = with_user(std::move(on_drain));
     made.on_gap = with_user<std::uint64_t, std::uint64_t>(std::move(on_gap));
+    made.on_reset = with_user<const room_position&>(std::move(on_reset));
+    made.on_cluster = with_user<std::string_view, cluster_state>(std::move(on_cluster));
     made.on_leave = with_user(std::move(on_leave));
     made.on_close = [call = std::move(on_close)](websocket_ref ws, std::uint16_t code, std::string_view reason) {
       const std::unique_ptr<T> user{static_cast<T*>(std::exchange(ws.user(), nullptr))}; // also when the call throws

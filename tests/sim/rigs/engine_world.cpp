@@ -41,7 +41,7 @@ engine_world::engine_world(kernel& world, const engine_options& options)
     auto opened = ring::open(options.ring);
     if (!opened) throw std::runtime_error(opened.error());
     p.own = std::make_unique<shard>(i, each, *mesh_, *p.from_threads, handle_access::router_of(routes_), std::move(*opened));
-    listen(*p.own, port, nullptr);
+    listen(*p.own, options.port, nullptr);
     if (identity_ != nullptr) listen(*p.own, secure_port, identity_.get());
   }
 }

@@ -23,6 +23,7 @@ struct engine_options {
   ring_options ring{.submission_entries = 64, .completion_entries = 256};
   std::uint32_t lane_bytes = mesh_lane_bytes;
   std::shared_ptr<const tls_identity> identity; // TLS on secure_port, too
+  std::uint16_t port = 8080;
   std::function<void(server&)> routes;          // in place of the endpoints of ringcast-server
 };
 
