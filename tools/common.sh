@@ -12,13 +12,13 @@ cores=$(nproc)
 # The last line is for tools/build-wolfssl.
 packages_serve=(
   clang-19 lld-19 cmake ninja-build ccache pkg-config
-  liburing-dev libisal-dev libmimalloc-dev zlib1g-dev
+  liburing-dev libhiredis-dev libisal-dev libmimalloc-dev zlib1g-dev
   libfmt-dev libspdlog-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev
   libboost-dev libboost-test-dev libbenchmark-dev libicu-dev python3 valgrind
   dpkg-dev gcc make autoconf automake libtool
 )
 # What the tests need besides; prometheus scrapes GET /metrics, and brings promtool; nginx-light stands in front of the server. Node.js is looked for by command, because a newer one from elsewhere is as good as Debian's.
-packages_test=(libclang-rt-19-dev llvm-19 clang-format-19 python3-websockets chromium openssl curl prometheus nginx-light)
+packages_test=(libclang-rt-19-dev llvm-19 clang-format-19 python3-websockets chromium openssl curl prometheus nginx-light redis-server)
 # Servers that tools/bench compares with. They are started on loopback with configurations of their own.
 packages_bench_peers=(nats-server nginx-light libnginx-mod-nchan)
 node_major_min=18

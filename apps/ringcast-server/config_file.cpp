@@ -181,12 +181,13 @@ class reader {
     if (gives("slow-consumer")) entry.policy = all.server.policy;
     if (gives("send-queue-bytes")) entry.send_queue_bytes_max = all.server.limits.send_queue_bytes_max;
     if (gives("history-messages") || gives("history-bytes") || gives("history-seconds")) entry.history = all.server.history;
+    if (gives("cluster")) entry.cluster = all.server.cluster.all_rooms;
     if (gives("max-message-bytes")) entry.message_bytes_max = all.server.limits.message_bytes_max;
     rooms.push_back(std::move(entry));
   }
 
-  static constexpr std::array<std::string_view, 6> room_options{"slow-consumer", "send-queue-bytes", "history-messages",
-                                                                "history-bytes", "history-seconds",  "max-message-bytes"};
+  static constexpr std::array<std::string_view, 7> room_options{"slow-consumer", "cluster",         "send-queue-bytes", "history-messages",
+                                                                "history-bytes", "history-seconds", "max-message-bytes"};
 
   std::string_view name_;
   std::vector<complaint> complaints_;

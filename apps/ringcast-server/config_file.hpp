@@ -20,8 +20,9 @@ struct room_entry {
   std::optional<std::uint64_t> send_queue_bytes_max{};
   std::optional<history_options> history{}; // by one of the three bounds at least; one that is not given is 0
   std::optional<std::uint64_t> message_bytes_max{};
+  std::optional<bool> cluster{};
 
-  [[nodiscard]] room_rules rules() const { return {policy, send_queue_bytes_max, history, message_bytes_max}; }
+  [[nodiscard]] room_rules rules() const { return {policy, send_queue_bytes_max, history, message_bytes_max, cluster}; }
 };
 
 // Each option names its place as "FILE:LINE: key". The error is one sentence, with its place. Tables [[room]] are taken by who gives `rooms`, in

@@ -70,8 +70,8 @@ bool is_same_table(const room_entry& a, const room_entry& b) {
   const auto bounds = [](const std::optional<history_options>& h) {
     return h ? std::optional{std::tuple{h->messages, h->bytes, h->seconds}} : std::nullopt;
   };
-  return std::tie(a.pattern, a.policy, a.send_queue_bytes_max, a.message_bytes_max) ==
-             std::tie(b.pattern, b.policy, b.send_queue_bytes_max, b.message_bytes_max) &&
+  return std::tie(a.pattern, a.policy, a.send_queue_bytes_max, a.message_bytes_max, a.cluster) ==
+             std::tie(b.pattern, b.policy, b.send_queue_bytes_max, b.message_bytes_max, b.cluster) &&
          bounds(a.history) == bounds(b.history);
 }
 

@@ -1,6 +1,7 @@
 #include <ringcast/server.hpp>
 
 #include "engine/base/log.hpp"
+#include "engine/cluster/redis_engine.hpp"
 #include "engine/connection/handle_access.hpp"
 #include "engine/io/core_allowance.hpp"
 #include "engine/io/socket.hpp"
@@ -63,6 +64,17 @@ namespace {
 
 // Each room is compared with each of them when it is opened, and each message of a thread that is no shard's.
 constexpr std::size_t rooms_like_max = 256;
+
+std::expected<redis_options, std::string> redis_options_of(const cluster_options& said) {
+  auto to = parse_redis_url(said.redis);
+  if (!to) return std::unexpected(to.error());
+  // Where braces are, Redis Cluster would see another slot.
+  if (said.prefix.empty() || said.prefix.find_first_of("{} \r\n") != std::string::npos)
+    return std::unexpected(std::string{"the prefix of a cluster is some characters without braces and spaces"});
+  if (said.messages_kept == 0 || said.seconds_kept == 0)
+    return std::unexpected(std::string{"a cluster that keeps nothing loses what a server misses"});
+  return redis_options{.to = std::move(*to), .prefix = said.prefix, .messages_kept = said.messages_kept, .kept_for_ms = said.seconds_kept * 1'000ULL};
+}
 
 std::expected<void, std::string> check_room_pattern(std::string_view pattern) {
   // Stars apart it is a part of a name, and so has its letters.
@@ -188,8 +200,11 @@ std::expected<void, start_failure> server::check_options() {
     if (const auto checked = check_room_pattern(pattern); !checked) return std::unexpected(start_failure{checked.error()});
   if (rooms_like_.size() > rooms_like_max)
     return std::unexpected(start_failure{fmt::format("{} patterns of rooms are more than {}", rooms_like_.size(), rooms_like_max)});
-  room_rulebook_ = std::make_unique<room_rulebook>(
-      rules_of_room{.policy = options_.policy, .behind_bytes_max = options_.limits.send_queue_bytes_max, .history = options_.history}, rooms_like_);
+  room_rulebook_ = std::make_unique<room_rulebook>(rules_of_room{.policy = options_.policy,
+                                                                 .behind_bytes_max = options_.limits.send_queue_bytes_max,
+                                                                 .history = options_.history,
+                                                                 .cluster = options_.cluster.all_rooms},
+                                                   rooms_like_);
   if (room_rulebook_->keeps_history()) {
     const std::uint64_t memory = options_.memory_bytes != 0 ? options_.memory_bytes : default_memory_bytes();
     if (options_.history.total_bytes == 0) return std::unexpected(start_failure{"rooms are to have a history, and no memory for it"});
@@ -203,6 +218,12 @@ std::expected<void, start_failure> server::check_options() {
     auto loaded = tls_context::load_server(options_.tls);
     if (!loaded) return std::unexpected(start_failure{loaded.error()});
     identity_ = std::make_unique<tls_identity>(std::move(*loaded));
+  }
+  if (room_rulebook_->has_cluster()) {
+    if (options_.cluster.redis.empty()) return std::unexpected(start_failure{"rooms are to be of a cluster, and nothing says what orders it"});
+    auto checked = redis_options_of(options_.cluster);
+    if (!checked) return std::unexpected(start_failure{checked.error()});
+    redis_ = std::make_unique<redis_options>(std::move(*checked));
   }
   if (!options_.proxies.trusted.empty()) {
     auto trusted = trusted_proxies::parse(options_.proxies);
@@ -365,7 +386,12 @@ void server::serve(std::uint32_t index) {
                                 .presence = options_.presence,
                                 .history = options_.history,
                                 .rooms_like = rooms_like_,
+                                .all_rooms_of_cluster = options_.cluster.all_rooms,
 
+                                .make_cluster = redis_ == nullptr ? decltype(shard_options::make_cluster){}
+                                                                  : [this](std::uint32_t, ring& io) -> std::unique_ptr<cluster_engine> {
+                                  return std::make_unique<redis_engine>(io, *redis_);
+                                },
                                 .on_access = options_.on_access};
     t.own = std::make_unique<shard>(index, options, *mesh_, *t.from_threads, *router_, std::move(t.own_ring));
     for (const auto& listener : t.listeners)

@@ -46,6 +46,7 @@ class room_rulebook;
 class server_orders;
 class shard;
 class tls_identity;
+struct redis_options;
 class trusted_proxies;
 struct socket_file;
 struct handle_access;
@@ -223,6 +224,7 @@ class server {
   std::vector<std::unique_ptr<engine::socket_file>> socket_files_; // of Unix sockets, to be removed at the end
   std::unique_ptr<engine::tls_identity> identity_; // null without listen_tls
   std::unique_ptr<engine::trusted_proxies> proxies_; // null where none is trusted
+  std::unique_ptr<engine::redis_options> redis_; // null: no room is of a cluster
   std::unique_ptr<engine::admission> admission_; // null without a bound on connections
   std::unique_ptr<engine::server_orders> orders_;
   std::unique_ptr<engine::mesh> mesh_;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ringcast/access.hpp>
+#include <ringcast/cluster.hpp>
 #include <ringcast/compression.hpp>
 #include <ringcast/position.hpp>
 #include <ringcast/rooms.hpp>
@@ -72,6 +73,7 @@ struct server_options {
   // After a turn that served members of rooms a shard may wait this long for more to be published, so that each send carries more; 0: never.
   std::uint32_t coalesce_wait_us = 100;
   presence_options presence;
+  cluster_options cluster; // of the rooms with room_rules::cluster
   history_options history; // of every room; off as it stands here
   compression_options compression; // of every WebSocket endpoint that says nothing else
   // How long a shard that usually finds more to do within this time looks for it before it sleeps: a wake-up costs more. 0: it sleeps at once.
