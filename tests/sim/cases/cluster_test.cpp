@@ -222,6 +222,7 @@ class world_of_nodes {
     if (draw_.below(50) == 0) truth_.drop_a_subscription();
     if (draw_.below(80) == 0) truth_.forget_all_but(draw_.below(6));
     if (draw_.below(500) == 0) truth_.lose_newest();
+    if (draw_.below(800) == 0) truth_.lose_all();
     if (draw_.below(500) == 0) truth_.cut_all(draw_.below(100'000'000));
   }
   bool all_stand_at_the_top() {
@@ -297,8 +298,8 @@ BOOST_AUTO_TEST_CASE(whatever_fails_nobody_hears_a_number_twice_or_wrong_and_not
                                << " unavailable, " << all.faults.subscriptions_dropped << " subscriptions dropped, " << all.faults.replies_lost
                                << " replies lost");
   // Each of these has happened.
-  for (const std::uint64_t count : {all.heard, all.gaps, all.resets, all.lost, all.refused, all.resumed, all.acknowledged, all.unavailable, all.stayed,
-                                    all.faults.subscriptions_dropped, all.faults.replies_lost})
+  for (const std::uint64_t count : {all.heard, all.gaps, all.resets, all.lost, all.refused, all.resumed, all.acknowledged, all.unavailable,
+                                    all.stayed, all.faults.subscriptions_dropped, all.faults.replies_lost})
     BOOST_TEST(count > 20u);
 }
 

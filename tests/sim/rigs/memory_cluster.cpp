@@ -56,6 +56,15 @@ void memory_cluster::forget_all_but(std::size_t batches) {
     while (r.kept.size() > batches) r.kept.pop_front();
 }
 
+void memory_cluster::lose_all() {
+  ++counts_.epochs;
+  for (auto& [name, r] : rooms_) {
+    r.kept.clear();
+    r.epoch = draw_.next() | 1;
+    r.sequence = r.base = 0;
+  }
+}
+
 void memory_cluster::lose_newest() {
   ++counts_.epochs;
   for (auto& [name, r] : rooms_) {

@@ -34,6 +34,7 @@ class memory_cluster {
   void cut_all(std::uint64_t away_ns);
   void drop_a_subscription();
   void forget_all_but(std::size_t batches); // of each room
+  void lose_all();    // and nobody is cut off: as FLUSHALL
   void lose_newest(); // some of each room's; everybody is cut off, and the epoch is another one
 
   // --- the truth ---
