@@ -12,6 +12,7 @@
 #include <ringcast/client_options.hpp>
 #include <ringcast/client_sender.hpp>
 #include <ringcast/close_code.hpp>
+#include <ringcast/closing.hpp>
 #include <ringcast/compression.hpp>
 #include <ringcast/connection_handle.hpp>
 #include <ringcast/connections.hpp>
