@@ -1,6 +1,7 @@
 #include "apps/ringcast-server/endpoints.hpp"
 
 #include "apps/page/page.hpp"
+#include "apps/ringcast-server/admin.hpp"
 #include "apps/ringcast-server/connections.hpp"
 #include "apps/ringcast-server/idempotency.hpp"
 #include "apps/ringcast-server/member.hpp"
@@ -325,9 +326,10 @@ void list_connections(server& s, const http_request& request, http_responder res
   s.connections(*asked, [responder](const connection_page& page) mutable { responder.respond_json(http_status::ok, connections_json(page)); });
 }
 
-void metrics(server& s, const shared_gate& gate, http_responder responder) {
-  s.statistics([responder, gate](const server_statistics& told) mutable {
+void metrics(server& s, const shared_gate& gate, const shared_guard& guard, http_responder responder) {
+  s.statistics([responder, gate, guard](const server_statistics& told) mutable {
     process_numbers process = process_numbers_now();
+    process.admin_actions = guard->counted();
     for (std::size_t i = 0; gate != nullptr && i < token_refusals; ++i) {
       const auto why = static_cast<token_refusal>(i);
       process.token_refusals.emplace_back(name_of(why), gate->refusals(why));
@@ -365,9 +367,9 @@ void add_endpoints(server& s, const endpoint_options& options) {
   routes.add("/echo", echo(gate));
   routes.add("/broadcast/{room}", broadcast(gate));
   routes.add("/chat/{room}", chat(gate));
-  admin.add("POST", "/rooms/{room}/messages", [&s, gate, kept](const http_request& request, http_responder responder) {
-    if (request.is_admin && is_of_another_site(request))
-      return responder.respond_error(http_status::forbidden, "pages of another site may not do this");
+  const auto guard = std::make_shared<admin_guard>(options.admin_names);
+  admin.add("POST", "/rooms/{room}/messages", [&s, gate, guard, kept](const http_request& request, http_responder responder) {
+    if (!may_publish(*guard, request, request.parameter("room"), responder)) return;
     if (let_in(gate, request, token_right::publish, responder)) publish(s, *kept, request, responder);
   });
   // Not 405: there is nothing to post to.
@@ -379,7 +381,8 @@ void add_endpoints(server& s, const endpoint_options& options) {
   admin.add("GET", "/rooms", with_server(list_rooms));
   routes.add("GET", "/rooms/{room}", for_members(list_room));
   admin.add("GET", "/connections", with_server(list_connections));
-  admin.add("GET", "/metrics", [&s, gate](const http_request&, http_responder responder) { metrics(s, gate, responder); });
+  admin.add("GET", "/metrics", [&s, gate, guard](const http_request&, http_responder responder) { metrics(s, gate, guard, responder); });
+  add_dashboard(s, admin, guard, options.admin_apart);
   routes.add("GET", "/health/live",
              [](const http_request&, http_responder responder) { responder.respond_json(http_status::ok, R"({"status":"live"})"); });
   routes.add("GET", "/health/ready", [&s](const http_request&, http_responder responder) {

@@ -181,6 +181,10 @@ std::string metrics_text(const server_statistics& told, const process_numbers& p
     to.counter("token_refusals_total", "Requests and messages that were refused for their token, by reason.");
     for (const auto& [reason, count] : process.token_refusals) to.value("reason", reason, count);
   }
+  if (!process.admin_actions.empty()) {
+    to.counter("admin_actions_total", "What was done by the admin address, and what was refused there.");
+    for (const auto& [action, count] : process.admin_actions) to.value("action", action, count);
+  }
   to.counter("log_lines_dropped_total", "Lines of the log that standard error did not take.").value(process.log_lines_dropped);
   if (process.resident_bytes) to.gauge("resident_memory_bytes", "Memory of the process that is resident.").value(*process.resident_bytes);
   return std::move(to).text();

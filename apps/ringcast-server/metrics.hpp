@@ -18,6 +18,7 @@ struct process_numbers {
   std::uint64_t log_lines_dropped = 0;
   std::optional<std::uint64_t> resident_bytes; // none where there is no /proc
   std::vector<std::pair<std::string_view, std::uint64_t>> token_refusals{}; // by reason; empty where no tokens are asked for
+  std::vector<std::pair<std::string_view, std::uint64_t>> admin_actions{}; // by name
 };
 [[nodiscard]] process_numbers process_numbers_now();
 

@@ -54,6 +54,12 @@ std::vector<option> ways_in() {
                 "`unix:/path`; may be given several times. Everybody who reaches it may do everything. With tokens it is `127.0.0.1:8081` by itself",
        .reason = "without tokens everybody may do everything anyway",
        .rules = list([](auto& s) -> auto& { return s.server.listen_admin; }, "ADDR:PORT", is_address)},
+      {.name = "admin-name",
+       .means = "a host name by which browsers reach `--admin-listen`, through a proxy; may be given several times. By any other name than "
+                "`localhost` and IP "
+                "addresses the dashboard closes and publishes nothing",
+       .reason = "a stranger's name may lead to this address, too (DNS rebinding)",
+       .rules = list([](auto& s) -> auto& { return s.admin_names; }, "HOST")},
       {.name = "jwt-hs256-key-file",
        .means = "a secret of 32 bytes or more (a line end behind it is none of it): [tokens](#tokens) by HS256; SIGHUP reads it again",
        .reason = "",
