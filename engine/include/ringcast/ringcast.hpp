@@ -19,6 +19,7 @@
 #include <ringcast/event.hpp>
 #include <ringcast/events.hpp>
 #include <ringcast/files.hpp>
+#include <ringcast/http_client.hpp>
 #include <ringcast/http_status.hpp>
 #include <ringcast/log.hpp>
 #include <ringcast/memory_purge.hpp>
