@@ -2,6 +2,7 @@
 // command line, the environment, files, --help, the example of a file, and the table in the README.
 #pragma once
 
+#include "apps/ringcast-server/application_options.hpp"
 #include "apps/ringcast-server/token_options.hpp"
 #include <ringcast/log.hpp>
 #include <ringcast/server_options.hpp>
@@ -22,6 +23,7 @@ struct settings {
   server_options server{.drain = {.delay_ms = 0, .spread_ms = 10'000}};
   std::vector<std::string> certificate_files, key_files; // in pairs: made to server.tls.certificates when all options are known
   token_options tokens;
+  application_options application;
   std::string access_log; // a file; empty: none
   ringcast::log_level log_level = ringcast::log_level::info;
   ringcast::log_format log_format = ringcast::log_format::text;
