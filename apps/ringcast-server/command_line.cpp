@@ -111,8 +111,9 @@ std::expected<void, std::string> complete(settings& all, bool has_listen) {
     all.server.tls.certificates.push_back({.chain_file = all.certificate_files[i], .key_file = all.key_files[i], .host_names = {}});
   if (!all.server.listen_tls.empty() && !has_listen) all.server.listen.clear();
   if (!all.tokens.audience.empty() && !all.tokens.is_on()) return wrong("--jwt-audience is given with --jwt-hs256-key-file or --jwt-jwks-file");
-  // Where those who run the server reach it as soon as tokens keep others out.
-  if (all.tokens.is_on() && all.server.listen_admin.empty()) all.server.listen_admin = {"127.0.0.1:8081"};
+  if (all.tokens.is_on() && all.application.is_asked()) return wrong("--authorize-url stands in place of --jwt-hs256-key-file and --jwt-jwks-file");
+  // Where those who run the server reach it as soon as others are kept out.
+  if ((all.tokens.is_on() || all.application.is_asked()) && all.server.listen_admin.empty()) all.server.listen_admin = {"127.0.0.1:8081"};
   return {};
 }
 

@@ -26,12 +26,12 @@ namespace ringcast {
 namespace {
 
 // Who may connect at all may have an echo.
-websocket_endpoint echo(const shared_gate& gate) {
+websocket_endpoint echo(const doors& by) {
   websocket_endpoint whole{.on_message = [](websocket_ref ws, const message_view& message) { ws.send(message); }};
-  if (gate == nullptr) return whole;
-  whole.on_upgrade = [gate](upgrade_request_view& upgrade) {
+  if (by.gate == nullptr && by.application == nullptr) return whole;
+  whole.on_upgrade = [by](upgrade_request_view& upgrade) {
     member who;
-    if (let_in(gate, upgrade, token_right::any, who)) upgrade.set_user(keep_member(who));
+    if (let_in(by, upgrade, token_right::any, who)) keep_member(upgrade, who);
   };
   whole.on_discard = drop_member;
   whole.on_open = [](websocket_ref ws) { close_at_expiry(ws, member_of(ws)); };
@@ -91,11 +91,11 @@ void refuse_large(websocket_ref ws, send_status sent) {
   if (sent == send_status::too_large) ws.close(static_cast<std::uint16_t>(close_code::message_too_big), "larger than this room takes");
 }
 
-websocket_endpoint broadcast(const shared_gate& gate) {
+websocket_endpoint broadcast(const doors& by) {
   return {.on_upgrade =
-              [gate](upgrade_request_view& upgrade) {
+              [by](upgrade_request_view& upgrade) {
                 member who;
-                if (!let_in(gate, upgrade, token_right::join, who)) return;
+                if (!let_in(by, upgrade, token_right::join, who)) return;
                 const http_request& request = upgrade.request();
                 const auto replay = asked_replay(request);
                 if (!replay) return upgrade.refuse(http_status::bad_request, replay.error());
@@ -110,7 +110,7 @@ websocket_endpoint broadcast(const shared_gate& gate) {
                                                               .replay = *replay});
                 who.gaps = request.query("gaps") == "1";
                 who.numbered = numbered;
-                upgrade.set_user(keep_member(who));
+                keep_member(upgrade, who);
               },
           .on_discard = drop_member,
           .on_open =
@@ -130,8 +130,8 @@ websocket_endpoint broadcast(const shared_gate& gate) {
                   ws.send_text(hello);
               },
           .on_message =
-              [gate](websocket_ref ws, const message_view& message) {
-                if (member& who = member_of(ws); who.has_token && !is_for_room(*gate, ws, who, message)) return;
+              [gate = by.gate](websocket_ref ws, const message_view& message) {
+                if (member& who = member_of(ws); who.has_token && !is_for_room(gate, ws, who, message)) return;
                 refuse_large(ws, ws.broadcast(message.op, message.payload));
               },
           .on_gap =
@@ -153,15 +153,15 @@ void say(websocket_ref ws, std::string_view name, std::string_view between, std:
   refuse_large(ws, ws.broadcast(opcode::text, std::as_bytes(std::span{line})));
 }
 
-websocket_endpoint chat(const shared_gate& gate) {
+websocket_endpoint chat(const doors& by) {
   return {.on_upgrade =
-              [gate](upgrade_request_view& upgrade) {
+              [by](upgrade_request_view& upgrade) {
                 member who;
-                if (!let_in(gate, upgrade, token_right::join, who)) return;
+                if (!let_in(by, upgrade, token_right::join, who)) return;
                 const std::string name = upgrade.request().query("name").value_or("");
                 if (name.empty()) return upgrade.refuse(http_status::bad_request, "a name is needed: ?name=NAME");
                 upgrade.take_seat(upgrade.request().parameter("room"), {.name = name, .user = who.user});
-                upgrade.set_user(keep_member(who));
+                keep_member(upgrade, who);
               },
           .on_discard = drop_member,
           .on_open =
@@ -170,8 +170,8 @@ websocket_endpoint chat(const shared_gate& gate) {
                 say(ws, *ws.name_in_room(), " joined", {});
               },
           .on_message =
-              [gate](websocket_ref ws, const message_view& message) {
-                if (member& who = member_of(ws); who.has_token && !is_for_room(*gate, ws, who, message)) return;
+              [gate = by.gate](websocket_ref ws, const message_view& message) {
+                if (member& who = member_of(ws); who.has_token && !is_for_room(gate, ws, who, message)) return;
                 if (message.op != opcode::text) return ws.close(static_cast<std::uint16_t>(close_code::unsupported_data), "the chat is text");
                 say(ws, *ws.name_in_room(), ": ", message.text());
               },
@@ -326,14 +326,24 @@ void list_connections(server& s, const http_request& request, http_responder res
   s.connections(*asked, [responder](const connection_page& page) mutable { responder.respond_json(http_status::ok, connections_json(page)); });
 }
 
-void metrics(server& s, const shared_gate& gate, const shared_guard& guard, http_responder responder) {
-  s.statistics([responder, gate, guard](const server_statistics& told) mutable {
+application_numbers numbers_of(const application_gate& gate) {
+  application_numbers now{.questions = gate.questions(), .from_cache = gate.from_cache(), .results = {}};
+  for (std::size_t i = 0; i < application_results; ++i) {
+    const auto what = static_cast<application_result>(i);
+    now.results.emplace_back(name_of(what), gate.counted(what));
+  }
+  return now;
+}
+
+void metrics(server& s, const doors& by, const shared_guard& guard, http_responder responder) {
+  s.statistics([responder, by, guard](const server_statistics& told) mutable {
     process_numbers process = process_numbers_now();
     process.admin_actions = guard->counted();
-    for (std::size_t i = 0; gate != nullptr && i < token_refusals; ++i) {
+    for (std::size_t i = 0; by.gate != nullptr && i < token_refusals; ++i) {
       const auto why = static_cast<token_refusal>(i);
-      process.token_refusals.emplace_back(name_of(why), gate->refusals(why));
+      process.token_refusals.emplace_back(name_of(why), by.gate->refusals(why));
     }
+    if (by.application != nullptr) process.application = numbers_of(*by.application);
     responder.respond(http_status::ok, metrics_content_type, metrics_text(told, process));
   });
 }
@@ -352,25 +362,23 @@ void add_endpoints(server& s, const endpoint_options& options) {
   const auto with_server = [&s](auto handler) {
     return [&s, handler](const http_request& request, http_responder responder) { handler(s, request, responder); };
   };
-  const shared_gate gate = options.gate;
-  const auto for_members = [&s, gate](auto handler) {
-    return [&s, gate, handler](const http_request& request, http_responder responder) {
-      if (let_in(gate, request, token_right::join, responder)) handler(s, request, responder);
-    };
-  };
+  const doors& by = options.by;
+  const auto for_members = [&](auto handler) { return behind(by, token_right::join, with_server(handler)); };
   // As long as the server has routes: its handlers hold it.
   const auto kept = std::make_shared<idempotent_answers>();
   routes routes = s.routes();
   // What tells of the whole server, or says something in any room, is for those who run it.
   class routes admin = options.admin_apart ? routes.admin() : routes;
   routes.add("GET", "/", page);
-  routes.add("/echo", echo(gate));
-  routes.add("/broadcast/{room}", broadcast(gate));
-  routes.add("/chat/{room}", chat(gate));
+  add_behind(routes, "/echo", echo(by), by, token_right::any);
+  add_behind(routes, "/broadcast/{room}", broadcast(by), by, token_right::join);
+  add_behind(routes, "/chat/{room}", chat(by), by, token_right::join);
   const auto guard = std::make_shared<admin_guard>(options.admin_names);
-  admin.add("POST", "/rooms/{room}/messages", [&s, gate, guard, kept](const http_request& request, http_responder responder) {
+  const http_handler published =
+      behind(by, token_right::publish, [&s, kept](const http_request& request, http_responder responder) { publish(s, *kept, request, responder); });
+  admin.add("POST", "/rooms/{room}/messages", [published, guard](const http_request& request, http_responder responder) {
     if (!may_publish(*guard, request, request.parameter("room"), responder)) return;
-    if (let_in(gate, request, token_right::publish, responder)) publish(s, *kept, request, responder);
+    published(request, responder);
   });
   // Not 405: there is nothing to post to.
   if (options.admin_apart)
@@ -381,7 +389,7 @@ void add_endpoints(server& s, const endpoint_options& options) {
   admin.add("GET", "/rooms", with_server(list_rooms));
   routes.add("GET", "/rooms/{room}", for_members(list_room));
   admin.add("GET", "/connections", with_server(list_connections));
-  admin.add("GET", "/metrics", [&s, gate, guard](const http_request&, http_responder responder) { metrics(s, gate, guard, responder); });
+  admin.add("GET", "/metrics", [&s, by, guard](const http_request&, http_responder responder) { metrics(s, by, guard, responder); });
   add_dashboard(s, admin, guard, options.admin_apart);
   routes.add("GET", "/health/live",
              [](const http_request&, http_responder responder) { responder.respond_json(http_status::ok, R"({"status":"live"})"); });

@@ -1,6 +1,7 @@
 // The endpoints of ringcast-server. They are stable: other tools are written against them.
 #pragma once
 
+#include "apps/ringcast-server/doors.hpp"
 #include <ringcast/server.hpp>
 
 #include <memory>
@@ -9,10 +10,8 @@
 
 namespace ringcast {
 
-class token_gate;
-
 struct endpoint_options {
-  std::shared_ptr<token_gate> gate{}; // null: nobody needs a token
+  doors by{}; // nothing in them: everybody may do everything
   bool admin_apart = false;           // what is for those who run the server is there by server_options::listen_admin only
   std::vector<std::string> admin_names{}; // by which that address is known, see admin_guard
 };

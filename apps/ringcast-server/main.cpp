@@ -1,5 +1,6 @@
 // ringcast-server: the broadcast server. Options in, a server out; everything else is the library's.
 #include "apps/ringcast-server/access_log.hpp"
+#include "apps/ringcast-server/application.hpp"
 #include "apps/ringcast-server/command_line.hpp"
 #include "apps/ringcast-server/config_file.hpp"
 #include "apps/ringcast-server/endpoints.hpp"
@@ -116,9 +117,11 @@ int main(int argc, char** argv) {
     options->server.on_access = [&to = *access](const access_entry& entry) { to.take(entry); };
     options->server.on_reopen = [&to = *access] { to.reopen(); };
   }
+  auto application = application::open(options->application);
+  if (!application) return refuse(application.error(), 2);
   server server{options->server};
   for (const room_entry& each : rooms) server.rooms_like(each.pattern, each.rules());
-  add_endpoints(server, {.gate = gate, .admin_apart = !options->server.listen_admin.empty(), .admin_names = options->admin_names});
+  add_endpoints(server, {.by = {.gate = gate, .application = application->gate}, .admin_apart = !options->server.listen_admin.empty(), .admin_names = options->admin_names});
   server.on_reload([&] {
     std::vector<room_entry> wanted;
     const auto read = read_options(wanted);
@@ -126,5 +129,6 @@ int main(int argc, char** argv) {
     if (read && !std::ranges::equal(rooms, wanted, is_same_table)) log_line(log_level::warning, "SIGHUP: only a new start changes [[room]]");
   });
   if (gate != nullptr) server.on_reload([gate] { reload(*gate); });
+  application->reload_with(server);
   return server.run();
 }

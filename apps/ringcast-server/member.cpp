@@ -2,6 +2,7 @@
 
 #include "apps/ringcast-server/strict_json.hpp"
 #include <ringcast/close_code.hpp>
+#include <ringcast/deferred_request.hpp>
 
 #include <chrono>
 #include <fmt/format.h>
@@ -18,13 +19,6 @@ constexpr std::string_view renewal_start = "{\"token\":";
 
 // Nobody changes these.
 member without_token[] = {{.gaps = false}, {.gaps = true}, {.gaps = false, .numbered = true}, {.gaps = true, .numbered = true}};
-
-void note_claims(member& who, token_claims&& claims, std::string_view room) {
-  who.has_token = true;
-  who.may_publish = claims.may_publish(room);
-  who.user = std::move(claims.user);
-  who.expires_s = claims.expires_s;
-}
 
 // The token in a text of {"token":"..."} and nothing else.
 std::expected<std::string, token_refusal> read_renewal(std::string_view text) {
@@ -55,36 +49,22 @@ void renew(token_gate& gate, websocket_ref ws, member& who, std::string_view tex
 
 } // namespace
 
-void* keep_member(const member& wanted) {
-  if (!wanted.has_token) return &without_token[(wanted.gaps ? 1 : 0) + (wanted.numbered ? 2 : 0)];
-  return new member(wanted);
+void note_claims(member& who, token_claims&& claims, std::string_view room) {
+  who.has_token = true;
+  who.may_publish = claims.may_publish(room);
+  who.user = std::move(claims.user);
+  who.expires_s = claims.expires_s;
+}
+
+void keep_member(upgrade_request_view& upgrade, const member& wanted) {
+  if (auto* const given = static_cast<member*>(user_of(upgrade)))
+    *given = wanted;
+  else
+    upgrade.set_user(wanted.has_token ? new member(wanted) : &without_token[(wanted.gaps ? 1 : 0) + (wanted.numbered ? 2 : 0)]);
 }
 
 void drop_member(void* kept) {
   if (auto* who = static_cast<member*>(kept); who != nullptr && who->has_token) delete who;
-}
-
-bool let_in(const shared_gate& gate, upgrade_request_view& upgrade, token_right right, member& who) {
-  if (gate == nullptr) return true;
-  const std::string_view room = upgrade.request().parameter("room");
-  auto claims = gate->judge(upgrade.request(), right, room);
-  if (claims) {
-    note_claims(who, std::move(*claims), room);
-    return true;
-  }
-  const token_answer answer = answer_of(claims.error());
-  upgrade.add_header("WWW-Authenticate", answer.challenge);
-  upgrade.refuse(answer.status, sentence_of(claims.error()));
-  return false;
-}
-
-bool let_in(const shared_gate& gate, const http_request& request, token_right right, http_responder responder) {
-  if (gate == nullptr) return true;
-  const auto claims = gate->judge(request, right, request.parameter("room"));
-  if (claims) return true;
-  const token_answer answer = answer_of(claims.error());
-  responder.respond(answer.status, "application/json", json_error(sentence_of(claims.error())), "WWW-Authenticate: " + answer.challenge + "\r\n");
-  return false;
 }
 
 // One that was accepted because clocks differ is over when it would not be accepted any more.
@@ -97,13 +77,13 @@ void close_at_expiry(websocket_ref ws, const member& who) {
   ws.close_after(ceil<milliseconds>(end - now), token_over, sentence_of(token_refusal::expired));
 }
 
-bool is_for_room(token_gate& gate, websocket_ref ws, member& who, const message_view& message) {
-  if (who.numbered && message.op == opcode::text && message.text().starts_with(renewal_start)) {
-    renew(gate, ws, who, message.text());
+bool is_for_room(const shared_gate& gate, websocket_ref ws, member& who, const message_view& message) {
+  if (gate != nullptr && who.numbered && message.op == opcode::text && message.text().starts_with(renewal_start)) {
+    renew(*gate, ws, who, message.text());
     return false;
   }
   if (who.may_publish) return true;
-  gate.count(token_refusal::room);
+  if (gate != nullptr) gate->count(token_refusal::room);
   ws.close(static_cast<std::uint16_t>(close_code::policy_violation), sentence_of(token_refusal::room));
   return false;
 }

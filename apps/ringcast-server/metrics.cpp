@@ -155,6 +155,13 @@ void write_shards(writer& to, const server_statistics& told, const shard_statist
   each(&shard_statistics::held_bytes_max);
 }
 
+void write_application(writer& to, const application_numbers& told) {
+  to.counter("authorize_questions_total", "Questions to the application by HTTP.").value(told.questions);
+  to.counter("authorize_cached_total", "Requests that were decided by an answer that was kept.").value(told.from_cache);
+  to.counter("authorize_results_total", "Requests that the application decided, or did not.");
+  for (const auto& [result, count] : told.results) to.value("result", result, count);
+}
+
 } // namespace
 
 process_numbers process_numbers_now() {
@@ -185,6 +192,7 @@ std::string metrics_text(const server_statistics& told, const process_numbers& p
     to.counter("admin_actions_total", "What was done by the admin address, and what was refused there.");
     for (const auto& [action, count] : process.admin_actions) to.value("action", action, count);
   }
+  if (process.application) write_application(to, *process.application);
   to.counter("log_lines_dropped_total", "Lines of the log that standard error did not take.").value(process.log_lines_dropped);
   if (process.resident_bytes) to.gauge("resident_memory_bytes", "Memory of the process that is resident.").value(*process.resident_bytes);
   return std::move(to).text();

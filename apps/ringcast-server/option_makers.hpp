@@ -15,6 +15,7 @@ namespace ringcast::declared {
 
 // The groups, each in a file of its own, in the order of the README's table.
 std::vector<option> ways_in();
+std::vector<option> application();
 std::vector<option> rooms_and_memory();
 std::vector<option> limits();
 std::vector<option> times();

@@ -7,7 +7,8 @@ namespace ringcast {
 std::span<const option> all_options() {
   static const std::vector<option> all = [] {
     std::vector<option> every;
-    for (const auto group : {declared::ways_in, declared::rooms_and_memory, declared::limits, declared::times, declared::logging})
+    for (const auto group :
+         {declared::ways_in, declared::application, declared::rooms_and_memory, declared::limits, declared::times, declared::logging})
       for (option& each : group()) every.push_back(std::move(each));
     return every;
   }();

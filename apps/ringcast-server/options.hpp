@@ -2,6 +2,7 @@
 // command line, the environment, files, --help, the example of a file, and the table in the README.
 #pragma once
 
+#include "apps/ringcast-server/application_options.hpp"
 #include "apps/ringcast-server/token_options.hpp"
 #include <ringcast/log.hpp>
 #include <ringcast/server_options.hpp>
@@ -23,6 +24,7 @@ struct settings {
   std::vector<std::string> certificate_files, key_files; // in pairs: made to server.tls.certificates when all options are known
   token_options tokens;
   std::vector<std::string> admin_names; // see admin_guard
+  application_options application;
   std::string access_log; // a file; empty: none
   ringcast::log_level log_level = ringcast::log_level::info;
   ringcast::log_format log_format = ringcast::log_format::text;

@@ -53,6 +53,10 @@ struct token_claims {
 [[nodiscard]] std::expected<token_claims, token_refusal> check_token(std::string_view token, const token_keys& keys, std::string_view audience,
                                                                      std::int64_t now_s);
 
+// What an application says that somebody may do: a JSON object with the members user, rooms, publish and expires, which are what the claims sub, rooms,
+// publish and exp of a token are. Nothing if it is anything else.
+[[nodiscard]] std::optional<token_claims> read_permission(std::string_view text);
+
 // Whether the room is one of the pattern's: literally, where a * stands for any characters, also none, also a slash.
 [[nodiscard]] bool matches_pattern(std::string_view pattern, std::string_view room);
 

@@ -64,7 +64,8 @@ void find_in_protocols(std::string_view protocols, std::vector<std::string>& fou
   }
 }
 
-// All that the request brings: more than one is refused.
+} // namespace
+
 std::vector<std::string> tokens_of(const http_request& request) {
   std::vector<std::string> found;
   constexpr std::string_view scheme = "bearer ";
@@ -83,8 +84,6 @@ bool permits(const token_claims& claims, token_right right, std::string_view roo
   }
   return false;
 }
-
-} // namespace
 
 bool is_of_another_site(const http_request& request) {
   const std::string_view origin = request.header("Origin");

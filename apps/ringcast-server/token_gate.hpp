@@ -15,6 +15,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace ringcast {
 
@@ -23,6 +24,10 @@ enum class token_right : std::uint8_t { any, join, publish };
 
 // Whether a browser sent it for a page that is not of this host (RFC 6454 7).
 [[nodiscard]] bool is_of_another_site(const http_request& request);
+
+// All that the request brings: in Authorization, as a subprotocol, in ?token=. More than one is refused.
+[[nodiscard]] std::vector<std::string> tokens_of(const http_request& request);
+[[nodiscard]] bool permits(const token_claims& claims, token_right right, std::string_view room);
 
 // How a request is answered whose token is not accepted (RFC 6750 3).
 struct token_answer {

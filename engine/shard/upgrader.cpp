@@ -50,7 +50,10 @@ std::string_view upgrader::upgrade(connection& c, const http_request& request, c
   const request_head& head = handle_access::head_of(request);
   const bool streams = endpoint.event_streams && asks_for_event_stream(head);
   const upgrade_check check = streams ? check_stream(head) : check_upgrade(head);
-  if (!may_upgrade(c, request, endpoint, check)) return {};
+  if (!may_upgrade(c, request, endpoint, check)) {
+    with_.users.note_discarded(endpoint, user);
+    return {};
+  }
   upgrade_request_view asked = handle_access::upgrade_view(request, streams);
   auto& decision = handle_access::decision_of(asked);
   decision.user = user;

@@ -17,9 +17,12 @@
 #include <ringcast/connection_handle.hpp>
 #include <ringcast/connections.hpp>
 #include <ringcast/coroutine_client.hpp>
+#include <ringcast/deferred_request.hpp>
 #include <ringcast/event.hpp>
 #include <ringcast/events.hpp>
 #include <ringcast/files.hpp>
+#include <ringcast/hmac.hpp>
+#include <ringcast/http_client.hpp>
 #include <ringcast/http_status.hpp>
 #include <ringcast/log.hpp>
 #include <ringcast/memory_purge.hpp>

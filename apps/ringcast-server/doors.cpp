@@ -1,0 +1,85 @@
+#include "apps/ringcast-server/doors.hpp"
+
+#include <ringcast/spawn.hpp>
+
+#include <source_location>
+#include <utility>
+
+namespace ringcast {
+
+namespace {
+
+constexpr std::string_view challenge = "Bearer realm=\"ringcast\""; // RFC 9110 11.6.1: a 401 has one
+
+// Refuses by what its upgrade was begun with, so that it is counted and logged as every refusal of an endpoint.
+const websocket_endpoint refusing{.on_upgrade =
+                                      [](upgrade_request_view& upgrade) {
+                                        const auto& said = *static_cast<const application_verdict*>(user_of(upgrade));
+                                        if (said.status == http_status::unauthorized) upgrade.add_header("WWW-Authenticate", challenge);
+                                        upgrade.refuse(said.status, said.why);
+                                      },
+                                  .event_streams = true};
+
+task<void> ask_then_upgrade(application_gate& gate, deferred_request received, const websocket_endpoint& to, token_right right) {
+  application_verdict said = co_await gate.judge(received, right);
+  if (!said.is_permitted()) co_return received.upgrade(refusing, &said);
+  auto* const who = new member;
+  note_claims(*who, std::move(said.claims), received.view().parameter("room"));
+  received.upgrade(to, who);
+}
+
+task<void> ask_then_hand_on(application_gate& gate, deferred_request received, const http_handler& to, token_right right) {
+  const application_verdict said = co_await gate.judge(received, right);
+  if (said.is_permitted()) co_return received.hand_on(to);
+  const std::string headers = said.status == http_status::unauthorized ? "WWW-Authenticate: " + std::string{challenge} + "\r\n" : std::string{};
+  received.respond(said.status, "application/json", json_error(said.why), headers);
+}
+
+bool let_in(const shared_gate& gate, const http_request& request, token_right right, http_responder responder) {
+  const auto claims = gate->judge(request, right, request.parameter("room"));
+  if (claims) return true;
+  const token_answer answer = answer_of(claims.error());
+  responder.respond(answer.status, "application/json", json_error(sentence_of(claims.error())), "WWW-Authenticate: " + answer.challenge + "\r\n");
+  return false;
+}
+
+} // namespace
+
+void add_behind(routes& to, std::string_view pattern, websocket_endpoint endpoint, const doors& by, token_right right) {
+  if (by.application == nullptr) return to.add(pattern, std::move(endpoint));
+  endpoint.registered_at = std::source_location::current();
+  // There as long as the routes are, which is longer than any coroutine and connection.
+  to.add("GET", pattern,
+         [gate = by.application, kept = std::make_shared<const websocket_endpoint>(std::move(endpoint)),
+          right](const http_request& request, http_responder responder) { spawn(ask_then_upgrade(*gate, {request, responder}, *kept, right)); });
+}
+
+http_handler behind(const doors& by, token_right right, http_handler handler) {
+  if (by.application != nullptr)
+    return [gate = by.application, kept = std::make_shared<const http_handler>(std::move(handler)),
+            right](const http_request& request, http_responder responder) { spawn(ask_then_hand_on(*gate, {request, responder}, *kept, right)); };
+  if (by.gate == nullptr) return handler;
+  return [gate = by.gate, handler = std::move(handler), right](const http_request& request, http_responder responder) {
+    if (let_in(gate, request, right, responder)) handler(request, responder);
+  };
+}
+
+bool let_in(const doors& by, upgrade_request_view& upgrade, token_right right, member& who) {
+  if (by.application != nullptr) {
+    who = *static_cast<const member*>(user_of(upgrade));
+    return true;
+  }
+  if (by.gate == nullptr) return true;
+  const std::string_view room = upgrade.request().parameter("room");
+  auto claims = by.gate->judge(upgrade.request(), right, room);
+  if (claims) {
+    note_claims(who, std::move(*claims), room);
+    return true;
+  }
+  const token_answer answer = answer_of(claims.error());
+  upgrade.add_header("WWW-Authenticate", answer.challenge);
+  upgrade.refuse(answer.status, sentence_of(claims.error()));
+  return false;
+}
+
+} // namespace ringcast

@@ -1,0 +1,26 @@
+// What stands in front of endpoints: nothing, the keys of tokens, or the application.
+#pragma once
+
+#include "apps/ringcast-server/application_gate.hpp"
+#include "apps/ringcast-server/member.hpp"
+#include <ringcast/events.hpp>
+
+#include <memory>
+#include <string_view>
+
+namespace ringcast {
+
+// Of both at most one is there.
+struct doors {
+  shared_gate gate{};                              // asks for tokens
+  std::shared_ptr<application_gate> application{}; // is asked in front of each upgrade and request
+};
+
+// The endpoint behind the doors. Its on_upgrade asks let_in(), which knows what was said.
+void add_behind(routes& to, std::string_view pattern, websocket_endpoint endpoint, const doors& by, token_right right);
+[[nodiscard]] http_handler behind(const doors& by, token_right right, http_handler handler);
+
+// Whether the upgrade may go on: what its token says, or the application, is noted in `who`. Otherwise it has been refused.
+[[nodiscard]] bool let_in(const doors& by, upgrade_request_view& upgrade, token_right right, member& who);
+
+} // namespace ringcast
