@@ -4,6 +4,7 @@
 #include <ringcast/server.hpp>
 
 #include <memory>
+#include <string>
 
 namespace ringcast {
 
@@ -12,6 +13,7 @@ class token_gate;
 struct endpoint_options {
   std::shared_ptr<token_gate> gate{}; // null: nobody needs a token
   bool admin_apart = false;           // what is for those who run the server is there by server_options::listen_admin only
+  std::string base_path{};            // in front of every path; empty, or like /chat-server
 };
 
 void add_endpoints(server& s, const endpoint_options& options = {});

@@ -118,7 +118,7 @@ int main(int argc, char** argv) {
   }
   server server{options->server};
   for (const room_entry& each : rooms) server.rooms_like(each.pattern, each.rules());
-  add_endpoints(server, {.gate = gate, .admin_apart = !options->server.listen_admin.empty()});
+  add_endpoints(server, {.gate = gate, .admin_apart = !options->server.listen_admin.empty(), .base_path = options->base_path});
   server.on_reload([&] {
     std::vector<room_entry> wanted;
     const auto read = read_options(wanted);

@@ -22,6 +22,7 @@ struct settings {
   server_options server{.drain = {.delay_ms = 0, .spread_ms = 10'000}};
   std::vector<std::string> certificate_files, key_files; // in pairs: made to server.tls.certificates when all options are known
   token_options tokens;
+  std::string base_path; // in front of every path: empty, or like /chat-server
   std::string access_log; // a file; empty: none
   ringcast::log_level log_level = ringcast::log_level::info;
   ringcast::log_format log_format = ringcast::log_format::text;
@@ -53,6 +54,7 @@ struct text_rules {
   std::string_view takes; // FILE
   const std::string& (*get)(const settings&) = nullptr;
   void (*set)(settings&, std::string) = nullptr;
+  text_check check = nullptr; // null: anything will do
 };
 
 // May be given several times.
