@@ -3,6 +3,7 @@
 #include "apps/load/run/shared_order.hpp"
 #include "apps/load/tag.hpp"
 #include "apps/ringcast-load/asserts.hpp"
+#include "apps/ringcast-load/man_page.hpp"
 
 #include <CLI/CLI.hpp>
 #include <charconv>
@@ -247,6 +248,9 @@ parse_outcome parse_options(int argc, char** argv) {
   app.add_option("--max-rate-under", raw.bound, "Search the highest rate that keeps a bound, as in p99=5ms")->type_name("BOUND");
   app.add_option("--assert", raw.asserts, "Fail unless this holds, as in 'p99<5ms' or 'lost==0'; may be given several times")->type_name("EXPR");
   app.add_option("--server-pid", out.server_pid, "Measure CPU and memory of this process")->check(between(1, 1 << 30))->type_name("PID");
+  app.add_flag_callback(
+         "--print-man", [&app] { throw CLI::CallForVersion{man_page(app), 0}; }, "Print this as a manual page and exit")
+      ->trigger_on_parse();
   constexpr std::size_t name_columns = 30;
   app.get_formatter()->column_width(name_columns);
   for (CLI::Option* const option : app.get_options()) option->description(in_lines(option->get_description(), 80 - name_columns));
