@@ -1,5 +1,6 @@
 #include "apps/ringcast-load/options.hpp"
 
+#include "apps/load/run/result.hpp"
 #include "apps/load/run/shared_order.hpp"
 #include "apps/load/tag.hpp"
 #include "apps/ringcast-load/asserts.hpp"
@@ -161,6 +162,8 @@ std::string finish(const raw_options& raw, load_options& out) {
   if (auto why = read_order(raw, out); !why.empty()) return why;
   if (out.event_streams && out.mode != load_mode::broadcast && out.mode != load_mode::resume) return "--sse: only of --mode broadcast and resume";
   if (out.event_streams && out.senders == out.connections) return "--sse: every connection sends, so none is an event stream";
+  if (out.ended_by_server && (out.mode != load_mode::reconnect_storm || out.duration_s > return_counts::seconds_max))
+    return fmt::format("--ended-by-server: only of --mode reconnect-storm, and up to {} s of it", return_counts::seconds_max);
   if (out.mode == load_mode::resume) {
     if (auto why = check_resume(raw, out); !why.empty()) return why;
   }
@@ -238,6 +241,8 @@ parse_outcome parse_options(int argc, char** argv) {
       ->capture_default_str()
       ->type_name("KIND");
   app.add_flag("--sse", out.event_streams, "broadcast, resume: those that do not send are event streams (server-sent events)");
+  app.add_flag("--ended-by-server", out.ended_by_server,
+               "reconnect-storm: hold the connections for --duration; those that the server ends come back at once");
   app.add_flag("--no-self", raw.no_self, "The server does not send a message back to its sender (broadcast, chat)");
   app.add_flag("--compression", out.to.compression, "Offer permessage-deflate");
   app.add_flag("--tls-insecure", out.to.tls_insecure, "wss://: accept any certificate");
