@@ -29,6 +29,10 @@ const FLOOD_DRAW_MS = 250;
 const HIDDEN_DRAW_MS = 500;
 const TITLE = document.title;
 
+// What lies beside this page, wherever a proxy has put it.
+const here = (target) => new URL(`.${target}`, location.origin + location.pathname).href;
+const hereByWebSocket = (target) => here(target).replace(/^http/, 'ws');
+
 // Where the server wants a token: the page was opened with ?token=, and asks for all that it asks for with it.
 const TOKEN = new URLSearchParams(location.search).get('token');
 const withToken = (target) => (TOKEN === null ? target : `${target}${target.includes('?') ? '&' : '?'}token=${encodeURIComponent(TOKEN)}`);
@@ -148,8 +152,7 @@ function openDoor() {
 function connect() {
   clearTimers();
   setState('connecting', seated ? 'Reconnecting…' : 'Connecting…');
-  const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
-  const ws = new WebSocket(`${scheme}://${location.host}${withToken(`/chat/${encodeURIComponent(room)}?name=${encodeURIComponent(me)}`)}`);
+  const ws = new WebSocket(hereByWebSocket(withToken(`/chat/${encodeURIComponent(room)}?name=${encodeURIComponent(me)}`)));
   ws.binaryType = 'arraybuffer';
   socket = ws;
   let opened = false;
@@ -294,8 +297,8 @@ $('share').addEventListener('click', async () => {
 // How a program hears and says what is said here. A room's name is in quotes of a shell, and so has none of its own.
 function showWays() {
   const path = encodeURIComponent(room).replace(/['()*!~]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
-  $('way-hear').textContent = `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/broadcast/${path}?seq=1`;
-  $('way-say').textContent = `curl -H 'Content-Type: text/plain' -d 'hello' '${location.origin}/rooms/${path}/messages'`;
+  $('way-hear').textContent = hereByWebSocket(`/broadcast/${path}?seq=1`);
+  $('way-say').textContent = `curl -H 'Content-Type: text/plain' -d 'hello' '${here(`/rooms/${path}/messages`)}'`;
 }
 for (const way of document.querySelectorAll('.ways button')) {
   way.addEventListener('click', async () => {

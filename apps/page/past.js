@@ -67,7 +67,7 @@ async function askPast(known) {
   let missing = false;
   try {
     for (let page = 0; page < PAST_PAGES_MAX; page += 1) {
-      const answer = await fetch(withToken(`/rooms/${encodeURIComponent(room)}/messages?${query}`), { cache: 'no-store', signal: AbortSignal.timeout(PAST_TIMEOUT_MS) });
+      const answer = await fetch(here(withToken(`/rooms/${encodeURIComponent(room)}/messages?${query}`)), { cache: 'no-store', signal: AbortSignal.timeout(PAST_TIMEOUT_MS) });
       if (!answer.ok) return null;
       const said = await answer.json();
       messages.push(...said.messages);

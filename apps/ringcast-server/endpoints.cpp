@@ -355,6 +355,30 @@ void page(const http_request&, http_responder responder) {
   responder.respond(http_status::ok, "text/html; charset=utf-8", chat_page(), headers);
 }
 
+// The routes of the server, each behind the base path.
+class routes_below {
+ public:
+  routes_below(const routes& to, std::string_view base) : to_(to), base_(base) {}
+  [[nodiscard]] routes_below admin() const { return {to_.admin(), base_}; }
+  void add(std::string_view method, std::string_view pattern, http_handler handler) {
+    to_.add(method, base_ + std::string{pattern}, std::move(handler));
+  }
+  void add(std::string_view pattern, websocket_endpoint endpoint) { to_.add(base_ + std::string{pattern}, std::move(endpoint)); }
+
+ private:
+  routes to_;
+  std::string base_;
+};
+
+// The page asks for what lies beside it, and so must stand behind a slash. What a request asked for besides, a token, goes with it.
+void add_way_to_the_page(routes& to, const std::string& base) {
+  to.add("GET", base, [base](const http_request& request, http_responder responder) {
+    const std::string_view target = request.target();
+    const std::string_view query = target.substr(std::min(target.find('?'), target.size()));
+    responder.respond(http_status::permanent_redirect, "text/plain", "the page is behind a slash", fmt::format("Location: {}/{}\r\n", base, query));
+  });
+}
+
 } // namespace
 
 void add_endpoints(server& s, const endpoint_options& options) {
@@ -366,9 +390,11 @@ void add_endpoints(server& s, const endpoint_options& options) {
   const auto for_members = [&](auto handler) { return behind(by, token_right::join, with_server(handler)); };
   // As long as the server has routes: its handlers hold it.
   const auto kept = std::make_shared<idempotent_answers>();
-  routes routes = s.routes();
+  routes all = s.routes();
+  if (!options.base_path.empty()) add_way_to_the_page(all, options.base_path);
+  routes_below routes{all, options.base_path};
   // What tells of the whole server, or says something in any room, is for those who run it.
-  class routes admin = options.admin_apart ? routes.admin() : routes;
+  routes_below admin = options.admin_apart ? routes.admin() : routes;
   routes.add("GET", "/", page);
   add_behind(routes, "/echo", echo(by), by, token_right::any);
   add_behind(routes, "/broadcast/{room}", broadcast(by), by, token_right::join);

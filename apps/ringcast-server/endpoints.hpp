@@ -14,6 +14,7 @@ struct endpoint_options {
   doors by{}; // nothing in them: everybody may do everything
   bool admin_apart = false;           // what is for those who run the server is there by server_options::listen_admin only
   std::vector<std::string> admin_names{}; // by which that address is known, see admin_guard
+  std::string base_path{};            // in front of every path; empty, or like /chat-server
 };
 
 void add_endpoints(server& s, const endpoint_options& options = {});

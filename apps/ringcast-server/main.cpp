@@ -4,6 +4,7 @@
 #include "apps/ringcast-server/command_line.hpp"
 #include "apps/ringcast-server/config_file.hpp"
 #include "apps/ringcast-server/endpoints.hpp"
+#include "apps/ringcast-server/man_page.hpp"
 #include "apps/ringcast-server/option_texts.hpp"
 #include "apps/ringcast-server/reload.hpp"
 #include "apps/ringcast-server/token_gate.hpp"
@@ -87,6 +88,7 @@ int main(int argc, char** argv) {
   if (asked->words.contains("version")) return say("ringcast-server " RINGCAST_VERSION "\n");
   if (asked->words.contains("print-config")) return say(example_file());
   if (asked->words.contains("print-options")) return say(options_in_markdown());
+  if (asked->words.contains("print-man")) return say(man_page(RINGCAST_VERSION));
 
   const environment_options environment = read_environment(environ);
   if (const auto file = asked->words.find("check-config"); file != asked->words.end()) {
@@ -121,7 +123,7 @@ int main(int argc, char** argv) {
   if (!application) return refuse(application.error(), 2);
   server server{options->server};
   for (const room_entry& each : rooms) server.rooms_like(each.pattern, each.rules());
-  add_endpoints(server, {.by = {.gate = gate, .application = application->gate}, .admin_apart = !options->server.listen_admin.empty(), .admin_names = options->admin_names});
+  add_endpoints(server, {.by = {.gate = gate, .application = application->gate}, .admin_apart = !options->server.listen_admin.empty(), .admin_names = options->admin_names, .base_path = options->base_path});
   server.on_reload([&] {
     std::vector<room_entry> wanted;
     const auto read = read_options(wanted);

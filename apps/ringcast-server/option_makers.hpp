@@ -73,10 +73,11 @@ template <typename At> choice_rules choice(At, std::vector<std::string_view> wor
               }};
 }
 
-template <typename At> text_rules text(At, std::string_view takes) {
+template <typename At> text_rules text(At, std::string_view takes, text_check check = nullptr) {
   return {.takes = takes,
           .get = [](const settings& all) -> const std::string& { return At{}(all); },
-          .set = [](settings& all, std::string value) { At{}(all) = std::move(value); }};
+          .set = [](settings& all, std::string value) { At{}(all) = std::move(value); },
+          .check = check};
 }
 
 template <typename At> list_rules list(At, std::string_view takes, text_check check = nullptr) {

@@ -25,6 +25,7 @@ std::span<const command_word> all_command_words() {
                 "are looked at with it"},
       {.name = "print-config", .takes = "", .means = "prints a file with every option, its default and its reason, as a beginning"},
       {.name = "print-options", .takes = "", .means = "prints this table in Markdown"},
+      {.name = "print-man", .takes = "", .means = "prints the manual page, ringcast-server(1)"},
       {.name = "version", .takes = "", .means = "prints the version"},
       {.name = "help", .takes = "", .means = "prints the options"},
   };

@@ -25,6 +25,7 @@ struct settings {
   token_options tokens;
   std::vector<std::string> admin_names; // see admin_guard
   application_options application;
+  std::string base_path; // in front of every path: empty, or like /chat-server
   std::string access_log; // a file; empty: none
   ringcast::log_level log_level = ringcast::log_level::info;
   ringcast::log_format log_format = ringcast::log_format::text;
@@ -56,6 +57,7 @@ struct text_rules {
   std::string_view takes; // FILE
   const std::string& (*get)(const settings&) = nullptr;
   void (*set)(settings&, std::string) = nullptr;
+  text_check check = nullptr; // null: anything will do
 };
 
 // May be given several times.

@@ -1,6 +1,7 @@
 // Options: how peers reach the server, and what proves who is who.
 #include "apps/ringcast-server/option_makers.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <climits>
 #include <fmt/format.h>
@@ -8,6 +9,11 @@
 namespace ringcast::declared {
 
 namespace {
+
+using namespace std::string_view_literals;
+
+// Far below what a request's head may have.
+constexpr std::size_t base_path_bytes_max = 200;
 
 // Whether it can be one; the engine knows whether it is, and is asked when the server starts.
 std::expected<void, std::string> is_address(std::string_view text) {
@@ -21,6 +27,15 @@ std::expected<void, std::string> is_address(std::string_view text) {
                                                 : text.contains(':') && is_number(text.substr(text.rfind(':') + 1), 65'535);
   if (can_be) return {};
   return std::unexpected(fmt::format("'{}' is no address; allowed: 127.0.0.1:8080, [::1]:8080, unix:/path, fd:3", text));
+}
+
+// Of letters that stand for themselves in a path, in a route and in a proxy's rule.
+std::expected<void, std::string> is_base_path(std::string_view text) {
+  const auto is_plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || "-._~/"sv.contains(c); };
+  const bool can_be = text.size() > 1 && text.size() <= base_path_bytes_max && text.starts_with('/') && !text.ends_with('/') &&
+                      !text.contains("//") && !text.contains("/.") && std::ranges::all_of(text, is_plain);
+  if (text.empty() || can_be) return {};
+  return std::unexpected(fmt::format("'{}' is no path to stand below; allowed: /chat-server, /a/b, of letters, digits, - . _ and ~", text));
 }
 
 } // namespace
@@ -61,6 +76,11 @@ std::vector<option> ways_in() {
                 "addresses the dashboard closes and publishes nothing",
        .reason = "a stranger's name may lead to this address, too (DNS rebinding)",
        .rules = list([](auto& s) -> auto& { return s.admin_names; }, "HOST")},
+      {.name = "base-path",
+       .means = "everything lies below this path, the page at `/chat-server/`, its rooms at `/chat-server/broadcast/{room}` and so on: for a proxy "
+                "that hands a part of a site on as it is",
+       .reason = "",
+       .rules = text([](auto& s) -> auto& { return s.base_path; }, "PATH", is_base_path)},
       {.name = "jwt-hs256-key-file",
        .means = "a secret of 32 bytes or more (a line end behind it is none of it): [tokens](#tokens) by HS256; SIGHUP reads it again",
        .reason = "",

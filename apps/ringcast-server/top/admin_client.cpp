@@ -109,28 +109,34 @@ std::expected<admin_address, std::string> admin_address::of(std::string_view url
   if (!rest.starts_with(scheme)) return wrong("is not like http://127.0.0.1:8080");
   rest.remove_prefix(scheme.size());
   if (rest.ends_with('/')) rest.remove_suffix(1);
+  const std::size_t path = std::min(rest.find('/'), rest.size());
+  const std::string_view base = rest.substr(path);
+  rest = rest.substr(0, path);
   const bool bracketed = rest.starts_with('[');
   const std::size_t host_end = bracketed ? rest.find(']') : std::min(rest.find(':'), rest.size());
   if (host_end == std::string_view::npos) return wrong("has no end of its address: ]");
-  admin_address to{std::string{rest.substr(bracketed ? 1 : 0, host_end - (bracketed ? 1 : 0))}, "80"};
+  admin_address to{std::string{rest.substr(bracketed ? 1 : 0, host_end - (bracketed ? 1 : 0))}, "80", std::string{base}};
   rest.remove_prefix(host_end + (bracketed ? 1 : 0));
   if (rest.starts_with(':')) {
     if (!is_port(rest.substr(1))) return wrong("has no port behind its colon");
     to.port = rest.substr(1);
     rest = {};
   }
-  if (to.host.empty() || !rest.empty() || to.host.find_first_of("/?#@ ") != std::string::npos) return wrong("is not like http://127.0.0.1:8080");
+  if (to.host.empty() || !rest.empty() || to.host.find_first_of("?#@ ") != std::string::npos || base.find_first_of("?# \r\n") != std::string::npos)
+    return wrong("is not like http://127.0.0.1:8080");
   return to;
 }
 
-std::string admin_address::text() const { return host.contains(':') ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port); }
+std::string admin_address::authority() const { return host.contains(':') ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port); }
+
+std::string admin_address::text() const { return authority() + base; }
 
 std::expected<std::string, std::string> get(const admin_address& from, std::string_view target) {
   const auto until = steady::now() + deadline;
   auto connected = connect_to(from, until);
   if (!connected) return std::unexpected(std::move(connected.error()));
   // HTTP/1.0 is answered in one piece that ends with the connection.
-  const std::string request = fmt::format("GET {} HTTP/1.0\r\nHost: {}\r\n\r\n", target, from.text());
+  const std::string request = fmt::format("GET {}{} HTTP/1.0\r\nHost: {}\r\n\r\n", from.base, target, from.authority());
   std::string answer;
   if (!send_all(connected->descriptor, request, until) || !receive_all(connected->descriptor, answer, until))
     return std::unexpected(fmt::format("{} did not answer {}", from.text(), target));
