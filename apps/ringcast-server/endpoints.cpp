@@ -24,9 +24,12 @@ namespace ringcast {
 
 namespace {
 
+// A member hears it between what its rooms say. An event stream sends nothing that could be dropped.
+void tell_dropped(websocket_ref ws, std::uint64_t messages) { ws.send_text(fmt::format(R"({{"dropped":{}}})", messages)); }
+
 // Who may connect at all may have an echo.
 websocket_endpoint echo(const shared_gate& gate) {
-  websocket_endpoint whole{.on_message = [](websocket_ref ws, const message_view& message) { ws.send(message); }};
+  websocket_endpoint whole{.on_message = [](websocket_ref ws, const message_view& message) { ws.send(message); }, .on_dropped = tell_dropped};
   if (gate == nullptr) return whole;
   whole.on_upgrade = [gate](upgrade_request_view& upgrade) {
     member who;
@@ -133,6 +136,7 @@ websocket_endpoint broadcast(const shared_gate& gate) {
                 if (member& who = member_of(ws); who.has_token && !is_for_room(*gate, ws, who, message)) return;
                 refuse_large(ws, ws.broadcast(message.op, message.payload));
               },
+          .on_dropped = tell_dropped,
           .on_gap =
               [](websocket_ref ws, std::uint64_t first, std::uint64_t last) {
                 if (ws.is_event_stream())
@@ -174,6 +178,7 @@ websocket_endpoint chat(const shared_gate& gate) {
                 if (message.op != opcode::text) return ws.close(static_cast<std::uint16_t>(close_code::unsupported_data), "the chat is text");
                 say(ws, *ws.name_in_room(), ": ", message.text());
               },
+          .on_dropped = tell_dropped,
           .on_leave = [](websocket_ref ws) { say(ws, *ws.name_in_room(), " left", {}); },
           .on_close = [](websocket_ref ws, std::uint16_t, std::string_view) { drop_member(ws.user()); }};
 }
