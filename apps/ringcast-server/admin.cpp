@@ -107,7 +107,7 @@ void page(const http_request&, http_responder responder) {
 
 } // namespace
 
-void add_dashboard(server& s, routes where, const shared_guard& guard, bool has_admin_address) {
+void add_dashboard(server& s, routes_below where, const shared_guard& guard, bool has_admin_address) {
   where.add("GET", "/admin", page);
   where.add("GET", "/admin/state", [&s, guard, has_admin_address](const http_request&, http_responder responder) {
     s.statistics([responder, has_admin_address](const server_statistics& told) mutable {

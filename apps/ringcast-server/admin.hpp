@@ -2,6 +2,7 @@
 #pragma once
 
 #include "apps/ringcast-server/admin_guard.hpp"
+#include "apps/ringcast-server/routes_below.hpp"
 #include <ringcast/server.hpp>
 
 #include <memory>
@@ -12,7 +13,7 @@ namespace ringcast {
 using shared_guard = std::shared_ptr<admin_guard>;
 
 // The page is where the other admin routes are. Closing is by the address for admin alone, and without one not at all.
-void add_dashboard(server& s, routes where, const shared_guard& guard, bool has_admin_address);
+void add_dashboard(server& s, routes_below where, const shared_guard& guard, bool has_admin_address);
 
 // Whether a message may be published by this request: from the dashboard it wants the token, and is logged; from a program it is not an action of anybody.
 // Otherwise it has been answered.

@@ -45,7 +45,7 @@ bool let_in(const shared_gate& gate, const http_request& request, token_right ri
 
 } // namespace
 
-void add_behind(routes& to, std::string_view pattern, websocket_endpoint endpoint, const doors& by, token_right right) {
+void add_behind(routes_below& to, std::string_view pattern, websocket_endpoint endpoint, const doors& by, token_right right) {
   if (by.application == nullptr) return to.add(pattern, std::move(endpoint));
   endpoint.registered_at = std::source_location::current();
   // There as long as the routes are, which is longer than any coroutine and connection.

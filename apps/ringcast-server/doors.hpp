@@ -3,6 +3,7 @@
 
 #include "apps/ringcast-server/application_gate.hpp"
 #include "apps/ringcast-server/member.hpp"
+#include "apps/ringcast-server/routes_below.hpp"
 #include <ringcast/events.hpp>
 
 #include <memory>
@@ -17,7 +18,7 @@ struct doors {
 };
 
 // The endpoint behind the doors. Its on_upgrade asks let_in(), which knows what was said.
-void add_behind(routes& to, std::string_view pattern, websocket_endpoint endpoint, const doors& by, token_right right);
+void add_behind(routes_below& to, std::string_view pattern, websocket_endpoint endpoint, const doors& by, token_right right);
 [[nodiscard]] http_handler behind(const doors& by, token_right right, http_handler handler);
 
 // Whether the upgrade may go on: what its token says, or the application, is noted in `who`. Otherwise it has been refused.

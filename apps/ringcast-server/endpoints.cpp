@@ -25,9 +25,12 @@ namespace ringcast {
 
 namespace {
 
+// A member hears it between what its rooms say. An event stream sends nothing that could be dropped.
+void tell_dropped(websocket_ref ws, std::uint64_t messages) { ws.send_text(fmt::format(R"({{"dropped":{}}})", messages)); }
+
 // Who may connect at all may have an echo.
 websocket_endpoint echo(const doors& by) {
-  websocket_endpoint whole{.on_message = [](websocket_ref ws, const message_view& message) { ws.send(message); }};
+  websocket_endpoint whole{.on_message = [](websocket_ref ws, const message_view& message) { ws.send(message); }, .on_dropped = tell_dropped};
   if (by.gate == nullptr && by.application == nullptr) return whole;
   whole.on_upgrade = [by](upgrade_request_view& upgrade) {
     member who;
@@ -134,6 +137,7 @@ websocket_endpoint broadcast(const doors& by) {
                 if (member& who = member_of(ws); who.has_token && !is_for_room(gate, ws, who, message)) return;
                 refuse_large(ws, ws.broadcast(message.op, message.payload));
               },
+          .on_dropped = tell_dropped,
           .on_gap =
               [](websocket_ref ws, std::uint64_t first, std::uint64_t last) {
                 if (ws.is_event_stream())
@@ -175,6 +179,7 @@ websocket_endpoint chat(const doors& by) {
                 if (message.op != opcode::text) return ws.close(static_cast<std::uint16_t>(close_code::unsupported_data), "the chat is text");
                 say(ws, *ws.name_in_room(), ": ", message.text());
               },
+          .on_dropped = tell_dropped,
           .on_leave = [](websocket_ref ws) { say(ws, *ws.name_in_room(), " left", {}); },
           .on_close = [](websocket_ref ws, std::uint16_t, std::string_view) { drop_member(ws.user()); }};
 }
@@ -354,21 +359,6 @@ void page(const http_request&, http_responder responder) {
                   chat_page_csp());
   responder.respond(http_status::ok, "text/html; charset=utf-8", chat_page(), headers);
 }
-
-// The routes of the server, each behind the base path.
-class routes_below {
- public:
-  routes_below(const routes& to, std::string_view base) : to_(to), base_(base) {}
-  [[nodiscard]] routes_below admin() const { return {to_.admin(), base_}; }
-  void add(std::string_view method, std::string_view pattern, http_handler handler) {
-    to_.add(method, base_ + std::string{pattern}, std::move(handler));
-  }
-  void add(std::string_view pattern, websocket_endpoint endpoint) { to_.add(base_ + std::string{pattern}, std::move(endpoint)); }
-
- private:
-  routes to_;
-  std::string base_;
-};
 
 // The page asks for what lies beside it, and so must stand behind a slash. What a request asked for besides, a token, goes with it.
 void add_way_to_the_page(routes& to, const std::string& base) {

@@ -92,6 +92,8 @@ void write_traffic(writer& to, const shard_statistics& all) {
   to.counter("received_messages_total", "WebSocket messages that were received.").value(all.messages_received);
   to.counter("sent_messages_total", "WebSocket messages to single connections.").value(all.messages_sent);
   to.counter("inputs_stopped_total", "Times that a peer's input had to wait.").value(all.inputs_stopped);
+  to.counter("inputs_paused_total", "Times that a peer was not read because it sent faster than it may.").value(all.inputs_paused_for_rate);
+  to.counter("dropped_messages_total", "Messages that were dropped because they came faster than they may.").value(all.messages_dropped_for_rate);
   to.counter("messages_to_nobody_total", "Messages for connections that had gone.").value(all.sent_to_nobody);
 }
 

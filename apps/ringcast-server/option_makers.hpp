@@ -25,6 +25,8 @@ inline constexpr std::uint64_t kib = 1024, mib = kib * kib, gib = kib * mib, tib
 inline constexpr std::uint64_t ms = 1'000, second = 1'000 * ms, day = 86'400 * second;
 // More descriptors than any kernel gives a process, and more members than any room has.
 inline constexpr std::uint64_t connections_most = 1u << 30;
+// What a bucket holds at most: ringcast/rate_limits.hpp.
+inline constexpr std::uint64_t rate_most = tib;
 
 template <typename Value> struct optional_value {
   static constexpr bool is = false;

@@ -211,6 +211,7 @@ task<seat> room::join(std::string_view id, receiver& ws, join_options options) {
   static constexpr std::string_view in_message = "the connection is sending a message in fragments";
   if (session->where()->message_open) co_return seat{in_message};
   shard& here = session->owner();
+  if (!here.rates().admit_join(*session->where())) co_return seat{rate_gate::joins_too_fast};
   const connection_handle who = ws.handle();
   room_part& r = here.rooms().at(name_, encoding_with(is_deflating(here.encoding_of(*session->where())), options.numbered));
   const room_ref ref{r.index, r.generation};

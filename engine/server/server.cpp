@@ -9,6 +9,7 @@
 #include "engine/server/run_as_coroutine.hpp"
 #include "engine/server/static_files.hpp"
 #include "engine/shard/admission.hpp"
+#include "engine/shard/arrival_rates.hpp"
 #include "engine/shard/forwarded.hpp"
 #include "engine/shard/http_router.hpp"
 #include "engine/shard/memory_bound.hpp"
@@ -293,6 +294,7 @@ std::expected<void, start_failure> server::start() {
   if (auto checked = check_options(); !checked) return checked;
   if (options_.max_connections != 0 || options_.max_connections_per_ip != 0)
     admission_ = std::make_unique<admission>(options_.max_connections, options_.max_connections_per_ip);
+  if (options_.new_connections_per_ip.is_on()) arrivals_ = std::make_unique<arrival_rates>(options_.new_connections_per_ip);
   if (auto opened = open_rings(); !opened) return give_up_start(), opened;
   if (auto opened = open_listeners(options_.listen, listener_kind::plain, addresses_); !opened) return give_up_start(), opened;
   if (auto opened = open_listeners(options_.listen_admin, listener_kind::admin, admin_addresses_); !opened) return give_up_start(), opened;
@@ -353,6 +355,7 @@ void server::serve(std::uint32_t index) {
   try {
     const shard_options options{.limits = options_.limits,
                                 .admits = admission_.get(),
+                                .arrivals = arrivals_.get(),
                                 .orders = orders_.get(),
                                 .proxies = proxies_.get(),
                                 .allowed_origins = options_.allowed_origins,
@@ -365,7 +368,6 @@ void server::serve(std::uint32_t index) {
                                 .presence = options_.presence,
                                 .history = options_.history,
                                 .rooms_like = rooms_like_,
-
                                 .on_access = options_.on_access};
     t.own = std::make_unique<shard>(index, options, *mesh_, *t.from_threads, *router_, std::move(t.own_ring));
     for (const auto& listener : t.listeners)

@@ -54,28 +54,52 @@ void acceptor::on_accept(op_tag tag, const completion& done) {
   const bool is_closed = with_.stop.is_stopping || where.socket < 0;
   if (done.result >= 0) {
     connection_source from = 0;
-    const admission_result result = is_closed ? admission_result::server_is_full : admit(done.result, from);
-    if (result == admission_result::admitted) return take(done.result, tag.slot, from);
-    const refusal why = is_closed ? refusal::going_away : result == admission_result::server_is_full ? refusal::server_full : refusal::address_full;
+    const verdict judged = is_closed ? verdict{admission_result::server_is_full} : admit(done.result, from);
+    if (judged.result == admission_result::admitted) return take(done.result, tag.slot, from);
+    const refusal why = is_closed ? refusal::going_away : judged.why();
     with_.counters.count(why);
     log_refusal(why, done.result);
-    return refuse(done.result, tag.slot,
-                  is_closed                                    ? "the server is going away"
-                  : result == admission_result::server_is_full ? "the server has as many connections as it takes"
-                                                               : "there are too many connections from this address");
+    return refuse(done.result, tag.slot, is_closed ? "the server is going away" : judged.sentence(), judged.retry_after_s);
   }
   if (is_closed || done.result == -ECONNABORTED || done.result == -EINTR) return;
   pause(where, -done.result);
 }
 
-admission_result acceptor::admit(int socket, connection_source& from) const {
-  if (with_.admits == nullptr) return admission_result::admitted;
+refusal acceptor::verdict::why() const {
+  switch (result) {
+  case admission_result::address_is_full: return refusal::address_full;
+  case admission_result::address_is_too_fast: return refusal::connection_rate;
+  case admission_result::admitted:
+  case admission_result::server_is_full: break;
+  }
+  return refusal::server_full;
+}
+
+std::string_view acceptor::verdict::sentence() const {
+  switch (result) {
+  case admission_result::address_is_full: return "there are too many connections from this address";
+  case admission_result::address_is_too_fast: return "connections come too fast from this address";
+  case admission_result::admitted:
+  case admission_result::server_is_full: break;
+  }
+  return "the server has as many connections as it takes";
+}
+
+acceptor::verdict acceptor::admit(int socket, connection_source& from) const {
   // The address is asked for now and kept: a connection that was reset no longer has it.
-  if (with_.admits->counts_sources()) {
+  if (with_.arrivals != nullptr || (with_.admits != nullptr && with_.admits->counts_sources())) {
     const socket_address peer = peer_address_of(socket);
     from = with_.proxies != nullptr && with_.proxies->trusts(peer) ? no_connection_source : source_of(peer);
   }
-  return with_.admits->enter(from);
+  const verdict judged = judge_rate(from);
+  if (judged.result != admission_result::admitted || with_.admits == nullptr) return judged;
+  return {with_.admits->enter(from)};
+}
+
+acceptor::verdict acceptor::judge_rate(connection_source from) const {
+  const std::uint64_t wait_ms = with_.arrivals != nullptr ? with_.arrivals->take(from, with_.clock.ms) : 0;
+  if (wait_ms == 0) return {};
+  return {admission_result::address_is_too_fast, static_cast<std::uint32_t>((wait_ms + 999) / 1000)};
 }
 
 socket_address acceptor::peer_of(const connection& c, const http_fields& head) const {
@@ -83,19 +107,20 @@ socket_address acceptor::peer_of(const connection& c, const http_fields& head) c
   return with_.proxies != nullptr && with_.proxies->trusts(peer) ? with_.proxies->client_of(head, peer) : peer;
 }
 
-bool acceptor::hand_over(const connection& c, const http_fields& head) {
-  if (with_.proxies == nullptr) return true;
+acceptor::verdict acceptor::hand_over(const connection& c, const http_fields& head) {
+  if (with_.proxies == nullptr) return {};
   take_back(c); // an upgrade of somebody before may have come to nothing
   const socket_address peer = peer_address_of(c.socket);
-  if (!with_.proxies->trusts(peer)) return true;
+  if (!with_.proxies->trusts(peer)) return {};
   const socket_address client = with_.proxies->client_of(head, peer);
-  if (with_.proxies->trusts(client)) return true; // nobody is named
+  if (with_.proxies->trusts(client)) return {}; // nobody is named
+  if (const verdict judged = judge_rate(source_of(client)); judged.result != admission_result::admitted) return judged;
   if (with_.admits != nullptr && with_.admits->counts_sources()) {
-    if (!with_.admits->add_source(source_of(client))) return false;
+    if (!with_.admits->add_source(source_of(client))) return {admission_result::address_is_full};
     sources_[c.slot] = source_of(client);
   }
   handed_over_.insert_or_assign(c.slot, client);
-  return true;
+  return {};
 }
 
 void acceptor::take_back(const connection& c) {
@@ -128,7 +153,7 @@ void acceptor::take(int socket, std::uint32_t index, connection_source from) {
 
 // Answered before it has asked (RFC 9112 9.5 lets a server say and close at any time); what it sends is read and dropped until it closes, so
 // that no reset takes the answer away from it.
-void acceptor::refuse(int socket, std::uint32_t index, std::string_view why) {
+void acceptor::refuse(int socket, std::uint32_t index, std::string_view why, std::uint32_t retry_after_s) {
   // A TLS handshake is too much to pay for a refusal.
   if (listeners_[index].identity != nullptr || refusals_ >= refusals_answered_max) return close_now(socket);
   connection& c = with_.connections.take();
@@ -138,7 +163,7 @@ void acceptor::refuse(int socket, std::uint32_t index, std::string_view why) {
   c.listener = static_cast<std::uint8_t>(index);
   with_.connections.times_of(c).opened_s = with_.clock.seconds();
   ++refusals_;
-  with_.host.on_refused(c, why);
+  with_.host.on_refused(c, why, retry_after_s);
 }
 
 // Out of descriptors or memory: those who wait are refused rather than left waiting, and accepting pauses.

@@ -7,6 +7,7 @@
 #include "engine/connection/connection.hpp"
 #include "engine/io/ring.hpp"
 #include "engine/shard/admission.hpp"
+#include "engine/shard/arrival_rates.hpp"
 #include "engine/shard/connection_timers.hpp"
 #include "engine/shard/forwarded.hpp"
 #include "engine/shard/shard_counters.hpp"
@@ -26,8 +27,8 @@ class accepted_host {
  public:
   // To be served; in TLS if the listener has an identity.
   virtual void on_accepted(connection& c, const tls_identity* identity) = 0;
-  // One too many: it is told so, and ends.
-  virtual void on_refused(connection& c, std::string_view why) = 0;
+  // One too many: it is told so, and ends. One that came too soon is told in how many seconds it may come; else that is 0.
+  virtual void on_refused(connection& c, std::string_view why, std::uint32_t retry_after_s) = 0;
 
  protected:
   ~accepted_host() = default;
@@ -42,6 +43,7 @@ class acceptor {
     timer_wheel& wheel;
     const turn_clock& clock;
     admission* admits; // null: no bound
+    arrival_rates* arrivals; // null: no limit
     const trusted_proxies* proxies; // null: none is trusted
     const stop_state& stop;
     shard_counters& counters;
@@ -65,8 +67,15 @@ class acceptor {
   [[nodiscard]] bool is_admin(const connection& c) const { return listeners_[c.listener].is_admin; }
   // Whose request this is: the peer's own, or somebody's who asked a proxy that is trusted.
   [[nodiscard]] socket_address peer_of(const connection& c, const http_fields& head) const;
-  // From now on the connection of a proxy is that of whoever asked it. False if there are too many from that address.
-  [[nodiscard]] bool hand_over(const connection& c, const http_fields& head);
+  // Whether somebody may have a connection, and if not why.
+  struct verdict {
+    admission_result result = admission_result::admitted;
+    std::uint32_t retry_after_s = 0; // of one that came too soon
+    [[nodiscard]] refusal why() const;
+    [[nodiscard]] std::string_view sentence() const;
+  };
+  // From now on the connection of a proxy is that of whoever asked it, if that address may have one.
+  [[nodiscard]] verdict hand_over(const connection& c, const http_fields& head);
   // Whose connection it is.
   [[nodiscard]] socket_address peer_of(const connection& c) const;
   // False while it pauses because descriptors or memory ran out.
@@ -84,9 +93,10 @@ class acceptor {
     bool armed = false;
   };
 
-  [[nodiscard]] admission_result admit(int socket, connection_source& from) const;
+  [[nodiscard]] verdict admit(int socket, connection_source& from) const;
+  [[nodiscard]] verdict judge_rate(connection_source from) const;
   void take(int socket, std::uint32_t index, connection_source from);
-  void refuse(int socket, std::uint32_t index, std::string_view why);
+  void refuse(int socket, std::uint32_t index, std::string_view why, std::uint32_t retry_after_s);
   void take_back(const connection& c);
   void pause(const listener& where, int error);
   void refuse_those_who_wait(int socket);

@@ -81,6 +81,7 @@ class handlers {
   void on_thrown(connection_handle who, std::string_view what, const std::source_location& where);
   void tell(connection_handle who);
   void tell_gap(connection& c);
+  void tell_dropped(connection& c);
   [[nodiscard]] bool must_wait(const connection& c) const;
   void tell_closed(connection& c);
   void tell_attempt_failed(connection& c);

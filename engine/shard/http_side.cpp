@@ -226,6 +226,12 @@ void http_side::refuse_request(connection& c, http_status status, std::string_vi
   respond_error(c, status, why);
 }
 
+void http_side::refuse_for_now(connection& c, std::string_view why, std::uint32_t retry_after_s) {
+  c.keep_alive = false;
+  c.answering = true;
+  respond(c, http_status::too_many_requests, "application/json", json_error(why), fmt::format("Retry-After: {}\r\n", retry_after_s));
+}
+
 void http_side::fail_request(connection& c) {
   if (c.phase == connection_phase::http && c.answering) refuse_request(c, http_status::internal_server_error, "the handler failed");
 }

@@ -73,6 +73,8 @@ class http_side {
   void forget(const connection& c);
   // An answer whether one was asked for or not, and the end.
   void refuse_request(connection& c, http_status status, std::string_view why);
+  // 429 (RFC 6585 4), and when it may come again.
+  void refuse_for_now(connection& c, std::string_view why, std::uint32_t retry_after_s);
   // The connection ends with the answer that is being prepared.
   void close_after_answer(connection& c) { c.keep_alive = false; }
   // Its handler threw. What it may have left to be answered later must not answer another request, so the connection ends behind this.

@@ -6,6 +6,7 @@
 #include "engine/shard/connector.hpp"
 #include "engine/shard/http_side.hpp"
 #include "engine/shard/memory_ledger.hpp"
+#include "engine/shard/rate_gate.hpp"
 #include "engine/shard/socket_reader.hpp"
 #include "engine/shard/tls_layer.hpp"
 #include "engine/shard/websocket_side.hpp"
@@ -205,6 +206,11 @@ void input_flow::stop(connection& c) {
   if (c.behind != nullptr) with_.receiving.pause(c);
 }
 
+void input_flow::pause(connection& c) {
+  c.input_stopped = true;
+  with_.receiving.pause(c);
+}
+
 // Those who are stopped from now on are continued in a later turn.
 void input_flow::begin_turn() {
   stopped_before_.insert(stopped_before_.end(), stopped_.begin(), stopped_.end());
@@ -219,6 +225,7 @@ void input_flow::continue_stopped() {
   for (; next < stopped_before_.size() && !with_.share.is_spent(); ++next) {
     connection* c = with_.connections.find(stopped_before_[next]);
     if (c == nullptr || !c->input_stopped || c->phase == connection_phase::ending) continue;
+    if (c->is_open_websocket() && with_.rates.is_paused(*c)) continue;
     // Whoever has whole messages goes past those who wait to send more of one.
     if (c->has_part_of_message() && with_.budget.is_spent_on_parts()) {
       stopped_before_[kept++] = stopped_before_[next];

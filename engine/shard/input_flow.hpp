@@ -25,6 +25,7 @@ class closer;
 class connector;
 class http_side;
 class memory_ledger;
+class rate_gate;
 class socket_reader;
 class tls_layer;
 class websocket_side;
@@ -39,6 +40,7 @@ class input_flow {
     const outbox& output;
     const connection_rules& rules;
     connection_timers& timers;
+    const rate_gate& rates;
     socket_reader& receiving;
     tls_layer& tls;
     http_side& http;
@@ -66,6 +68,8 @@ class input_flow {
   void go_on(connection& c) { input_again_.push_back(with_.connections.handle_of(c)); }
   // Its share of the turn is used up, or its peer does not take its answers: the rest waits for a later turn.
   void stop(connection& c);
+  // The same, and it is not looked at again before somebody says so, nor read.
+  void pause(connection& c);
   // Who was stopped is looked at again.
   void look_again(const connection& c) { stopped_.push_back(with_.connections.handle_of(c)); }
 

@@ -43,6 +43,7 @@
 #include "engine/shard/input_share.hpp"
 #include "engine/shard/memory_ledger.hpp"
 #include "engine/shard/message_compression.hpp"
+#include "engine/shard/rate_gate.hpp"
 #include "engine/shard/receive_memory.hpp"
 #include "engine/shard/record_reader.hpp"
 #include "engine/shard/room_joins.hpp"
@@ -107,6 +108,7 @@ class shard final : public room_host, private accepted_host, private work_host {
   [[nodiscard]] connection_questions& connection_list() { return connection_list_; }
   [[nodiscard]] seat_claims& claims() { return claims_; }
   [[nodiscard]] room_joins& joins() { return joins_; }
+  [[nodiscard]] rate_gate& rates() { return rates_; }
   [[nodiscard]] handlers& user_code() { return users_; }
   [[nodiscard]] room_table& rooms() { return rooms_; }
   [[nodiscard]] home_table& home() { return home_; }
@@ -155,7 +157,7 @@ class shard final : public room_host, private accepted_host, private work_host {
 
  private:
   void on_accepted(connection& c, const tls_identity* identity) override;
-  void on_refused(connection& c, std::string_view why) override;
+  void on_refused(connection& c, std::string_view why, std::uint32_t retry_after_s) override;
   void run_work(const std::function<void(shard&)>& work) override;
 
   // The phases of a turn.
@@ -214,6 +216,7 @@ class shard final : public room_host, private accepted_host, private work_host {
   connector connecting_;
   closer closing_;
   connection_watch watch_;
+  rate_gate rates_;
   memory_ledger ledger_;
   room_questions questions_;
   server_questions asked_;

@@ -17,11 +17,13 @@
 
 namespace ringcast::engine {
 
+class arrival_rates;
 class trusted_proxies;
 
 struct shard_options {
   server_limits limits;
   admission* admits = nullptr; // shared by the shards of a server; null: no bound on connections
+  arrival_rates* arrivals = nullptr; // shared by the shards of a server; null: they may come as fast as they can
   server_orders* orders = nullptr; // shared by the shards of a server; null: nobody gives any
   const trusted_proxies* proxies = nullptr; // shared by the shards of a server; null: none is trusted
   std::vector<std::string> allowed_origins;

@@ -25,6 +25,7 @@ shard::shard(std::uint32_t index, const shard_options& options, mesh& between, i
                                                                                                  .wheel = wheel_,
                                                                                                  .clock = clock_,
                                                                                                  .admits = options.admits,
+                                                                                                 .arrivals = options.arrivals,
                                                                                                  .proxies = options.proxies,
                                                                                                  .stop = stop_,
                                                                                                  .counters = counters_}),
@@ -46,6 +47,7 @@ shard::shard(std::uint32_t index, const shard_options& options, mesh& between, i
               .output = outbox_,
               .rules = rules_,
               .timers = timers_,
+              .rates = rates_,
               .receiving = receiving_,
               .tls = tls_,
               .http = http_,
@@ -110,6 +112,7 @@ shard::shard(std::uint32_t index, const shard_options& options, mesh& between, i
                    .receiving = receiving_,
                    .input = input_,
                    .watch = watch_,
+                   .rates = rates_,
                    .compression = compression_,
                    .closing = closing_,
                    .stop = stop_,
@@ -155,9 +158,12 @@ shard::shard(std::uint32_t index, const shard_options& options, mesh& between, i
               .timers = timers_,
               .http = http_,
               .websockets = websockets_,
+              .rates = rates_,
               .connecting = connecting_,
               .closing = closing_,
               .clock = clock_}),
+      rates_(
+          {.rules = rules_, .timers = timers_, .input = input_, .websockets = websockets_, .users = users_, .clock = clock_, .counters = counters_}),
       ledger_({.bytes_max = options_.memory_bytes,
                .connections = connections_,
                .blocks = blocks_,
@@ -192,7 +198,7 @@ shard::shard(std::uint32_t index, const shard_options& options, mesh& between, i
                         .output = outbox_,
                         .clock = clock_}),
       claims_(rooms_, *this),
-      joins_({.owner = *this, .host = *this, .rooms = rooms_, .output = outbox_, .claims = claims_, .users = users_, .stop = stop_}),
+      joins_({.owner = *this, .host = *this, .rooms = rooms_, .output = outbox_, .claims = claims_, .users = users_, .rates = rates_, .stop = stop_}),
       records_({.host = *this,
                 .limits = options_.limits,
                 .between = mesh_,
@@ -253,8 +259,9 @@ void shard::on_accepted(connection& c, const tls_identity* identity) {
   timers_.arm(c, options_.limits.handshake_timeout_ms);
 }
 
-void shard::on_refused(connection& c, std::string_view why) {
+void shard::on_refused(connection& c, std::string_view why, std::uint32_t retry_after_s) {
   receiving_.arm(c);
+  if (retry_after_s != 0) return http_.refuse_for_now(c, why, retry_after_s);
   http_.refuse_request(c, http_status::service_unavailable, why);
 }
 

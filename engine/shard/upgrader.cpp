@@ -68,10 +68,14 @@ std::string_view upgrader::upgrade(connection& c, const http_request& request, c
     }
     return {};
   }
-  if (!with_.accepting.hand_over(c, head)) {
+  if (const acceptor::verdict judged = with_.accepting.hand_over(c, head); judged.result != admission_result::admitted) {
     with_.users.note_discarded(endpoint, decision.user);
-    with_.counters.count(refusal::address_full);
-    with_.http.respond_error(c, http_status::service_unavailable, "there are too many connections from this address");
+    with_.counters.count(judged.why());
+    log_refusal(judged.why(), c.socket);
+    if (judged.retry_after_s != 0)
+      with_.http.refuse_for_now(c, judged.sentence(), judged.retry_after_s);
+    else
+      with_.http.respond_error(c, http_status::service_unavailable, judged.sentence());
     return {};
   }
   c.endpoint = &endpoint;

@@ -17,6 +17,7 @@
 #include <ringcast/message.hpp>
 #include <ringcast/opcode.hpp>
 #include <ringcast/position.hpp>
+#include <ringcast/rate_limits.hpp>
 #include <ringcast/results.hpp>
 #include <ringcast/tls.hpp>
 
@@ -212,6 +213,10 @@ struct websocket_endpoint {
   bool in_parts = false;
   // In place of the server's limits; 0: never.
   std::optional<std::uint32_t> ping_interval_ms{}, pong_timeout_ms{}, idle_timeout_ms{};
+  // In place of server_limits::rates.
+  std::optional<rate_limits> rates{};
+  // So many of its messages were dropped since this was called last because they came too fast (over_rate::drop); at most once a second.
+  std::function<void(websocket_ref, std::uint64_t messages)> on_dropped{};
   // In place of server_options::allowed_origins, unless it is empty.
   std::vector<std::string> allowed_origins{};
   // The room's slow-consumer policy took the messages with these sequence numbers, first and last included, from the connection. What is

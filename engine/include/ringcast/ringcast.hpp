@@ -31,6 +31,7 @@
 #include <ringcast/names.hpp>
 #include <ringcast/opcode.hpp>
 #include <ringcast/position.hpp>
+#include <ringcast/rate_limits.hpp>
 #include <ringcast/request.hpp>
 #include <ringcast/response_writer.hpp>
 #include <ringcast/results.hpp>

@@ -60,8 +60,12 @@ struct server_options {
   // The same for those from one IPv4 address, or from one IPv6 network of 64 bits (an address of it costs its owner
   // nothing); 0: no bound.
   std::uint32_t max_connections_per_ip = 0;
-  // What stands in front. http_request::peer and its like are then those whose requests it hands on, and max_connections_per_ip counts their
-  // WebSockets and event streams: the next one is answered 503. The proxy's own connections are not bounded by address.
+  // How fast connections may come from one address or network; off as it stands here. One too many is answered 429 with a Retry-After header and a JSON
+  // body before it asks for anything, and closed; on a TLS port, and in a flood of them, it is closed at once. 65,536 addresses are remembered.
+  rate_limit new_connections_per_ip{};
+  // What stands in front. http_request::peer and its like are then those whose requests it hands on, and max_connections_per_ip and
+  // new_connections_per_ip count their WebSockets and event streams: the next one is answered 503 or 429. The proxy's own connections are not bounded
+  // by address.
   proxy_options proxies;
   // From which pages browsers may open WebSockets, and send requests other than GET, HEAD and OPTIONS:
   // "https://example.org", "http://localhost:3000", compared whole but for case; the server's own page counts like any
