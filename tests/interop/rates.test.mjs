@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import WebSocket from 'ws';
-import { startServer } from './server.mjs';
+import { key, makeSelfSigned, pem } from './certificates.mjs';
+import { freePort, startServer } from './server.mjs';
 
 async function withServer(options, run) {
   const server = await startServer(['--shards', '2', ...options]);
@@ -32,6 +33,11 @@ const metric = async (server, name) => {
   return Number(text.split('\n').find((line) => line.startsWith(`${name} `))?.split(' ')[1]);
 };
 
+// The log has a thread of its own.
+const said = async (server, words) => {
+  while (!words.test(server.stderr())) await sleep(10);
+};
+
 test('push-back: what was sent faster comes later, all of it and in order', async () => {
   await withServer(['--max-messages-per-s', '20', '--burst-messages', '5'], async (server) => {
     const ws = await join(`${server.ws}/broadcast/room`);
@@ -42,6 +48,27 @@ test('push-back: what was sent faster comes later, all of it and in order', asyn
     assert.deepEqual(ws.heard, Array.from({ length: 25 }, (_, i) => String(i)));
     assert.ok((await metric(server, 'ringcast_inputs_paused_total')) > 0);
     ws.close();
+  });
+});
+
+test('push-back holds for small and large messages, plain, encrypted and compressed', async () => {
+  makeSelfSigned('rates');
+  const port = await freePort();
+  const options = ['--max-received-bytes-per-s', '400000', '--burst-received-bytes', '50000', '--listen-tls', `127.0.0.1:${port}`, '--tls-cert', pem('rates'),
+    '--tls-key', key('rates')];
+  await withServer(options, async (server) => {
+    const one = async (address, bytes, count, perMessageDeflate) => {
+      const ws = await join(`${address}/echo`, { perMessageDeflate, rejectUnauthorized: false });
+      const began = Date.now();
+      for (let i = 0; i < count; i += 1) ws.send(String(i).padStart(6, '0').padEnd(bytes, 'x'));
+      await heardAll(ws, count);
+      // Behind the last but one there was nothing left, whatever the burst was.
+      assert.ok(Date.now() - began >= ((bytes * (count - 1) - 50_000) / 400_000) * 1000 - 5, `${address} ${bytes}`);
+      assert.deepEqual(ws.heard.map((text) => Number(text.slice(0, 6))), Array.from({ length: count }, (_, i) => i));
+      ws.terminate();
+    };
+    for (const address of [server.ws, `wss://127.0.0.1:${port}`])
+      await Promise.all([one(address, 20_000, 20, false), one(address, 100, 3_000, false), one(address, 20_000, 20, { threshold: 0 }), one(address, 300_000, 3, false)]);
   });
 });
 
@@ -60,7 +87,7 @@ test('drop: each endpoint tells how many, once a second at most, and the log nam
       ws.terminate();
     }
     assert.equal(await metric(server, 'ringcast_dropped_messages_total'), 21);
-    assert.match(server.stderr(), /refused 127\.0\.0\.1:\d+: message_rate/);
+    await said(server, /refused 127\.0\.0\.1:\d+: message_rate/);
   });
 });
 
@@ -109,7 +136,7 @@ test('SIGHUP changes what a WebSocket may send, also of one that waits', async (
       await writeFile(file, 'max_messages_per_s = 0\n');
       server.child.kill('SIGHUP');
       await heardAll(ws, 50);
-      assert.match(server.stderr(), /SIGHUP: max_messages_per_s = 0/);
+      await said(server, /SIGHUP: max_messages_per_s = 0/);
       ws.close();
     });
   } finally {
