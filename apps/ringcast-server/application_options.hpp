@@ -19,6 +19,16 @@ struct application_options {
   std::uint32_t authorize_connections = 16;
   std::uint32_t authorize_waiting = 1'024; // requests that wait for it at once, over all shards
   when_down authorize_when_down = when_down::refuse;
+
+  std::string webhook_url; // empty: it is told nothing
+  std::string webhook_key_file;
+  std::vector<std::string> webhook_events; // by name; none: all
+  std::uint32_t webhook_batch = 100;       // events of one request
+  std::uint32_t webhook_delay_ms = 200;    // how long the first of them waits for others
+  std::uint32_t webhook_queue = 10'000;    // events that wait
+  std::uint32_t webhook_timeout_ms = 5'000;
+  std::uint32_t webhook_end_ms = 5'000; // for what is left when the server has ended
+  [[nodiscard]] bool is_told() const { return !webhook_url.empty(); }
   [[nodiscard]] bool is_asked() const { return !authorize_url.empty(); }
 };
 

@@ -46,6 +46,7 @@ bool let_in(const shared_gate& gate, const http_request& request, token_right ri
 } // namespace
 
 void add_behind(routes_below& to, std::string_view pattern, websocket_endpoint endpoint, const doors& by, token_right right) {
+  endpoint = told_to(by.ledger, std::move(endpoint));
   if (by.application == nullptr) return to.add(pattern, std::move(endpoint));
   endpoint.registered_at = std::source_location::current();
   // There as long as the routes are, which is longer than any coroutine and connection.
@@ -65,21 +66,21 @@ http_handler behind(const doors& by, token_right right, http_handler handler) {
 }
 
 bool let_in(const doors& by, upgrade_request_view& upgrade, token_right right, member& who) {
+  const std::string_view room = upgrade.request().parameter("room");
   if (by.application != nullptr) {
     who = *static_cast<const member*>(user_of(upgrade));
-    return true;
-  }
-  if (by.gate == nullptr) return true;
-  const std::string_view room = upgrade.request().parameter("room");
-  auto claims = by.gate->judge(upgrade.request(), right, room);
-  if (claims) {
+  } else if (by.gate != nullptr) {
+    auto claims = by.gate->judge(upgrade.request(), right, room);
+    if (!claims) {
+      const token_answer answer = answer_of(claims.error());
+      upgrade.add_header("WWW-Authenticate", answer.challenge);
+      upgrade.refuse(answer.status, sentence_of(claims.error()));
+      return false;
+    }
     note_claims(who, std::move(*claims), room);
-    return true;
   }
-  const token_answer answer = answer_of(claims.error());
-  upgrade.add_header("WWW-Authenticate", answer.challenge);
-  upgrade.refuse(answer.status, sentence_of(claims.error()));
-  return false;
+  if (by.ledger != nullptr) who.is_told = true, who.room = room, who.address = upgrade.request().peer.text();
+  return true;
 }
 
 } // namespace ringcast

@@ -1,8 +1,9 @@
-// What stands in front of endpoints: nothing, the keys of tokens, or the application.
+// What stands in front of endpoints: nothing, the keys of tokens, or the application; and who is told of those who come.
 #pragma once
 
 #include "apps/ringcast-server/application_gate.hpp"
 #include "apps/ringcast-server/member.hpp"
+#include "apps/ringcast-server/room_ledger.hpp"
 #include "apps/ringcast-server/routes_below.hpp"
 #include <ringcast/events.hpp>
 
@@ -11,10 +12,11 @@
 
 namespace ringcast {
 
-// Of both at most one is there.
 struct doors {
+  // Of these two at most one is there.
   shared_gate gate{};                              // asks for tokens
   std::shared_ptr<application_gate> application{}; // is asked in front of each upgrade and request
+  room_ledger* ledger = nullptr;                   // is told of connections; null: nobody is
 };
 
 // The endpoint behind the doors. Its on_upgrade asks let_in(), which knows what was said.

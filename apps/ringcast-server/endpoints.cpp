@@ -31,7 +31,7 @@ void tell_dropped(websocket_ref ws, std::uint64_t messages) { ws.send_text(fmt::
 // Who may connect at all may have an echo.
 websocket_endpoint echo(const doors& by) {
   websocket_endpoint whole{.on_message = [](websocket_ref ws, const message_view& message) { ws.send(message); }, .on_dropped = tell_dropped};
-  if (by.gate == nullptr && by.application == nullptr) return whole;
+  if (by.gate == nullptr && by.application == nullptr && by.ledger == nullptr) return whole;
   whole.on_upgrade = [by](upgrade_request_view& upgrade) {
     member who;
     if (let_in(by, upgrade, token_right::any, who)) keep_member(upgrade, who);
@@ -104,9 +104,9 @@ websocket_endpoint broadcast(const doors& by) {
                 if (!replay) return upgrade.refuse(http_status::bad_request, replay.error());
                 const bool numbered =
                     upgrade.is_event_stream() || request.query("seq") == "1" || offers(request.header("Sec-WebSocket-Protocol"), numbered_protocol);
-                const std::string user = who.has_token ? who.user : request.query("user").value_or("");
+                if (!who.has_token) who.user = request.query("user").value_or("");
                 upgrade.take_seat(request.parameter("room"), {.hears = request.query("self") == "0" ? hearing::others : hearing::everyone,
-                                                              .user = user,
+                                                              .user = who.user,
                                                               .watches_users = request.query("presence") == "1",
                                                               .numbered = numbered,
                                                               .position = numbered,
@@ -349,6 +349,7 @@ void metrics(server& s, const doors& by, const shared_guard& guard, http_respond
       process.token_refusals.emplace_back(name_of(why), by.gate->refusals(why));
     }
     if (by.application != nullptr) process.application = numbers_of(*by.application);
+    if (by.ledger != nullptr) process.webhooks = by.ledger->numbers();
     responder.respond(http_status::ok, metrics_content_type, metrics_text(told, process));
   });
 }

@@ -123,7 +123,10 @@ int main(int argc, char** argv) {
   if (!application) return refuse(application.error(), 2);
   server server{options->server};
   for (const room_entry& each : rooms) server.rooms_like(each.pattern, each.rules());
-  add_endpoints(server, {.by = {.gate = gate, .application = application->gate}, .admin_apart = !options->server.listen_admin.empty(), .admin_names = options->admin_names, .base_path = options->base_path});
+  add_endpoints(server, {.by = {.gate = gate, .application = application->gate, .ledger = application->ledger.get()},
+                         .admin_apart = !options->server.listen_admin.empty(),
+                         .admin_names = options->admin_names,
+                         .base_path = options->base_path});
   server.on_reload([&] {
     std::vector<room_entry> wanted;
     const auto read = read_options(wanted);

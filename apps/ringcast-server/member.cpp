@@ -60,11 +60,11 @@ void keep_member(upgrade_request_view& upgrade, const member& wanted) {
   if (auto* const given = static_cast<member*>(user_of(upgrade)))
     *given = wanted;
   else
-    upgrade.set_user(wanted.has_token ? new member(wanted) : &without_token[(wanted.gaps ? 1 : 0) + (wanted.numbered ? 2 : 0)]);
+    upgrade.set_user(wanted.has_token || wanted.is_told ? new member(wanted) : &without_token[(wanted.gaps ? 1 : 0) + (wanted.numbered ? 2 : 0)]);
 }
 
 void drop_member(void* kept) {
-  if (auto* who = static_cast<member*>(kept); who != nullptr && who->has_token) delete who;
+  if (auto* who = static_cast<member*>(kept); who != nullptr && (who->has_token || who->is_told)) delete who;
 }
 
 // One that was accepted because clocks differ is over when it would not be accepted any more.

@@ -21,6 +21,8 @@ struct member {
   bool has_token = false;                // or the application has permitted it; and belongs to one connection, with which it goes
   std::string user{};                    // of its token
   std::optional<std::int64_t> expires_s{}; // of its token
+  bool is_told = false;                    // the application is told of it, with what follows; and belongs to one connection, too
+  std::string room{}, address{};
 };
 
 // Null: nobody is asked for a token.

@@ -164,6 +164,14 @@ void write_application(writer& to, const application_numbers& told) {
   for (const auto& [result, count] : told.results) to.value("result", result, count);
 }
 
+void write_webhooks(writer& to, const webhook_numbers& told) {
+  to.gauge("webhook_events_queued", "Events that the application is to be told.").value(told.queued);
+  to.counter("webhook_events_delivered_total", "Events that it has taken.").value(told.delivered);
+  to.counter("webhook_events_dropped_total", "Events for which the queue had no room.").value(told.dropped);
+  to.counter("webhook_requests_total", "Requests to the application, each with a batch of events.").value(told.requests);
+  to.counter("webhook_failures_total", "Requests that it did not take, which are sent again.").value(told.failures);
+}
+
 } // namespace
 
 process_numbers process_numbers_now() {
@@ -195,6 +203,7 @@ std::string metrics_text(const server_statistics& told, const process_numbers& p
     for (const auto& [action, count] : process.admin_actions) to.value("action", action, count);
   }
   if (process.application) write_application(to, *process.application);
+  if (process.webhooks) write_webhooks(to, *process.webhooks);
   to.counter("log_lines_dropped_total", "Lines of the log that standard error did not take.").value(process.log_lines_dropped);
   if (process.resident_bytes) to.gauge("resident_memory_bytes", "Memory of the process that is resident.").value(*process.resident_bytes);
   return std::move(to).text();

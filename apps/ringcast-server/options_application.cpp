@@ -1,7 +1,24 @@
 // Options: what the application is asked, and told.
 #include "apps/ringcast-server/option_makers.hpp"
+#include "apps/ringcast-server/webhook_event.hpp"
+
+#include <fmt/format.h>
 
 namespace ringcast::declared {
+
+namespace {
+
+std::expected<void, std::string> check_webhook_event(std::string_view text) {
+  std::string all;
+  for (std::size_t i = 0; i < webhook_events; ++i) {
+    const std::string_view name = name_of(static_cast<webhook_event>(i));
+    if (text == name) return {};
+    all.append(i == 0 ? "" : ", ").append(name);
+  }
+  return std::unexpected(fmt::format("'{}' is no event; allowed: {}", text, all));
+}
+
+} // namespace
 
 std::vector<option> application() {
   return {
@@ -34,6 +51,35 @@ std::vector<option> application() {
        .means = "what happens where it gives no answer, or none that can be read: `refuse` answers 503, `allow` permits everything, as nobody",
        .reason = "a door that opens when nobody watches it is none",
        .rules = choice([](auto& s) -> auto& { return s.application.authorize_when_down; }, {"refuse", "allow"})},
+      {.name = "webhook-url",
+       .means = "the application is told there, by POST, which rooms, users and connections come and go: [described above](#tell-the-application)",
+       .reason = "",
+       .rules = text([](auto& s) -> auto& { return s.application.webhook_url; }, "URL")},
+      {.name = "webhook-key-file",
+       .means = "a secret of 32 bytes or more (a line end behind it is none of it), with which what it is told is signed; SIGHUP reads it again",
+       .reason = "",
+       .rules = text([](auto& s) -> auto& { return s.application.webhook_key_file; }, "FILE")},
+      {.name = "webhook-events",
+       .means = "what it is told: `room_occupied`, `room_vacated`, `user_joined`, `user_left`, `connection_closed`; may be given several times, and "
+                "without it all",
+       .reason = "who asks for little has little to read",
+       .rules = list([](auto& s) -> auto& { return s.application.webhook_events; }, "EVENT", check_webhook_event)},
+      {.name = "webhook-batch",
+       .means = "events of one request, at most",
+       .reason = "some 20 KiB",
+       .rules = number([](auto& s) -> auto& { return s.application.webhook_batch; }, {.least = 1, .most = 10'000})},
+      {.name = "webhook-delay",
+       .means = "how long the first event of a request waits for others",
+       .reason = "nobody sees it, and a thousand who come at once are ten requests",
+       .rules = time([](auto& s) -> auto& { return s.application.webhook_delay_ms; }, second, ms, 0, 60 * second)},
+      {.name = "webhook-queue",
+       .means = "events that wait for the application; beyond it the newest are dropped, counted, and told as dropped",
+       .reason = "some 2 MiB",
+       .rules = number([](auto& s) -> auto& { return s.application.webhook_queue; }, {.least = 10, .most = 10'000'000})},
+      {.name = "webhook-timeout",
+       .means = "how long the application may take to answer a request, which is then sent again",
+       .reason = "it has a queue of its own, or should",
+       .rules = time([](auto& s) -> auto& { return s.application.webhook_timeout_ms; }, second, ms, 10 * ms, 60 * second)},
       {.name = "application-ca",
        .means = "whose certificates are trusted where the application is asked or told by `https://` (PEM)",
        .reason = "the system's store",

@@ -103,12 +103,18 @@ token_answer answer_of(token_refusal why) {
   return with(http_status::unauthorized, "invalid_token");
 }
 
+std::expected<std::string, std::string> read_secret_file(const std::string& path) {
+  auto text = read_key_file(path);
+  if (text) text->resize(without_line_end(*text).size());
+  return text;
+}
+
 std::expected<void, std::string> token_gate::load() {
   auto fresh = std::make_shared<token_keys>();
   if (!options_.hs256_key_file.empty()) {
-    const auto text = read_key_file(options_.hs256_key_file);
+    const auto text = read_secret_file(options_.hs256_key_file);
     if (!text) return std::unexpected(text.error());
-    if (auto added = fresh->add_secret(std::as_bytes(std::span{without_line_end(*text)})); !added)
+    if (auto added = fresh->add_secret(std::as_bytes(std::span{*text})); !added)
       return std::unexpected(fmt::format("{}: {}", options_.hs256_key_file, added.error()));
   }
   if (!options_.jwks_file.empty()) {

@@ -19,6 +19,9 @@
 
 namespace ringcast {
 
+// The bytes of a file of a secret, without a line end behind them; the error is one sentence.
+[[nodiscard]] std::expected<std::string, std::string> read_secret_file(const std::string& path);
+
 // What a token is asked for.
 enum class token_right : std::uint8_t { any, join, publish };
 
