@@ -1,5 +1,5 @@
 'use strict';
-// One room, one WebSocket. The server sends plain texts: `NAME joined`, `NAME: TEXT`, `NAME left`. Text from others reaches
+// One room, one WebSocket. The server sends numbered texts: `NAME joined`, `NAME: TEXT`, `NAME left`. Text from others reaches
 // the page through textContent alone. What the room remembers, if the server keeps a history, is asked for by
 // GET /rooms/{room}/messages, and put in front of what is heard.
 const $ = (id) => document.getElementById(id);
@@ -46,7 +46,7 @@ let attempts = 0;
 let retryTimer = 0;
 let openTimer = 0;
 let pollTimer = 0;
-let position = null; // {epoch, seq, text} of the newest message that was heard; null if the server keeps no history.
+let position = null; // {epoch, seq} of the newest message that was heard; null until the server has said where one joined.
 let held = null; // While the past is being asked for: what was heard meanwhile. null: nothing is held.
 let queue = []; // What is to be drawn.
 let drawTimer = 0;
@@ -152,7 +152,7 @@ function openDoor() {
 function connect() {
   clearTimers();
   setState('connecting', seated ? 'Reconnecting…' : 'Connecting…');
-  const ws = new WebSocket(hereByWebSocket(withToken(`/chat/${encodeURIComponent(room)}?name=${encodeURIComponent(me)}`)));
+  const ws = new WebSocket(hereByWebSocket(withToken(`/chat/${encodeURIComponent(room)}?name=${encodeURIComponent(me)}&seq=1`)));
   ws.binaryType = 'arraybuffer';
   socket = ws;
   let opened = false;
@@ -170,7 +170,7 @@ function connect() {
     poll();
   });
   ws.addEventListener('message', (event) => {
-    if (ws === socket) hear(typeof event.data === 'string' ? event.data : null);
+    if (ws === socket) hear(event.data);
   });
   ws.addEventListener('close', (event) => {
     if (ws !== socket) return;

@@ -94,6 +94,26 @@ void refuse_large(websocket_ref ws, send_status sent) {
   if (sent == send_status::too_large) ws.close(static_cast<std::uint16_t>(close_code::message_too_big), "larger than this room takes");
 }
 
+// Whether it sees the numbers of messages: an event stream always does.
+bool is_numbered(const upgrade_request_view& upgrade) {
+  const http_request& request = upgrade.request();
+  return upgrade.is_event_stream() || request.query("seq") == "1" || offers(request.header("Sec-WebSocket-Protocol"), numbered_protocol);
+}
+
+// Where it joined, in front of everything else.
+void greet(websocket_ref ws) {
+  const auto joined = ws.joined();
+  if (!joined) return;
+  std::string hello = "{\"room\":";
+  append_json_string(hello, *ws.room_name());
+  hello += fmt::format(R"(,"epoch":"{}","seq":{},"resumed":{}}})", text_of_epoch(joined->at.epoch), joined->at.sequence, joined->resumed);
+  // Whoever hears no more than this goes on in front of the first message.
+  if (ws.is_event_stream())
+    ws.send_event("joined", hello, text_of(room_position{joined->at.epoch, joined->first - 1}));
+  else
+    ws.send_text(hello);
+}
+
 websocket_endpoint broadcast(const doors& by) {
   return {.on_upgrade =
               [by](upgrade_request_view& upgrade) {
@@ -102,8 +122,7 @@ websocket_endpoint broadcast(const doors& by) {
                 const http_request& request = upgrade.request();
                 const auto replay = asked_replay(request);
                 if (!replay) return upgrade.refuse(http_status::bad_request, replay.error());
-                const bool numbered =
-                    upgrade.is_event_stream() || request.query("seq") == "1" || offers(request.header("Sec-WebSocket-Protocol"), numbered_protocol);
+                const bool numbered = is_numbered(upgrade);
                 if (!who.has_token) who.user = request.query("user").value_or("");
                 upgrade.take_seat(request.parameter("room"), {.hears = request.query("self") == "0" ? hearing::others : hearing::everyone,
                                                               .user = who.user,
@@ -120,17 +139,7 @@ websocket_endpoint broadcast(const doors& by) {
               [](websocket_ref ws) {
                 const member& who = member_of(ws);
                 if (who.has_token) close_at_expiry(ws, who);
-                const auto joined = ws.joined();
-                if (!who.numbered || !joined) return;
-                std::string hello = "{\"room\":";
-                append_json_string(hello, *ws.room_name());
-                hello +=
-                    fmt::format(R"(,"epoch":"{}","seq":{},"resumed":{}}})", text_of_epoch(joined->at.epoch), joined->at.sequence, joined->resumed);
-                // Whoever hears no more than this goes on in front of the first message.
-                if (ws.is_event_stream())
-                  ws.send_event("joined", hello, text_of(room_position{joined->at.epoch, joined->first - 1}));
-                else
-                  ws.send_text(hello);
+                if (who.numbered) greet(ws);
               },
           .on_message =
               [gate = by.gate](websocket_ref ws, const message_view& message) {
@@ -164,13 +173,19 @@ websocket_endpoint chat(const doors& by) {
                 if (!let_in(by, upgrade, token_right::join, who)) return;
                 const std::string name = upgrade.request().query("name").value_or("");
                 if (name.empty()) return upgrade.refuse(http_status::bad_request, "a name is needed: ?name=NAME");
-                upgrade.take_seat(upgrade.request().parameter("room"), {.name = name, .user = who.user});
+                const auto replay = asked_replay(upgrade.request());
+                if (!replay) return upgrade.refuse(http_status::bad_request, replay.error());
+                who.numbered = is_numbered(upgrade);
+                upgrade.take_seat(upgrade.request().parameter("room"),
+                                  {.name = name, .user = who.user, .numbered = who.numbered, .position = who.numbered, .replay = *replay});
                 keep_member(upgrade, who);
               },
           .on_discard = drop_member,
           .on_open =
               [](websocket_ref ws) {
-                if (const member& who = member_of(ws); who.has_token) close_at_expiry(ws, who);
+                const member& who = member_of(ws);
+                if (who.has_token) close_at_expiry(ws, who);
+                if (who.numbered) greet(ws);
                 say(ws, *ws.name_in_room(), " joined", {});
               },
           .on_message =
@@ -181,7 +196,8 @@ websocket_endpoint chat(const doors& by) {
               },
           .on_dropped = tell_dropped,
           .on_leave = [](websocket_ref ws) { say(ws, *ws.name_in_room(), " left", {}); },
-          .on_close = [](websocket_ref ws, std::uint16_t, std::string_view) { drop_member(ws.user()); }};
+          .on_close = [](websocket_ref ws, std::uint16_t, std::string_view) { drop_member(ws.user()); },
+          .subprotocols = {std::string{numbered_protocol}}};
 }
 
 // Whether the request is to be carried out: it has no key, or is the first one with it. Otherwise it has been answered.

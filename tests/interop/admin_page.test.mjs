@@ -371,4 +371,15 @@ test('no width makes it scroll sideways, and every control has a name', async ()
   await page.close();
 });
 
+test('numbers keep their unit at its edges', async () => {
+  const page = await dashboard();
+  const words = (name, values) => page.evaluate(([what, all]) => all.map((value) => ({ bytesInWords, timeInWords, ageInWords, inWords })[what](value)), [name, values]);
+  assert.deepEqual(await words('bytesInWords', [0, 999, 1000, 1024, 1023 * 1024, 1024 ** 2, 1008 * 1024 ** 2, 5 * 1024 ** 3, 2000 * 1024 ** 4]),
+    ['0 B', '999 B', '0.977 KiB', '1.00 KiB', '0.999 MiB', '1.00 MiB', '0.984 GiB', '5.00 GiB', '2000 TiB']);
+  assert.deepEqual(await words('timeInWords', [null, 1024, 57_344, 999_999, 1_000_000, 131_072_000, 2_000_000_000]), ['–', '1 µs', '57 µs', '1000 µs', '1 ms', '131 ms', '2 s']);
+  assert.deepEqual(await words('ageInWords', [0, 59, 60, 3599, 3600, 86_399, 86_400]), ['0 s', '59 s', '1 min', '59 min', '1 h 0 min', '23 h 59 min', '1 d 0 h']);
+  assert.deepEqual(await words('inWords', [0, 0.4, 9999, 10_000, 1_234_567]), ['0', '0', '9,999', '10K', '1.23M']);
+  await page.close();
+});
+
 test('nothing was reported to the console as an error', () => assert.deepEqual(complaints, []));

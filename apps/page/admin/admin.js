@@ -6,7 +6,7 @@ const POLL_MS = 1000;
 const RETRY_MAX_MS = 10000;
 const ANSWER_TIMEOUT_MS = 10000;
 const LIST_TICKS = 3; // Rooms and connections are asked for at each third.
-const KEPT = 120; // Points of a sparkline: two minutes.
+const KEPT = 90; // Points of a sparkline: a minute and a half.
 
 let state = null; // What was said last.
 let stateAt = 0;
@@ -122,13 +122,13 @@ const short = new Intl.NumberFormat('en', { notation: 'compact', maximumSignific
 const NONE = '–';
 
 const inWords = (number) => (number < 10000 ? whole.format(Math.round(number)) : short.format(number));
-// [number, unit]
+// [number, unit], with three digits: from 1,000 on it is the next unit.
 function bytesOf(bytes) {
   let unit = 0;
-  for (; bytes >= 1024 && unit < 4; unit += 1) bytes /= 1024;
-  return [unit === 0 ? String(Math.round(bytes)) : bytes.toPrecision(3).replace(/e\+.*/, ''), ['B', 'KiB', 'MiB', 'GiB', 'TiB'][unit]];
+  for (; bytes >= 1000 && unit < 4; unit += 1) bytes /= 1024;
+  return [unit === 0 || bytes >= 1000 ? String(Math.round(bytes)) : bytes.toPrecision(3), ['B', 'KiB', 'MiB', 'GiB', 'TiB'][unit]];
 }
-const bytesInWords = (bytes) => bytesOf(bytes >= 1000 && bytes < 1024 ? 1024 : bytes).join(' ');
+const bytesInWords = (bytes) => bytesOf(bytes).join(' ');
 function timeOf(ns) {
   if (ns === null || ns === undefined) return [NONE, ''];
   const [number, unit] = ns < 1e6 ? [ns / 1e3, 'µs'] : ns < 1e9 ? [ns / 1e6, 'ms'] : [ns / 1e9, 's'];

@@ -5,11 +5,15 @@ const TILES = [
     beside: (now) => `${people(sum(now.shards, 'rooms'), 'room', 'rooms')}, ${whole.format(sum(now.shards, 'http'))} not upgraded` },
   { title: 'Received', key: 'received', value: (p) => [rateText(p.received), '/s'], beside: (now, p) => `${speedText(p.bytesIn)} in` },
   { title: 'Delivered', key: 'delivered', value: (p) => [rateText(p.delivered), '/s'], beside: (now, p) => `${speedText(p.bytesOut)} out` },
-  { title: 'Receive to send, p99', key: 'p99', second: 'p50', value: (p) => timeOf(p.p99), beside: (now, p) => `p50 ${timeInWords(p.p50)}` },
+  { title: 'Receive to send, p99', key: 'p99', second: 'p50', scale: powersOfTwo, value: (p) => timeOf(p.p99), beside: (now, p) => `p50 ${timeInWords(p.p50)}` },
   { title: 'Bytes out', key: 'bytesOut', value: (p) => (p.bytesOut === undefined ? [NONE, ''] : [bytesOf(p.bytesOut)[0], `${bytesOf(p.bytesOut)[1]}/s`]),
     beside: (now) => `${whole.format(now.lost)} lost to policy` },
   { title: 'Memory', key: 'resident', value: (p) => bytesOf(p.resident), beside: (now) => `${bytesInWords(now.history)} history, ${bytesInWords(sum(now.shards, 'held'))} held` },
 ];
+// Of microseconds: one slow turn must not flatten all others.
+function powersOfTwo(ns) {
+  return Math.max(0, Math.log2(ns / 1000));
+}
 const rateText = (rate) => (rate === undefined ? NONE : inWords(rate));
 const speedText = (rate) => (rate === undefined ? NONE : `${bytesInWords(rate)}/s`);
 
@@ -38,7 +42,7 @@ function showOverview(now, before, seconds) {
     say(number, text);
     say(unit, unitText);
     say(beside, what.beside(now, point));
-    const series = (key) => past.map((p) => p[key] ?? NaN);
+    const series = (key) => past.map((p) => what.scale?.(p[key] ?? NaN) ?? p[key] ?? NaN);
     drawSpark(spark, series(what.key), what.second && series(what.second));
   }
   showShards(now, before, seconds);
