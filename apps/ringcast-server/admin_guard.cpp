@@ -2,10 +2,7 @@
 
 #include "apps/ringcast-server/token_gate.hpp"
 
-#include <algorithm>
-#include <arpa/inet.h>
 #include <fmt/format.h>
-#include <netinet/in.h>
 #include <random>
 
 namespace ringcast {
@@ -28,24 +25,6 @@ bool is_same_word(std::string_view a, std::string_view b) {
   return differs == 0;
 }
 
-// RFC 9110 7.2, without the port.
-std::string_view name_in(std::string_view host) {
-  if (host.starts_with('[')) return host.substr(0, host.find(']') + 1);
-  return host.substr(0, host.rfind(':'));
-}
-
-bool is_ip_address(std::string_view name) {
-  in6_addr v6{};
-  in_addr v4{};
-  if (name.starts_with('[') && name.ends_with(']')) return ::inet_pton(AF_INET6, std::string{name.substr(1, name.size() - 2)}.c_str(), &v6) == 1;
-  return ::inet_pton(AF_INET, std::string{name}.c_str(), &v4) == 1;
-}
-
-bool is_same_name(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-  return std::ranges::equal(a, b, {}, lower, lower);
-}
-
 } // namespace
 
 std::string_view name_of(admin_action what) {
@@ -58,24 +37,16 @@ std::string_view name_of(admin_action what) {
   return "";
 }
 
-admin_guard::admin_guard(std::vector<std::string> names) : names_(std::move(names)), token_(random_word()) {}
-
-bool admin_guard::is_own_name(std::string_view host) const {
-  const std::string_view name = name_in(host);
-  return is_ip_address(name) || is_same_name(name, "localhost") ||
-         std::ranges::any_of(names_, [&](const std::string& own) { return is_same_name(name, own); });
-}
+admin_guard::admin_guard() : token_(random_word()) {}
 
 bool admin_guard::is_of_a_stranger(const http_request& request) const {
   const std::string_view site = request.header("Sec-Fetch-Site");
   if (!site.empty() && site != "same-origin" && site != "none") return true;
-  return is_of_another_site(request) || (!request.header("Origin").empty() && !is_own_name(request.header("Host")));
+  return is_of_another_site(request);
 }
 
 std::optional<std::string_view> admin_guard::why_not_read(const http_request& request) const {
   if (is_of_a_stranger(request)) return "pages of another site may not do this";
-  // A page's own GET has no Origin.
-  if (!is_own_name(request.header("Host"))) return "this server is not known by that name: see --admin-name";
   return std::nullopt;
 }
 

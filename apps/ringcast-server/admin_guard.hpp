@@ -3,8 +3,8 @@
 //
 //   - a page of another site            its Origin is not this host (RFC 6454 7), or Sec-Fetch-Site says so
 //   - a form, or a fetch with no-cors   cannot send a header of its own, and every action wants one, with a word that pages of other sites cannot read
-//   - DNS rebinding                     a stranger's name that leads to this address is of the same origin for a browser, but it stands in Host: only IP
-//                                       addresses, localhost and the names that the program was given are this server's
+//   - DNS rebinding                     a stranger's name that leads to this address is of the same origin for a browser; the server itself answers only
+//                                       what asks for it by its own name (server_options::admin_hosts)
 //
 // One for each server; any thread.
 #pragma once
@@ -34,12 +34,11 @@ class admin_guard {
   // The header that carries the token.
   static constexpr std::string_view token_header = "X-Ringcast-Admin";
 
-  // By which names this server is known, besides IP addresses and localhost.
-  explicit admin_guard(std::vector<std::string> names = {});
+  admin_guard();
 
   // Another one in each process.
   [[nodiscard]] const std::string& token() const { return token_; }
-  // A page of somebody else asks: by its Origin, its Sec-Fetch-Site, or a name that is not this server's. Nothing that is no browser is one.
+  // A page of somebody else asks: by its Origin or its Sec-Fetch-Site. Nothing that is no browser is one.
   [[nodiscard]] bool is_of_a_stranger(const http_request& request) const;
   // Why it may not read the token, or act; nothing: it may. A sentence for the answer.
   [[nodiscard]] std::optional<std::string_view> why_not_read(const http_request& request) const;
@@ -50,9 +49,6 @@ class admin_guard {
   [[nodiscard]] std::vector<std::pair<std::string_view, std::uint64_t>> counted() const;
 
  private:
-  [[nodiscard]] bool is_own_name(std::string_view host) const;
-
-  const std::vector<std::string> names_;
   const std::string token_;
   std::array<std::atomic<std::uint64_t>, admin_actions> counts_{};
 };

@@ -111,6 +111,12 @@ std::expected<void, std::string> complete(settings& all, bool has_listen) {
     all.server.tls.certificates.push_back({.chain_file = all.certificate_files[i], .key_file = all.key_files[i], .host_names = {}});
   if (!all.server.listen_tls.empty() && !has_listen) all.server.listen.clear();
   if (!all.tokens.audience.empty() && !all.tokens.is_on()) return wrong("--jwt-audience is given with --jwt-hs256-key-file or --jwt-jwks-file");
+  if (all.tokens.user_by != certificate_user::off) {
+    if (all.application.is_asked()) return wrong("--authorize-url says who somebody is: --tls-client-user does not go with it");
+    if (all.server.tls.client_ca_file.empty()) return wrong("--tls-client-user is given with --tls-client-ca");
+    // A session that is resumed shows no certificate again.
+    all.server.tls.session_tickets = false;
+  }
   if (all.tokens.is_on() && all.application.is_asked()) return wrong("--authorize-url stands in place of --jwt-hs256-key-file and --jwt-jwks-file");
   if (all.application.webhook_url.empty() != all.application.webhook_key_file.empty())
     return wrong("--webhook-url and --webhook-key-file are given together");

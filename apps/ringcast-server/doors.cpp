@@ -35,7 +35,14 @@ task<void> ask_then_hand_on(application_gate& gate, deferred_request received, c
   received.respond(said.status, "application/json", json_error(said.why), headers);
 }
 
+void refuse(upgrade_request_view& upgrade, token_refusal why) {
+  const token_answer answer = answer_of(why);
+  upgrade.add_header("WWW-Authenticate", answer.challenge);
+  upgrade.refuse(answer.status, sentence_of(why));
+}
+
 bool let_in(const shared_gate& gate, const http_request& request, token_right right, http_responder responder) {
+  if (!gate->asks(request)) return true;
   const auto claims = gate->judge(request, right, request.parameter("room"));
   if (claims) return true;
   const token_answer answer = answer_of(claims.error());
@@ -69,18 +76,21 @@ bool let_in(const doors& by, upgrade_request_view& upgrade, token_right right, m
   const std::string_view room = upgrade.request().parameter("room");
   if (by.application != nullptr) {
     who = *static_cast<const member*>(user_of(upgrade));
-  } else if (by.gate != nullptr) {
+  } else if (by.gate != nullptr && by.gate->asks(upgrade.request())) {
     auto claims = by.gate->judge(upgrade.request(), right, room);
-    if (!claims) {
-      const token_answer answer = answer_of(claims.error());
-      upgrade.add_header("WWW-Authenticate", answer.challenge);
-      upgrade.refuse(answer.status, sentence_of(claims.error()));
-      return false;
-    }
+    if (!claims) return refuse(upgrade, claims.error()), false;
     note_claims(who, std::move(*claims), room);
   }
   if (by.ledger != nullptr) who.is_told = true, who.room = room, who.address = upgrade.request().peer.text();
   return true;
+}
+
+std::optional<std::string> own_name(const doors& by, upgrade_request_view& upgrade, const member& who, const std::optional<std::string>& asked) {
+  if (who.user.empty()) return asked.value_or("");
+  if (!asked || *asked == who.user) return who.user;
+  if (by.gate != nullptr) by.gate->count(token_refusal::user);
+  refuse(upgrade, token_refusal::user);
+  return std::nullopt;
 }
 
 } // namespace ringcast

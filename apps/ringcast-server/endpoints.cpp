@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cstring>
 #include <expected>
 #include <fmt/format.h>
@@ -123,7 +124,11 @@ websocket_endpoint broadcast(const doors& by) {
                 const auto replay = asked_replay(request);
                 if (!replay) return upgrade.refuse(http_status::bad_request, replay.error());
                 const bool numbered = is_numbered(upgrade);
-                if (!who.has_token) who.user = request.query("user").value_or("");
+                // A token without a user is nobody's.
+                const auto user =
+                    who.has_token && who.user.empty() ? std::optional{std::string{}} : own_name(by, upgrade, who, request.query("user"));
+                if (!user) return;
+                who.user = *user;
                 upgrade.take_seat(request.parameter("room"), {.hears = request.query("self") == "0" ? hearing::others : hearing::everyone,
                                                               .user = who.user,
                                                               .watches_users = request.query("presence") == "1",
@@ -154,6 +159,11 @@ websocket_endpoint broadcast(const doors& by) {
                 else if (member_of(ws).gaps)
                   ws.send_text(fmt::format(R"({{"gap":{{"from":{},"to":{}}}}})", first, last));
               },
+          .on_going_away =
+              [](websocket_ref ws, std::chrono::milliseconds retry_after) {
+                if (!member_of(ws).numbered || ws.is_event_stream()) return;
+                ws.send_text(fmt::format(R"({{"retry_after":{}.{:03}}})", retry_after.count() / 1000, retry_after.count() % 1000));
+              },
           .on_close = [](websocket_ref ws, std::uint16_t, std::string_view) { drop_member(ws.user()); },
           .subprotocols = {std::string{numbered_protocol}},
           .event_streams = true};
@@ -171,13 +181,14 @@ websocket_endpoint chat(const doors& by) {
               [by](upgrade_request_view& upgrade) {
                 member who;
                 if (!let_in(by, upgrade, token_right::join, who)) return;
-                const std::string name = upgrade.request().query("name").value_or("");
-                if (name.empty()) return upgrade.refuse(http_status::bad_request, "a name is needed: ?name=NAME");
+                const auto name = own_name(by, upgrade, who, upgrade.request().query("name"));
+                if (!name) return;
+                if (name->empty()) return upgrade.refuse(http_status::bad_request, "a name is needed: ?name=NAME");
                 const auto replay = asked_replay(upgrade.request());
                 if (!replay) return upgrade.refuse(http_status::bad_request, replay.error());
                 who.numbered = is_numbered(upgrade);
                 upgrade.take_seat(upgrade.request().parameter("room"),
-                                  {.name = name, .user = who.user, .numbered = who.numbered, .position = who.numbered, .replay = *replay});
+                                  {.name = *name, .user = who.user, .numbered = who.numbered, .position = who.numbered, .replay = *replay});
                 keep_member(upgrade, who);
               },
           .on_discard = drop_member,
@@ -356,9 +367,11 @@ application_numbers numbers_of(const application_gate& gate) {
   return now;
 }
 
-void metrics(server& s, const doors& by, const shared_guard& guard, http_responder responder) {
-  s.statistics([responder, by, guard](const server_statistics& told) mutable {
+void metrics(server& s, const endpoint_options& options, const shared_guard& guard, http_responder responder) {
+  s.statistics([responder, options, guard](const server_statistics& told) mutable {
     process_numbers process = process_numbers_now();
+    if (options.access_lines_dropped) process.access_lines_dropped = options.access_lines_dropped();
+    const doors& by = options.by;
     process.admin_actions = guard->counted();
     for (std::size_t i = 0; by.gate != nullptr && i < token_refusals; ++i) {
       const auto why = static_cast<token_refusal>(i);
@@ -406,7 +419,7 @@ void add_endpoints(server& s, const endpoint_options& options) {
   add_behind(routes, "/echo", echo(by), by, token_right::any);
   add_behind(routes, "/broadcast/{room}", broadcast(by), by, token_right::join);
   add_behind(routes, "/chat/{room}", chat(by), by, token_right::join);
-  const auto guard = std::make_shared<admin_guard>(options.admin_names);
+  const auto guard = std::make_shared<admin_guard>();
   const http_handler published =
       behind(by, token_right::publish, [&s, kept](const http_request& request, http_responder responder) { publish(s, *kept, request, responder); });
   admin.add("POST", "/rooms/{room}/messages", [published, guard](const http_request& request, http_responder responder) {
@@ -422,7 +435,7 @@ void add_endpoints(server& s, const endpoint_options& options) {
   admin.add("GET", "/rooms", with_server(list_rooms));
   routes.add("GET", "/rooms/{room}", for_members(list_room));
   admin.add("GET", "/connections", with_server(list_connections));
-  admin.add("GET", "/metrics", [&s, by, guard](const http_request&, http_responder responder) { metrics(s, by, guard, responder); });
+  admin.add("GET", "/metrics", [&s, options, guard](const http_request&, http_responder responder) { metrics(s, options, guard, responder); });
   add_dashboard(s, admin, guard, options.admin_apart);
   routes.add("GET", "/health/live",
              [](const http_request&, http_responder responder) { responder.respond_json(http_status::ok, R"({"status":"live"})"); });

@@ -4,17 +4,18 @@
 #include "apps/ringcast-server/doors.hpp"
 #include <ringcast/server.hpp>
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
-#include <vector>
 
 namespace ringcast {
 
 struct endpoint_options {
   doors by{}; // nothing in them: everybody may do everything
   bool admin_apart = false;           // what is for those who run the server is there by server_options::listen_admin only
-  std::vector<std::string> admin_names{}; // by which that address is known, see admin_guard
   std::string base_path{};            // in front of every path; empty, or like /chat-server
+  std::function<std::uint64_t()> access_lines_dropped{}; // of the access log; empty: there is none
 };
 
 void add_endpoints(server& s, const endpoint_options& options = {});

@@ -13,10 +13,12 @@
 #include <ringcast/server.hpp>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <expected>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -68,6 +70,11 @@ void reload(server& server, settings& running, const std::expected<settings, std
   if (!changes.refused.empty()) log_line(log_level::warning, fmt::format("SIGHUP: only a new start changes {}", fmt::join(changes.refused, ", ")));
 }
 
+std::function<std::uint64_t()> lines_dropped_of(const access_log* log) {
+  if (log == nullptr) return {};
+  return [log] { return log->dropped(); };
+}
+
 bool is_same_table(const room_entry& a, const room_entry& b) {
   const auto bounds = [](const std::optional<history_options>& h) {
     return h ? std::optional{std::tuple{h->messages, h->bytes, h->seconds}} : std::nullopt;
@@ -107,7 +114,7 @@ int main(int argc, char** argv) {
   set_log_format(options->log_format);
   for (const std::string& remark : environment.remarks) log_line(log_level::warning, remark);
   std::shared_ptr<token_gate> gate;
-  if (options->tokens.is_on()) {
+  if (options->tokens.names_users()) {
     gate = std::make_shared<token_gate>(options->tokens);
     if (const auto loaded = gate->load(); !loaded) return refuse("keys of tokens: " + loaded.error(), 2);
   }
@@ -125,15 +132,15 @@ int main(int argc, char** argv) {
   for (const room_entry& each : rooms) server.rooms_like(each.pattern, each.rules());
   add_endpoints(server, {.by = {.gate = gate, .application = application->gate, .ledger = application->ledger.get()},
                          .admin_apart = !options->server.listen_admin.empty(),
-                         .admin_names = options->admin_names,
-                         .base_path = options->base_path});
+                         .base_path = options->base_path,
+                         .access_lines_dropped = lines_dropped_of(access.get())});
   server.on_reload([&] {
     std::vector<room_entry> wanted;
     const auto read = read_options(wanted);
     reload(server, *options, read);
     if (read && !std::ranges::equal(rooms, wanted, is_same_table)) log_line(log_level::warning, "SIGHUP: only a new start changes [[room]]");
   });
-  if (gate != nullptr) server.on_reload([gate] { reload(*gate); });
+  if (options->tokens.is_on()) server.on_reload([gate] { reload(*gate); });
   application->reload_with(server);
   return server.run();
 }

@@ -33,6 +33,10 @@ std::expected<token_claims, token_refusal> judge_renewal(token_gate& gate, std::
   const auto token = read_renewal(text);
   if (!token) return gate.count(token.error()), std::unexpected(token.error());
   auto claims = gate.judge(*token, room);
+  if (claims && claims->user.empty() && who.user_by_certificate) {
+    claims->user = who.user;
+    claims->user_by_certificate = true;
+  }
   if (claims && claims->user != who.user) return gate.count(token_refusal::claims), std::unexpected(token_refusal::claims);
   return claims;
 }
@@ -53,6 +57,7 @@ void note_claims(member& who, token_claims&& claims, std::string_view room) {
   who.has_token = true;
   who.may_publish = claims.may_publish(room);
   who.user = std::move(claims.user);
+  who.user_by_certificate = claims.user_by_certificate;
   who.expires_s = claims.expires_s;
 }
 
@@ -78,7 +83,7 @@ void close_at_expiry(websocket_ref ws, const member& who) {
 }
 
 bool is_for_room(const shared_gate& gate, websocket_ref ws, member& who, const message_view& message) {
-  if (gate != nullptr && who.numbered && message.op == opcode::text && message.text().starts_with(renewal_start)) {
+  if (gate != nullptr && gate->wants_tokens() && who.numbered && message.op == opcode::text && message.text().starts_with(renewal_start)) {
     renew(*gate, ws, who, message.text());
     return false;
   }

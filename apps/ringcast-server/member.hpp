@@ -18,10 +18,11 @@ struct member {
   bool gaps = false;     // is told which messages the slow-consumer policy took from it
   bool numbered = false; // is told where it joined
   bool may_publish = true;
-  bool has_token = false;                // or the application has permitted it; and belongs to one connection, with which it goes
-  std::string user{};                    // of its token
+  bool has_token = false; // or a certificate that names it, or the application has permitted it; and belongs to one connection, with which it goes
+  std::string user{}; // of its token, or of its certificate
+  bool user_by_certificate = false;
   std::optional<std::int64_t> expires_s{}; // of its token
-  bool is_told = false;                    // the application is told of it, with what follows; and belongs to one connection, too
+  bool is_told = false; // the application is told of it, with what follows; and belongs to one connection, too
   std::string room{}, address{};
 };
 

@@ -23,7 +23,6 @@ struct settings {
   server_options server{.drain = {.delay_ms = 0, .spread_ms = 10'000}};
   std::vector<std::string> certificate_files, key_files; // in pairs: made to server.tls.certificates when all options are known
   token_options tokens;
-  std::vector<std::string> admin_names; // see admin_guard
   application_options application;
   std::string base_path; // in front of every path: empty, or like /chat-server
   std::string access_log; // a file; empty: none

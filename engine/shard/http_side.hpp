@@ -27,6 +27,7 @@ class access_book;
 class acceptor;
 class closer;
 class input_flow;
+class peer_book;
 class upgrader;
 
 // "Date: ...\r\n", made anew once a second (RFC 9110 6.6.1).
@@ -38,6 +39,7 @@ class http_side {
     const shard_options& options;
     const http_router& router;
     const acceptor& accepting;
+    const peer_book& peers;
     turn_budget& budget;
     const input_share& share;
     connection_timers& timers;
@@ -84,6 +86,8 @@ class http_side {
   [[nodiscard]] consumed consume_chunked(connection& c, std::span<std::byte> bytes);
   void on_request(connection& c, const request_head& head, std::span<const std::byte> body);
   [[nodiscard]] bool is_refused_by_its_head(const connection& c, const request_head& head) const;
+  // Whether it is for a listener by a name that the listener does not have.
+  [[nodiscard]] bool is_misdirected(const connection& c, const request_head& head) const;
   void send_continue(connection& c);
   void count_response(http_status status);
 

@@ -1,11 +1,11 @@
 #include "engine/shard/input_flow.hpp"
 
 #include "engine/connection/user_events.hpp"
-#include "engine/io/socket.hpp"
 #include "engine/shard/closer.hpp"
 #include "engine/shard/connector.hpp"
 #include "engine/shard/http_side.hpp"
 #include "engine/shard/memory_ledger.hpp"
+#include "engine/shard/proxied_input.hpp"
 #include "engine/shard/rate_gate.hpp"
 #include "engine/shard/socket_reader.hpp"
 #include "engine/shard/tls_layer.hpp"
@@ -44,6 +44,10 @@ void partial_input::operator delete(void* memory) noexcept {
 }
 
 void input_flow::consume(connection& c, std::span<std::byte> bytes) {
+  if (c.proxy_header_awaited) [[unlikely]] {
+    bytes = with_.proxied.take(c, bytes);
+    if (bytes.empty()) return;
+  }
   if (c.encrypted) [[unlikely]]
     return with_.tls.consume_encrypted(c, bytes);
   consume_plain(c, bytes);
@@ -176,7 +180,7 @@ void input_flow::on_end_of_stream(connection& c) {
     if (c.answering) return;
     if (with_.output.waiting_bytes(c) > 0) return with_.closing.finish(c);
   }
-  if (c.phase == connection_phase::finishing && (c.behind != nullptr || with_.output.waiting_bytes(c) > 0 || unsent_bytes(c.socket) > 0)) return;
+  if (c.phase == connection_phase::finishing && (c.behind != nullptr || with_.output.waiting_bytes(c) > 0 || closer::unsent_payload(c) > 0)) return;
   with_.closing.give_up(c, c.close_code, "the connection was closed");
 }
 

@@ -26,6 +26,7 @@ class connector;
 class http_side;
 class memory_ledger;
 class rate_gate;
+class proxied_input;
 class socket_reader;
 class tls_layer;
 class websocket_side;
@@ -42,6 +43,7 @@ class input_flow {
     connection_timers& timers;
     const rate_gate& rates;
     socket_reader& receiving;
+    proxied_input& proxied;
     tls_layer& tls;
     http_side& http;
     websocket_side& websockets;

@@ -2,6 +2,7 @@
 
 #include "engine/connection/user_events.hpp"
 #include "engine/shard/input_flow.hpp"
+#include "engine/shard/peer_book.hpp"
 #include "engine/shard/refusal_log.hpp"
 #include "engine/shard/websocket_side.hpp"
 #include <ringcast/close_code.hpp>
@@ -54,7 +55,7 @@ bool rate_gate::admit_join(const connection& c) {
     return true;
   }
   with_.counters.count(refusal::join_rate);
-  log_refusal(refusal::join_rate, c.socket);
+  log_refusal(refusal::join_rate, with_.peers, c);
   return false;
 }
 
@@ -81,13 +82,13 @@ void rate_gate::drop(connection& c, buckets& of) {
   if (of.dropped++ != 0) return; // it is about to be told, or its timer is armed
   if (now_ms < of.told_next_ms) return with_.timers.look_within(c, of.told_next_ms - now_ms);
   of.told_next_ms = now_ms + told_interval_ms;
-  log_refusal(refusal::message_rate, c.socket);
+  log_refusal(refusal::message_rate, with_.peers, c);
   with_.users.note(c, user_event::dropped);
 }
 
 void rate_gate::close(connection& c) {
   with_.counters.count(refusal::message_rate);
-  log_refusal(refusal::message_rate, c.socket);
+  log_refusal(refusal::message_rate, with_.peers, c);
   with_.websockets.close(c, static_cast<std::uint16_t>(close_code::policy_violation), "messages come faster than this server takes them");
 }
 
@@ -107,7 +108,7 @@ std::uint64_t rate_gate::look(connection& c) {
   if (of.dropped == 0) return next_in_ms;
   if (of.told_next_ms > now_ms) return std::min(next_in_ms, of.told_next_ms - now_ms);
   of.told_next_ms = now_ms + told_interval_ms;
-  log_refusal(refusal::message_rate, c.socket);
+  log_refusal(refusal::message_rate, with_.peers, c);
   with_.users.note(c, user_event::dropped);
   return next_in_ms;
 }

@@ -20,6 +20,7 @@
 namespace ringcast::engine {
 
 class input_flow;
+class peer_book;
 class websocket_side;
 
 class rate_gate {
@@ -28,6 +29,7 @@ class rate_gate {
     const connection_rules& rules;
     connection_timers& timers;
     input_flow& input;
+    peer_book& peers;
     websocket_side& websockets;
     handlers& users;
     const turn_clock& clock;

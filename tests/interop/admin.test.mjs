@@ -12,7 +12,7 @@ let admin;
 before(async () => {
   adminPort = await freePort();
   admin = `http://127.0.0.1:${adminPort}`;
-  server = await startServer(['--shards', '2', '--history-messages', '20', '--admin-listen', `127.0.0.1:${adminPort}`, '--admin-name', 'ops.example.org']);
+  server = await startServer(['--shards', '2', '--history-messages', '20', '--admin-listen', `127.0.0.1:${adminPort}`, '--admin-host', 'ops.example.org']);
 });
 after(() => server?.stop());
 
@@ -151,13 +151,20 @@ test('what a page of another site can send changes nothing', async () => {
     { ...right, Origin: `http://127.0.0.1:${server.port}` }, // the public pages of the same machine
     { ...right, 'Sec-Fetch-Site': 'cross-site' },
     { ...right, 'Sec-Fetch-Site': 'same-site' },
-    // DNS rebinding: Origin and Host agree, and are not ours.
+  ];
+  // DNS rebinding: Origin and Host agree, and are not ours.
+  const misdirected = [
     { ...right, Host: `evil.example:${adminPort}`, Origin: `http://evil.example:${adminPort}` },
     { ...right, Host: `evil.example:${adminPort}` },
     { ...right, Host: `127.0.0.1.evil.example:${adminPort}` },
     { ...right, Host: `localhost.evil.example:${adminPort}` },
     { ...right, Host: `1.evil.example` },
   ];
+  for (const headers of misdirected) {
+    for (const target of [`/connections/${id}`, '/rooms/guarded']) assert.equal((await send('DELETE', target, headers)).status, 421, JSON.stringify(headers));
+    assert.equal((await send('GET', '/admin/token', headers)).status, 421);
+    assert.equal((await send('POST', '/rooms/guarded/messages', { 'Content-Type': 'text/plain', ...headers }, 'x')).status, 421);
+  }
   for (const headers of wrong) {
     for (const target of [`/connections/${id}`, '/rooms/guarded']) {
       const { status, body } = await send('DELETE', target, headers);
@@ -169,8 +176,7 @@ test('what a page of another site can send changes nothing', async () => {
   await logged(/admin 127\.0\.0\.1:\d+: DELETE "\/rooms\/guarded" is refused: /);
   assert.equal(ws.readyState, WebSocket.OPEN);
   // Nor is anything published, with or without the token.
-  for (const headers of [{ Origin: 'http://evil.example' }, { Host: `evil.example:${adminPort}`, Origin: `http://evil.example:${adminPort}` },
-    { 'Sec-Fetch-Site': 'cross-site' }, { 'X-Ringcast-Admin': 'wrong' }]) {
+  for (const headers of [{ Origin: 'http://evil.example' }, { 'Sec-Fetch-Site': 'cross-site' }, { 'X-Ringcast-Admin': 'wrong' }]) {
     assert.equal((await send('POST', '/rooms/guarded/messages', { 'Content-Type': 'text/plain', ...headers }, 'x')).status, 403, JSON.stringify(headers));
   }
   // The word itself is for nobody else, and nobody may read an answer across origins.

@@ -143,14 +143,17 @@ class http_request {
   [[nodiscard]] std::string_view parameter(std::string_view name) const;
   // A parameter of the query, decoded; nothing if there is none.
   [[nodiscard]] std::optional<std::string> query(std::string_view name) const;
+  // What was agreed on in TLS; nothing on a connection without it.
+  [[nodiscard]] std::optional<tls_details> tls() const;
 
  private:
   friend struct engine::handle_access;
   http_request(const request_head& head, const path_parameters& decoded, std::span<const std::byte> received, const socket_address& from,
-               bool by_admin)
-      : parameters(decoded), body(received), peer(from), is_admin(by_admin), head_(head) {}
+               bool by_admin, const engine::connection& by)
+      : parameters(decoded), body(received), peer(from), is_admin(by_admin), head_(head), connection_(by) {}
 
   const request_head& head_;
+  const engine::connection& connection_;
 };
 
 // What an endpoint decides about an upgrade.
@@ -222,6 +225,9 @@ struct websocket_endpoint {
   // The room's slow-consumer policy took the messages with these sequence numbers, first and last included, from the connection. What is
   // sent now stands in front of the message behind the gap.
   std::function<void(websocket_ref, std::uint64_t first, std::uint64_t last)> on_gap;
+  // The server drains, and closes this connection with 1001 behind what is sent now. Whoever comes back after that time comes back to a server, and not
+  // together with everybody else: see drain_options::retry_after_ms.
+  std::function<void(websocket_ref, std::chrono::milliseconds retry_after)> on_going_away{};
   // The connection is about to leave its room: it may still publish there, and the others will hear it.
   std::function<void(websocket_ref)> on_leave;
   // The connection is over. The code is the peer's, ours, or 1006 if there was no closing handshake.

@@ -70,8 +70,11 @@ enum class refusal : std::uint8_t {
   connection_rate, // server_options::new_connections_per_ip
   message_rate, // rate_limits::messages or bytes: closed with 1008
   join_rate, // rate_limits::joins
+  not_a_proxy, // of a listener that is for them (proxy_options::protocol)
+  proxy_header, // of a proxy: there was none, or a bad one
+  host, // admin_hosts
 };
-inline constexpr std::size_t refusal_count = static_cast<std::size_t>(refusal::join_rate) + 1;
+inline constexpr std::size_t refusal_count = static_cast<std::size_t>(refusal::host) + 1;
 // "server_full" and so on.
 [[nodiscard]] std::string_view name_of(refusal why);
 
