@@ -50,8 +50,8 @@ void acceptor::arm_accepts() {
 void acceptor::on_accept(op_tag tag, const completion& done) {
   listener& where = listeners_[tag.slot];
   if (!done.more) where.armed = false;
-  // It came in front of the end of the listener: of a shard that stops, or of one that drains.
-  const bool is_closed = with_.stop.is_stopping || where.socket < 0;
+  // It came in front of the end of the listener. A shard that drains serves it.
+  const bool is_closed = with_.stop.is_stopping;
   if (done.result >= 0) {
     connection_source from = 0;
     const admission_result result = is_closed ? admission_result::server_is_full : admit(done.result, from);
@@ -64,7 +64,7 @@ void acceptor::on_accept(op_tag tag, const completion& done) {
                   : result == admission_result::server_is_full ? "the server has as many connections as it takes"
                                                                : "there are too many connections from this address");
   }
-  if (is_closed || done.result == -ECONNABORTED || done.result == -EINTR) return;
+  if (where.socket < 0 || done.result == -ECONNABORTED || done.result == -EINTR) return;
   pause(where, -done.result);
 }
 
