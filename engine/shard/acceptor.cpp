@@ -49,8 +49,8 @@ void acceptor::arm_accepts() {
 void acceptor::on_accept(op_tag tag, const completion& done) {
   listener& where = listeners_[tag.slot];
   if (!done.more) where.armed = false;
-  // It came in front of the end of the listener: of a shard that stops, or of one that drains.
-  const bool is_closed = with_.stop.is_stopping || where.socket < 0;
+  // It came in front of the end of the listener. A shard that drains serves it.
+  const bool is_closed = with_.stop.is_stopping;
   if (done.result >= 0) {
     if (is_closed) return turn_away(done.result, tag.slot, refusal::going_away, "the server is going away");
     if (where.is_for_proxies && !with_.peers.is_proxy(done.result)) return turn_away(done.result, tag.slot, refusal::not_a_proxy, {});
@@ -59,7 +59,7 @@ void acceptor::on_accept(op_tag tag, const completion& done) {
     if (judged.is_admitted()) return take(done.result, tag.slot, from);
     return turn_away(done.result, tag.slot, judged.why(), judged.sentence(), judged.retry_after_s);
   }
-  if (is_closed || done.result == -ECONNABORTED || done.result == -EINTR) return;
+  if (where.socket < 0 || done.result == -ECONNABORTED || done.result == -EINTR) return;
   pause(where, -done.result);
 }
 

@@ -13,6 +13,7 @@
 #include "engine/shard/turn_clock.hpp"
 #include "engine/tls/tls_identity.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -63,6 +64,9 @@ class acceptor {
   [[nodiscard]] bool is_admin(const connection& c) const { return listeners_[c.listener].is_admin; }
   // False while it pauses because descriptors or memory ran out.
   [[nodiscard]] bool is_accepting() const { return !failing_; }
+
+  // Listeners are closed, and the kernel has not yet said that it accepts nobody more.
+  [[nodiscard]] bool may_still_accept() const { return std::ranges::any_of(listeners_, &listener::armed); }
 
   void arm_accepts();
   void on_accept(op_tag tag, const completion& done);

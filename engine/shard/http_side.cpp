@@ -162,7 +162,8 @@ void http_side::send_continue(connection& c) {
 }
 
 void http_side::on_request(connection& c, const request_head& head, std::span<const std::byte> body) {
-  c.keep_alive = head.keep_alive && !with_.stop.is_stopping;
+  c.was_asked = true;
+  c.keep_alive = head.keep_alive && !with_.stop.is_stopping && !with_.stop.is_door_closed;
   c.answering = true;
   c.continue_sent = false;
   c.head_only = head.method == "HEAD";
