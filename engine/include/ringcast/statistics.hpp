@@ -70,8 +70,10 @@ enum class refusal : std::uint8_t {
   connection_rate, // server_options::new_connections_per_ip
   message_rate, // rate_limits::messages or bytes: closed with 1008
   join_rate, // rate_limits::joins
+  room_full, // room_rules::members_max
+  room_rate, // room_rules::messages: once for each message
 };
-inline constexpr std::size_t refusal_count = static_cast<std::size_t>(refusal::join_rate) + 1;
+inline constexpr std::size_t refusal_count = static_cast<std::size_t>(refusal::room_rate) + 1;
 // "server_full" and so on.
 [[nodiscard]] std::string_view name_of(refusal why);
 
