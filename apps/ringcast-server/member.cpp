@@ -17,13 +17,20 @@ constexpr std::size_t renewal_bytes_max = token_bytes_max + 64;
 constexpr std::string_view renewal_start = "{\"token\":";
 
 // Nobody changes these.
-member without_token[] = {{.gaps = false}, {.gaps = true}, {.gaps = false, .numbered = true}, {.gaps = true, .numbered = true}};
+member without_token[] = {{.may_publish = false},
+                          {.gaps = true, .may_publish = false},
+                          {.numbered = true, .may_publish = false},
+                          {.gaps = true, .numbered = true, .may_publish = false},
+                          {},
+                          {.gaps = true},
+                          {.numbered = true},
+                          {.gaps = true, .numbered = true}};
 
-void note_claims(member& who, token_claims&& claims, std::string_view room) {
-  who.has_token = true;
-  who.may_publish = claims.may_publish(room);
-  who.user = std::move(claims.user);
-  who.expires_s = claims.expires_s;
+void note_guest(member& who, token_gate::guest&& came) {
+  who.has_token = came.has_token;
+  who.may_publish = came.may_publish;
+  who.user = std::move(came.claims.user);
+  who.expires_s = came.claims.expires_s;
 }
 
 // The token in a text of {"token":"..."} and nothing else.
@@ -35,20 +42,20 @@ std::expected<std::string, token_refusal> read_renewal(std::string_view text) {
 }
 
 // A connection stays whose it is.
-std::expected<token_claims, token_refusal> judge_renewal(token_gate& gate, std::string_view text, std::string_view room, const member& who) {
+std::expected<token_gate::guest, token_refusal> judge_renewal(token_gate& gate, std::string_view text, std::string_view room, const member& who) {
   const auto token = read_renewal(text);
   if (!token) return gate.count(token.error()), std::unexpected(token.error());
-  auto claims = gate.judge(*token, room);
-  if (claims && claims->user != who.user) return gate.count(token_refusal::claims), std::unexpected(token_refusal::claims);
-  return claims;
+  auto judged = gate.judge(*token, room);
+  if (judged && judged->claims.user != who.user) return gate.count(token_refusal::claims), std::unexpected(token_refusal::claims);
+  return judged;
 }
 
 void renew(token_gate& gate, websocket_ref ws, member& who, std::string_view text) {
   const std::string* const room = ws.room_name();
   if (room == nullptr) return; // it is leaving
-  auto claims = judge_renewal(gate, text, *room, who);
-  if (!claims) return ws.close(token_over, sentence_of(claims.error()));
-  note_claims(who, std::move(*claims), *room);
+  auto judged = judge_renewal(gate, text, *room, who);
+  if (!judged) return ws.close(token_over, sentence_of(judged.error()));
+  note_guest(who, std::move(*judged));
   close_at_expiry(ws, who);
   ws.send_text(who.expires_s ? fmt::format(R"({{"token":{{"expires":{}}}}})", *who.expires_s) : R"({"token":{"expires":null}})");
 }
@@ -56,7 +63,7 @@ void renew(token_gate& gate, websocket_ref ws, member& who, std::string_view tex
 } // namespace
 
 void* keep_member(const member& wanted) {
-  if (!wanted.has_token) return &without_token[(wanted.gaps ? 1 : 0) + (wanted.numbered ? 2 : 0)];
+  if (!wanted.has_token) return &without_token[(wanted.gaps ? 1 : 0) + (wanted.numbered ? 2 : 0) + (wanted.may_publish ? 4 : 0)];
   return new member(wanted);
 }
 
@@ -67,23 +74,23 @@ void drop_member(void* kept) {
 bool let_in(const shared_gate& gate, upgrade_request_view& upgrade, token_right right, member& who) {
   if (gate == nullptr) return true;
   const std::string_view room = upgrade.request().parameter("room");
-  auto claims = gate->judge(upgrade.request(), right, room);
-  if (claims) {
-    note_claims(who, std::move(*claims), room);
+  auto judged = gate->judge(upgrade.request(), right, room);
+  if (judged) {
+    note_guest(who, std::move(*judged));
     return true;
   }
-  const token_answer answer = answer_of(claims.error());
+  const token_answer answer = answer_of(judged.error());
   upgrade.add_header("WWW-Authenticate", answer.challenge);
-  upgrade.refuse(answer.status, sentence_of(claims.error()));
+  upgrade.refuse(answer.status, sentence_of(judged.error()));
   return false;
 }
 
 bool let_in(const shared_gate& gate, const http_request& request, token_right right, http_responder responder) {
   if (gate == nullptr) return true;
-  const auto claims = gate->judge(request, right, request.parameter("room"));
-  if (claims) return true;
-  const token_answer answer = answer_of(claims.error());
-  responder.respond(answer.status, "application/json", json_error(sentence_of(claims.error())), "WWW-Authenticate: " + answer.challenge + "\r\n");
+  const auto judged = gate->judge(request, right, request.parameter("room"));
+  if (judged) return true;
+  const token_answer answer = answer_of(judged.error());
+  responder.respond(answer.status, "application/json", json_error(sentence_of(judged.error())), "WWW-Authenticate: " + answer.challenge + "\r\n");
   return false;
 }
 
@@ -98,7 +105,7 @@ void close_at_expiry(websocket_ref ws, const member& who) {
 }
 
 bool is_for_room(token_gate& gate, websocket_ref ws, member& who, const message_view& message) {
-  if (who.numbered && message.op == opcode::text && message.text().starts_with(renewal_start)) {
+  if (who.has_token && who.numbered && message.op == opcode::text && message.text().starts_with(renewal_start)) {
     renew(gate, ws, who, message.text());
     return false;
   }

@@ -1,5 +1,7 @@
 #include "apps/ringcast-server/token_gate.hpp"
 
+#include <ringcast/room_rules.hpp>
+
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
@@ -75,7 +77,7 @@ std::vector<std::string> tokens_of(const http_request& request) {
   return found;
 }
 
-bool permits(const token_claims& claims, token_right right, std::string_view room) {
+bool are_claimed(const token_claims& claims, token_right right, std::string_view room) {
   switch (right) {
   case token_right::any: return true;
   case token_right::join: return claims.may_join(room);
@@ -122,22 +124,52 @@ std::expected<void, std::string> token_gate::load() {
   return {};
 }
 
-std::expected<token_claims, token_refusal> token_gate::judge(const http_request& request, token_right right, std::string_view room) {
-  const std::vector<std::string> tokens = tokens_of(request);
-  if (tokens.empty() && request.is_admin && !is_of_another_site(request))
-    return token_claims{.user = {}, .rooms = {"*"}, .publish = {"*"}, .expires_s = {}};
-  std::expected<token_claims, token_refusal> claims = std::unexpected(tokens.empty() ? token_refusal::missing : token_refusal::several);
-  if (tokens.size() == 1) claims = check(tokens.front());
-  if (claims && !permits(*claims, right, room)) claims = std::unexpected(token_refusal::room);
-  if (!claims) count(claims.error());
-  return claims;
+const who_may* token_gate::rule_of(token_right right, std::string_view room) const {
+  if (right == token_right::any) return nullptr;
+  const auto found = std::ranges::find_if(rooms_, [&](const room_rights& each) { return matches_room_pattern(each.pattern, room); });
+  if (found == rooms_.end()) return nullptr;
+  const std::optional<who_may>& who = right == token_right::join ? found->join : found->publish;
+  return who ? &*who : nullptr;
 }
 
-std::expected<token_claims, token_refusal> token_gate::judge(std::string_view token, std::string_view room) {
-  std::expected<token_claims, token_refusal> claims = check(token);
-  if (claims && !claims->may_join(room)) claims = std::unexpected(token_refusal::room);
-  if (!claims) count(claims.error());
-  return claims;
+bool token_gate::permits(const token_claims& claims, token_right right, std::string_view room) const {
+  const bool claimed = are_claimed(claims, right, room);
+  const who_may* const rule = rule_of(right, room);
+  return rule != nullptr ? rule->permits(claims, claimed) : claimed;
+}
+
+std::expected<token_gate::guest, token_refusal> token_gate::judge_without_token(token_right right, std::string_view room) const {
+  const auto may = [&](token_right what) {
+    const who_may* const rule = rule_of(what, room);
+    return rule != nullptr ? rule->anyone : !options_.is_on();
+  };
+  if (may(right)) return guest{.claims = {}, .has_token = false, .may_publish = may(token_right::publish)};
+  const who_may* const rule = rule_of(right, room);
+  return std::unexpected(rule != nullptr && !rule->asks_for_token() ? token_refusal::room : token_refusal::missing);
+}
+
+std::expected<token_gate::guest, token_refusal> token_gate::judge(const http_request& request, token_right right, std::string_view room) {
+  const std::vector<std::string> tokens = options_.is_on() ? tokens_of(request) : std::vector<std::string>{};
+  if (tokens.empty() && request.is_admin && !is_of_another_site(request))
+    return guest{.claims = {.user = {}, .rooms = {"*"}, .publish = {"*"}, .expires_s = {}}, .may_publish = true};
+  std::expected<guest, token_refusal> judged = tokens.empty() ? judge_without_token(right, room) : std::unexpected(token_refusal::several);
+  if (tokens.size() == 1) judged = judge(check(tokens.front()), right, room);
+  if (!judged) count(judged.error());
+  return judged;
+}
+
+std::expected<token_gate::guest, token_refusal> token_gate::judge(std::string_view token, std::string_view room) {
+  auto judged = judge(check(token), token_right::join, room);
+  if (!judged) count(judged.error());
+  return judged;
+}
+
+std::expected<token_gate::guest, token_refusal> token_gate::judge(std::expected<token_claims, token_refusal> claims, token_right right,
+                                                                  std::string_view room) const {
+  if (!claims) return std::unexpected(claims.error());
+  if (!permits(*claims, right, room)) return std::unexpected(token_refusal::room);
+  const bool may_publish = permits(*claims, token_right::publish, room);
+  return guest{.claims = std::move(*claims), .may_publish = may_publish};
 }
 
 std::expected<token_claims, token_refusal> token_gate::check(std::string_view token) const {
