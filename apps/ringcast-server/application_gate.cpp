@@ -116,7 +116,7 @@ task<application_verdict> application_gate::judge(const deferred_request& receiv
     co_return refused(http_status::bad_request, sentence_of(token_refusal::several));
   }
   const auto found = co_await answer_to(question_of(request, right, tokens));
-  if (found->is_permitted() && !permits(found->claims, right, request.parameter("room"))) {
+  if (found->is_permitted() && !are_claimed(found->claims, right, request.parameter("room"))) {
     count(application_result::refused);
     co_return refused(http_status::forbidden, "the application does not permit this in this room");
   }

@@ -42,11 +42,10 @@ void refuse(upgrade_request_view& upgrade, token_refusal why) {
 }
 
 bool let_in(const shared_gate& gate, const http_request& request, token_right right, http_responder responder) {
-  if (!gate->asks(request)) return true;
-  const auto claims = gate->judge(request, right, request.parameter("room"));
-  if (claims) return true;
-  const token_answer answer = answer_of(claims.error());
-  responder.respond(answer.status, "application/json", json_error(sentence_of(claims.error())), "WWW-Authenticate: " + answer.challenge + "\r\n");
+  const auto judged = gate->judge(request, right, request.parameter("room"));
+  if (judged) return true;
+  const token_answer answer = answer_of(judged.error());
+  responder.respond(answer.status, "application/json", json_error(sentence_of(judged.error())), "WWW-Authenticate: " + answer.challenge + "\r\n");
   return false;
 }
 
@@ -76,10 +75,10 @@ bool let_in(const doors& by, upgrade_request_view& upgrade, token_right right, m
   const std::string_view room = upgrade.request().parameter("room");
   if (by.application != nullptr) {
     who = *static_cast<const member*>(user_of(upgrade));
-  } else if (by.gate != nullptr && by.gate->asks(upgrade.request())) {
-    auto claims = by.gate->judge(upgrade.request(), right, room);
-    if (!claims) return refuse(upgrade, claims.error()), false;
-    note_claims(who, std::move(*claims), room);
+  } else if (by.gate != nullptr) {
+    auto came = by.gate->judge(upgrade.request(), right, room);
+    if (!came) return refuse(upgrade, came.error()), false;
+    note_guest(who, std::move(*came));
   }
   if (by.ledger != nullptr) who.is_told = true, who.room = room, who.address = upgrade.request().peer.text();
   return true;

@@ -148,7 +148,7 @@ websocket_endpoint broadcast(const doors& by) {
               },
           .on_message =
               [gate = by.gate](websocket_ref ws, const message_view& message) {
-                if (member& who = member_of(ws); who.has_token && !is_for_room(gate, ws, who, message)) return;
+                if (member& who = member_of(ws); is_watched(who) && !is_for_room(gate, ws, who, message)) return;
                 refuse_large(ws, ws.broadcast(message.op, message.payload));
               },
           .on_dropped = tell_dropped,
@@ -201,7 +201,7 @@ websocket_endpoint chat(const doors& by) {
               },
           .on_message =
               [gate = by.gate](websocket_ref ws, const message_view& message) {
-                if (member& who = member_of(ws); who.has_token && !is_for_room(gate, ws, who, message)) return;
+                if (member& who = member_of(ws); is_watched(who) && !is_for_room(gate, ws, who, message)) return;
                 if (message.op != opcode::text) return ws.close(static_cast<std::uint16_t>(close_code::unsupported_data), "the chat is text");
                 say(ws, *ws.name_in_room(), ": ", message.text());
               },
@@ -231,6 +231,11 @@ bool is_first_try(idempotent_answers& kept, const http_request& request, std::st
   return false;
 }
 
+// The bucket of the room has a message's worth again by then.
+void refuse_fast(http_responder responder) {
+  responder.respond(http_status::too_many_requests, "application/json", json_error("this room is said more than it may be"), "Retry-After: 1\r\n");
+}
+
 void publish(server& s, idempotent_answers& kept, const http_request& request, http_responder responder) {
   room to = s.room(request.parameter("room"));
   if (!to.valid()) return responder.respond_error(http_status::bad_request, to.valid().error());
@@ -242,6 +247,10 @@ void publish(server& s, idempotent_answers& kept, const http_request& request, h
   if (!is_first_try(kept, request, to.name(), key, responder)) return;
   to.broadcast_reported(text ? opcode::text : opcode::binary, request.body,
                         [responder, &kept, key, name = to.name()](const broadcast_report& report) mutable {
+                          if (report.too_fast) {
+                            kept.give_up(name, key);
+                            return refuse_fast(responder);
+                          }
                           std::string answer = fmt::format(R"({{"members":{},"queued":{},"conflated":{},"dropped":{},"epoch":"{}","seq":{}}})",
                                                            report.members, report.queued, report.conflated, report.dropped,
                                                            text_of_epoch(report.position.epoch), report.position.sequence);

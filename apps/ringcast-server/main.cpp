@@ -38,6 +38,14 @@ int refuse(const std::string& why, int exit_code) {
 
 int say(const std::string& text) { return std::fputs(text.c_str(), stdout) < 0 || std::fflush(stdout) != 0 ? 1 : 0; }
 
+// Empty: no table says who may join or publish.
+std::vector<room_rights> rights_of(const std::vector<room_entry>& rooms) {
+  std::vector<room_rights> all;
+  if (std::ranges::any_of(rooms, [](const room_entry& each) { return each.join || each.publish; }))
+    for (const room_entry& each : rooms) all.push_back(each.rights());
+  return all;
+}
+
 // The command line wins over the environment, and that over the file, if there is one.
 std::expected<settings, std::string> all_settings(const std::optional<std::string>& file, const environment_options& environment,
                                                   const command_line& line, std::vector<room_entry>& rooms) {
@@ -50,7 +58,12 @@ std::expected<settings, std::string> all_settings(const std::optional<std::strin
   }
   given.insert(given.end(), environment.options.begin(), environment.options.end());
   given.insert(given.end(), line.options.begin(), line.options.end());
-  return settings_of(given);
+  auto all = settings_of(given);
+  if (!all) return all;
+  if (all->application.is_asked() && !rights_of(rooms).empty())
+    return std::unexpected("--authorize-url says who may join and publish: join and publish of [[room]] do not go with it");
+  if (const auto checked = check_rights(rights_of(rooms), all->tokens.names_users()); !checked) return std::unexpected(checked.error());
+  return all;
 }
 
 void reload(token_gate& gate) {
@@ -79,8 +92,8 @@ bool is_same_table(const room_entry& a, const room_entry& b) {
   const auto bounds = [](const std::optional<history_options>& h) {
     return h ? std::optional{std::tuple{h->messages, h->bytes, h->seconds}} : std::nullopt;
   };
-  return std::tie(a.pattern, a.policy, a.send_queue_bytes_max, a.message_bytes_max) ==
-             std::tie(b.pattern, b.policy, b.send_queue_bytes_max, b.message_bytes_max) &&
+  return std::tie(a.pattern, a.policy, a.send_queue_bytes_max, a.message_bytes_max, a.members_max, a.presence, a.messages, a.join, a.publish) ==
+             std::tie(b.pattern, b.policy, b.send_queue_bytes_max, b.message_bytes_max, b.members_max, b.presence, b.messages, b.join, b.publish) &&
          bounds(a.history) == bounds(b.history);
 }
 
@@ -114,8 +127,9 @@ int main(int argc, char** argv) {
   set_log_format(options->log_format);
   for (const std::string& remark : environment.remarks) log_line(log_level::warning, remark);
   std::shared_ptr<token_gate> gate;
-  if (options->tokens.names_users()) {
-    gate = std::make_shared<token_gate>(options->tokens);
+  const std::vector<room_rights> rights = rights_of(rooms);
+  if (options->tokens.names_users() || !rights.empty()) {
+    gate = std::make_shared<token_gate>(options->tokens, rights);
     if (const auto loaded = gate->load(); !loaded) return refuse("keys of tokens: " + loaded.error(), 2);
   }
   std::unique_ptr<access_log> access; // outlives the server, which tells it

@@ -18,7 +18,14 @@ constexpr std::size_t renewal_bytes_max = token_bytes_max + 64;
 constexpr std::string_view renewal_start = "{\"token\":";
 
 // Nobody changes these.
-member without_token[] = {{.gaps = false}, {.gaps = true}, {.gaps = false, .numbered = true}, {.gaps = true, .numbered = true}};
+member without_token[] = {{.may_publish = false},
+                          {.gaps = true, .may_publish = false},
+                          {.numbered = true, .may_publish = false},
+                          {.gaps = true, .numbered = true, .may_publish = false},
+                          {},
+                          {.gaps = true},
+                          {.numbered = true},
+                          {.gaps = true, .numbered = true}};
 
 // The token in a text of {"token":"..."} and nothing else.
 std::expected<std::string, token_refusal> read_renewal(std::string_view text) {
@@ -29,24 +36,20 @@ std::expected<std::string, token_refusal> read_renewal(std::string_view text) {
 }
 
 // A connection stays whose it is.
-std::expected<token_claims, token_refusal> judge_renewal(token_gate& gate, std::string_view text, std::string_view room, const member& who) {
+std::expected<token_gate::guest, token_refusal> judge_renewal(token_gate& gate, std::string_view text, std::string_view room, const member& who) {
   const auto token = read_renewal(text);
   if (!token) return gate.count(token.error()), std::unexpected(token.error());
-  auto claims = gate.judge(*token, room);
-  if (claims && claims->user.empty() && who.user_by_certificate) {
-    claims->user = who.user;
-    claims->user_by_certificate = true;
-  }
-  if (claims && claims->user != who.user) return gate.count(token_refusal::claims), std::unexpected(token_refusal::claims);
-  return claims;
+  auto judged = gate.judge(*token, room, who.user_by_certificate ? who.user : std::string{});
+  if (judged && judged->claims.user != who.user) return gate.count(token_refusal::claims), std::unexpected(token_refusal::claims);
+  return judged;
 }
 
 void renew(token_gate& gate, websocket_ref ws, member& who, std::string_view text) {
   const std::string* const room = ws.room_name();
   if (room == nullptr) return; // it is leaving
-  auto claims = judge_renewal(gate, text, *room, who);
-  if (!claims) return ws.close(token_over, sentence_of(claims.error()));
-  note_claims(who, std::move(*claims), *room);
+  auto judged = judge_renewal(gate, text, *room, who);
+  if (!judged) return ws.close(token_over, sentence_of(judged.error()));
+  note_guest(who, std::move(*judged));
   close_at_expiry(ws, who);
   ws.send_text(who.expires_s ? fmt::format(R"({{"token":{{"expires":{}}}}})", *who.expires_s) : R"({"token":{"expires":null}})");
 }
@@ -54,18 +57,25 @@ void renew(token_gate& gate, websocket_ref ws, member& who, std::string_view tex
 } // namespace
 
 void note_claims(member& who, token_claims&& claims, std::string_view room) {
-  who.has_token = true;
-  who.may_publish = claims.may_publish(room);
-  who.user = std::move(claims.user);
-  who.user_by_certificate = claims.user_by_certificate;
-  who.expires_s = claims.expires_s;
+  const bool may_publish = came.claims.may_publish(room);
+  note_guest(who, {.claims = std::move(claims), .may_publish = may_publish});
+}
+
+void note_guest(member& who, token_gate::guest&& came) {
+  who.has_token = came.has_token;
+  who.may_publish = came.may_publish;
+  who.user = std::move(came.claims.user);
+  who.user_by_certificate = came.claims.user_by_certificate;
+  who.expires_s = came.claims.expires_s;
 }
 
 void keep_member(upgrade_request_view& upgrade, const member& wanted) {
   if (auto* const given = static_cast<member*>(user_of(upgrade)))
     *given = wanted;
   else
-    upgrade.set_user(wanted.has_token || wanted.is_told ? new member(wanted) : &without_token[(wanted.gaps ? 1 : 0) + (wanted.numbered ? 2 : 0)]);
+    upgrade.set_user(wanted.has_token || wanted.is_told
+                         ? new member(wanted)
+                         : &without_token[(wanted.gaps ? 1 : 0) + (wanted.numbered ? 2 : 0) + (wanted.may_publish ? 4 : 0)]);
 }
 
 void drop_member(void* kept) {

@@ -36,10 +36,13 @@ void keep_member(upgrade_request_view& upgrade, const member& wanted);
 void drop_member(void* kept);
 // What it may do in this room.
 void note_claims(member& who, token_claims&& claims, std::string_view room);
+void note_guest(member& who, token_gate::guest&& came);
 
 // When the connection opens, and when it has a new token: the end of what it has.
 void close_at_expiry(websocket_ref ws, const member& who);
-// Whether a message of somebody with a token is for the room. Otherwise it was a new token, {"token":"..."} of a member that is numbered, or closed the
+// Whether it may say something only when asked: is_for_room().
+[[nodiscard]] inline bool is_watched(const member& who) { return who.has_token || !who.may_publish; }
+// Whether a message of such a member is for the room. Otherwise it was a new token, {"token":"..."} of a member that is numbered, or closed the
 // connection. Without a gate there are no new tokens.
 [[nodiscard]] bool is_for_room(const shared_gate& gate, websocket_ref ws, member& who, const message_view& message);
 

@@ -1,6 +1,7 @@
 #include "apps/ringcast-server/token_gate.hpp"
 
 #include <ringcast/names.hpp>
+#include <ringcast/room_rules.hpp>
 
 #include <algorithm>
 #include <cctype>
@@ -79,7 +80,7 @@ std::vector<std::string> tokens_of(const http_request& request) {
   return found;
 }
 
-bool permits(const token_claims& claims, token_right right, std::string_view room) {
+bool are_claimed(const token_claims& claims, token_right right, std::string_view room) {
   switch (right) {
   case token_right::any: return true;
   case token_right::join: return claims.may_join(room);
@@ -131,29 +132,56 @@ std::expected<void, std::string> token_gate::load() {
   return {};
 }
 
-std::expected<token_claims, token_refusal> token_gate::judge(const http_request& request, token_right right, std::string_view room) {
-  std::expected<token_claims, token_refusal> claims = judge_token(request, right, room);
-  if (const auto user = user_by_certificate(request); claims && user) {
-    if (!check_member_name(*user))
-      claims = std::unexpected(token_refusal::certificate);
-    else if (!claims->user.empty() && claims->user != *user)
-      claims = std::unexpected(token_refusal::user);
-    else
-      claims->user_by_certificate = std::exchange(claims->user, *user).empty();
-  }
-  if (!claims) count(claims.error());
-  return claims;
+const who_may* token_gate::rule_of(token_right right, std::string_view room) const {
+  if (right == token_right::any) return nullptr;
+  const auto found = std::ranges::find_if(rooms_, [&](const room_rights& each) { return matches_room_pattern(each.pattern, room); });
+  if (found == rooms_.end()) return nullptr;
+  const std::optional<who_may>& who = right == token_right::join ? found->join : found->publish;
+  return who ? &*who : nullptr;
 }
 
-std::expected<token_claims, token_refusal> token_gate::judge_token(const http_request& request, token_right right, std::string_view room) const {
-  const token_claims everything{.user = {}, .rooms = {"*"}, .publish = {"*"}, .expires_s = {}};
-  if (!options_.is_on()) return everything;
-  const std::vector<std::string> tokens = tokens_of(request);
-  if (tokens.empty() && request.is_admin && !is_of_another_site(request)) return everything;
-  if (tokens.size() != 1) return std::unexpected(tokens.empty() ? token_refusal::missing : token_refusal::several);
-  std::expected<token_claims, token_refusal> claims = check(tokens.front());
-  if (claims && !permits(*claims, right, room)) return std::unexpected(token_refusal::room);
-  return claims;
+bool token_gate::permits(const token_claims& claims, token_right right, std::string_view room) const {
+  const bool claimed = are_claimed(claims, right, room);
+  const who_may* const rule = rule_of(right, room);
+  return rule != nullptr ? rule->permits(claims, claimed) : claimed;
+}
+
+std::expected<token_gate::guest, token_refusal> token_gate::judge_without_token(token_right right, std::string_view room) const {
+  const auto may = [&](token_right what) {
+    const who_may* const rule = rule_of(what, room);
+    return rule != nullptr ? rule->anyone : !options_.is_on();
+  };
+  if (may(right)) return guest{.claims = {}, .has_token = false, .may_publish = may(token_right::publish)};
+  const who_may* const rule = rule_of(right, room);
+  return std::unexpected(rule != nullptr && !rule->asks_for_token() ? token_refusal::room : token_refusal::missing);
+}
+
+std::expected<token_gate::guest, token_refusal> token_gate::judge(const http_request& request, token_right right, std::string_view room) {
+  auto judged = judge_request(request, right, room);
+  if (!judged) count(judged.error());
+  return judged;
+}
+
+std::expected<token_gate::guest, token_refusal> token_gate::judge_request(const http_request& request, token_right right,
+                                                                          std::string_view room) const {
+  const std::optional<std::string> named = user_by_certificate(request);
+  if (named && !check_member_name(*named)) return std::unexpected(token_refusal::certificate);
+  const token_claims everything{
+      .user = named.value_or(""), .user_by_certificate = named.has_value(), .rooms = {"*"}, .publish = {"*"}, .expires_s = {}};
+  const std::vector<std::string> tokens = options_.is_on() ? tokens_of(request) : std::vector<std::string>{};
+  if (tokens.empty() && request.is_admin && !is_of_another_site(request)) return guest{.claims = everything, .may_publish = true};
+  if (tokens.size() > 1) return std::unexpected(token_refusal::several);
+  if (tokens.empty()) {
+    if (named && !options_.is_on()) return judge_claims(token_claims{everything}, right, room);
+    auto judged = judge_without_token(right, room);
+    if (judged && named) judged = guest{.claims = everything, .may_publish = judged->may_publish};
+    return judged;
+  }
+  auto claims = check(tokens.front());
+  if (!claims) return std::unexpected(claims.error());
+  if (named && !claims->user.empty() && claims->user != *named) return std::unexpected(token_refusal::user);
+  if (named) claims->user_by_certificate = std::exchange(claims->user, *named).empty();
+  return judge_claims(std::move(*claims), right, room);
 }
 
 // A connection by TLS has shown a certificate: without one there is none (--tls-client-ca).
@@ -165,11 +193,22 @@ std::optional<std::string> token_gate::user_by_certificate(const http_request& r
   return tls->peer_names.empty() ? std::string{} : std::move(tls->peer_names.front());
 }
 
-std::expected<token_claims, token_refusal> token_gate::judge(std::string_view token, std::string_view room) {
-  std::expected<token_claims, token_refusal> claims = check(token);
-  if (claims && !claims->may_join(room)) claims = std::unexpected(token_refusal::room);
-  if (!claims) count(claims.error());
-  return claims;
+std::expected<token_gate::guest, token_refusal> token_gate::judge(std::string_view token, std::string_view room,
+                                                                  std::string_view user_by_certificate) {
+  auto claims = check(token);
+  if (claims && claims->user.empty() && !user_by_certificate.empty()) {
+    claims->user = user_by_certificate;
+    claims->user_by_certificate = true;
+  }
+  auto judged = claims ? judge_claims(std::move(*claims), token_right::join, room) : std::unexpected(claims.error());
+  if (!judged) count(judged.error());
+  return judged;
+}
+
+std::expected<token_gate::guest, token_refusal> token_gate::judge_claims(token_claims&& claims, token_right right, std::string_view room) const {
+  if (!permits(claims, right, room)) return std::unexpected(token_refusal::room);
+  const bool may_publish = permits(claims, token_right::publish, room);
+  return guest{.claims = std::move(claims), .may_publish = may_publish};
 }
 
 std::expected<token_claims, token_refusal> token_gate::check(std::string_view token) const {

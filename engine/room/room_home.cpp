@@ -96,6 +96,7 @@ void home_table::set_members(std::uint32_t shard, room_ref room, std::uint32_t m
 void home_table::publish(std::uint32_t shard, const publish_record& head, std::span<const std::byte> payload) {
   home_room* home = room_of(shard, head.room);
   if (home == nullptr) return;
+  if (home->rules->messages.is_on() && !takes_message(*home)) return refuse(shard, head);
   if (head.report_id != 0) home->reports.push_back({shard, head.report_id, home->next_sequence});
   append(*home, head.op, payload, head.author, head.author_hears);
 }
@@ -104,7 +105,8 @@ bool home_table::publish_to(std::string_view room, opcode op, std::span<const st
   const auto found = rooms_.find(room);
   const bool is_heard = found != rooms_.end() && found->second->members() > 0;
   if (!is_heard && !(found != rooms_.end() ? *found->second->rules : rules_.of(room)).history.is_on()) return false;
-  append(found != rooms_.end() ? *found->second : make(room), op, payload, 0, true);
+  home_room& home = found != rooms_.end() ? *found->second : make(room);
+  if (!home.rules->messages.is_on() || takes_message(home)) append(home, op, payload, 0, true);
   return true;
 }
 
@@ -188,11 +190,23 @@ connection_handle home_table::member(std::string_view room, std::string_view nam
   return found == home->names.end() ? connection_handle{} : connection_handle{found->second};
 }
 
-bool home_table::claim_name(std::uint32_t shard, room_ref room, std::string_view name, std::uint64_t connection, bool takes_over) {
-  home_room* home = room_of(shard, room);
-  if (home == nullptr || name.empty()) return home != nullptr;
-  if (takes_over) home->names.insert_or_assign(std::string{name}, connection);
-  return takes_over || home->names.try_emplace(std::string{name}, connection).second;
+claim_verdict home_table::claim_seat(std::uint32_t shard, const claim_record& claim, std::string_view name) {
+  home_room* home = room_of(shard, claim.room);
+  if (home == nullptr) return claim_verdict::name_taken;
+  if (home->rules->counts_seats() && !has_seat(shard, claim, *home)) return claim_verdict::room_full;
+  if (name.empty()) return claim_verdict::granted;
+  if (claim.takes_over) home->names.insert_or_assign(std::string{name}, claim.connection);
+  return claim.takes_over || home->names.try_emplace(std::string{name}, claim.connection).second ? claim_verdict::granted : claim_verdict::name_taken;
+}
+
+// A claim brings the number of its part's seats with it, so nobody has to say when one is given up. One that is refused is counted by its part until
+// the answer is there, and not here.
+bool home_table::has_seat(std::uint32_t shard, const claim_record& claim, const home_room& home) {
+  set_members(shard, claim.room, claim.seats);
+  if (home.members() <= home.rules->members_max) return true;
+  set_members(shard, claim.room, claim.seats - 1);
+  ++counters_.seats_refused;
+  return false;
 }
 
 void home_table::release_name(std::uint32_t shard, room_ref room, std::string_view name, std::uint64_t connection) {
@@ -266,6 +280,7 @@ void home_table::publish_spans() {
   }
   publishing_.clear();
   if (!leaving_.empty()) tell_leavings();
+  if (!refused_.empty()) tell_refused();
   // What the budget took from rooms that nobody is in was all that held them.
   while (!emptied_.empty()) {
     home_room& emptied = *emptied_.back();

@@ -130,7 +130,7 @@ void room_table::leave(connection& c, room_part& r) {
 void room_table::tell_users(connection& c) {
   for (membership* seat = c.memberships; seat != nullptr; seat = seat->next) {
     seat_details* const has = seat->details.get();
-    if (has == nullptr || has->user.empty() || has->user_told) continue;
+    if (has == nullptr || has->user.empty() || has->user_told || !seat->where->rules->presence) continue;
     has->user_told = true;
     const room_part& r = *seat->where;
     host_.deliver(r.home_shard, record_kind::user_joined, bytes_of(name_record{{r.index, r.generation}, host_.handle_of(c).value}),

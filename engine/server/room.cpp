@@ -154,8 +154,8 @@ class seat_claim {
   seat_claim(shard& here, room_part& r, connection_handle who, std::string_view name, const join_options& options)
       : here_(here), who_(who), room_{r.index, r.generation}, options_(options),
         id_(here.claims().begin(r, who, name, seat_claims::name_rule::taken_over, options.replay ? replay_wish{*options.replay} : replay_wish{},
-                                [this](std::uint32_t, bool, replay* heard) {
-                                  answered(heard);
+                                [this](std::uint32_t, claim_verdict verdict, replay* heard) {
+                                  answered(verdict, heard);
                                   return true;
                                 })) {}
   seat_claim(const seat_claim&) = delete;
@@ -168,16 +168,18 @@ class seat_claim {
   [[nodiscard]] answer_awaiter<bool>& answer() { return answer_; }
   // There was no memory for what was wished for.
   [[nodiscard]] bool has_no_replay() const { return has_no_replay_; }
+  [[nodiscard]] bool is_full() const { return is_full_; }
   [[nodiscard]] const joined_position& joined() const { return joined_; }
   // The seat is somebody else's from now on.
   void hand_over() { took_seat_ = false; }
 
  private:
   // A replay ends where the window of the room stands now: so the seat is taken at once, and not when the coroutine goes on.
-  void answered(replay* heard) {
+  void answered(claim_verdict verdict, replay* heard) {
+    is_full_ = verdict == claim_verdict::room_full;
     connection* c = here_.find(who_);
     room_part* r = here_.rooms().find(room_);
-    has_no_replay_ = options_.replay.has_value() && heard == nullptr;
+    has_no_replay_ = options_.replay.has_value() && heard == nullptr && !is_full_;
     if (heard != nullptr && c != nullptr && c->is_open_websocket() && !c->message_open && r != nullptr && room_table::seat_of(*c, *r) == nullptr) {
       joined_ = heard->joined;
       if (!heard->spans.empty()) here_.output().begin_backlog(*c);
@@ -193,7 +195,7 @@ class seat_claim {
   room_ref room_;
   join_options options_;
   joined_position joined_;
-  bool took_seat_ = false, has_no_replay_ = false;
+  bool took_seat_ = false, has_no_replay_ = false, is_full_ = false;
   std::uint32_t id_;
 };
 
@@ -219,6 +221,7 @@ task<seat> room::join(std::string_view id, receiver& ws, join_options options) {
   if (const membership* before = room_table::seat_of(*session->where(), r); before != nullptr && before->has_name()) id = {};
   seat_claim claim{here, r, who, id, options};
   const bool known = co_await claim.answer();
+  if (known && claim.is_full()) co_return seat{room_is_full};
   const bool busy = known && is_open() && session->where()->message_open && room_table::seat_of(*session->where(), r) == nullptr;
   if (!known || claim.has_no_replay() || !is_open() || busy) {
     if (known && !id.empty())

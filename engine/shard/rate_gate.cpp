@@ -20,13 +20,19 @@ constexpr std::uint64_t told_interval_ms = 1'000;
 } // namespace
 
 void rate_gate::begin(connection& c) {
-  if (c.slot >= by_slot_.size()) {
-    if (!with_.rules.rates_of(c).is_on()) return;
-    by_slot_.resize(c.slot + 1);
-  }
+  if (c.slot >= slots_ && !with_.rules.rates_of(c).is_on()) return;
+  buckets& of = buckets_of(c);
   const bool was_paused = is_paused(c);
-  by_slot_[c.slot] = {};
+  of = {};
   if (was_paused) with_.input.look_again(c);
+}
+
+rate_gate::buckets& rate_gate::buckets_of(const connection& c) {
+  if (c.slot >= slots_) {
+    by_slot_.resize(c.slot + 1);
+    slots_ = c.slot + 1;
+  }
+  return by_slot_[c.slot];
 }
 
 bool rate_gate::admit(connection& c, const message_view& view) {
@@ -37,7 +43,10 @@ bool rate_gate::admit(connection& c, const message_view& view) {
   const auto passes = [&] { return of.messages.has(limits.messages, now_ms, 1) && of.bytes.has(limits.bytes, now_ms, 1); };
   const over_rate policy = policy_of(c, limits);
   if (policy != over_rate::push_back && !passes()) {
-    policy == over_rate::drop ? drop(c, of) : close(c);
+    if (policy == over_rate::close) return close(c), false;
+    ++with_.counters.messages_dropped_for_rate;
+    if (of.dropped == 0) log_refusal(refusal::message_rate, with_.peers, c);
+    note_dropped(c, of, 1);
     return false;
   }
   if (view.is_last) of.messages.take(limits.messages, now_ms, 1);
@@ -76,13 +85,17 @@ void rate_gate::pause(connection& c, buckets& of, const rate_limits& limits) {
   with_.timers.look_within(c, wait_ms);
 }
 
-void rate_gate::drop(connection& c, buckets& of) {
+void rate_gate::note_refused(connection& c, std::uint32_t messages) {
+  if (!c.is_open_websocket() || c.event_stream || !c.endpoint->on_dropped) return;
+  note_dropped(c, buckets_of(c), messages);
+}
+
+void rate_gate::note_dropped(connection& c, buckets& of, std::uint64_t messages) {
   const std::uint64_t now_ms = with_.clock.ms;
-  ++with_.counters.messages_dropped_for_rate;
-  if (of.dropped++ != 0) return; // it is about to be told, or its timer is armed
+  of.dropped += messages;
+  if (of.dropped != messages) return; // it is about to be told, or its timer is armed
   if (now_ms < of.told_next_ms) return with_.timers.look_within(c, of.told_next_ms - now_ms);
   of.told_next_ms = now_ms + told_interval_ms;
-  log_refusal(refusal::message_rate, with_.peers, c);
   with_.users.note(c, user_event::dropped);
 }
 
@@ -108,7 +121,6 @@ std::uint64_t rate_gate::look(connection& c) {
   if (of.dropped == 0) return next_in_ms;
   if (of.told_next_ms > now_ms) return std::min(next_in_ms, of.told_next_ms - now_ms);
   of.told_next_ms = now_ms + told_interval_ms;
-  log_refusal(refusal::message_rate, with_.peers, c);
   with_.users.note(c, user_event::dropped);
   return next_in_ms;
 }

@@ -40,10 +40,12 @@ class rate_gate {
   // Of a WebSocket that opens, and of one whose limits have changed: its buckets are full.
   void begin(connection& c);
   // Whether it is worth asking. A shard without such limits knows nobody, and then this is one comparison.
-  [[nodiscard]] bool knows(const connection& c) const { return c.slot < by_slot_.size() && !c.is_client; }
+  [[nodiscard]] bool knows(const connection& c) const { return c.slot < slots_ && !c.is_client; }
   // A message, or a part of one, before it is handed over. False: it is not.
   [[nodiscard]] bool admit(connection& c, const message_view& view);
   [[nodiscard]] bool admit_join(const connection& c);
+  // Of its messages so many were not published, because their room is said more than it may be.
+  void note_refused(connection& c, std::uint32_t messages);
   // It is not read until look() lets it go on.
   [[nodiscard]] bool is_paused(const connection& c) const { return knows(c) && by_slot_[c.slot].paused_until_ms != 0; }
   // What was dropped since it was told.
@@ -63,13 +65,15 @@ class rate_gate {
     std::uint64_t told_next_ms = 0; // of what was dropped
   };
 
+  [[nodiscard]] buckets& buckets_of(const connection& c);
   [[nodiscard]] over_rate policy_of(const connection& c, const rate_limits& limits) const;
   void pause(connection& c, buckets& of, const rate_limits& limits);
-  void drop(connection& c, buckets& of);
+  void note_dropped(connection& c, buckets& of, std::uint64_t messages);
   void close(connection& c);
 
   const needs with_;
   std::vector<buckets> by_slot_; // empty unless somebody's rate is limited
+  std::uint32_t slots_ = 0;      // of by_slot_
 };
 
 } // namespace ringcast::engine

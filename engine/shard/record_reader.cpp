@@ -2,6 +2,7 @@
 
 #include "engine/base/limits.hpp"
 #include "engine/shard/memory_ledger.hpp"
+#include "engine/shard/rate_gate.hpp"
 #include "engine/shard/stopper.hpp"
 #include "engine/shard/upgrader.hpp"
 #include "engine/shard/websocket_side.hpp"
@@ -141,12 +142,17 @@ void record_reader::on_record(std::uint32_t from, std::uint32_t kind, std::span<
   case record_kind::report_request: return with_.questions.on_report_request(take<report_request_record>(bytes));
   case record_kind::report_expect: return with_.questions.on_report_expect(take<report_expect_record>(bytes));
   case record_kind::report: return with_.questions.on_report(take<report_record>(bytes));
+  case record_kind::refused: {
+    const auto messages = take<refused_record>(bytes);
+    if (connection* c = with_.connections.find(connection_handle{messages.author})) with_.rates.note_refused(*c, messages.messages);
+    return;
+  }
   case record_kind::claim_seat: {
     const auto claim = take<claim_record>(bytes);
-    const bool granted = with_.home.claim_name(from, claim.room, text_of(bytes), claim.connection, claim.takes_over);
+    const claim_verdict verdict = with_.home.claim_seat(from, claim, text_of(bytes));
     std::unique_ptr<replay> heard;
-    if (granted && claim.wish.wanted) heard = or_none([&] { return with_.home.replay_for(from, claim.room, claim.wish); });
-    return deliver(from, record_kind::claim_answer, bytes_of(claim_answer_record{claim, granted, heard.release()}), bytes);
+    if (verdict == claim_verdict::granted && claim.wish.wanted) heard = or_none([&] { return with_.home.replay_for(from, claim.room, claim.wish); });
+    return deliver(from, record_kind::claim_answer, bytes_of(claim_answer_record{claim, verdict, heard.release()}), bytes);
   }
   case record_kind::claim_answer: {
     const auto answer = take<claim_answer_record>(bytes);
@@ -255,15 +261,16 @@ void record_reader::on_claim_answer(std::uint32_t from, const claim_answer_recor
   with_.rooms.home_answered(claim.room, claim.first_seats);
   bool taken = false;
   const auto answered = [&] {
-    taken = claim.asker != 0 ? with_.claims.answered(claim.asker, answer.granted, heard.get())
-                             : with_.upgrades.on_claim_answer(claim, answer.granted, heard.get());
+    taken = claim.asker != 0 ? with_.claims.answered(claim.asker, answer.verdict, heard.get())
+                             : with_.upgrades.on_claim_answer(claim, answer.verdict, heard.get());
   };
   if (connection* c = with_.connections.find({claim.connection}))
     with_.ledger.spend(*c, answered);
   else
     answered();
   // It went away while it waited: the name is free again.
-  if (!taken && answer.granted && !name.empty()) deliver(from, record_kind::release_name, bytes_of(name_record{claim.room, claim.connection}), name);
+  if (!taken && answer.verdict == claim_verdict::granted && !name.empty())
+    deliver(from, record_kind::release_name, bytes_of(name_record{claim.room, claim.connection}), name);
 }
 
 // Text like any other that others push; whoever does not take it is too slow, whatever the room's policy says of messages.

@@ -22,6 +22,7 @@
 namespace ringcast::engine {
 
 class memory_ledger;
+class rate_gate;
 class shard;
 class stopper;
 class upgrader;
@@ -51,6 +52,7 @@ class record_reader {
     websocket_side& websockets;
     upgrader& upgrades;
     seat_claims& claims;
+    rate_gate& rates;
     room_questions& questions;
     memory_ledger& ledger;
     stopper& stopping;

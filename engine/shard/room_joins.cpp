@@ -2,6 +2,7 @@
 
 #include "engine/connection/handle_access.hpp"
 #include "engine/shard/rate_gate.hpp"
+#include "engine/shard/refusal_log.hpp"
 #include "engine/shard/shard.hpp"
 #include <ringcast/names.hpp>
 
@@ -59,7 +60,7 @@ send_status room_joins::join(connection& c, std::string_view room, const seat_wi
               .on_answer = std::move(on_answer)});
   const replay_wish before = wants_replay ? replay_wish{wish.replay.value_or(replay_options{})} : replay_wish{};
   with_.claims.begin(r, who, asked->wanted.name, seat_claims::name_rule::exclusive, before,
-                     [this, who, asked](std::uint32_t id, bool granted, replay* heard) {
+                     [this, who, asked](std::uint32_t id, claim_verdict verdict, replay* heard) {
                        // Also where there is no memory for the seat.
                        struct at_end {
                          seat_claims& claims;
@@ -67,18 +68,19 @@ send_status room_joins::join(connection& c, std::string_view room, const seat_wi
                          room_ref room;
                          ~at_end() { claims.end(claim, room); }
                        } end{with_.claims, id, asked->part};
-                       return answered(who, *asked, granted, heard);
+                       return answered(who, *asked, verdict, heard);
                      });
   return send_status::queued;
 }
 
-bool room_joins::answered(connection_handle who, joining& asked, bool granted, replay* heard) {
+bool room_joins::answered(connection_handle who, joining& asked, claim_verdict verdict, replay* heard) {
   connection* const c = with_.host.find(who);
   room_part* const r = with_.rooms.find(asked.part);
   if (c == nullptr || !c->is_open_websocket() || r == nullptr) return false;
   std::string_view why_not;
-  if (!granted)
-    why_not = "this name is taken in this room";
+  if (verdict == claim_verdict::room_full) log_refusal(refusal::room_full, with_.host.peer_of(*c));
+  if (verdict != claim_verdict::granted)
+    why_not = verdict == claim_verdict::room_full ? room_is_full : "this name is taken in this room";
   else if (asked.wants_position && heard == nullptr)
     why_not = "the server has no memory";
   else if (seat_in(*c, asked.room) != nullptr)

@@ -56,7 +56,7 @@ class room_joins {
     answer on_answer;
   };
   // Answers whether the seat was taken.
-  bool answered(connection_handle who, joining& asked, bool granted, replay* heard);
+  bool answered(connection_handle who, joining& asked, claim_verdict verdict, replay* heard);
   void tell(connection_handle who, joining& asked, std::string_view why_not, const joined_position& joined);
 
   const needs with_;

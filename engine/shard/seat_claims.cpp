@@ -9,8 +9,8 @@ std::uint32_t seat_claims::begin(room_part& r, connection_handle who, std::strin
   rooms_.reserve(r);
   if (++next_id_ == 0) ++next_id_; // 0 says that an upgrade asks
   const std::uint32_t id = next_id_;
-  if (name.empty() && !wish.wanted && r.known_at_home) {
-    (void)on_answer(id, true, nullptr);
+  if (name.empty() && !wish.wanted && r.known_at_home && !r.rules->counts_seats()) {
+    (void)on_answer(id, claim_verdict::granted, nullptr);
     return id;
   }
   waiting_.emplace(id, std::move(on_answer));
@@ -18,6 +18,7 @@ std::uint32_t seat_claims::begin(room_part& r, connection_handle who, std::strin
                            .connection = who.value,
                            .asker = id,
                            .first_seats = r.first_seats,
+                           .seats = r.seats(),
                            .takes_over = rule == name_rule::taken_over,
                            .wish = wish};
   courier_.deliver(r.home_shard, record_kind::claim_seat, bytes_of(claim), std::as_bytes(std::span{name}));
@@ -29,11 +30,11 @@ void seat_claims::end(std::uint32_t id, room_ref room) {
   rooms_.end_reservation(room);
 }
 
-bool seat_claims::answered(std::uint32_t id, bool granted, replay* heard) {
+bool seat_claims::answered(std::uint32_t id, claim_verdict verdict, replay* heard) {
   const auto found = waiting_.find(id);
   if (found == waiting_.end()) return false;
   const answer on_answer = std::move(found->second);
-  return on_answer(id, granted, heard);
+  return on_answer(id, verdict, heard);
 }
 
 } // namespace ringcast::engine

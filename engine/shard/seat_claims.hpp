@@ -13,13 +13,16 @@
 
 namespace ringcast::engine {
 
+// Why there is no seat (claim_verdict::room_full).
+inline constexpr std::string_view room_is_full = "this room has as many members as it takes";
+
 class seat_claims {
  public:
   // Whether who asks for a name that somebody has takes it over, or is refused.
   enum class name_rule : std::uint8_t { taken_over, exclusive };
-  // The number of the claim, whether it was granted, and what was said before, which is the caller's until this returns: null without a wish, and where
+  // The number of the claim, what the home says, and what was said before, which is the caller's until this returns: null without a wish, and where
   // there was no memory for it. It answers whether the seat was taken, else its name is free again.
-  using answer = std::function<bool(std::uint32_t id, bool granted, replay* heard)>;
+  using answer = std::function<bool(std::uint32_t id, claim_verdict verdict, replay* heard)>;
 
   seat_claims(room_table& rooms, shard_courier& courier) : rooms_(rooms), courier_(courier) {}
 
@@ -28,7 +31,7 @@ class seat_claims {
   std::uint32_t begin(room_part& r, connection_handle who, std::string_view name, name_rule rule, const replay_wish& wish, answer on_answer);
   void end(std::uint32_t id, room_ref room);
   // The home has answered. False where nobody takes the seat any more.
-  [[nodiscard]] bool answered(std::uint32_t id, bool granted, replay* heard);
+  [[nodiscard]] bool answered(std::uint32_t id, claim_verdict verdict, replay* heard);
 
  private:
   room_table& rooms_;

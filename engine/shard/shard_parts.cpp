@@ -221,6 +221,7 @@ shard::shard(std::uint32_t index, const shard_options& options, mesh& between, i
                 .websockets = websockets_,
                 .upgrades = upgrades_,
                 .claims = claims_,
+                .rates = rates_,
                 .questions = questions_,
                 .ledger = ledger_,
                 .stopping = stopping_,

@@ -11,6 +11,7 @@
 #include "engine/shard/origin.hpp"
 #include "engine/shard/peer_book.hpp"
 #include "engine/shard/refusal_log.hpp"
+#include "engine/shard/seat_claims.hpp"
 #include "proto/event_stream.hpp"
 #include "proto/handshake.hpp"
 #include <ringcast/detail/assert.hpp>
@@ -149,18 +150,19 @@ void upgrader::claim_seat(connection& c, waiting_upgrade&& asked) {
                            .connection = with_.host.handle_of(c).value,
                            .asker = 0,
                            .first_seats = r.first_seats,
+                           .seats = r.seats(),
                            .takes_over = false,
                            .wish = asked.replay ? replay_wish{*asked.replay} : replay_wish{}};
   const std::string name = asked.seat.name;
   waiting_.insert_or_assign(c.slot, std::move(asked));
-  if (!name.empty() || claim.wish.wanted || !r.known_at_home)
+  if (!name.empty() || claim.wish.wanted || !r.known_at_home || r.rules->counts_seats())
     return with_.host.deliver(r.home_shard, record_kind::claim_seat, bytes_of(claim), std::as_bytes(std::span{name}));
   with_.rooms.home_answered(claim.room, claim.first_seats);
-  (void)on_claim_answer(claim, true, nullptr);
+  (void)on_claim_answer(claim, claim_verdict::granted, nullptr);
 }
 
 // A shard that is going away refuses the upgrade, and the name is free again.
-bool upgrader::on_claim_answer(const claim_record& claim, bool granted, replay* heard) {
+bool upgrader::on_claim_answer(const claim_record& claim, claim_verdict verdict, replay* heard) {
   connection* c = with_.host.find({claim.connection});
   const bool waits = c != nullptr && waiting_.contains(c->slot);
   const bool taken = waits && !with_.stop.is_stopping;
@@ -170,7 +172,7 @@ bool upgrader::on_claim_answer(const claim_record& claim, bool granted, replay* 
     room_ref room;
     ~at_end() { rooms.end_reservation(room); }
   } end{with_.rooms, claim.room};
-  if (waits) finish(*c, granted, heard);
+  if (waits) finish(*c, verdict, heard);
   return taken;
 }
 
@@ -180,11 +182,11 @@ room_part& upgrader::part_of(const waiting_upgrade& asked) {
   return with_.rooms.at(asked.room, encoding_with(is_deflating(encoding), asked.numbered));
 }
 
-void upgrader::finish(connection& c, bool granted, replay* heard) {
+void upgrader::finish(connection& c, claim_verdict verdict, replay* heard) {
   auto found = waiting_.extract(c.slot);
   waiting_upgrade& asked = found.mapped();
   const bool has_no_replay = asked.replay.has_value() && heard == nullptr;
-  if (!granted || has_no_replay || with_.stop.is_stopping) return refuse(c, asked, granted);
+  if (verdict != claim_verdict::granted || has_no_replay || with_.stop.is_stopping) return refuse(c, asked, verdict);
   accept(c, asked);
   room_part& r = part_of(asked);
   sit_down(with_.rooms, with_.output, c, r, std::move(asked.seat), heard);
@@ -202,13 +204,17 @@ void upgrader::accept(connection& c, const waiting_upgrade& asked) {
   if (interval_ms != 0) set_user_timeout(c.socket, interval_ms + with_.rules.pong_timeout_of(c));
 }
 
-void upgrader::refuse(connection& c, const waiting_upgrade& asked, bool granted) {
+void upgrader::refuse(connection& c, const waiting_upgrade& asked, claim_verdict verdict) {
   with_.users.note_discarded(*c.endpoint, std::exchange(c.user, nullptr));
-  const refusal why = with_.stop.is_stopping ? refusal::going_away : granted ? refusal::no_memory : refusal::name_taken;
-  with_.counters.count(why);
+  const refusal why = with_.stop.is_stopping                 ? refusal::going_away
+                      : verdict == claim_verdict::granted    ? refusal::no_memory
+                      : verdict == claim_verdict::name_taken ? refusal::name_taken
+                                                             : refusal::room_full;
+  if (why != refusal::room_full) with_.counters.count(why); // the home has counted those
   log_refusal(why, with_.peers, c);
-  if (!granted && !with_.stop.is_stopping) return with_.http.respond_error(c, http_status::bad_request, "this name is taken in this room");
-  if (granted) {
+  if (why == refusal::name_taken) return with_.http.respond_error(c, http_status::bad_request, "this name is taken in this room");
+  if (why == refusal::room_full) return with_.http.respond_error(c, http_status::service_unavailable, room_is_full);
+  if (verdict == claim_verdict::granted) {
     const room_part& r = part_of(asked);
     with_.host.deliver(r.home_shard, record_kind::release_name, bytes_of(name_record{{r.index, r.generation}, with_.host.handle_of(c).value}),
                        std::as_bytes(std::span{asked.seat.name}));

@@ -59,7 +59,7 @@ class upgrader {
   // If the request asks for none, it is answered with what is wrong. Returns the one of the endpoint's subprotocols that was chosen.
   std::string_view upgrade(connection& c, const http_request& request, const websocket_endpoint& endpoint, void* user, std::string_view headers = {});
   // The home of the room has answered. False where nobody takes the seat any more.
-  [[nodiscard]] bool on_claim_answer(const claim_record& claim, bool granted, replay* heard);
+  [[nodiscard]] bool on_claim_answer(const claim_record& claim, claim_verdict verdict, replay* heard);
   // The connection has ended.
   void forget(const connection& c);
 
@@ -84,8 +84,8 @@ class upgrader {
   void take_or_open(connection& c, upgrade_request_view& request, waiting_upgrade&& asked);
   void claim_seat(connection& c, waiting_upgrade&& asked);
   [[nodiscard]] room_part& part_of(const waiting_upgrade& asked);
-  void finish(connection& c, bool granted, replay* heard);
-  void refuse(connection& c, const waiting_upgrade& asked, bool granted);
+  void finish(connection& c, claim_verdict verdict, replay* heard);
+  void refuse(connection& c, const waiting_upgrade& asked, claim_verdict verdict);
   void accept(connection& c, const waiting_upgrade& asked);
   void open(connection& c);
 

@@ -107,8 +107,17 @@ BOOST_AUTO_TEST_CASE(an_endpoint_has_limits_of_its_own_and_slots_no_memory) {
   running server{[](auto& s) {
                    s.events("/limited", {.on_message = echo, .rates = rate_limits{.messages = {.per_s = 1, .burst = 2}, .policy = over_rate::close}});
                    s.events("/free", {.on_message = echo});
+                   s.get("/coroutine", [](request& req) -> task<void> {
+                     websocket ws = co_await req.upgrade({.rates = rate_limits{.messages = {.per_s = 1, .burst = 2}, .policy = over_rate::close}});
+                     while (auto m = co_await ws.receive()) co_await ws.send(*m);
+                   });
                  },
                  {.shards = 1}};
+  {
+    wire_client c{server.address()};
+    (void)c.upgrade("/coroutine");
+    BOOST_TEST(say(c, 3) == "xx<close 1008>");
+  }
   for (int i = 0; i < 3; ++i) {
     { // the next one has this one's slot
       wire_client c{server.address()};

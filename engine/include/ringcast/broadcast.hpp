@@ -19,6 +19,7 @@ struct broadcast_report {
   std::uint32_t dropped = 0;   // members that will not be sent this message: it is lost to them, or they were closed because of it
   room_position position{};    // of the message; epoch 0: it was not published
   bool too_large = false;      // that is why: room_rules::message_bytes_max
+  bool too_fast = false;       // or that: room_rules::messages
 };
 
 } // namespace ringcast

@@ -62,7 +62,7 @@ struct seat_wish {
 struct join_result {
   std::string_view room;         // valid until the callback returns
   bool granted = false;
-  std::string_view why_not = {}; // in words: the name is taken, it sits there already, there is no memory
+  std::string_view why_not = {}; // in words: the name is taken, the room is full, it sits there already, there is no memory
   joined_position joined = {};   // if seat_wish::position or replay was set; else epoch 0
 };
 
@@ -218,7 +218,8 @@ struct websocket_endpoint {
   std::optional<std::uint32_t> ping_interval_ms{}, pong_timeout_ms{}, idle_timeout_ms{};
   // In place of server_limits::rates.
   std::optional<rate_limits> rates{};
-  // So many of its messages were dropped since this was called last because they came too fast (over_rate::drop); at most once a second.
+  // So many of its messages were dropped since this was called last because they came too fast (over_rate::drop, room_rules::messages); at most once a
+  // second.
   std::function<void(websocket_ref, std::uint64_t messages)> on_dropped{};
   // In place of server_options::allowed_origins, unless it is empty.
   std::vector<std::string> allowed_origins{};

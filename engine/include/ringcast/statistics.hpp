@@ -73,8 +73,10 @@ enum class refusal : std::uint8_t {
   not_a_proxy, // of a listener that is for them (proxy_options::protocol)
   proxy_header, // of a proxy: there was none, or a bad one
   host, // admin_hosts
+  room_full, // room_rules::members_max
+  room_rate, // room_rules::messages: once for each message
 };
-inline constexpr std::size_t refusal_count = static_cast<std::size_t>(refusal::host) + 1;
+inline constexpr std::size_t refusal_count = static_cast<std::size_t>(refusal::room_rate) + 1;
 // "server_full" and so on.
 [[nodiscard]] std::string_view name_of(refusal why);
 
