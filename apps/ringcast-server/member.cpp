@@ -57,7 +57,7 @@ void renew(token_gate& gate, websocket_ref ws, member& who, std::string_view tex
 } // namespace
 
 void note_claims(member& who, token_claims&& claims, std::string_view room) {
-  const bool may_publish = came.claims.may_publish(room);
+  const bool may_publish = claims.may_publish(room);
   note_guest(who, {.claims = std::move(claims), .may_publish = may_publish});
 }
 

@@ -39,7 +39,8 @@ deferred_request::~deferred_request() {
 }
 
 http_request deferred_request::view() const {
-  return handle_access::request(kept_->head, kept_->parameters, kept_->bytes.body(), kept_->peer, kept_->is_admin);
+  return handle_access::request(kept_->head, kept_->parameters, kept_->bytes.body(), kept_->peer, kept_->is_admin,
+                                handle_access::shard_of(kept_->responder).find(kept_->responder.handle()));
 }
 
 void deferred_request::upgrade(const websocket_endpoint& endpoint, void* user) {
