@@ -1,7 +1,6 @@
 #include "engine/shard/input_flow.hpp"
 
 #include "engine/connection/user_events.hpp"
-#include "engine/io/socket.hpp"
 #include "engine/shard/closer.hpp"
 #include "engine/shard/connector.hpp"
 #include "engine/shard/http_side.hpp"
@@ -175,7 +174,7 @@ void input_flow::on_end_of_stream(connection& c) {
     if (c.answering) return;
     if (with_.output.waiting_bytes(c) > 0) return with_.closing.finish(c);
   }
-  if (c.phase == connection_phase::finishing && (c.behind != nullptr || with_.output.waiting_bytes(c) > 0 || unsent_bytes(c.socket) > 0)) return;
+  if (c.phase == connection_phase::finishing && (c.behind != nullptr || with_.output.waiting_bytes(c) > 0 || closer::unsent_payload(c) > 0)) return;
   with_.closing.give_up(c, c.close_code, "the connection was closed");
 }
 
