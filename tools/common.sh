@@ -17,8 +17,8 @@ packages_serve=(
   libboost-dev libboost-test-dev libbenchmark-dev libicu-dev python3 valgrind
   dpkg-dev gcc make autoconf automake libtool
 )
-# What the tests need besides; prometheus scrapes GET /metrics, and brings promtool; nginx-light stands in front of the server. Node.js is looked for by command, because a newer one from elsewhere is as good as Debian's.
-packages_test=(libclang-rt-19-dev llvm-19 clang-format-19 python3-websockets chromium openssl curl prometheus nginx-light)
+# What the tests need besides; prometheus scrapes GET /metrics, and brings promtool; nginx-light and haproxy stand in front of the server. Node.js is looked for by command, because a newer one from elsewhere is as good as Debian's.
+packages_test=(libclang-rt-19-dev llvm-19 clang-format-19 python3-websockets chromium openssl curl prometheus nginx-light haproxy)
 # Servers that tools/bench compares with. They are started on loopback with configurations of their own.
 packages_bench_peers=(nats-server nginx-light libnginx-mod-nchan)
 node_major_min=18

@@ -33,6 +33,12 @@ std::vector<option> limits() {
                 "since a proxy hands it on as a stranger wrote it",
        .reason = "most proxies set this one",
        .rules = choice([](auto& s) -> auto& { return s.server.proxies.header; }, {"x-forwarded-for", "forwarded"})},
+      {.name = "proxy-protocol",
+       .means = "`on`: each connection to `--listen` and `--listen-tls` is one of `--trusted-proxies` and begins with a PROXY header, version 1 or 2 "
+                "(HAProxy's `send-proxy` and `send-proxy-v2`, nginx's `proxy_protocol on`), which says whose it is; all others are closed. "
+                "`--admin-listen` knows none",
+       .reason = "who may be anybody by a header must not reach a port where none is wanted, nor the other way round",
+       .rules = choice([](auto& s) -> auto& { return s.server.proxies.protocol; }, {"off", "on"})},
       {.name = "allowed-origin",
        .means = "from which pages browsers may connect or post, like `https://example.org`; others are answered 403; may be given several times, and "
                 "without it all may",

@@ -204,6 +204,8 @@ std::expected<void, start_failure> server::check_options() {
     if (!loaded) return std::unexpected(start_failure{loaded.error()});
     identity_ = std::make_unique<tls_identity>(std::move(*loaded));
   }
+  if (options_.proxies.protocol == proxy_protocol::required && options_.proxies.trusted.empty())
+    return std::unexpected(start_failure{"the PROXY protocol is of trusted proxies, and none is named"});
   if (!options_.proxies.trusted.empty()) {
     auto trusted = trusted_proxies::parse(options_.proxies);
     if (!trusted) return std::unexpected(start_failure{trusted.error()});
@@ -369,10 +371,12 @@ void server::serve(std::uint32_t index) {
                                 .on_access = options_.on_access};
     t.own = std::make_unique<shard>(index, options, *mesh_, *t.from_threads, *router_, std::move(t.own_ring));
     for (const auto& listener : t.listeners)
-      t.own->accepting().add_listener({.socket = listener.socket,
-                                       .identity = listener.kind == listener_kind::tls ? identity_.get() : nullptr,
-                                       .waiting = listener.waiting,
-                                       .is_admin = listener.kind == listener_kind::admin});
+      t.own->accepting().add_listener(
+          {.socket = listener.socket,
+           .identity = listener.kind == listener_kind::tls ? identity_.get() : nullptr,
+           .waiting = listener.waiting,
+           .is_admin = listener.kind == listener_kind::admin,
+           .is_for_proxies = listener.kind != listener_kind::admin && options_.proxies.protocol == proxy_protocol::required});
     t.listeners.clear();
     t.accepting = true; // before start() returns: the server is ready then
   } catch (const std::exception& failed) {

@@ -9,6 +9,7 @@
 #include "engine/shard/input_flow.hpp"
 #include "engine/shard/memory_ledger.hpp"
 #include "engine/shard/message_compression.hpp"
+#include "engine/shard/proxied_input.hpp"
 #include "engine/shard/socket_reader.hpp"
 #include "engine/shard/tls_layer.hpp"
 #include "engine/shard/upgrader.hpp"
@@ -70,6 +71,7 @@ void closer::end(connection& c, std::uint16_t code, std::string_view reason) {
   if (c.is_client && was != connection_phase::websocket) with_.connecting.end_attempt(c, reason);
   with_.upgrades.forget(c);
   with_.http.forget(c);
+  with_.proxied.forget(c);
   with_.output.forget(c);
   if (c.operations > 0) {
     // A connect that is under way is not ended by a shutdown.

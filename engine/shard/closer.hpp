@@ -30,6 +30,7 @@ class http_side;
 class input_flow;
 class memory_ledger;
 class message_compression;
+class proxied_input;
 class socket_reader;
 class tls_layer;
 class upgrader;
@@ -50,6 +51,7 @@ class closer {
     input_flow& input;
     tls_layer& tls;
     http_side& http;
+    proxied_input& proxied;
     upgrader& upgrades;
     connector& connecting;
     message_compression& compression;

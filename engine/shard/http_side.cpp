@@ -7,6 +7,7 @@
 #include "engine/shard/closer.hpp"
 #include "engine/shard/input_flow.hpp"
 #include "engine/shard/origin.hpp"
+#include "engine/shard/peer_book.hpp"
 #include "engine/shard/refusal_log.hpp"
 #include "engine/shard/upgrader.hpp"
 #include "proto/http_body.hpp"
@@ -54,7 +55,7 @@ consumed http_side::consume_http(connection& c, std::span<std::byte> bytes) {
   const std::uint64_t delivered_before = with_.budget.delivered();
   const auto refused = [&](http_status status, std::string_view why) {
     with_.counters.count(refusal::bad_request);
-    log_refusal(refusal::bad_request, c.socket);
+    log_refusal(refusal::bad_request, with_.peers, c);
     refuse_request(c, status, why);
     done.bytes = bytes.size();
     return done;
@@ -127,7 +128,7 @@ consumed http_side::consume_chunked(connection& c, std::span<std::byte> bytes) {
   const chunked_result result = body.decoder.decode(bytes.subspan(before));
   if (result.status == chunked_status::bad) {
     with_.counters.count(refusal::bad_request);
-    log_refusal(refusal::bad_request, c.socket);
+    log_refusal(refusal::bad_request, with_.peers, c);
     refuse_request(c, result.error, result.why);
     return {.bytes = bytes.size()};
   }
@@ -173,10 +174,10 @@ void http_side::on_request(connection& c, const request_head& head, std::span<co
   // A form of any page can post here; browsers tell which page it was.
   if (changes_something(head.method) && !is_origin_allowed(head, with_.options.allowed_origins)) {
     with_.counters.count(refusal::origin);
-    log_refusal(refusal::origin, c.socket);
+    log_refusal(refusal::origin, with_.peers, c, head);
     return respond_error(c, http_status::forbidden, "pages of this origin may not do this");
   }
-  const http_request request = handle_access::request(head, match.parameters, body, with_.accepting.peer_of(c, head), with_.accepting.is_admin(c));
+  const http_request request = handle_access::request(head, match.parameters, body, with_.peers.peer_of(c, head), with_.accepting.is_admin(c));
   if (match.found->endpoint != nullptr)
     with_.upgrades.upgrade(c, request, *match.found->endpoint, nullptr);
   else

@@ -27,6 +27,7 @@ class access_book;
 class acceptor;
 class closer;
 class input_flow;
+class peer_book;
 class upgrader;
 
 // "Date: ...\r\n", made anew once a second (RFC 9110 6.6.1).
@@ -38,6 +39,7 @@ class http_side {
     const shard_options& options;
     const http_router& router;
     const acceptor& accepting;
+    const peer_book& peers;
     turn_budget& budget;
     const input_share& share;
     connection_timers& timers;

@@ -5,6 +5,7 @@
 #include "engine/shard/connector.hpp"
 #include "engine/shard/http_side.hpp"
 #include "engine/shard/memory_ledger.hpp"
+#include "engine/shard/proxied_input.hpp"
 #include "engine/shard/socket_reader.hpp"
 #include "engine/shard/tls_layer.hpp"
 #include "engine/shard/websocket_side.hpp"
@@ -42,6 +43,10 @@ void partial_input::operator delete(void* memory) noexcept {
 }
 
 void input_flow::consume(connection& c, std::span<std::byte> bytes) {
+  if (c.proxy_header_awaited) [[unlikely]] {
+    bytes = with_.proxied.take(c, bytes);
+    if (bytes.empty()) return;
+  }
   if (c.encrypted) [[unlikely]]
     return with_.tls.consume_encrypted(c, bytes);
   consume_plain(c, bytes);

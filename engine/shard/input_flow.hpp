@@ -25,6 +25,7 @@ class closer;
 class connector;
 class http_side;
 class memory_ledger;
+class proxied_input;
 class socket_reader;
 class tls_layer;
 class websocket_side;
@@ -40,6 +41,7 @@ class input_flow {
     const connection_rules& rules;
     connection_timers& timers;
     socket_reader& receiving;
+    proxied_input& proxied;
     tls_layer& tls;
     http_side& http;
     websocket_side& websockets;

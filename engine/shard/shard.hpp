@@ -43,6 +43,8 @@
 #include "engine/shard/input_share.hpp"
 #include "engine/shard/memory_ledger.hpp"
 #include "engine/shard/message_compression.hpp"
+#include "engine/shard/peer_book.hpp"
+#include "engine/shard/proxied_input.hpp"
 #include "engine/shard/receive_memory.hpp"
 #include "engine/shard/record_reader.hpp"
 #include "engine/shard/room_joins.hpp"
@@ -151,6 +153,7 @@ class shard final : public room_host, private accepted_host, private work_host {
   void on_output_progress(connection& c) override;
   void tell_gap(connection& c) override { users_.note(c, user_event::gap); }
   void release_if_done(connection& c) override { closing_.release_if_done(c); }
+  [[nodiscard]] socket_address peer_of(const connection& c) const override { return peers_.peer_of(c); }
   void close_websocket(connection& c, std::uint16_t code, std::string_view reason) override { websockets_.close(c, code, reason); }
 
  private:
@@ -203,8 +206,10 @@ class shard final : public room_host, private accepted_host, private work_host {
   turn_budget budget_;
   input_share share_;
   receive_memory received_;
+  peer_book peers_;
   acceptor accepting_;
   socket_reader receiving_;
+  proxied_input proxied_;
   input_flow input_;
   tls_layer tls_;
   http_side http_;

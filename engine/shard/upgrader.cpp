@@ -3,13 +3,13 @@
 #include "engine/connection/handle_access.hpp"
 #include "engine/connection/user_events.hpp"
 #include "engine/io/socket.hpp"
-#include "engine/shard/acceptor.hpp"
 #include "engine/shard/access_book.hpp"
 #include "engine/shard/connection_watch.hpp"
 #include "engine/shard/http_side.hpp"
 #include "engine/shard/input_flow.hpp"
 #include "engine/shard/message_compression.hpp"
 #include "engine/shard/origin.hpp"
+#include "engine/shard/peer_book.hpp"
 #include "engine/shard/refusal_log.hpp"
 #include "proto/event_stream.hpp"
 #include "proto/handshake.hpp"
@@ -60,14 +60,15 @@ std::string_view upgrader::upgrade(connection& c, const http_request& request, c
     with_.users.note_discarded(endpoint, decision.user);
     if (decided) {
       with_.counters.count(refusal::endpoint);
-      log_refusal(refusal::endpoint, c.socket);
+      log_refusal(refusal::endpoint, with_.peers, c, head);
       with_.http.respond(c, decision.refused, "application/json", json_error(decision.why), decision.headers);
     }
     return {};
   }
-  if (!with_.accepting.hand_over(c, head)) {
+  if (!with_.peers.hand_over(c, head)) {
     with_.users.note_discarded(endpoint, decision.user);
     with_.counters.count(refusal::address_full);
+    log_refusal(refusal::address_full, with_.peers, c, head);
     with_.http.respond_error(c, http_status::service_unavailable, "there are too many connections from this address");
     return {};
   }
@@ -107,25 +108,25 @@ void upgrader::take_or_open(connection& c, upgrade_request_view& request, waitin
 }
 
 bool upgrader::may_upgrade(connection& c, const http_request& request, const websocket_endpoint& endpoint, const upgrade_check& check) {
+  const request_head& head = handle_access::head_of(request);
   if (!check.ok) {
     with_.counters.count(refusal::bad_handshake);
-    log_refusal(refusal::bad_handshake, c.socket);
+    log_refusal(refusal::bad_handshake, with_.peers, c, head);
     std::string_view extra;
     // RFC 9110 15.5.22 and 7.8: the protocol that is required, and that this header is for the next hop only.
     if (check.error == http_status::upgrade_required)
-      extra = endpoint.event_streams && asks_for_event_stream(handle_access::head_of(request))
+      extra = endpoint.event_streams && asks_for_event_stream(head)
                   ? std::string_view{"Connection: Upgrade\r\nUpgrade: HTTP/1.1\r\n"}
                   : std::string_view{"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"};
     if (check.error == http_status::method_not_allowed) extra = "Allow: GET\r\n";
     with_.http.respond(c, check.error, "application/json", json_error(check.why), extra);
-  } else if (!is_origin_allowed(handle_access::head_of(request),
-                                endpoint.allowed_origins.empty() ? with_.options.allowed_origins : endpoint.allowed_origins)) {
+  } else if (!is_origin_allowed(head, endpoint.allowed_origins.empty() ? with_.options.allowed_origins : endpoint.allowed_origins)) {
     with_.counters.count(refusal::origin);
-    log_refusal(refusal::origin, c.socket);
+    log_refusal(refusal::origin, with_.peers, c, head);
     with_.http.respond_error(c, http_status::forbidden, "pages of this origin may not connect here");
   } else if (with_.stop.is_stopping) {
     with_.counters.count(refusal::going_away);
-    log_refusal(refusal::going_away, c.socket);
+    log_refusal(refusal::going_away, with_.peers, c, head);
     with_.http.respond_error(c, http_status::service_unavailable, "the server is going away");
   } else {
     return true;
@@ -199,7 +200,7 @@ void upgrader::refuse(connection& c, const waiting_upgrade& asked, bool granted)
   with_.users.note_discarded(*c.endpoint, std::exchange(c.user, nullptr));
   const refusal why = with_.stop.is_stopping ? refusal::going_away : granted ? refusal::no_memory : refusal::name_taken;
   with_.counters.count(why);
-  log_refusal(why, c.socket);
+  log_refusal(why, with_.peers, c);
   if (!granted && !with_.stop.is_stopping) return with_.http.respond_error(c, http_status::bad_request, "this name is taken in this room");
   if (granted) {
     const room_part& r = part_of(asked);

@@ -32,11 +32,22 @@ enum class forwarded_header : std::uint8_t {
   forwarded, // RFC 7239
 };
 
+// HAProxy's PROXY protocol, versions 1 and 2: a header in front of each connection, before TLS, says whose it is.
+enum class proxy_protocol : std::uint8_t {
+  off,
+  // On every listener but those of listen_admin. A connection of anybody who is no trusted proxy is closed, and so is one that does not begin with the
+  // header: guessing whether it is there would let anybody choose an address (section 2 of the specification).
+  required,
+};
+
 struct proxy_options {
   // Whose word counts: addresses, networks like "10.0.0.0/8" and "fd00::/8", and "unix:" for all that come by a Unix socket. Everybody else's headers are
   // ignored. Of a request that came through several of them the first address from the end that is none of these is the peer, with port 0.
   std::vector<std::string> trusted;
   forwarded_header header = forwarded_header::x_forwarded_for;
+  // The address that it names is the peer in everything: max_connections_per_ip, the log, http_request::peer; and if that is a trusted proxy, too, its
+  // requests are looked at as above. A proxy that asks for itself (LOCAL, UNKNOWN) stays the peer.
+  proxy_protocol protocol = proxy_protocol::off;
 };
 
 struct server_options {

@@ -67,8 +67,10 @@ enum class refusal : std::uint8_t {
   endpoint, // on_upgrade said no
   name_taken, // in the room
   no_memory,
+  not_a_proxy, // of a listener that is for them (proxy_options::protocol)
+  proxy_header, // of a proxy: there was none, or a bad one
 };
-inline constexpr std::size_t refusal_count = static_cast<std::size_t>(refusal::no_memory) + 1;
+inline constexpr std::size_t refusal_count = static_cast<std::size_t>(refusal::proxy_header) + 1;
 // "server_full" and so on.
 [[nodiscard]] std::string_view name_of(refusal why);
 
