@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cstring>
 #include <expected>
 #include <fmt/format.h>
@@ -139,6 +140,11 @@ websocket_endpoint broadcast(const shared_gate& gate) {
                   ws.send_event("gap", fmt::format(R"({{"from":{},"to":{}}})", first, last));
                 else if (member_of(ws).gaps)
                   ws.send_text(fmt::format(R"({{"gap":{{"from":{},"to":{}}}}})", first, last));
+              },
+          .on_going_away =
+              [](websocket_ref ws, std::chrono::milliseconds retry_after) {
+                if (!member_of(ws).numbered || ws.is_event_stream()) return;
+                ws.send_text(fmt::format(R"({{"retry_after":{}.{:03}}})", retry_after.count() / 1000, retry_after.count() % 1000));
               },
           .on_close = [](websocket_ref ws, std::uint16_t, std::string_view) { drop_member(ws.user()); },
           .subprotocols = {std::string{numbered_protocol}},

@@ -2,8 +2,10 @@
 //
 //   1. begin()   New connections are still accepted for the delay: whoever balances the load has that long to see that the server is not ready.
 //   2. closing   Listeners close, and requests end as in a stop. So many WebSockets are closed with 1001, at each look, that their number goes
-//                down evenly. Rooms go on meanwhile. Who is behind is passed over until it has caught up.
-//   3. over      The time is over, or no shard has a connection left: all shards are asked to stop, which ends whatever is left.
+//                down evenly; each is asked to come back as much later as it would have gone later, if they went one by one.
+//                Rooms go on meanwhile. Who is behind is passed over until it has caught up.
+//   3. over      The time is over and everybody who is not behind was told, or no shard has a connection left: all shards are asked to stop, which
+//                ends whatever is left.
 #pragma once
 
 #include "engine/base/timer_wheel.hpp"
@@ -14,10 +16,12 @@
 #include "engine/shard/turn_clock.hpp"
 
 #include <cstdint>
+#include <vector>
 
 namespace ringcast::engine {
 
 class acceptor;
+class handlers;
 class stopper;
 class websocket_side;
 
@@ -31,6 +35,7 @@ class drainer {
     acceptor& accepting;
     stopper& stopping;
     websocket_side& websockets;
+    handlers& users;
     const turn_clock& clock;
   };
   explicit drainer(const needs& with) : with_(with) {}
@@ -46,6 +51,7 @@ class drainer {
 
   void close_door();
   void close_share();
+  void let_go(const std::vector<connection_handle>& those);
   void stop_all();
   [[nodiscard]] std::uint64_t count_members();
 

@@ -72,6 +72,12 @@ bool handlers::upgrade(connection& c, const websocket_endpoint& endpoint, upgrad
   return !endpoint.on_upgrade || call(shard_.handle_of(c), "on_upgrade", endpoint.registered_at, [&] { endpoint.on_upgrade(decision); });
 }
 
+void handlers::going_away(connection& c, std::chrono::milliseconds retry_after) {
+  const websocket_endpoint& to = *c.endpoint;
+  if (!to.on_going_away) return;
+  call(shard_.handle_of(c), "on_going_away", to.registered_at, [&] { to.on_going_away(handle_access::ref(shard_, c), retry_after); });
+}
+
 void handlers::access(const access_taker& taker, const access_entry& told) {
   call({}, "on_access", {}, [&] { taker(told); });
 }

@@ -19,6 +19,7 @@
 #include <ringcast/access.hpp>
 #include <ringcast/events.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <source_location>
@@ -42,6 +43,8 @@ class handlers {
   void request(connection& c, const route& to, const http_request& received);
   // False if it threw.
   [[nodiscard]] bool upgrade(connection& c, const websocket_endpoint& endpoint, upgrade_request_view& decision);
+
+  void going_away(connection& c, std::chrono::milliseconds retry_after);
 
   void access(const access_taker& taker, const access_entry& told);
 

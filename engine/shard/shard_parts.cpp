@@ -236,6 +236,7 @@ shard::shard(std::uint32_t index, const shard_options& options, mesh& between, i
                  .accepting = accepting_,
                  .stopping = stopping_,
                  .websockets = websockets_,
+                 .users = users_,
                  .clock = clock_}),
       watch_on_handlers_(options.slow_handler_ms), idle_(options.spin_us * 1000ULL), scheduler_(wheel_, &between.bell(index)) {
   if (options_.slow_handler_ms != 0) {

@@ -217,6 +217,9 @@ struct websocket_endpoint {
   // The room's slow-consumer policy took the messages with these sequence numbers, first and last included, from the connection. What is
   // sent now stands in front of the message behind the gap.
   std::function<void(websocket_ref, std::uint64_t first, std::uint64_t last)> on_gap;
+  // The server drains, and closes this connection with 1001 behind what is sent now. Whoever comes back after that time comes back to a server, and not
+  // together with everybody else: see drain_options::retry_after_ms.
+  std::function<void(websocket_ref, std::chrono::milliseconds retry_after)> on_going_away{};
   // The connection is about to leave its room: it may still publish there, and the others will hear it.
   std::function<void(websocket_ref)> on_leave;
   // The connection is over. The code is the peer's, ours, or 1006 if there was no closing handshake.

@@ -24,6 +24,9 @@ struct drain_options {
   // Then nobody is accepted any more, and the WebSockets that are there are closed evenly over this time. Twenty thousand that come back to another server
   // over ten seconds are 2,000 handshakes a second, a third of what one core does with TLS.
   std::uint32_t spread_ms = 10'000;
+  // After how long they are asked to come back (websocket_endpoint::on_going_away), so that they come back as evenly as they went. Somebody else has to
+  // be there by then.
+  std::uint32_t retry_after_ms = 1'000;
 };
 
 // Where a proxy says whose request it hands on. It must set this one itself: one that it passes on as it came is the word of a stranger.
