@@ -20,7 +20,7 @@ std::expected<void, std::string> is_address(std::string_view text) {
                       : text.starts_with("fd:") ? is_number(text.substr(3), INT_MAX)
                                                 : text.contains(':') && is_number(text.substr(text.rfind(':') + 1), 65'535);
   if (can_be) return {};
-  return std::unexpected(fmt::format("'{}' is no address; allowed: 127.0.0.1:8080, [::1]:8080, unix:/path, fd:3", text));
+  return std::unexpected(fmt::format("'{}' is no address; allowed: 127.0.0.1:8080, [::1]:8080, :8080, unix:/path, fd:3", text));
 }
 
 } // namespace
@@ -28,7 +28,8 @@ std::expected<void, std::string> is_address(std::string_view text) {
 std::vector<option> ways_in() {
   return {
       {.name = "listen",
-       .means = "where to listen, also `unix:/path`, or `fd:3`, a socket that listens already; may be given several times",
+       .means = "where to listen, also `[::1]:8080`, `:8080` (every address, as is `[::]:8080`, by IPv4 and IPv6), `unix:/path`, or `fd:3`, a socket "
+                "that listens already; may be given several times",
        .reason = "nobody else's machine reaches it until you say so",
        .rules = list([](auto& s) -> auto& { return s.server.listen; }, "ADDR:PORT", is_address)},
       {.name = "listen-tls",

@@ -93,6 +93,17 @@ void raise_descriptor_limit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// [::] is everybody's, but where 0.0.0.0 is listened on by itself.
+ip_versions versions_of(const server_options& options, const socket_address& address) {
+  if (address.storage.ss_family != AF_INET6 || !is_every_address(address)) return ip_versions::own;
+  for (const auto* listen : {&options.listen, &options.listen_admin, &options.listen_tls})
+    for (const std::string& text : *listen) {
+      const auto other = parse_address(text);
+      if (other && other->storage.ss_family == AF_INET && is_every_address(*other) && other->port() == address.port()) return ip_versions::own;
+    }
+  return ip_versions::both;
+}
+
 } // namespace
 
 server::server(server_options options) : options_(std::move(options)), router_(std::make_unique<http_router>()) {}
@@ -140,11 +151,12 @@ std::expected<void, start_failure> server::open_listeners(const std::vector<std:
     }
     auto address = parse_address(text);
     if (!address) return std::unexpected(start_failure{address.error()});
-    if (const auto free = check_port_is_free(*address, until); !free) return std::unexpected(start_failure{free.error()});
+    const ip_versions by = versions_of(options_, *address);
+    if (const auto free = check_port_is_free(*address, until, by); !free) return std::unexpected(start_failure{free.error()});
     const bool has_one_queue = address->storage.ss_family == AF_UNIX;
     for (std::uint32_t i = 0; i < shard_count_; ++i) {
       const auto listener = has_one_queue && i > 0 ? share_listener(threads_[0]->listeners.back().socket)
-                                                   : listen_on(*address, static_cast<int>(options_.backlog), until);
+                                                   : listen_on(*address, static_cast<int>(options_.backlog), until, by);
       if (!listener) return std::unexpected(start_failure{listener.error()});
       threads_[i]->listeners.push_back({*listener, kind, has_one_queue ? acceptor::queue::shared : acceptor::queue::own});
       if (has_one_queue) {

@@ -165,6 +165,35 @@ BOOST_AUTO_TEST_CASE(a_route_for_all_in_front_of_one_for_admin_is_an_error_and_a
   BOOST_TEST(has(opened.error().why, "No such file"));
 }
 
+// As people write them. A test of a machine without IPv6 has nothing to say.
+BOOST_AUTO_TEST_CASE(every_address_is_by_both_versions_of_ip_and_who_comes_by_ipv4_has_such_an_address) {
+  for (const std::string listen : {":0", "*:0", "[::]:0"}) {
+    server s{{.listen = {listen}, .shards = 2}};
+    add_routes(s);
+    BOOST_REQUIRE(s.start().has_value());
+    const std::string port = s.addresses().front().substr(s.addresses().front().rfind(':'));
+    BOOST_TEST(s.addresses().front() == "[::]" + port);
+    wire_client by_4{"127.0.0.1" + port}, by_6{"[::1]" + port};
+    BOOST_TEST(has(by_4.http("GET /who HTTP/1.1\r\nHost: t\r\n\r\n"), "\r\n\r\n127.0.0.1:"));
+    BOOST_TEST(has(by_6.http("GET /who HTTP/1.1\r\nHost: t\r\n\r\n"), "\r\n\r\n[::1]:"));
+    BOOST_TEST(has(why_not({"127.0.0.1" + port}), "in use"));
+    BOOST_TEST(has(why_not({listen.substr(0, listen.size() - 2) + port}), "in use"));
+  }
+  // Where both are written, each is its own.
+  std::string port;
+  {
+    server s{{.listen = {"127.0.0.1:0"}, .shards = 1}};
+    BOOST_REQUIRE(s.start().has_value());
+    port = s.addresses().front().substr(s.addresses().front().rfind(':'));
+  }
+  server both{{.listen = {"[::]" + port, "0.0.0.0" + port}, .shards = 2}};
+  add_routes(both);
+  BOOST_REQUIRE(both.start().has_value());
+  wire_client by_4{"127.0.0.1" + port}, by_6{"[::1]" + port};
+  BOOST_TEST(by_4.upgrade("/echo").starts_with("HTTP/1.1 101"));
+  BOOST_TEST(by_6.upgrade("/echo").starts_with("HTTP/1.1 101"));
+}
+
 // As systemd hands one over: it goes on to listen when the server has ended.
 BOOST_AUTO_TEST_CASE(a_socket_that_listens_already_is_taken_over) {
   const int given = ::socket(AF_INET, SOCK_STREAM, 0);
