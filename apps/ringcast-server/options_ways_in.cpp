@@ -23,6 +23,11 @@ std::expected<void, std::string> is_address(std::string_view text) {
   return std::unexpected(fmt::format("'{}' is no address; allowed: 127.0.0.1:8080, [::1]:8080, :8080, unix:/path, fd:3", text));
 }
 
+std::expected<void, std::string> is_host_name(std::string_view text) {
+  if (!text.empty() && text.find_first_of(":/ ") == std::string_view::npos) return {};
+  return std::unexpected(fmt::format("'{}' is no name of a host; allowed: a name without a port, like admin.example.org", text));
+}
+
 } // namespace
 
 std::vector<option> ways_in() {
@@ -55,6 +60,12 @@ std::vector<option> ways_in() {
                 "`unix:/path`; may be given several times. Everybody who reaches it may do everything. With tokens it is `127.0.0.1:8081` by itself",
        .reason = "without tokens everybody may do everything anyway",
        .rules = list([](auto& s) -> auto& { return s.server.listen_admin; }, "ADDR:PORT", is_address)},
+      {.name = "admin-host",
+       .means =
+           "a name by which `--admin-listen` may be asked for, beside addresses and `localhost`; may be given several times. With any other `Host` "
+           "the answer is 421",
+       .reason = "the page of a stranger whose own name leads here would be served like you (DNS rebinding)",
+       .rules = list([](auto& s) -> auto& { return s.server.admin_hosts; }, "NAME", is_host_name)},
       {.name = "jwt-hs256-key-file",
        .means = "a secret of 32 bytes or more (a line end behind it is none of it): [tokens](#tokens) by HS256; SIGHUP reads it again",
        .reason = "",

@@ -369,6 +369,7 @@ void server::serve(std::uint32_t index) {
                                 .admits = admission_.get(),
                                 .orders = orders_.get(),
                                 .proxies = proxies_.get(),
+                                .admin_hosts = options_.admin_hosts,
                                 .allowed_origins = options_.allowed_origins,
                                 .policy = options_.policy,
                                 .coalesce_wait_us = options_.coalesce_wait_us,

@@ -43,7 +43,7 @@ std::uint64_t duration_histogram::quantile_ns(double share) const {
 std::string_view name_of(refusal why) {
   static constexpr std::array<std::string_view, refusal_count> names{
       "server_full", "address_full", "going_away", "no_descriptors", "tls_handshakes", "bad_request",  "bad_handshake",
-      "origin",      "endpoint",     "name_taken", "no_memory",      "not_a_proxy",    "proxy_header"};
+      "origin",      "endpoint",     "name_taken", "no_memory",      "not_a_proxy",    "proxy_header", "host"};
   return names[static_cast<std::size_t>(why)];
 }
 

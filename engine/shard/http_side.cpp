@@ -145,10 +145,15 @@ consumed http_side::consume_chunked(connection& c, std::span<std::byte> bytes) {
 
 // Whether on_request() would refuse it, whatever its body.
 bool http_side::is_refused_by_its_head(const connection& c, const request_head& head) const {
+  if (is_misdirected(c, head)) return true;
   const route_match match = with_.router.match(head.method, head.path, with_.accepting.is_admin(c));
   if (match.bad_path || match.found == nullptr) return true;
   if (changes_something(head.method) && !is_origin_allowed(head, with_.options.allowed_origins)) return true;
   return match.found->endpoint != nullptr; // an upgrade has no body
+}
+
+bool http_side::is_misdirected(const connection& c, const request_head& head) const {
+  return with_.accepting.is_admin(c) && !is_admin_host(head, with_.options.admin_hosts);
 }
 
 void http_side::send_continue(connection& c) {
@@ -163,6 +168,11 @@ void http_side::on_request(connection& c, const request_head& head, std::span<co
   c.head_only = head.method == "HEAD";
   with_.access.asked(c, head);
   with_.budget.delivered(request_work_bytes + body.size());
+  if (is_misdirected(c, head)) {
+    with_.counters.count(refusal::host);
+    log_refusal(refusal::host, with_.peers, c, head);
+    return respond_error(c, http_status::misdirected_request, "this address is for those who run the server, and has not this name");
+  }
   const route_match match = with_.router.match(head.method, head.path, with_.accepting.is_admin(c));
   if (match.bad_path) return respond_error(c, http_status::bad_request, "the path has a broken percent escape");
   if (match.found == nullptr) {

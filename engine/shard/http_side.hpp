@@ -84,6 +84,8 @@ class http_side {
   [[nodiscard]] consumed consume_chunked(connection& c, std::span<std::byte> bytes);
   void on_request(connection& c, const request_head& head, std::span<const std::byte> body);
   [[nodiscard]] bool is_refused_by_its_head(const connection& c, const request_head& head) const;
+  // Whether it is for a listener by a name that the listener does not have.
+  [[nodiscard]] bool is_misdirected(const connection& c, const request_head& head) const;
   void send_continue(connection& c);
   void count_response(http_status status);
 

@@ -24,6 +24,7 @@ struct shard_options {
   admission* admits = nullptr; // shared by the shards of a server; null: no bound on connections
   server_orders* orders = nullptr; // shared by the shards of a server; null: nobody gives any
   const trusted_proxies* proxies = nullptr; // shared by the shards of a server; null: none is trusted
+  std::vector<std::string> admin_hosts;
   std::vector<std::string> allowed_origins;
   slow_consumer policy = slow_consumer::close;
   std::uint32_t coalesce_wait_us = 0; // the longest wait for more under load; 0: never

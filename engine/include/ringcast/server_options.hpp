@@ -61,6 +61,9 @@ struct server_options {
   // The same as `listen`, for those who run the program: what is added to routes::admin() is there only for requests that come by these, and
   // http_request::is_admin and request::is_admin() tell. Who may reach them is the address's business: a loopback one, a Unix socket.
   std::vector<std::string> listen_admin;
+  // Names by which listen_admin may be asked for, beside addresses and localhost. Any other Host is answered 421: a page whose own name was made to
+  // resolve to this address would read and do everything in the browser of somebody who may reach it (DNS rebinding).
+  std::vector<std::string> admin_hosts;
   std::vector<std::string> listen_tls; // the same as `listen` for https:// and wss://; needs tls.certificates
   tls_server_options tls;
   // 0: one for each core that this process may use, within the CPU quota of its control group, the locked memory and the descriptors that it

@@ -69,8 +69,9 @@ enum class refusal : std::uint8_t {
   no_memory,
   not_a_proxy, // of a listener that is for them (proxy_options::protocol)
   proxy_header, // of a proxy: there was none, or a bad one
+  host, // admin_hosts
 };
-inline constexpr std::size_t refusal_count = static_cast<std::size_t>(refusal::proxy_header) + 1;
+inline constexpr std::size_t refusal_count = static_cast<std::size_t>(refusal::host) + 1;
 // "server_full" and so on.
 [[nodiscard]] std::string_view name_of(refusal why);
 
