@@ -331,9 +331,11 @@ void list_connections(server& s, const http_request& request, http_responder res
   s.connections(*asked, [responder](const connection_page& page) mutable { responder.respond_json(http_status::ok, connections_json(page)); });
 }
 
-void metrics(server& s, const shared_gate& gate, http_responder responder) {
-  s.statistics([responder, gate](const server_statistics& told) mutable {
+void metrics(server& s, const endpoint_options& options, http_responder responder) {
+  s.statistics([responder, options](const server_statistics& told) mutable {
     process_numbers process = process_numbers_now();
+    if (options.access_lines_dropped) process.access_lines_dropped = options.access_lines_dropped();
+    const shared_gate& gate = options.gate;
     for (std::size_t i = 0; gate != nullptr && i < token_refusals; ++i) {
       const auto why = static_cast<token_refusal>(i);
       process.token_refusals.emplace_back(name_of(why), gate->refusals(why));
@@ -385,7 +387,7 @@ void add_endpoints(server& s, const endpoint_options& options) {
   admin.add("GET", "/rooms", with_server(list_rooms));
   routes.add("GET", "/rooms/{room}", for_members(list_room));
   admin.add("GET", "/connections", with_server(list_connections));
-  admin.add("GET", "/metrics", [&s, gate](const http_request&, http_responder responder) { metrics(s, gate, responder); });
+  admin.add("GET", "/metrics", [&s, options](const http_request&, http_responder responder) { metrics(s, options, responder); });
   routes.add("GET", "/health/live",
              [](const http_request&, http_responder responder) { responder.respond_json(http_status::ok, R"({"status":"live"})"); });
   routes.add("GET", "/health/ready", [&s](const http_request&, http_responder responder) {

@@ -11,10 +11,12 @@
 #include <ringcast/server.hpp>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <expected>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -64,6 +66,11 @@ void reload(server& server, settings& running, const std::expected<settings, std
   if (const auto changed = server.change(running.server); !changed) return log_line(log_level::error, changed.error());
   log_line(log_level::info, changes.taken.empty() ? "SIGHUP: no option has changed" : fmt::format("SIGHUP: {}", fmt::join(changes.taken, ", ")));
   if (!changes.refused.empty()) log_line(log_level::warning, fmt::format("SIGHUP: only a new start changes {}", fmt::join(changes.refused, ", ")));
+}
+
+std::function<std::uint64_t()> lines_dropped_of(const access_log* log) {
+  if (log == nullptr) return {};
+  return [log] { return log->dropped(); };
 }
 
 bool is_same_table(const room_entry& a, const room_entry& b) {
@@ -118,7 +125,7 @@ int main(int argc, char** argv) {
   }
   server server{options->server};
   for (const room_entry& each : rooms) server.rooms_like(each.pattern, each.rules());
-  add_endpoints(server, {.gate = gate, .admin_apart = !options->server.listen_admin.empty()});
+  add_endpoints(server, {.gate = gate, .admin_apart = !options->server.listen_admin.empty(), .access_lines_dropped = lines_dropped_of(access.get())});
   server.on_reload([&] {
     std::vector<room_entry> wanted;
     const auto read = read_options(wanted);

@@ -182,6 +182,8 @@ std::string metrics_text(const server_statistics& told, const process_numbers& p
     for (const auto& [reason, count] : process.token_refusals) to.value("reason", reason, count);
   }
   to.counter("log_lines_dropped_total", "Lines of the log that standard error did not take.").value(process.log_lines_dropped);
+  if (process.access_lines_dropped)
+    to.counter("access_log_lines_dropped_total", "Lines of the access log that its file did not take.").value(*process.access_lines_dropped);
   if (process.resident_bytes) to.gauge("resident_memory_bytes", "Memory of the process that is resident.").value(*process.resident_bytes);
   return std::move(to).text();
 }

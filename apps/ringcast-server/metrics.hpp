@@ -16,6 +16,7 @@ namespace ringcast {
 // What the process has beside its server.
 struct process_numbers {
   std::uint64_t log_lines_dropped = 0;
+  std::optional<std::uint64_t> access_lines_dropped{}; // none where there is no such file
   std::optional<std::uint64_t> resident_bytes; // none where there is no /proc
   std::vector<std::pair<std::string_view, std::uint64_t>> token_refusals{}; // by reason; empty where no tokens are asked for
 };
