@@ -12,9 +12,12 @@ namespace ringcast::top {
 struct admin_address {
   std::string host;
   std::string port;
+  std::string token{}; // sent with each request (RFC 6750), for what stands in front of the server and asks for one; empty: none
 
   [[nodiscard]] static std::expected<admin_address, std::string> of(std::string_view url);
   [[nodiscard]] std::string text() const; // HOST:PORT, as in the URL
+  // The token of a file, a line end behind it is none of it; the error is one sentence.
+  [[nodiscard]] static std::expected<std::string, std::string> read_token(const std::string& path);
 };
 
 // The body of an answer 200. Everything else is an error in one sentence.
