@@ -32,6 +32,15 @@ const TITLE = document.title;
 // Where the server wants a token: the page was opened with ?token=, and asks for all that it asks for with it.
 const TOKEN = new URLSearchParams(location.search).get('token');
 const withToken = (target) => (TOKEN === null ? target : `${target}${target.includes('?') ? '&' : '?'}token=${encodeURIComponent(TOKEN)}`);
+// Whose it is, if it says so: then nobody can be called otherwise here.
+const TOKEN_USER = (() => {
+  try {
+    const bytes = Uint8Array.from(atob(TOKEN.split('.')[1].replaceAll('-', '+').replaceAll('_', '/')), (c) => c.charCodeAt(0));
+    return JSON.parse(new TextDecoder().decode(bytes)).sub || '';
+  } catch {
+    return '';
+  }
+})();
 
 let room = '';
 let me = '';
@@ -361,5 +370,6 @@ document.addEventListener('visibilitychange', () => {
 });
 
 $('room').value = readHash() || 'lobby';
-$('name').value = recall('ringcast-name');
+$('name').value = TOKEN_USER || recall('ringcast-name');
+$('name').readOnly = TOKEN_USER !== '';
 ($('name').value ? $('join-button') : $('name')).focus();

@@ -111,6 +111,11 @@ std::expected<void, std::string> complete(settings& all, bool has_listen) {
     all.server.tls.certificates.push_back({.chain_file = all.certificate_files[i], .key_file = all.key_files[i], .host_names = {}});
   if (!all.server.listen_tls.empty() && !has_listen) all.server.listen.clear();
   if (!all.tokens.audience.empty() && !all.tokens.is_on()) return wrong("--jwt-audience is given with --jwt-hs256-key-file or --jwt-jwks-file");
+  if (all.tokens.user_by != certificate_user::off) {
+    if (all.server.tls.client_ca_file.empty()) return wrong("--tls-client-user is given with --tls-client-ca");
+    // A session that is resumed shows no certificate again.
+    all.server.tls.session_tickets = false;
+  }
   // Where those who run the server reach it as soon as tokens keep others out.
   if (all.tokens.is_on() && all.server.listen_admin.empty()) all.server.listen_admin = {"127.0.0.1:8081"};
   return {};

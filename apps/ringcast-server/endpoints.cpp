@@ -101,9 +101,12 @@ websocket_endpoint broadcast(const shared_gate& gate) {
                 if (!replay) return upgrade.refuse(http_status::bad_request, replay.error());
                 const bool numbered =
                     upgrade.is_event_stream() || request.query("seq") == "1" || offers(request.header("Sec-WebSocket-Protocol"), numbered_protocol);
-                const std::string user = who.has_token ? who.user : request.query("user").value_or("");
+                // A token without a user is nobody's.
+                const auto user =
+                    who.has_token && who.user.empty() ? std::optional{std::string{}} : own_name(gate, upgrade, who, request.query("user"));
+                if (!user) return;
                 upgrade.take_seat(request.parameter("room"), {.hears = request.query("self") == "0" ? hearing::others : hearing::everyone,
-                                                              .user = user,
+                                                              .user = *user,
                                                               .watches_users = request.query("presence") == "1",
                                                               .numbered = numbered,
                                                               .position = numbered,
@@ -163,9 +166,10 @@ websocket_endpoint chat(const shared_gate& gate) {
               [gate](upgrade_request_view& upgrade) {
                 member who;
                 if (!let_in(gate, upgrade, token_right::join, who)) return;
-                const std::string name = upgrade.request().query("name").value_or("");
-                if (name.empty()) return upgrade.refuse(http_status::bad_request, "a name is needed: ?name=NAME");
-                upgrade.take_seat(upgrade.request().parameter("room"), {.name = name, .user = who.user});
+                const auto name = own_name(gate, upgrade, who, upgrade.request().query("name"));
+                if (!name) return;
+                if (name->empty()) return upgrade.refuse(http_status::bad_request, "a name is needed: ?name=NAME");
+                upgrade.take_seat(upgrade.request().parameter("room"), {.name = *name, .user = who.user});
                 upgrade.set_user(keep_member(who));
               },
           .on_discard = drop_member,

@@ -111,7 +111,7 @@ int main(int argc, char** argv) {
   set_log_format(options->log_format);
   for (const std::string& remark : environment.remarks) log_line(log_level::warning, remark);
   std::shared_ptr<token_gate> gate;
-  if (options->tokens.is_on()) {
+  if (options->tokens.names_users()) {
     gate = std::make_shared<token_gate>(options->tokens);
     if (const auto loaded = gate->load(); !loaded) return refuse("keys of tokens: " + loaded.error(), 2);
   }
@@ -132,6 +132,6 @@ int main(int argc, char** argv) {
     reload(server, *options, read);
     if (read && !std::ranges::equal(rooms, wanted, is_same_table)) log_line(log_level::warning, "SIGHUP: only a new start changes [[room]]");
   });
-  if (gate != nullptr) server.on_reload([gate] { reload(*gate); });
+  if (options->tokens.is_on()) server.on_reload([gate] { reload(*gate); });
   return server.run();
 }

@@ -23,6 +23,7 @@ void note_claims(member& who, token_claims&& claims, std::string_view room) {
   who.has_token = true;
   who.may_publish = claims.may_publish(room);
   who.user = std::move(claims.user);
+  who.user_by_certificate = claims.user_by_certificate;
   who.expires_s = claims.expires_s;
 }
 
@@ -39,8 +40,18 @@ std::expected<token_claims, token_refusal> judge_renewal(token_gate& gate, std::
   const auto token = read_renewal(text);
   if (!token) return gate.count(token.error()), std::unexpected(token.error());
   auto claims = gate.judge(*token, room);
+  if (claims && claims->user.empty() && who.user_by_certificate) {
+    claims->user = who.user;
+    claims->user_by_certificate = true;
+  }
   if (claims && claims->user != who.user) return gate.count(token_refusal::claims), std::unexpected(token_refusal::claims);
   return claims;
+}
+
+void refuse(upgrade_request_view& upgrade, token_refusal why) {
+  const token_answer answer = answer_of(why);
+  upgrade.add_header("WWW-Authenticate", answer.challenge);
+  upgrade.refuse(answer.status, sentence_of(why));
 }
 
 void renew(token_gate& gate, websocket_ref ws, member& who, std::string_view text) {
@@ -64,22 +75,29 @@ void drop_member(void* kept) {
   if (auto* who = static_cast<member*>(kept); who != nullptr && who->has_token) delete who;
 }
 
+std::optional<std::string> own_name(const shared_gate& gate, upgrade_request_view& upgrade, const member& who,
+                                    const std::optional<std::string>& asked) {
+  if (who.user.empty()) return asked.value_or("");
+  if (!asked || *asked == who.user) return who.user;
+  gate->count(token_refusal::user);
+  refuse(upgrade, token_refusal::user);
+  return std::nullopt;
+}
+
 bool let_in(const shared_gate& gate, upgrade_request_view& upgrade, token_right right, member& who) {
-  if (gate == nullptr) return true;
+  if (gate == nullptr || !gate->asks(upgrade.request())) return true;
   const std::string_view room = upgrade.request().parameter("room");
   auto claims = gate->judge(upgrade.request(), right, room);
   if (claims) {
     note_claims(who, std::move(*claims), room);
     return true;
   }
-  const token_answer answer = answer_of(claims.error());
-  upgrade.add_header("WWW-Authenticate", answer.challenge);
-  upgrade.refuse(answer.status, sentence_of(claims.error()));
+  refuse(upgrade, claims.error());
   return false;
 }
 
 bool let_in(const shared_gate& gate, const http_request& request, token_right right, http_responder responder) {
-  if (gate == nullptr) return true;
+  if (gate == nullptr || !gate->asks(request)) return true;
   const auto claims = gate->judge(request, right, request.parameter("room"));
   if (claims) return true;
   const token_answer answer = answer_of(claims.error());
@@ -98,7 +116,7 @@ void close_at_expiry(websocket_ref ws, const member& who) {
 }
 
 bool is_for_room(token_gate& gate, websocket_ref ws, member& who, const message_view& message) {
-  if (who.numbered && message.op == opcode::text && message.text().starts_with(renewal_start)) {
+  if (who.numbered && gate.wants_tokens() && message.op == opcode::text && message.text().starts_with(renewal_start)) {
     renew(gate, ws, who, message.text());
     return false;
   }

@@ -18,8 +18,9 @@ struct member {
   bool gaps = false;     // is told which messages the slow-consumer policy took from it
   bool numbered = false; // is told where it joined
   bool may_publish = true;
-  bool has_token = false;                // and belongs to one connection, with which it goes
-  std::string user{};                    // of its token
+  bool has_token = false;                // or a certificate that names it; and belongs to one connection, with which it goes
+  std::string user{};                    // of its token, or of its certificate
+  bool user_by_certificate = false;
   std::optional<std::int64_t> expires_s{}; // of its token
 };
 
@@ -35,6 +36,11 @@ void drop_member(void* kept);
 [[nodiscard]] bool let_in(const shared_gate& gate, upgrade_request_view& upgrade, token_right right, member& who);
 // The same for a request that is no upgrade; otherwise it has been answered.
 [[nodiscard]] bool let_in(const shared_gate& gate, const http_request& request, token_right right, http_responder responder);
+
+// As whom it comes, where it has asked to be `asked`, which may be nothing: the user of its token or certificate. Nothing if it asked for somebody
+// else, and then it has been refused.
+[[nodiscard]] std::optional<std::string> own_name(const shared_gate& gate, upgrade_request_view& upgrade, const member& who,
+                                                  const std::optional<std::string>& asked);
 
 // When the connection opens, and when it has a new token: the end of what it has.
 void close_at_expiry(websocket_ref ws, const member& who);

@@ -55,6 +55,13 @@ std::vector<option> ways_in() {
        .means = "each client must present a certificate signed by one of these (PEM)",
        .reason = "browsers have none",
        .rules = text([](auto& s) -> auto& { return s.server.tls.client_ca_file; }, "FILE")},
+      {.name = "tls-client-user",
+       .means =
+           "who the user is, as in a [token](#tokens)'s `sub`: `subject`, the common name of the client's certificate; `san`, the first of its "
+           "alternative names, a DNS name or URI, or else an e-mail address; `off`, nobody. A token or a name in the request that says otherwise is "
+           "refused with 403. Then each TLS handshake is a full one",
+       .reason = "a certificate may be a machine's",
+       .rules = choice([](auto& s) -> auto& { return s.tokens.user_by; }, {"off", "subject", "san"})},
       {.name = "admin-listen",
        .means = "where those who run the server find `/metrics`, `/rooms`, `/connections` and publishing, which are then nowhere else; also "
                 "`unix:/path`; may be given several times. Everybody who reaches it may do everything. With tokens it is `127.0.0.1:8081` by itself",

@@ -121,6 +121,8 @@ constexpr std::array<refusal_words, token_refusals> words{{
     {"expired", "the token has expired"},
     {"not_yet_valid", "the token is not valid yet"},
     {"room", "the token does not permit this in this room"},
+    {"user", "somebody else is named than the token or the certificate is of"},
+    {"certificate", "the certificate names nobody who could be a user"},
 }};
 
 } // namespace

@@ -35,13 +35,16 @@ enum class token_refusal : std::uint8_t {
   expired,       // exp
   not_yet_valid, // nbf
   room,          // it is good, and not for this
+  user,          // somebody else is named beside it: by ?user=, ?name=, or the certificate of the client
+  certificate,   // that of the client names nobody who could be a user
 };
-constexpr std::size_t token_refusals = 14;
+constexpr std::size_t token_refusals = 16;
 [[nodiscard]] std::string_view name_of(token_refusal why);     // a label: "unknown_key"
 [[nodiscard]] std::string_view sentence_of(token_refusal why); // without quotes and full stop
 
 struct token_claims {
   std::string user;                        // sub; empty: nobody in particular
+  bool user_by_certificate = false;        // it is not sub, but the client's certificate names it
   std::vector<std::string> rooms, publish; // patterns of the rooms that may be joined and read, and of those that may be published to
   std::optional<std::int64_t> expires_s;   // exp, in seconds since 1970
 

@@ -1,5 +1,7 @@
 #include "apps/ringcast-server/token_gate.hpp"
 
+#include <ringcast/names.hpp>
+
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
@@ -10,6 +12,7 @@
 #include <optional>
 #include <span>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 namespace ringcast {
@@ -100,7 +103,8 @@ token_answer answer_of(token_refusal why) {
     return token_answer{.status = status, .challenge = fmt::format(R"({}, error="{}", error_description="{}")", realm, error, sentence_of(why))};
   };
   if (why == token_refusal::several) return with(http_status::bad_request, "invalid_request");
-  if (why == token_refusal::room) return with(http_status::forbidden, "insufficient_scope");
+  if (why == token_refusal::room || why == token_refusal::user || why == token_refusal::certificate)
+    return with(http_status::forbidden, "insufficient_scope");
   return with(http_status::unauthorized, "invalid_token");
 }
 
@@ -123,14 +127,37 @@ std::expected<void, std::string> token_gate::load() {
 }
 
 std::expected<token_claims, token_refusal> token_gate::judge(const http_request& request, token_right right, std::string_view room) {
-  const std::vector<std::string> tokens = tokens_of(request);
-  if (tokens.empty() && request.is_admin && !is_of_another_site(request))
-    return token_claims{.user = {}, .rooms = {"*"}, .publish = {"*"}, .expires_s = {}};
-  std::expected<token_claims, token_refusal> claims = std::unexpected(tokens.empty() ? token_refusal::missing : token_refusal::several);
-  if (tokens.size() == 1) claims = check(tokens.front());
-  if (claims && !permits(*claims, right, room)) claims = std::unexpected(token_refusal::room);
+  std::expected<token_claims, token_refusal> claims = judge_token(request, right, room);
+  if (const auto user = user_by_certificate(request); claims && user) {
+    if (!check_member_name(*user))
+      claims = std::unexpected(token_refusal::certificate);
+    else if (!claims->user.empty() && claims->user != *user)
+      claims = std::unexpected(token_refusal::user);
+    else
+      claims->user_by_certificate = std::exchange(claims->user, *user).empty();
+  }
   if (!claims) count(claims.error());
   return claims;
+}
+
+std::expected<token_claims, token_refusal> token_gate::judge_token(const http_request& request, token_right right, std::string_view room) const {
+  const token_claims everything{.user = {}, .rooms = {"*"}, .publish = {"*"}, .expires_s = {}};
+  if (!options_.is_on()) return everything;
+  const std::vector<std::string> tokens = tokens_of(request);
+  if (tokens.empty() && request.is_admin && !is_of_another_site(request)) return everything;
+  if (tokens.size() != 1) return std::unexpected(tokens.empty() ? token_refusal::missing : token_refusal::several);
+  std::expected<token_claims, token_refusal> claims = check(tokens.front());
+  if (claims && !permits(*claims, right, room)) return std::unexpected(token_refusal::room);
+  return claims;
+}
+
+// A connection by TLS has shown a certificate: without one there is none (--tls-client-ca).
+std::optional<std::string> token_gate::user_by_certificate(const http_request& request) const {
+  if (options_.user_by == certificate_user::off) return std::nullopt;
+  auto tls = request.tls();
+  if (!tls) return std::nullopt;
+  if (options_.user_by == certificate_user::subject) return std::move(tls->peer_common_name);
+  return tls->peer_names.empty() ? std::string{} : std::move(tls->peer_names.front());
 }
 
 std::expected<token_claims, token_refusal> token_gate::judge(std::string_view token, std::string_view room) {

@@ -13,6 +13,7 @@
 #include <expected>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -38,7 +39,11 @@ class token_gate {
   // Reads the files, also again: if one of them is broken, or gone, nothing changes, and the error is one sentence.
   [[nodiscard]] std::expected<void, std::string> load();
 
-  // What its token permits, which is at least this. A request by a listener for admin needs none, and then everything is permitted, unless a page
+  [[nodiscard]] bool wants_tokens() const { return options_.is_on(); }
+  // Whether a request is to be judged: with tokens each is, without them one whose client's certificate says who it is.
+  [[nodiscard]] bool asks(const http_request& request) const { return wants_tokens() || user_by_certificate(request).has_value(); }
+  // What its token permits, which is at least this; without tokens everything. The user is that of the certificate, if that names one, and then a token
+  // of another user is refused. A request by a listener for admin needs none, and then everything is permitted, unless a page
   // of another site sent it, in the browser of somebody who may reach that listener; a token that it brings all the same is checked.
   [[nodiscard]] std::expected<token_claims, token_refusal> judge(const http_request& request, token_right right, std::string_view room);
   // A token by itself, for who joins this room.
@@ -48,6 +53,9 @@ class token_gate {
   [[nodiscard]] std::uint64_t refusals(token_refusal why) const { return refusals_[static_cast<std::size_t>(why)].load(std::memory_order_relaxed); }
 
  private:
+  [[nodiscard]] std::expected<token_claims, token_refusal> judge_token(const http_request& request, token_right right, std::string_view room) const;
+  // Nothing where certificates name nobody here, or the client has shown none.
+  [[nodiscard]] std::optional<std::string> user_by_certificate(const http_request& request) const;
   [[nodiscard]] std::expected<token_claims, token_refusal> check(std::string_view token) const;
   [[nodiscard]] std::shared_ptr<const token_keys> keys() const;
 

@@ -187,7 +187,7 @@ void http_side::on_request(connection& c, const request_head& head, std::span<co
     log_refusal(refusal::origin, with_.peers, c, head);
     return respond_error(c, http_status::forbidden, "pages of this origin may not do this");
   }
-  const http_request request = handle_access::request(head, match.parameters, body, with_.peers.peer_of(c, head), with_.accepting.is_admin(c));
+  const http_request request = handle_access::request(head, match.parameters, body, with_.peers.peer_of(c, head), with_.accepting.is_admin(c), c);
   if (match.found->endpoint != nullptr)
     with_.upgrades.upgrade(c, request, *match.found->endpoint, nullptr);
   else

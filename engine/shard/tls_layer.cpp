@@ -22,6 +22,8 @@ std::optional<tls_details> tls_details_of(const connection& c) {
                      .cipher = std::string{agreed.cipher},
                      .server_name = std::string{agreed.server_name},
                      .peer_subject = std::string{agreed.peer_subject},
+                     .peer_common_name = std::string{agreed.peer_common_name},
+                     .peer_names = {agreed.peer_names.begin(), agreed.peer_names.end()},
                      .resumed = agreed.resumed};
 }
 

@@ -142,14 +142,17 @@ class http_request {
   [[nodiscard]] std::string_view parameter(std::string_view name) const;
   // A parameter of the query, decoded; nothing if there is none.
   [[nodiscard]] std::optional<std::string> query(std::string_view name) const;
+  // What was agreed on in TLS; nothing on a connection without it.
+  [[nodiscard]] std::optional<tls_details> tls() const;
 
  private:
   friend struct engine::handle_access;
   http_request(const request_head& head, const path_parameters& decoded, std::span<const std::byte> received, const socket_address& from,
-               bool by_admin)
-      : parameters(decoded), body(received), peer(from), is_admin(by_admin), head_(head) {}
+               bool by_admin, const engine::connection& by)
+      : parameters(decoded), body(received), peer(from), is_admin(by_admin), head_(head), connection_(by) {}
 
   const request_head& head_;
+  const engine::connection& connection_;
 };
 
 // What an endpoint decides about an upgrade.
