@@ -22,6 +22,9 @@ constexpr std::uint64_t ms = 1'000'000;
 constexpr std::uint64_t slack_ms = 300;
 
 constexpr machine roomy{.send_bytes_min = 1u << 22, .send_bytes_max = 1u << 22, .receive_bytes_min = 1u << 22, .receive_bytes_max = 1u << 22};
+// Ends of stream cross each other.
+constexpr machine far{
+    .send_bytes_min = 1u << 22, .send_bytes_max = 1u << 22, .receive_bytes_min = 1u << 22, .receive_bytes_max = 1u << 22, .latency_ns_max = 10 * ms};
 constexpr machine narrow{.send_bytes_min = 8192, .send_bytes_max = 8192, .receive_bytes_min = 4096, .receive_bytes_max = 4096};
 
 struct draining_world {
@@ -89,14 +92,14 @@ BOOST_AUTO_TEST_CASE(members_are_closed_evenly_over_the_time_and_nobody_is_left)
 BOOST_AUTO_TEST_CASE(it_ends_with_the_last_member_whoever_ends_first) {
   std::size_t late = 0;
   for (std::uint64_t seed = 1; seed <= 40; ++seed) {
-    draining_world w(seed, 1 + static_cast<std::uint32_t>(seed % 3));
+    draining_world w(seed, 1 + static_cast<std::uint32_t>(seed % 3), far);
     for (int i = 0; i < 30; ++i) w.member("/broadcast/one");
     std::set<const peer*> ended;
     w.engine.begin_drain({.delay_ms = 0, .spread_ms = 1'000});
     BOOST_REQUIRE(w.run_until(
         [&] {
           for (peer& p : w.peers)
-            if (p.close_code() != 0 && ended.insert(&p).second) p.half_close();
+            if (p.close_code() != 0 && !p.has_unsent() && w.world.chance.below(4) == 0 && ended.insert(&p).second) p.half_close();
           return ended.size() == w.peers.size();
         },
         1'000 + slack_ms));
@@ -216,36 +219,6 @@ BOOST_AUTO_TEST_CASE(during_the_delay_it_accepts_and_behind_it_nobody) {
   BOOST_TEST(w.run_until([&] { return w.engine.has_stopped(); }, 1'000 + slack_ms));
   w.run_until([&] { return late.close_code() != 0; }, 1'000);
   BOOST_TEST(w.told_1001() == 2u);
-}
-
-BOOST_AUTO_TEST_CASE(who_has_just_connected_may_ask_once_and_who_holds_a_connection_for_later_is_let_go) {
-  for (const std::uint32_t shards : {1u, 2u, 3u}) {
-    draining_world w(6 + shards, shards);
-    const auto connected = [&]() -> peer& {
-      peer& p = w.peers.emplace_back(w.world);
-      BOOST_REQUIRE(p.connect(engine_world::port));
-      return p;
-    };
-    w.member("/echo"); // somebody is there as long as the drain lasts
-    peer &asks = connected(), &joins = connected(), &holds = connected();
-    w.run_until([] { return false; }, 50);
-    w.engine.begin_drain({.delay_ms = 0, .spread_ms = 5'000});
-    w.run_until([] { return false; }, 400);
-    BOOST_TEST((!asks.is_over() && !joins.is_over() && !holds.is_over()));
-    int status = 0;
-    asks.on_answer = [&](int told, std::string_view) { status = told; };
-    asks.ask("GET", "/health/live");
-    joins.ask_for_websocket("/broadcast/a");
-    BOOST_TEST(w.run_until([&] { return joins.now() == peer::state::open; }, 100));
-    BOOST_TEST(w.run_until([&] { return asks.is_over(); }, 100)); // it has asked once
-    BOOST_TEST(status == 200);
-    w.run_until([] { return false; }, 200);
-    BOOST_TEST(!holds.is_over());
-    BOOST_TEST(w.run_until([&] { return holds.is_over(); }, 400 + slack_ms));
-    BOOST_TEST(w.run_until([&] { return w.engine.has_stopped(); }, 5'000 + slack_ms));
-    w.run_until([&] { return joins.close_code() != 0; }, 1'000);
-    BOOST_TEST(joins.close_code() == 1001);
-  }
 }
 
 BOOST_AUTO_TEST_CASE(it_ends_when_nobody_was_there) {
