@@ -14,8 +14,6 @@ namespace ringcast {
 
 namespace {
 
-using json = nlohmann::json;
-
 // Who was refused may have paid, or logged in, a moment later; it is kept to meet those who come back at once, again and again.
 constexpr std::chrono::seconds refusal_kept{1};
 
@@ -42,7 +40,7 @@ std::int64_t seconds_now() {
   return duration_cast<seconds>(system_clock::now().time_since_epoch()).count();
 }
 
-std::string without_port(std::string_view address) { return std::string{address.substr(0, address.rfind(':'))}; }
+std::string_view without_port(std::string_view address) { return address.substr(0, address.rfind(':')); }
 
 } // namespace
 
@@ -60,24 +58,32 @@ std::string_view name_of(application_result what) {
 
 application_question question_of(const http_request& request, token_right right, std::span<const std::string> tokens) {
   const std::string_view target = request.target();
-  json asked{{"wants", name_of(right)}, {"method", request.method()}, {"path", target.substr(0, target.find('?'))}};
-  if (const std::string_view room = request.parameter("room"); !room.empty()) asked["room"] = room;
-  for (const char* const name : {"name", "user"})
-    if (auto given = request.query(name)) asked[name] = std::move(*given);
-  if (!tokens.empty()) asked["token"] = tokens.front();
-  json headers = json::object();
-  const auto tell = [&](std::string_view name, const char* as) {
-    if (const std::string_view given = request.header(name); !given.empty()) headers[as] = given;
+  application_question asked{.fields = {{"wants", std::string{name_of(right)}},
+                                        {"method", std::string{request.method()}},
+                                        {"path", std::string{target.substr(0, target.find('?'))}}},
+                             .headers = {},
+                             .address = request.peer.text()};
+  if (const std::string_view room = request.parameter("room"); !room.empty()) asked.fields.push_back({"room", std::string{room}});
+  for (const std::string_view name : {"name", "user"})
+    if (auto given = request.query(name)) asked.fields.push_back({name, std::move(*given)});
+  if (!tokens.empty()) asked.fields.push_back({"token", tokens.front()});
+  const auto tell = [&](std::string_view name, std::string_view as) {
+    const std::string_view given = request.header(name);
+    if (!given.empty()) asked.headers.push_back({as, std::string{given}});
+    return !given.empty();
   };
-  tell("Authorization", "authorization");
-  tell("Cookie", "cookie");
+  const bool has_authorization = tell("Authorization", "authorization"), has_cookie = tell("Cookie", "cookie");
   tell("Origin", "origin");
-  const bool has_credentials = !tokens.empty() || headers.contains("authorization") || headers.contains("cookie");
-  asked["headers"] = std::move(headers);
+  asked.has_credentials = !tokens.empty() || has_authorization || has_cookie;
+  return asked;
+}
+
+std::string application_question::json() const {
+  nlohmann::json asked{{"address", address}, {"headers", nlohmann::json::object()}};
+  for (const field& each : fields) asked[std::string{each.name}] = each.value;
+  for (const field& each : headers) asked["headers"][std::string{each.name}] = each.value;
   // What peers send is not always UTF-8.
-  std::string text = asked.dump(-1, ' ', false, json::error_handler_t::replace);
-  text.pop_back();
-  return {.json = std::move(text), .address = request.peer.text(), .has_credentials = has_credentials};
+  return asked.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 std::unique_ptr<application_verdict> read_verdict(const http_answer& answer, std::int64_t now_s) {
@@ -127,9 +133,15 @@ task<application_verdict> application_gate::judge(const deferred_request& receiv
   co_return *found;
 }
 
-// The address counts where nothing else tells two peers apart.
+// Each text with its length, so that no two questions look the same. The address counts where nothing else tells two peers apart.
 application_gate::key application_gate::key_of(const application_question& what) const {
-  const std::string text = what.has_credentials ? what.json : what.json + without_port(what.address);
+  std::string text;
+  const auto add = [&](std::string_view name, std::string_view value) {
+    text.append(name).append(1, ' ').append(fmt::format_int(value.size()).c_str()).append(1, ' ').append(value);
+  };
+  for (const auto* const texts : {&what.fields, &what.headers})
+    for (const application_question::field& each : *texts) add(each.name, each.value);
+  if (!what.has_credentials) add("address", without_port(what.address));
   return hmac_sha256(secret_, std::as_bytes(std::span{text}));
 }
 
@@ -168,11 +180,7 @@ task<std::shared_ptr<const application_verdict>> application_gate::answer_to(app
 
 void application_gate::ask(const key& about, const application_question& what, std::shared_ptr<open_question> open) {
   questions_.fetch_add(1, std::memory_order_relaxed);
-  std::string body = what.json;
-  body += ",\"address\":";
-  append_json_string(body, what.address);
-  body += '}';
-  client_.send({.body = std::move(body), .is_repeatable = true},
+  client_.send({.body = what.json(), .is_repeatable = true},
                [this, about, open = std::move(open)](const http_result& answer) { on_answer(about, open, answer); });
 }
 

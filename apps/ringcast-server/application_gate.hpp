@@ -48,11 +48,17 @@ enum class application_result : std::uint8_t {
 constexpr std::size_t application_results = 4;
 [[nodiscard]] std::string_view name_of(application_result what);
 
-// What is asked, in JSON; the address stands beside it.
+// What is asked, as texts: JSON is made of it for the application alone, since most of those who come are known.
 struct application_question {
-  std::string json;    // without the address, and without the last brace
-  std::string address; // of the peer
+  struct field {
+    std::string_view name;
+    std::string value;
+  };
+  std::vector<field> fields, headers;
+  std::string address{}; // of the peer
   bool has_credentials = false;
+
+  [[nodiscard]] std::string json() const;
 };
 [[nodiscard]] application_question question_of(const http_request& request, token_right right, std::span<const std::string> tokens);
 // What the application answered. Null: nothing that can be read.
