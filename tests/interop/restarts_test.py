@@ -39,6 +39,11 @@ class Kept:
                                        stderr=log, pass_fds=[kept])
 
     def stop(self):
+        # One that has not come to its signals yet would be ended by them.
+        with ends.connect(self.port) as s:
+            s.sendall(b"GET /health/ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            answer = s.recv(4096)
+        assert answer.startswith(b"HTTP/1.1 200"), answer
         self.server.terminate()
         try:
             return self.server.wait(60)
