@@ -50,8 +50,9 @@ std::vector<option> ways_in() {
        .reason = "browsers have none",
        .rules = text([](auto& s) -> auto& { return s.server.tls.client_ca_file; }, "FILE")},
       {.name = "admin-listen",
-       .means = "where those who run the server find `/metrics`, `/rooms`, `/connections` and publishing, which are then nowhere else; also "
-                "`unix:/path`; may be given several times. Everybody who reaches it may do everything. With tokens it is `127.0.0.1:8081` by itself",
+       .means =
+           "where those who run the server find `/admin`, `/metrics`, `/rooms`, `/connections` and publishing, which are then nowhere else; also "
+           "`unix:/path`; may be given several times. Everybody who reaches it may do everything. With tokens it is `127.0.0.1:8081` by itself",
        .reason = "without tokens everybody may do everything anyway",
        .rules = list([](auto& s) -> auto& { return s.server.listen_admin; }, "ADDR:PORT", is_address)},
       {.name = "admin-name",
