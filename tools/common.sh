@@ -17,8 +17,10 @@ packages_serve=(
   libboost-dev libboost-test-dev libbenchmark-dev libicu-dev python3 valgrind
   dpkg-dev gcc make autoconf automake libtool
 )
-# What the tests need besides; prometheus scrapes GET /metrics, and brings promtool; nginx-light stands in front of the server. Node.js is looked for by command, because a newer one from elsewhere is as good as Debian's.
-packages_test=(libclang-rt-19-dev llvm-19 clang-format-19 python3-websockets chromium openssl curl prometheus nginx-light redis-server)
+# What the tests need besides; prometheus scrapes GET /metrics, and brings promtool; nginx-light and haproxy stand in front of the server. Node.js is looked for by command, because a newer one from elsewhere is as good as Debian's.
+packages_test=(libclang-rt-19-dev llvm-19 clang-format-19 python3-websockets chromium openssl curl prometheus nginx-light haproxy redis-server)
+# What the package is tried with (tools/test package).
+packages_package=(debootstrap lintian man-db python3-seccomp)
 # Servers that tools/bench compares with. They are started on loopback with configurations of their own.
 packages_bench_peers=(nats-server nginx-light libnginx-mod-nchan)
 node_major_min=18
@@ -101,21 +103,22 @@ install_packages() {
   packages_changed=1
 }
 
-# setup_for serve|test: everything that part needs, installed when missing.
+# setup_for serve|test|package: everything that part needs, installed when missing.
 setup_for() {
   local wanted=("${packages_serve[@]}") missing=()
   command -v dpkg-query >/dev/null ||
     fail "look for Debian packages" "there is no dpkg-query here" "use Debian 12 or newer, or build by hand with CMake (README.md)"
-  if [ "$1" = test ]; then wanted+=("${packages_test[@]}"); fi
+  if [ "$1" != serve ]; then wanted+=("${packages_test[@]}"); fi
+  if [ "$1" = package ]; then wanted+=("${packages_package[@]}"); fi
   mapfile -t missing < <(missing_packages "${wanted[@]}")
-  if [ "$1" = test ]; then
+  if [ "$1" != serve ]; then
     local node
     node=$(missing_node)
     if [ -n "$node" ]; then mapfile -t -O "${#missing[@]}" missing <<<"$node"; fi
   fi
   install_packages "${missing[@]}"
   setup_wolfssl
-  if [ "$1" = test ]; then setup_npm; fi
+  if [ "$1" != serve ]; then setup_npm; fi
 }
 
 # A wolfSSL with AES-NI from the distribution's source. Where that cannot be had, its packaged one does the same, slowly.

@@ -22,21 +22,31 @@ function(sha256_base64 text result)
   set(${result} ${encoded} PARENT_SCOPE)
 endfunction()
 
-file(READ ${FOLDER}/index.html page)
-file(READ ${FOLDER}/page.css style)
-# One script, page.js first: what it names, the others use while they are loaded.
-set(script "")
-foreach(part page members past log)
-  file(READ ${FOLDER}/${part}.js text)
-  string(APPEND script "${text}")
-endforeach()
-# The hash is taken over every byte between the tags.
-string(REPLACE "@page.css@" "${style}" page "${page}")
-string(REPLACE "@page.js@" "${script}" page "${page}")
-sha256_base64("${style}" style_hash)
-sha256_base64("${script}" script_hash)
-string(CONCAT policy "default-src 'none'; script-src 'sha256-${script_hash}'; style-src 'sha256-${style_hash}'; "
-       "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+# Puts a document together: the style of both with its own, and its scripts, which are one script, in this order.
+function(put_together folder style_name script_name parts page_result policy_result)
+  file(READ ${folder}/index.html page)
+  file(READ ${FOLDER}/taste.css taste)
+  file(READ ${folder}/${style_name} style)
+  string(PREPEND style "${taste}")
+  set(script "")
+  foreach(part ${parts})
+    file(READ ${folder}/${part}.js text)
+    string(APPEND script "${text}")
+  endforeach()
+  # The hash is taken over every byte between the tags.
+  string(REPLACE "@${style_name}@" "${style}" page "${page}")
+  string(REPLACE "@${script_name}@" "${script}" page "${page}")
+  sha256_base64("${style}" style_hash)
+  sha256_base64("${script}" script_hash)
+  string(CONCAT policy "default-src 'none'; script-src 'sha256-${script_hash}'; style-src 'sha256-${style_hash}'; "
+         "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+  set(${page_result} "${page}" PARENT_SCOPE)
+  set(${policy_result} "${policy}" PARENT_SCOPE)
+endfunction()
+
+# The first script names what the others use while they are loaded.
+put_together(${FOLDER} page.css page.js "page;members;past;log" page policy)
+put_together(${FOLDER}/admin admin.css admin.js "admin;chart;overview;lists;room;actions;start" admin_page admin_policy)
 
 file(WRITE ${OUTPUT} "// Made by apps/page/embed.cmake.
 #include \"apps/page/page.hpp\"
@@ -50,6 +60,15 @@ std::string_view chat_page() noexcept {
 
 std::string_view chat_page_csp() noexcept {
   return R\"policy(${policy})policy\";
+}
+
+std::string_view admin_page() noexcept {
+  static constexpr std::string_view page = R\"ringcast(${admin_page})ringcast\";
+  return page;
+}
+
+std::string_view admin_page_csp() noexcept {
+  return R\"policy(${admin_policy})policy\";
 }
 
 } // namespace ringcast

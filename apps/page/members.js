@@ -3,7 +3,7 @@
 // The room's names, or null when the server does not answer. A room that nobody is in may answer 404: that is no names.
 async function askMembers() {
   try {
-    const answer = await fetch(withToken(`/rooms/${encodeURIComponent(room)}`), { cache: 'no-store', headers: { Accept: 'application/json' } });
+    const answer = await fetch(here(withToken(`/rooms/${encodeURIComponent(room)}`)), { cache: 'no-store', headers: { Accept: 'application/json' } });
     if (answer.status === 404) return [];
     if (!answer.ok) return null;
     const said = await answer.json();

@@ -1,5 +1,5 @@
 'use strict';
-// One room, one WebSocket. The server sends plain texts: `NAME joined`, `NAME: TEXT`, `NAME left`. Text from others reaches
+// One room, one WebSocket. The server sends numbered texts: `NAME joined`, `NAME: TEXT`, `NAME left`. Text from others reaches
 // the page through textContent alone. What the room remembers, if the server keeps a history, is asked for by
 // GET /rooms/{room}/messages, and put in front of what is heard.
 const $ = (id) => document.getElementById(id);
@@ -29,9 +29,22 @@ const FLOOD_DRAW_MS = 250;
 const HIDDEN_DRAW_MS = 500;
 const TITLE = document.title;
 
+// What lies beside this page, wherever a proxy has put it.
+const here = (target) => new URL(`.${target}`, location.origin + location.pathname).href;
+const hereByWebSocket = (target) => here(target).replace(/^http/, 'ws');
+
 // Where the server wants a token: the page was opened with ?token=, and asks for all that it asks for with it.
 const TOKEN = new URLSearchParams(location.search).get('token');
 const withToken = (target) => (TOKEN === null ? target : `${target}${target.includes('?') ? '&' : '?'}token=${encodeURIComponent(TOKEN)}`);
+// Whose it is, if it says so: then nobody can be called otherwise here.
+const TOKEN_USER = (() => {
+  try {
+    const bytes = Uint8Array.from(atob(TOKEN.split('.')[1].replaceAll('-', '+').replaceAll('_', '/')), (c) => c.charCodeAt(0));
+    return JSON.parse(new TextDecoder().decode(bytes)).sub || '';
+  } catch {
+    return '';
+  }
+})();
 
 let room = '';
 let me = '';
@@ -42,7 +55,7 @@ let attempts = 0;
 let retryTimer = 0;
 let openTimer = 0;
 let pollTimer = 0;
-let position = null; // {epoch, seq, text} of the newest message that was heard; null if the server keeps no history.
+let position = null; // {epoch, seq} of the newest message that was heard; null until the server has said where one joined.
 let held = null; // While the past is being asked for: what was heard meanwhile. null: nothing is held.
 let queue = []; // What is to be drawn.
 let drawTimer = 0;
@@ -148,8 +161,7 @@ function openDoor() {
 function connect() {
   clearTimers();
   setState('connecting', seated ? 'Reconnecting…' : 'Connecting…');
-  const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
-  const ws = new WebSocket(`${scheme}://${location.host}${withToken(`/chat/${encodeURIComponent(room)}?name=${encodeURIComponent(me)}`)}`);
+  const ws = new WebSocket(hereByWebSocket(withToken(`/chat/${encodeURIComponent(room)}?name=${encodeURIComponent(me)}&seq=1`)));
   ws.binaryType = 'arraybuffer';
   socket = ws;
   let opened = false;
@@ -167,7 +179,7 @@ function connect() {
     poll();
   });
   ws.addEventListener('message', (event) => {
-    if (ws === socket) hear(typeof event.data === 'string' ? event.data : null);
+    if (ws === socket) hear(event.data);
   });
   ws.addEventListener('close', (event) => {
     if (ws !== socket) return;
@@ -294,8 +306,8 @@ $('share').addEventListener('click', async () => {
 // How a program hears and says what is said here. A room's name is in quotes of a shell, and so has none of its own.
 function showWays() {
   const path = encodeURIComponent(room).replace(/['()*!~]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
-  $('way-hear').textContent = `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/broadcast/${path}?seq=1`;
-  $('way-say').textContent = `curl -H 'Content-Type: text/plain' -d 'hello' '${location.origin}/rooms/${path}/messages'`;
+  $('way-hear').textContent = hereByWebSocket(`/broadcast/${path}?seq=1`);
+  $('way-say').textContent = `curl -H 'Content-Type: text/plain' -d 'hello' '${here(`/rooms/${path}/messages`)}'`;
 }
 for (const way of document.querySelectorAll('.ways button')) {
   way.addEventListener('click', async () => {
@@ -361,5 +373,6 @@ document.addEventListener('visibilitychange', () => {
 });
 
 $('room').value = readHash() || 'lobby';
-$('name').value = recall('ringcast-name');
+$('name').value = TOKEN_USER || recall('ringcast-name');
+$('name').readOnly = TOKEN_USER !== '';
 ($('name').value ? $('join-button') : $('name')).focus();

@@ -10,9 +10,10 @@ namespace ringcast::load {
 namespace {
 
 constexpr std::array<std::string_view, 6> durations{"p50", "p90", "p99", "p99.9", "p99.99", "max"};
-constexpr std::array<std::string_view, 19> counts{"sent",    "expected",    "delivered",   "lost",          "duplicated",   "reordered", "corrupted",
-                                                  "errors",  "rate",        "connections", "delivery_rate", "cpu_us",       "unsent",    "cut",
-                                                  "resumed", "not_resumed", "replayed",    "misnumbered",   "whole_members"};
+constexpr std::array<std::string_view, 23> counts{"sent",          "expected", "delivered", "lost",        "duplicated",    "reordered",
+                                                  "corrupted",     "errors",   "rate",      "connections", "delivery_rate", "cpu_us",
+                                                  "unsent",        "cut",      "resumed",   "not_resumed", "replayed",      "misnumbered",
+                                                  "whole_members", "ended",    "returned",  "refused",     "peak_returns"};
 
 bool is_duration(std::string_view name) {
   for (std::string_view prefix : {"raw.", "handshake.", "send_lag.", "storm.", "catch_up."}) {

@@ -61,7 +61,7 @@ void run_load(report& out, usage_meter& usage) {
     usage.begin();
     if (options.bound) {
       search_rate(load, out);
-    } else if (options.mode == load_mode::reconnect_storm) {
+    } else if (options.mode == load_mode::reconnect_storm && !options.ended_by_server) {
       load.measure_storms(options.duration_s);
     } else {
       load.measure(options.duration_s, options.rate);

@@ -1,8 +1,10 @@
 #include "apps/ringcast-load/options.hpp"
 
+#include "apps/load/run/result.hpp"
 #include "apps/load/run/shared_order.hpp"
 #include "apps/load/tag.hpp"
 #include "apps/ringcast-load/asserts.hpp"
+#include "apps/ringcast-load/man_page.hpp"
 
 #include <CLI/CLI.hpp>
 #include <charconv>
@@ -160,6 +162,8 @@ std::string finish(const raw_options& raw, load_options& out) {
   if (auto why = read_order(raw, out); !why.empty()) return why;
   if (out.event_streams && out.mode != load_mode::broadcast && out.mode != load_mode::resume) return "--sse: only of --mode broadcast and resume";
   if (out.event_streams && out.senders == out.connections) return "--sse: every connection sends, so none is an event stream";
+  if (out.ended_by_server && (out.mode != load_mode::reconnect_storm || out.duration_s > return_counts::seconds_max))
+    return fmt::format("--ended-by-server: only of --mode reconnect-storm, and up to {} s of it", return_counts::seconds_max);
   if (out.mode == load_mode::resume) {
     if (auto why = check_resume(raw, out); !why.empty()) return why;
   }
@@ -237,6 +241,8 @@ parse_outcome parse_options(int argc, char** argv) {
       ->capture_default_str()
       ->type_name("KIND");
   app.add_flag("--sse", out.event_streams, "broadcast, resume: those that do not send are event streams (server-sent events)");
+  app.add_flag("--ended-by-server", out.ended_by_server,
+               "reconnect-storm: hold the connections for --duration; those that the server ends come back at once");
   app.add_flag("--no-self", raw.no_self, "The server does not send a message back to its sender (broadcast, chat)");
   app.add_flag("--compression", out.to.compression, "Offer permessage-deflate");
   app.add_flag("--tls-insecure", out.to.tls_insecure, "wss://: accept any certificate");
@@ -247,6 +253,9 @@ parse_outcome parse_options(int argc, char** argv) {
   app.add_option("--max-rate-under", raw.bound, "Search the highest rate that keeps a bound, as in p99=5ms")->type_name("BOUND");
   app.add_option("--assert", raw.asserts, "Fail unless this holds, as in 'p99<5ms' or 'lost==0'; may be given several times")->type_name("EXPR");
   app.add_option("--server-pid", out.server_pid, "Measure CPU and memory of this process")->check(between(1, 1 << 30))->type_name("PID");
+  app.add_flag_callback(
+         "--print-man", [&app] { throw CLI::CallForVersion{man_page(app), 0}; }, "Print this as a manual page and exit")
+      ->trigger_on_parse();
   constexpr std::size_t name_columns = 30;
   app.get_formatter()->column_width(name_columns);
   for (CLI::Option* const option : app.get_options()) option->description(in_lines(option->get_description(), 80 - name_columns));

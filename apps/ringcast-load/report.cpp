@@ -66,6 +66,14 @@ std::string order_text(const order_counts& o) {
                      o.by_others.sender);
 }
 
+std::string returns_text(const return_counts& c) {
+  const auto count = [](std::uint64_t n) { return with_separators(static_cast<double>(n)); };
+  std::string out = fmt::format("  the server ended {}; {} came back, at most {} of them in one second, and {} attempts were refused\n",
+                                count(c.ended), count(c.returned), count(c.most_in_a_second()), count(c.refused));
+  if (!c.refusal.empty()) out += wrapped("  the first refusal:", c.refusal.view());
+  return out;
+}
+
 nlohmann::ordered_json order_json(const order_counts& o) {
   nlohmann::ordered_json out{{"compared", o.compared}, {"unjudged", o.unjudged}, {"differing", o.differing}};
   const auto message = [](const heard_message& m) { return nlohmann::ordered_json{{"sender", m.sender}, {"number", m.number}}; };
@@ -151,6 +159,12 @@ std::map<std::string, double> report::figures() const {
     out["misnumbered"] = static_cast<double>(r.resuming.misnumbered);
     out["whole_members"] = static_cast<double>(r.resuming.whole_members);
   }
+  if (options.ended_by_server) {
+    out["ended"] = static_cast<double>(r.returns.ended);
+    out["returned"] = static_cast<double>(r.returns.returned);
+    out["refused"] = static_cast<double>(r.returns.refused);
+    out["peak_returns"] = r.returns.most_in_a_second();
+  }
   const std::uint64_t done = has_messages(options.mode) ? r.deliveries : r.opened;
   if (server && done) out["cpu_us"] = (server->user_s + server->system_s) * 1e6 / static_cast<double>(done);
   return out;
@@ -232,6 +246,7 @@ std::string report::text() const {
     if (r.other_messages)
       out += fmt::format("  {} other messages came, which were not ours\n", with_separators(static_cast<double>(r.other_messages)));
   }
+  if (options.ended_by_server) out += returns_text(r.returns);
   if (options.to.compression && r.compression.sent_bytes) {
     const compression_counts& c = r.compression;
     out += fmt::format("  permessage-deflate: sent {} as {}", bytes_text(static_cast<double>(c.sent_bytes)),
@@ -319,6 +334,11 @@ std::string report::json() const {
     } else {
       out["opened"] = r.opened;
       out["opened_per_second"] = per_second(r.opened, r);
+    }
+    if (options.ended_by_server) {
+      const return_counts& c = r.returns;
+      out["returns"] = {{"ended", c.ended}, {"returned", c.returned}, {"refused", c.refused}, {"peak_per_second", c.most_in_a_second()}};
+      if (!c.refusal.empty()) out["returns"]["first_refusal"] = c.refusal.view();
     }
     if (r.storms) out["storm_us"] = json_of(r.storm_times);
     if (r.catch_up.total()) out["catch_up_us"] = json_of(r.catch_up);

@@ -111,8 +111,18 @@ std::expected<void, std::string> complete(settings& all, bool has_listen) {
     all.server.tls.certificates.push_back({.chain_file = all.certificate_files[i], .key_file = all.key_files[i], .host_names = {}});
   if (!all.server.listen_tls.empty() && !has_listen) all.server.listen.clear();
   if (!all.tokens.audience.empty() && !all.tokens.is_on()) return wrong("--jwt-audience is given with --jwt-hs256-key-file or --jwt-jwks-file");
-  // Where those who run the server reach it as soon as tokens keep others out.
-  if (all.tokens.is_on() && all.server.listen_admin.empty()) all.server.listen_admin = {"127.0.0.1:8081"};
+  if (all.tokens.user_by != certificate_user::off) {
+    if (all.application.is_asked()) return wrong("--authorize-url says who somebody is: --tls-client-user does not go with it");
+    if (all.server.tls.client_ca_file.empty()) return wrong("--tls-client-user is given with --tls-client-ca");
+    // A session that is resumed shows no certificate again.
+    all.server.tls.session_tickets = false;
+  }
+  if (all.tokens.is_on() && all.application.is_asked()) return wrong("--authorize-url stands in place of --jwt-hs256-key-file and --jwt-jwks-file");
+  if (all.application.webhook_url.empty() != all.application.webhook_key_file.empty())
+    return wrong("--webhook-url and --webhook-key-file are given together");
+  all.application.webhook_end_ms = all.server.limits.close_timeout_ms;
+  // Where those who run the server reach it as soon as others are kept out.
+  if ((all.tokens.is_on() || all.application.is_asked()) && all.server.listen_admin.empty()) all.server.listen_admin = {"127.0.0.1:8081"};
   return {};
 }
 

@@ -163,6 +163,7 @@ class reader {
     std::vector<const option*> known;
     for (const option& o : all_options())
       if (std::ranges::find(room_options, o.name) != room_options.end()) known.push_back(&o);
+    for (const option& o : all_room_options()) known.push_back(&o);
     const std::vector<given_option> given = options_in(table, known, pattern_key);
     settings all;
     for (const given_option& each : given)
@@ -183,6 +184,11 @@ class reader {
     if (gives("history-messages") || gives("history-bytes") || gives("history-seconds")) entry.history = all.server.history;
     if (gives("cluster")) entry.cluster = all.server.cluster.all_rooms;
     if (gives("max-message-bytes")) entry.message_bytes_max = all.server.limits.message_bytes_max;
+    if (gives("max-members")) entry.members_max = all.room.members_max;
+    if (gives("presence")) entry.presence = all.room.presence;
+    if (gives("max-room-messages-per-s") || gives("burst-room-messages")) entry.messages = all.room.messages;
+    if (gives("join")) entry.join = all.room.join;
+    if (gives("publish")) entry.publish = all.room.publish;
     rooms.push_back(std::move(entry));
   }
 
@@ -194,6 +200,11 @@ class reader {
 };
 
 } // namespace
+
+room_rights room_entry::rights() const {
+  const auto who = [](const std::optional<std::vector<std::string>>& words) { return words ? std::optional<who_may>{*words} : std::nullopt; };
+  return {.pattern = pattern, .join = who(join), .publish = who(publish)};
+}
 
 std::expected<std::vector<given_option>, std::string> read_config(std::string_view text, std::string_view name, std::vector<room_entry>* rooms) {
   const auto parsed = toml::parse(text);

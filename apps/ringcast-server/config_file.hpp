@@ -2,6 +2,7 @@
 #pragma once
 
 #include "apps/ringcast-server/command_line.hpp"
+#include "apps/ringcast-server/room_rights.hpp"
 #include <ringcast/room_rules.hpp>
 
 #include <cstdint>
@@ -20,9 +21,16 @@ struct room_entry {
   std::optional<std::uint64_t> send_queue_bytes_max{};
   std::optional<history_options> history{}; // by one of the three bounds at least; one that is not given is 0
   std::optional<std::uint64_t> message_bytes_max{};
+  std::optional<std::uint32_t> members_max{};
+  std::optional<bool> presence{};
+  std::optional<rate_limit> messages{};
   std::optional<bool> cluster{};
+  std::optional<std::vector<std::string>> join{}, publish{}; // words of room_rights
 
-  [[nodiscard]] room_rules rules() const { return {policy, send_queue_bytes_max, history, message_bytes_max, cluster}; }
+  [[nodiscard]] room_rules rules() const {
+    return {policy, send_queue_bytes_max, history, message_bytes_max, members_max, presence, messages, cluster};
+  }
+  [[nodiscard]] room_rights rights() const;
 };
 
 // Each option names its place as "FILE:LINE: key". The error is one sentence, with its place. Tables [[room]] are taken by who gives `rooms`, in

@@ -1,6 +1,7 @@
 #include "apps/ringcast-server/endpoints.hpp"
 
 #include "apps/page/page.hpp"
+#include "apps/ringcast-server/admin.hpp"
 #include "apps/ringcast-server/connections.hpp"
 #include "apps/ringcast-server/idempotency.hpp"
 #include "apps/ringcast-server/member.hpp"
@@ -14,6 +15,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cstring>
 #include <expected>
 #include <fmt/format.h>
@@ -24,13 +26,16 @@ namespace ringcast {
 
 namespace {
 
+// A member hears it between what its rooms say. An event stream sends nothing that could be dropped.
+void tell_dropped(websocket_ref ws, std::uint64_t messages) { ws.send_text(fmt::format(R"({{"dropped":{}}})", messages)); }
+
 // Who may connect at all may have an echo.
-websocket_endpoint echo(const shared_gate& gate) {
-  websocket_endpoint whole{.on_message = [](websocket_ref ws, const message_view& message) { ws.send(message); }};
-  if (gate == nullptr) return whole;
-  whole.on_upgrade = [gate](upgrade_request_view& upgrade) {
+websocket_endpoint echo(const doors& by) {
+  websocket_endpoint whole{.on_message = [](websocket_ref ws, const message_view& message) { ws.send(message); }, .on_dropped = tell_dropped};
+  if (by.gate == nullptr && by.application == nullptr && by.ledger == nullptr) return whole;
+  whole.on_upgrade = [by](upgrade_request_view& upgrade) {
     member who;
-    if (let_in(gate, upgrade, token_right::any, who)) upgrade.set_user(keep_member(who));
+    if (let_in(by, upgrade, token_right::any, who)) keep_member(upgrade, who);
   };
   whole.on_discard = drop_member;
   whole.on_open = [](websocket_ref ws) { close_at_expiry(ws, member_of(ws)); };
@@ -110,49 +115,63 @@ void tell_cluster(websocket_ref ws, std::string_view, cluster_state what) {
     ws.close(static_cast<std::uint16_t>(close_code::try_again_later), "what was said could not be published");
 }
 
-websocket_endpoint broadcast(const shared_gate& gate) {
+// Whether it sees the numbers of messages: an event stream always does.
+bool is_numbered(const upgrade_request_view& upgrade) {
+  const http_request& request = upgrade.request();
+  return upgrade.is_event_stream() || request.query("seq") == "1" || offers(request.header("Sec-WebSocket-Protocol"), numbered_protocol);
+}
+
+// Where it joined, in front of everything else.
+void greet(websocket_ref ws) {
+  const auto joined = ws.joined();
+  if (!joined) return;
+  std::string hello = "{\"room\":";
+  append_json_string(hello, *ws.room_name());
+  hello += fmt::format(R"(,"epoch":"{}","seq":{},"resumed":{}}})", text_of_epoch(joined->at.epoch), joined->at.sequence, joined->resumed);
+  // Whoever hears no more than this goes on in front of the first message.
+  if (ws.is_event_stream())
+    ws.send_event("joined", hello, text_of(room_position{joined->at.epoch, joined->first - 1}));
+  else
+    ws.send_text(hello);
+}
+
+websocket_endpoint broadcast(const doors& by) {
   return {.on_upgrade =
-              [gate](upgrade_request_view& upgrade) {
+              [by](upgrade_request_view& upgrade) {
                 member who;
-                if (!let_in(gate, upgrade, token_right::join, who)) return;
+                if (!let_in(by, upgrade, token_right::join, who)) return;
                 const http_request& request = upgrade.request();
                 const auto replay = asked_replay(request);
                 if (!replay) return upgrade.refuse(http_status::bad_request, replay.error());
-                const bool numbered =
-                    upgrade.is_event_stream() || request.query("seq") == "1" || offers(request.header("Sec-WebSocket-Protocol"), numbered_protocol);
-                const std::string user = who.has_token ? who.user : request.query("user").value_or("");
+                const bool numbered = is_numbered(upgrade);
+                // A token without a user is nobody's.
+                const auto user =
+                    who.has_token && who.user.empty() ? std::optional{std::string{}} : own_name(by, upgrade, who, request.query("user"));
+                if (!user) return;
+                who.user = *user;
                 upgrade.take_seat(request.parameter("room"), {.hears = request.query("self") == "0" ? hearing::others : hearing::everyone,
-                                                              .user = user,
+                                                              .user = who.user,
                                                               .watches_users = request.query("presence") == "1",
                                                               .numbered = numbered,
                                                               .position = numbered,
                                                               .replay = *replay});
                 who.gaps = request.query("gaps") == "1";
                 who.numbered = numbered;
-                upgrade.set_user(keep_member(who));
+                keep_member(upgrade, who);
               },
           .on_discard = drop_member,
           .on_open =
               [](websocket_ref ws) {
                 const member& who = member_of(ws);
                 if (who.has_token) close_at_expiry(ws, who);
-                const auto joined = ws.joined();
-                if (!who.numbered || !joined) return;
-                std::string hello = "{\"room\":";
-                append_json_string(hello, *ws.room_name());
-                hello +=
-                    fmt::format(R"(,"epoch":"{}","seq":{},"resumed":{}}})", text_of_epoch(joined->at.epoch), joined->at.sequence, joined->resumed);
-                // Whoever hears no more than this goes on in front of the first message.
-                if (ws.is_event_stream())
-                  ws.send_event("joined", hello, text_of(room_position{joined->at.epoch, joined->first - 1}));
-                else
-                  ws.send_text(hello);
+                if (who.numbered) greet(ws);
               },
           .on_message =
-              [gate](websocket_ref ws, const message_view& message) {
-                if (member& who = member_of(ws); who.has_token && !is_for_room(*gate, ws, who, message)) return;
+              [gate = by.gate](websocket_ref ws, const message_view& message) {
+                if (member& who = member_of(ws); is_watched(who) && !is_for_room(gate, ws, who, message)) return;
                 refuse_large(ws, ws.broadcast(message.op, message.payload));
               },
+          .on_dropped = tell_dropped,
           .on_gap =
               [](websocket_ref ws, std::uint64_t first, std::uint64_t last) {
                 if (ws.is_event_stream())
@@ -162,6 +181,11 @@ websocket_endpoint broadcast(const shared_gate& gate) {
               },
           .on_reset = tell_reset,
           .on_cluster = tell_cluster,
+          .on_going_away =
+              [](websocket_ref ws, std::chrono::milliseconds retry_after) {
+                if (!member_of(ws).numbered || ws.is_event_stream()) return;
+                ws.send_text(fmt::format(R"({{"retry_after":{}.{:03}}})", retry_after.count() / 1000, retry_after.count() % 1000));
+              },
           .on_close = [](websocket_ref ws, std::uint16_t, std::string_view) { drop_member(ws.user()); },
           .subprotocols = {std::string{numbered_protocol}},
           .event_streams = true};
@@ -174,30 +198,39 @@ void say(websocket_ref ws, std::string_view name, std::string_view between, std:
   refuse_large(ws, ws.broadcast(opcode::text, std::as_bytes(std::span{line})));
 }
 
-websocket_endpoint chat(const shared_gate& gate) {
+websocket_endpoint chat(const doors& by) {
   return {.on_upgrade =
-              [gate](upgrade_request_view& upgrade) {
+              [by](upgrade_request_view& upgrade) {
                 member who;
-                if (!let_in(gate, upgrade, token_right::join, who)) return;
-                const std::string name = upgrade.request().query("name").value_or("");
-                if (name.empty()) return upgrade.refuse(http_status::bad_request, "a name is needed: ?name=NAME");
-                upgrade.take_seat(upgrade.request().parameter("room"), {.name = name, .user = who.user});
-                upgrade.set_user(keep_member(who));
+                if (!let_in(by, upgrade, token_right::join, who)) return;
+                const auto name = own_name(by, upgrade, who, upgrade.request().query("name"));
+                if (!name) return;
+                if (name->empty()) return upgrade.refuse(http_status::bad_request, "a name is needed: ?name=NAME");
+                const auto replay = asked_replay(upgrade.request());
+                if (!replay) return upgrade.refuse(http_status::bad_request, replay.error());
+                who.numbered = is_numbered(upgrade);
+                upgrade.take_seat(upgrade.request().parameter("room"),
+                                  {.name = *name, .user = who.user, .numbered = who.numbered, .position = who.numbered, .replay = *replay});
+                keep_member(upgrade, who);
               },
           .on_discard = drop_member,
           .on_open =
               [](websocket_ref ws) {
-                if (const member& who = member_of(ws); who.has_token) close_at_expiry(ws, who);
+                const member& who = member_of(ws);
+                if (who.has_token) close_at_expiry(ws, who);
+                if (who.numbered) greet(ws);
                 say(ws, *ws.name_in_room(), " joined", {});
               },
           .on_message =
-              [gate](websocket_ref ws, const message_view& message) {
-                if (member& who = member_of(ws); who.has_token && !is_for_room(*gate, ws, who, message)) return;
+              [gate = by.gate](websocket_ref ws, const message_view& message) {
+                if (member& who = member_of(ws); is_watched(who) && !is_for_room(gate, ws, who, message)) return;
                 if (message.op != opcode::text) return ws.close(static_cast<std::uint16_t>(close_code::unsupported_data), "the chat is text");
                 say(ws, *ws.name_in_room(), ": ", message.text());
               },
+          .on_dropped = tell_dropped,
           .on_leave = [](websocket_ref ws) { say(ws, *ws.name_in_room(), " left", {}); },
-          .on_close = [](websocket_ref ws, std::uint16_t, std::string_view) { drop_member(ws.user()); }};
+          .on_close = [](websocket_ref ws, std::uint16_t, std::string_view) { drop_member(ws.user()); },
+          .subprotocols = {std::string{numbered_protocol}}};
 }
 
 // Whether the request is to be carried out: it has no key, or is the first one with it. Otherwise it has been answered.
@@ -220,6 +253,11 @@ bool is_first_try(idempotent_answers& kept, const http_request& request, std::st
   return false;
 }
 
+// The bucket of the room has a message's worth again by then.
+void refuse_fast(http_responder responder) {
+  responder.respond(http_status::too_many_requests, "application/json", json_error("this room is said more than it may be"), "Retry-After: 1\r\n");
+}
+
 void publish(server& s, idempotent_answers& kept, const http_request& request, http_responder responder) {
   room to = s.room(request.parameter("room"));
   if (!to.valid()) return responder.respond_error(http_status::bad_request, to.valid().error());
@@ -231,11 +269,11 @@ void publish(server& s, idempotent_answers& kept, const http_request& request, h
   if (!is_first_try(kept, request, to.name(), key, responder)) return;
   to.broadcast_reported(text ? opcode::text : opcode::binary, request.body,
                         [responder, &kept, key, name = to.name()](const broadcast_report& report) mutable {
-                          if (report.unavailable) {
-                            if (!key.empty()) kept.forget(name, key);
+                          if (report.too_fast || report.unavailable) kept.give_up(name, key);
+                          if (report.too_fast) return refuse_fast(responder);
+                          if (report.unavailable)
                             return responder.respond_error(http_status::service_unavailable,
                                                            "what orders this room over all servers did not say that it was published");
-                          }
                           std::string answer = fmt::format(R"({{"members":{},"queued":{},"conflated":{},"dropped":{},"epoch":"{}","seq":{}}})",
                                                            report.members, report.queued, report.conflated, report.dropped,
                                                            text_of_epoch(report.position.epoch), report.position.sequence);
@@ -352,13 +390,27 @@ void list_connections(server& s, const http_request& request, http_responder res
   s.connections(*asked, [responder](const connection_page& page) mutable { responder.respond_json(http_status::ok, connections_json(page)); });
 }
 
-void metrics(server& s, const shared_gate& gate, http_responder responder) {
-  s.statistics([responder, gate](const server_statistics& told) mutable {
+application_numbers numbers_of(const application_gate& gate) {
+  application_numbers now{.questions = gate.questions(), .from_cache = gate.from_cache(), .results = {}};
+  for (std::size_t i = 0; i < application_results; ++i) {
+    const auto what = static_cast<application_result>(i);
+    now.results.emplace_back(name_of(what), gate.counted(what));
+  }
+  return now;
+}
+
+void metrics(server& s, const endpoint_options& options, const shared_guard& guard, http_responder responder) {
+  s.statistics([responder, options, guard](const server_statistics& told) mutable {
     process_numbers process = process_numbers_now();
-    for (std::size_t i = 0; gate != nullptr && i < token_refusals; ++i) {
+    if (options.access_lines_dropped) process.access_lines_dropped = options.access_lines_dropped();
+    const doors& by = options.by;
+    process.admin_actions = guard->counted();
+    for (std::size_t i = 0; by.gate != nullptr && i < token_refusals; ++i) {
       const auto why = static_cast<token_refusal>(i);
-      process.token_refusals.emplace_back(name_of(why), gate->refusals(why));
+      process.token_refusals.emplace_back(name_of(why), by.gate->refusals(why));
     }
+    if (by.application != nullptr) process.application = numbers_of(*by.application);
+    if (by.ledger != nullptr) process.webhooks = by.ledger->numbers();
     responder.respond(http_status::ok, metrics_content_type, metrics_text(told, process));
   });
 }
@@ -370,6 +422,15 @@ void page(const http_request&, http_responder responder) {
   responder.respond(http_status::ok, "text/html; charset=utf-8", chat_page(), headers);
 }
 
+// The page asks for what lies beside it, and so must stand behind a slash. What a request asked for besides, a token, goes with it.
+void add_way_to_the_page(routes& to, const std::string& base) {
+  to.add("GET", base, [base](const http_request& request, http_responder responder) {
+    const std::string_view target = request.target();
+    const std::string_view query = target.substr(std::min(target.find('?'), target.size()));
+    responder.respond(http_status::permanent_redirect, "text/plain", "the page is behind a slash", fmt::format("Location: {}/{}\r\n", base, query));
+  });
+}
+
 } // namespace
 
 void add_endpoints(server& s, const endpoint_options& options) {
@@ -377,25 +438,25 @@ void add_endpoints(server& s, const endpoint_options& options) {
   const auto with_server = [&s](auto handler) {
     return [&s, handler](const http_request& request, http_responder responder) { handler(s, request, responder); };
   };
-  const shared_gate gate = options.gate;
-  const auto for_members = [&s, gate](auto handler) {
-    return [&s, gate, handler](const http_request& request, http_responder responder) {
-      if (let_in(gate, request, token_right::join, responder)) handler(s, request, responder);
-    };
-  };
+  const doors& by = options.by;
+  const auto for_members = [&](auto handler) { return behind(by, token_right::join, with_server(handler)); };
   // As long as the server has routes: its handlers hold it.
   const auto kept = std::make_shared<idempotent_answers>();
-  routes routes = s.routes();
+  routes all = s.routes();
+  if (!options.base_path.empty()) add_way_to_the_page(all, options.base_path);
+  routes_below routes{all, options.base_path};
   // What tells of the whole server, or says something in any room, is for those who run it.
-  class routes admin = options.admin_apart ? routes.admin() : routes;
+  routes_below admin = options.admin_apart ? routes.admin() : routes;
   routes.add("GET", "/", page);
-  routes.add("/echo", echo(gate));
-  routes.add("/broadcast/{room}", broadcast(gate));
-  routes.add("/chat/{room}", chat(gate));
-  admin.add("POST", "/rooms/{room}/messages", [&s, gate, kept](const http_request& request, http_responder responder) {
-    if (request.is_admin && is_of_another_site(request))
-      return responder.respond_error(http_status::forbidden, "pages of another site may not do this");
-    if (let_in(gate, request, token_right::publish, responder)) publish(s, *kept, request, responder);
+  add_behind(routes, "/echo", echo(by), by, token_right::any);
+  add_behind(routes, "/broadcast/{room}", broadcast(by), by, token_right::join);
+  add_behind(routes, "/chat/{room}", chat(by), by, token_right::join);
+  const auto guard = std::make_shared<admin_guard>();
+  const http_handler published =
+      behind(by, token_right::publish, [&s, kept](const http_request& request, http_responder responder) { publish(s, *kept, request, responder); });
+  admin.add("POST", "/rooms/{room}/messages", [published, guard](const http_request& request, http_responder responder) {
+    if (!may_publish(*guard, request, request.parameter("room"), responder)) return;
+    published(request, responder);
   });
   // Not 405: there is nothing to post to.
   if (options.admin_apart)
@@ -406,7 +467,8 @@ void add_endpoints(server& s, const endpoint_options& options) {
   admin.add("GET", "/rooms", with_server(list_rooms));
   routes.add("GET", "/rooms/{room}", for_members(list_room));
   admin.add("GET", "/connections", with_server(list_connections));
-  admin.add("GET", "/metrics", [&s, gate](const http_request&, http_responder responder) { metrics(s, gate, responder); });
+  admin.add("GET", "/metrics", [&s, options, guard](const http_request&, http_responder responder) { metrics(s, options, guard, responder); });
+  add_dashboard(s, admin, guard, options.admin_apart);
   routes.add("GET", "/health/live",
              [](const http_request&, http_responder responder) { responder.respond_json(http_status::ok, R"({"status":"live"})"); });
   routes.add("GET", "/health/ready", [&s](const http_request&, http_responder responder) {

@@ -14,6 +14,10 @@ idempotent_answers::found idempotent_answers::begin(std::string_view scope, std:
   expire(now);
   std::string name = name_of(scope, key);
   if (const auto found = entries_.find(name); found != entries_.end()) {
+    if (std::exchange(found->second.given_up, false)) {
+      found->second.request = hash;
+      return {verdict::first};
+    }
     if (found->second.request != hash) return {verdict::other};
     return found->second.answered ? idempotent_answers::found{verdict::again, found->second.answer} : idempotent_answers::found{verdict::under_way};
   }
@@ -31,10 +35,9 @@ void idempotent_answers::keep(std::string_view scope, std::string_view key, std:
   found->second.answer = std::move(answer);
 }
 
-// Its end stays in the list: a second try with this key is kept for the rest of that time.
-void idempotent_answers::forget(std::string_view scope, std::string_view key) {
+void idempotent_answers::give_up(std::string_view scope, std::string_view key) {
   const std::lock_guard lock{mutex_};
-  entries_.erase(name_of(scope, key));
+  if (const auto found = entries_.find(name_of(scope, key)); found != entries_.end()) found->second.given_up = true;
 }
 
 void idempotent_answers::expire(clock::time_point now) {

@@ -24,7 +24,7 @@ class idempotent_answers {
   static constexpr std::size_t answers_max = 65'536;
 
   enum class verdict : std::uint8_t {
-    first,     // it is to be carried out, and keep() or forget() follows
+    first,     // it is to be carried out, and keep() follows, or give_up()
     again,     // `answer` is what the first one was told
     under_way, // the first one has not been answered yet
     other,     // the key was used for another request
@@ -38,13 +38,14 @@ class idempotent_answers {
   // `scope` is what the key belongs to; `request` is the whole of what must be the same. The time is given, for the tests.
   [[nodiscard]] found begin(std::string_view scope, std::string_view key, std::string_view request, clock::time_point now = clock::now());
   void keep(std::string_view scope, std::string_view key, std::string answer);
-  // It was not carried out, as far as is known: it may be tried again.
-  void forget(std::string_view scope, std::string_view key);
+  // Nothing was done, as far as is known: the next try is the first again. Without a key nothing happens.
+  void give_up(std::string_view scope, std::string_view key);
 
  private:
   struct entry {
     std::size_t request; // its hash
     bool answered = false;
+    bool given_up = false;
     std::string answer{};
   };
   void expire(clock::time_point now);

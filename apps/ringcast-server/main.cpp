@@ -1,8 +1,10 @@
 // ringcast-server: the broadcast server. Options in, a server out; everything else is the library's.
 #include "apps/ringcast-server/access_log.hpp"
+#include "apps/ringcast-server/application.hpp"
 #include "apps/ringcast-server/command_line.hpp"
 #include "apps/ringcast-server/config_file.hpp"
 #include "apps/ringcast-server/endpoints.hpp"
+#include "apps/ringcast-server/man_page.hpp"
 #include "apps/ringcast-server/option_texts.hpp"
 #include "apps/ringcast-server/reload.hpp"
 #include "apps/ringcast-server/token_gate.hpp"
@@ -11,10 +13,12 @@
 #include <ringcast/server.hpp>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <expected>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,6 +38,14 @@ int refuse(const std::string& why, int exit_code) {
 
 int say(const std::string& text) { return std::fputs(text.c_str(), stdout) < 0 || std::fflush(stdout) != 0 ? 1 : 0; }
 
+// Empty: no table says who may join or publish.
+std::vector<room_rights> rights_of(const std::vector<room_entry>& rooms) {
+  std::vector<room_rights> all;
+  if (std::ranges::any_of(rooms, [](const room_entry& each) { return each.join || each.publish; }))
+    for (const room_entry& each : rooms) all.push_back(each.rights());
+  return all;
+}
+
 // The command line wins over the environment, and that over the file, if there is one.
 std::expected<settings, std::string> all_settings(const std::optional<std::string>& file, const environment_options& environment,
                                                   const command_line& line, std::vector<room_entry>& rooms) {
@@ -46,7 +58,12 @@ std::expected<settings, std::string> all_settings(const std::optional<std::strin
   }
   given.insert(given.end(), environment.options.begin(), environment.options.end());
   given.insert(given.end(), line.options.begin(), line.options.end());
-  return settings_of(given);
+  auto all = settings_of(given);
+  if (!all) return all;
+  if (all->application.is_asked() && !rights_of(rooms).empty())
+    return std::unexpected("--authorize-url says who may join and publish: join and publish of [[room]] do not go with it");
+  if (const auto checked = check_rights(rights_of(rooms), all->tokens.names_users()); !checked) return std::unexpected(checked.error());
+  return all;
 }
 
 void reload(token_gate& gate) {
@@ -66,12 +83,18 @@ void reload(server& server, settings& running, const std::expected<settings, std
   if (!changes.refused.empty()) log_line(log_level::warning, fmt::format("SIGHUP: only a new start changes {}", fmt::join(changes.refused, ", ")));
 }
 
+std::function<std::uint64_t()> lines_dropped_of(const access_log* log) {
+  if (log == nullptr) return {};
+  return [log] { return log->dropped(); };
+}
+
 bool is_same_table(const room_entry& a, const room_entry& b) {
   const auto bounds = [](const std::optional<history_options>& h) {
     return h ? std::optional{std::tuple{h->messages, h->bytes, h->seconds}} : std::nullopt;
   };
-  return std::tie(a.pattern, a.policy, a.send_queue_bytes_max, a.message_bytes_max, a.cluster) ==
-             std::tie(b.pattern, b.policy, b.send_queue_bytes_max, b.message_bytes_max, b.cluster) &&
+  return std::tie(a.pattern, a.policy, a.send_queue_bytes_max, a.message_bytes_max, a.members_max, a.presence, a.messages, a.cluster, a.join,
+                  a.publish) == std::tie(b.pattern, b.policy, b.send_queue_bytes_max, b.message_bytes_max, b.members_max, b.presence, b.messages,
+                                         b.cluster, b.join, b.publish) &&
          bounds(a.history) == bounds(b.history);
 }
 
@@ -86,6 +109,7 @@ int main(int argc, char** argv) {
   if (asked->words.contains("version")) return say("ringcast-server " RINGCAST_VERSION "\n");
   if (asked->words.contains("print-config")) return say(example_file());
   if (asked->words.contains("print-options")) return say(options_in_markdown());
+  if (asked->words.contains("print-man")) return say(man_page(RINGCAST_VERSION));
 
   const environment_options environment = read_environment(environ);
   if (const auto file = asked->words.find("check-config"); file != asked->words.end()) {
@@ -104,8 +128,9 @@ int main(int argc, char** argv) {
   set_log_format(options->log_format);
   for (const std::string& remark : environment.remarks) log_line(log_level::warning, remark);
   std::shared_ptr<token_gate> gate;
-  if (options->tokens.is_on()) {
-    gate = std::make_shared<token_gate>(options->tokens);
+  const std::vector<room_rights> rights = rights_of(rooms);
+  if (options->tokens.names_users() || !rights.empty()) {
+    gate = std::make_shared<token_gate>(options->tokens, rights);
     if (const auto loaded = gate->load(); !loaded) return refuse("keys of tokens: " + loaded.error(), 2);
   }
   std::unique_ptr<access_log> access; // outlives the server, which tells it
@@ -116,15 +141,21 @@ int main(int argc, char** argv) {
     options->server.on_access = [&to = *access](const access_entry& entry) { to.take(entry); };
     options->server.on_reopen = [&to = *access] { to.reopen(); };
   }
+  auto application = application::open(options->application);
+  if (!application) return refuse(application.error(), 2);
   server server{options->server};
   for (const room_entry& each : rooms) server.rooms_like(each.pattern, each.rules());
-  add_endpoints(server, {.gate = gate, .admin_apart = !options->server.listen_admin.empty()});
+  add_endpoints(server, {.by = {.gate = gate, .application = application->gate, .ledger = application->ledger.get()},
+                         .admin_apart = !options->server.listen_admin.empty(),
+                         .base_path = options->base_path,
+                         .access_lines_dropped = lines_dropped_of(access.get())});
   server.on_reload([&] {
     std::vector<room_entry> wanted;
     const auto read = read_options(wanted);
     reload(server, *options, read);
     if (read && !std::ranges::equal(rooms, wanted, is_same_table)) log_line(log_level::warning, "SIGHUP: only a new start changes [[room]]");
   });
-  if (gate != nullptr) server.on_reload([gate] { reload(*gate); });
+  if (options->tokens.is_on()) server.on_reload([gate] { reload(*gate); });
+  application->reload_with(server);
   return server.run();
 }

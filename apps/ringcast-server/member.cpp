@@ -2,6 +2,7 @@
 
 #include "apps/ringcast-server/strict_json.hpp"
 #include <ringcast/close_code.hpp>
+#include <ringcast/deferred_request.hpp>
 
 #include <chrono>
 #include <fmt/format.h>
@@ -17,14 +18,14 @@ constexpr std::size_t renewal_bytes_max = token_bytes_max + 64;
 constexpr std::string_view renewal_start = "{\"token\":";
 
 // Nobody changes these.
-member without_token[] = {{.gaps = false}, {.gaps = true}, {.gaps = false, .numbered = true}, {.gaps = true, .numbered = true}};
-
-void note_claims(member& who, token_claims&& claims, std::string_view room) {
-  who.has_token = true;
-  who.may_publish = claims.may_publish(room);
-  who.user = std::move(claims.user);
-  who.expires_s = claims.expires_s;
-}
+member without_token[] = {{.may_publish = false},
+                          {.gaps = true, .may_publish = false},
+                          {.numbered = true, .may_publish = false},
+                          {.gaps = true, .numbered = true, .may_publish = false},
+                          {},
+                          {.gaps = true},
+                          {.numbered = true},
+                          {.gaps = true, .numbered = true}};
 
 // The token in a text of {"token":"..."} and nothing else.
 std::expected<std::string, token_refusal> read_renewal(std::string_view text) {
@@ -35,56 +36,50 @@ std::expected<std::string, token_refusal> read_renewal(std::string_view text) {
 }
 
 // A connection stays whose it is.
-std::expected<token_claims, token_refusal> judge_renewal(token_gate& gate, std::string_view text, std::string_view room, const member& who) {
+std::expected<token_gate::guest, token_refusal> judge_renewal(token_gate& gate, std::string_view text, std::string_view room, const member& who) {
   const auto token = read_renewal(text);
   if (!token) return gate.count(token.error()), std::unexpected(token.error());
-  auto claims = gate.judge(*token, room);
-  if (claims && claims->user != who.user) return gate.count(token_refusal::claims), std::unexpected(token_refusal::claims);
-  return claims;
+  auto judged = gate.judge(*token, room, who.user_by_certificate ? who.user : std::string{});
+  if (judged && judged->claims.user != who.user) return gate.count(token_refusal::claims), std::unexpected(token_refusal::claims);
+  return judged;
 }
 
 void renew(token_gate& gate, websocket_ref ws, member& who, std::string_view text) {
   const std::string* const room = ws.room_name();
   if (room == nullptr) return; // it is leaving
-  auto claims = judge_renewal(gate, text, *room, who);
-  if (!claims) return ws.close(token_over, sentence_of(claims.error()));
-  note_claims(who, std::move(*claims), *room);
+  auto judged = judge_renewal(gate, text, *room, who);
+  if (!judged) return ws.close(token_over, sentence_of(judged.error()));
+  note_guest(who, std::move(*judged));
   close_at_expiry(ws, who);
   ws.send_text(who.expires_s ? fmt::format(R"({{"token":{{"expires":{}}}}})", *who.expires_s) : R"({"token":{"expires":null}})");
 }
 
 } // namespace
 
-void* keep_member(const member& wanted) {
-  if (!wanted.has_token) return &without_token[(wanted.gaps ? 1 : 0) + (wanted.numbered ? 2 : 0)];
-  return new member(wanted);
+void note_claims(member& who, token_claims&& claims, std::string_view room) {
+  const bool may_publish = claims.may_publish(room);
+  note_guest(who, {.claims = std::move(claims), .may_publish = may_publish});
+}
+
+void note_guest(member& who, token_gate::guest&& came) {
+  who.has_token = came.has_token;
+  who.may_publish = came.may_publish;
+  who.user = std::move(came.claims.user);
+  who.user_by_certificate = came.claims.user_by_certificate;
+  who.expires_s = came.claims.expires_s;
+}
+
+void keep_member(upgrade_request_view& upgrade, const member& wanted) {
+  if (auto* const given = static_cast<member*>(user_of(upgrade)))
+    *given = wanted;
+  else
+    upgrade.set_user(wanted.has_token || wanted.is_told
+                         ? new member(wanted)
+                         : &without_token[(wanted.gaps ? 1 : 0) + (wanted.numbered ? 2 : 0) + (wanted.may_publish ? 4 : 0)]);
 }
 
 void drop_member(void* kept) {
-  if (auto* who = static_cast<member*>(kept); who != nullptr && who->has_token) delete who;
-}
-
-bool let_in(const shared_gate& gate, upgrade_request_view& upgrade, token_right right, member& who) {
-  if (gate == nullptr) return true;
-  const std::string_view room = upgrade.request().parameter("room");
-  auto claims = gate->judge(upgrade.request(), right, room);
-  if (claims) {
-    note_claims(who, std::move(*claims), room);
-    return true;
-  }
-  const token_answer answer = answer_of(claims.error());
-  upgrade.add_header("WWW-Authenticate", answer.challenge);
-  upgrade.refuse(answer.status, sentence_of(claims.error()));
-  return false;
-}
-
-bool let_in(const shared_gate& gate, const http_request& request, token_right right, http_responder responder) {
-  if (gate == nullptr) return true;
-  const auto claims = gate->judge(request, right, request.parameter("room"));
-  if (claims) return true;
-  const token_answer answer = answer_of(claims.error());
-  responder.respond(answer.status, "application/json", json_error(sentence_of(claims.error())), "WWW-Authenticate: " + answer.challenge + "\r\n");
-  return false;
+  if (auto* who = static_cast<member*>(kept); who != nullptr && (who->has_token || who->is_told)) delete who;
 }
 
 // One that was accepted because clocks differ is over when it would not be accepted any more.
@@ -97,13 +92,13 @@ void close_at_expiry(websocket_ref ws, const member& who) {
   ws.close_after(ceil<milliseconds>(end - now), token_over, sentence_of(token_refusal::expired));
 }
 
-bool is_for_room(token_gate& gate, websocket_ref ws, member& who, const message_view& message) {
-  if (who.numbered && message.op == opcode::text && message.text().starts_with(renewal_start)) {
-    renew(gate, ws, who, message.text());
+bool is_for_room(const shared_gate& gate, websocket_ref ws, member& who, const message_view& message) {
+  if (gate != nullptr && gate->wants_tokens() && who.numbered && message.op == opcode::text && message.text().starts_with(renewal_start)) {
+    renew(*gate, ws, who, message.text());
     return false;
   }
   if (who.may_publish) return true;
-  gate.count(token_refusal::room);
+  if (gate != nullptr) gate->count(token_refusal::room);
   ws.close(static_cast<std::uint16_t>(close_code::policy_violation), sentence_of(token_refusal::room));
   return false;
 }

@@ -18,28 +18,32 @@ struct member {
   bool gaps = false;     // is told which messages the slow-consumer policy took from it
   bool numbered = false; // is told where it joined
   bool may_publish = true;
-  bool has_token = false;                // and belongs to one connection, with which it goes
-  std::string user{};                    // of its token
+  bool has_token = false; // or a certificate that names it, or the application has permitted it; and belongs to one connection, with which it goes
+  std::string user{}; // of its token, or of its certificate
+  bool user_by_certificate = false;
   std::optional<std::int64_t> expires_s{}; // of its token
+  bool is_told = false; // the application is told of it, with what follows; and belongs to one connection, too
+  std::string room{}, address{};
 };
 
-// Null: everybody may do everything.
+// Null: nobody is asked for a token.
 using shared_gate = std::shared_ptr<token_gate>;
 
 [[nodiscard]] inline member& member_of(websocket_ref ws) { return *static_cast<member*>(ws.user()); }
-// For upgrade_request_view::set_user(). Who has no token shares one with all that asked for the same.
-[[nodiscard]] void* keep_member(const member& wanted);
+// Makes it the user of the upgrade. Who has no token shares one with all that asked for the same; one that the upgrade was begun with (user_of()) is
+// what it becomes.
+void keep_member(upgrade_request_view& upgrade, const member& wanted);
 void drop_member(void* kept);
-
-// Whether the upgrade may go on: what its token says is noted in `who`. Otherwise it has been refused.
-[[nodiscard]] bool let_in(const shared_gate& gate, upgrade_request_view& upgrade, token_right right, member& who);
-// The same for a request that is no upgrade; otherwise it has been answered.
-[[nodiscard]] bool let_in(const shared_gate& gate, const http_request& request, token_right right, http_responder responder);
+// What it may do in this room.
+void note_claims(member& who, token_claims&& claims, std::string_view room);
+void note_guest(member& who, token_gate::guest&& came);
 
 // When the connection opens, and when it has a new token: the end of what it has.
 void close_at_expiry(websocket_ref ws, const member& who);
-// Whether a message of somebody with a token is for the room. Otherwise it was a new token, {"token":"..."} of a member that is numbered, or closed the
-// connection.
-[[nodiscard]] bool is_for_room(token_gate& gate, websocket_ref ws, member& who, const message_view& message);
+// Whether it may say something only when asked: is_for_room().
+[[nodiscard]] inline bool is_watched(const member& who) { return who.has_token || !who.may_publish; }
+// Whether a message of such a member is for the room. Otherwise it was a new token, {"token":"..."} of a member that is numbered, or closed the
+// connection. Without a gate there are no new tokens.
+[[nodiscard]] bool is_for_room(const shared_gate& gate, websocket_ref ws, member& who, const message_view& message);
 
 } // namespace ringcast

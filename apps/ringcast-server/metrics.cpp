@@ -92,6 +92,8 @@ void write_traffic(writer& to, const shard_statistics& all) {
   to.counter("received_messages_total", "WebSocket messages that were received.").value(all.messages_received);
   to.counter("sent_messages_total", "WebSocket messages to single connections.").value(all.messages_sent);
   to.counter("inputs_stopped_total", "Times that a peer's input had to wait.").value(all.inputs_stopped);
+  to.counter("inputs_paused_total", "Times that a peer was not read because it sent faster than it may.").value(all.inputs_paused_for_rate);
+  to.counter("dropped_messages_total", "Messages that were dropped because they came faster than they may.").value(all.messages_dropped_for_rate);
   to.counter("messages_to_nobody_total", "Messages for connections that had gone.").value(all.sent_to_nobody);
 }
 
@@ -155,6 +157,21 @@ void write_shards(writer& to, const server_statistics& told, const shard_statist
   each(&shard_statistics::held_bytes_max);
 }
 
+void write_application(writer& to, const application_numbers& told) {
+  to.counter("authorize_questions_total", "Questions to the application by HTTP.").value(told.questions);
+  to.counter("authorize_cached_total", "Requests that were decided by an answer that was kept.").value(told.from_cache);
+  to.counter("authorize_results_total", "Requests that the application decided, or did not.");
+  for (const auto& [result, count] : told.results) to.value("result", result, count);
+}
+
+void write_webhooks(writer& to, const webhook_numbers& told) {
+  to.gauge("webhook_events_queued", "Events that the application is to be told.").value(told.queued);
+  to.counter("webhook_events_delivered_total", "Events that it has taken.").value(told.delivered);
+  to.counter("webhook_events_dropped_total", "Events for which the queue had no room.").value(told.dropped);
+  to.counter("webhook_requests_total", "Requests to the application, each with a batch of events.").value(told.requests);
+  to.counter("webhook_failures_total", "Requests that it did not take, which are sent again.").value(told.failures);
+}
+
 } // namespace
 
 process_numbers process_numbers_now() {
@@ -181,7 +198,15 @@ std::string metrics_text(const server_statistics& told, const process_numbers& p
     to.counter("token_refusals_total", "Requests and messages that were refused for their token, by reason.");
     for (const auto& [reason, count] : process.token_refusals) to.value("reason", reason, count);
   }
+  if (!process.admin_actions.empty()) {
+    to.counter("admin_actions_total", "What was done by the admin address, and what was refused there.");
+    for (const auto& [action, count] : process.admin_actions) to.value("action", action, count);
+  }
+  if (process.application) write_application(to, *process.application);
+  if (process.webhooks) write_webhooks(to, *process.webhooks);
   to.counter("log_lines_dropped_total", "Lines of the log that standard error did not take.").value(process.log_lines_dropped);
+  if (process.access_lines_dropped)
+    to.counter("access_log_lines_dropped_total", "Lines of the access log that its file did not take.").value(*process.access_lines_dropped);
   if (process.resident_bytes) to.gauge("resident_memory_bytes", "Memory of the process that is resident.").value(*process.resident_bytes);
   return std::move(to).text();
 }

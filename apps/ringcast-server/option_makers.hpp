@@ -15,6 +15,7 @@ namespace ringcast::declared {
 
 // The groups, each in a file of its own, in the order of the README's table.
 std::vector<option> ways_in();
+std::vector<option> application();
 std::vector<option> rooms_and_memory();
 std::vector<option> cluster();
 std::vector<option> limits();
@@ -25,6 +26,8 @@ inline constexpr std::uint64_t kib = 1024, mib = kib * kib, gib = kib * mib, tib
 inline constexpr std::uint64_t ms = 1'000, second = 1'000 * ms, day = 86'400 * second;
 // More descriptors than any kernel gives a process, and more members than any room has.
 inline constexpr std::uint64_t connections_most = 1u << 30;
+// What a bucket holds at most: ringcast/rate_limits.hpp.
+inline constexpr std::uint64_t rate_most = tib;
 
 template <typename Value> struct optional_value {
   static constexpr bool is = false;
@@ -73,10 +76,11 @@ template <typename At> choice_rules choice(At, std::vector<std::string_view> wor
               }};
 }
 
-template <typename At> text_rules text(At, std::string_view takes) {
+template <typename At> text_rules text(At, std::string_view takes, text_check check = nullptr) {
   return {.takes = takes,
           .get = [](const settings& all) -> const std::string& { return At{}(all); },
-          .set = [](settings& all, std::string value) { At{}(all) = std::move(value); }};
+          .set = [](settings& all, std::string value) { At{}(all) = std::move(value); },
+          .check = check};
 }
 
 template <typename At> list_rules list(At, std::string_view takes, text_check check = nullptr) {

@@ -92,11 +92,16 @@ std::string example_file() {
     if (!std::holds_alternative<number_rules>(o.rules)) text += wrapped(fmt::format("value: {}", o.takes()), "# ");
     text += fmt::format("#{} = {}\n", o.key(), default_in_toml(o));
   }
-  text +=
-      "#\n" + wrapped("Rooms whose names match a pattern may have other rules than the above, in which * stands for anything; of several tables that "
-                      "match the first one "
-                      "holds. It may have slow_consumer, send_queue_bytes, history_messages, history_bytes, history_seconds and max_message_bytes.",
-                      "# ");
+  text += "#\n" +
+          wrapped("Rooms whose names match a pattern may have other rules than the above, in which * stands for anything; of several tables that "
+                  "match the first one "
+                  "holds. It may have slow_consumer, send_queue_bytes, history_messages, history_bytes, history_seconds and max_message_bytes, and "
+                  "what only a room has:",
+                  "# ");
+  for (const option& o : all_room_options()) {
+    text += wrapped(fmt::format("{}: {}", o.key(), sentences(o)), "#   ");
+    if (!std::holds_alternative<number_rules>(o.rules)) text += wrapped(fmt::format("value: {}", o.takes()), "#   ");
+  }
   text += "#   [[room]]\n#   pattern = \"prices/*\"\n#   slow_consumer = \"latest\"\n#   history_messages = 100\n";
   return text;
 }

@@ -175,7 +175,9 @@ std::expected<void, std::string> option::set(settings& all, std::span<const std:
   } else if (const auto* choice = std::get_if<choice_rules>(&rules)) {
     done = set_choice(*choice, all, value);
   } else {
-    std::get<text_rules>(rules).set(all, value);
+    const auto& text = std::get<text_rules>(rules);
+    if (const auto checked = text.check != nullptr ? text.check(value) : done; !checked) return checked;
+    text.set(all, value);
   }
   if (!done) return std::unexpected(fmt::format("'{}' {}; allowed: {}{}", value, done.error(), allowed(), how));
   return done;

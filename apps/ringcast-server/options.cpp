@@ -7,7 +7,8 @@ namespace ringcast {
 std::span<const option> all_options() {
   static const std::vector<option> all = [] {
     std::vector<option> every;
-    for (const auto group : {declared::ways_in, declared::rooms_and_memory, declared::cluster, declared::limits, declared::times, declared::logging})
+    for (const auto group : {declared::ways_in, declared::application, declared::rooms_and_memory, declared::cluster, declared::limits,
+                             declared::times, declared::logging})
       for (option& each : group()) every.push_back(std::move(each));
     return every;
   }();
@@ -24,6 +25,7 @@ std::span<const command_word> all_command_words() {
                 "are looked at with it"},
       {.name = "print-config", .takes = "", .means = "prints a file with every option, its default and its reason, as a beginning"},
       {.name = "print-options", .takes = "", .means = "prints this table in Markdown"},
+      {.name = "print-man", .takes = "", .means = "prints the manual page, ringcast-server(1)"},
       {.name = "version", .takes = "", .means = "prints the version"},
       {.name = "help", .takes = "", .means = "prints the options"},
   };

@@ -2,6 +2,7 @@
 // command line, the environment, files, --help, the example of a file, and the table in the README.
 #pragma once
 
+#include "apps/ringcast-server/application_options.hpp"
 #include "apps/ringcast-server/token_options.hpp"
 #include <ringcast/log.hpp>
 #include <ringcast/server_options.hpp>
@@ -17,11 +18,22 @@
 
 namespace ringcast {
 
+// What the options of a table [[room]] set that the server itself does not have.
+struct room_settings {
+  std::uint32_t members_max = 0;
+  bool presence = true;
+  rate_limit messages{};
+  std::vector<std::string> join, publish;
+};
+
 // What the options set. A settings{} holds the defaults.
 struct settings {
   server_options server{.drain = {.delay_ms = 0, .spread_ms = 10'000}};
   std::vector<std::string> certificate_files, key_files; // in pairs: made to server.tls.certificates when all options are known
   token_options tokens;
+  application_options application;
+  std::string base_path; // in front of every path: empty, or like /chat-server
+  room_settings room; // of the table that is being read
   std::string access_log; // a file; empty: none
   ringcast::log_level log_level = ringcast::log_level::info;
   ringcast::log_format log_format = ringcast::log_format::text;
@@ -53,6 +65,7 @@ struct text_rules {
   std::string_view takes; // FILE
   const std::string& (*get)(const settings&) = nullptr;
   void (*set)(settings&, std::string) = nullptr;
+  text_check check = nullptr; // null: anything will do
 };
 
 // May be given several times.
@@ -84,6 +97,8 @@ struct option {
 };
 
 [[nodiscard]] std::span<const option> all_options();
+// Those that stand in tables [[room]] alone.
+[[nodiscard]] std::span<const option> all_room_options();
 
 // What makes the program do something else than serve, or says where options come from; on the command line alone.
 struct command_word {

@@ -87,20 +87,24 @@ std::expected<void, token_refusal> check_audience(const json& claims, std::strin
   return is_named ? std::expected<void, token_refusal>{} : refused(token_refusal::audience);
 }
 
+// The user of a token or permission. Empty where it has none; nothing if it is no name.
+std::optional<std::string> subject_of(const json& claims, const char* name) {
+  const auto found = claims.find(name);
+  if (found == claims.end()) return std::string{};
+  if (!found->is_string() || !check_member_name(found->get_ref<const std::string&>())) return std::nullopt;
+  return found->get<std::string>();
+}
+
 std::expected<token_claims, token_refusal> read_claims(const json& claims, std::string_view audience, std::int64_t now_s) {
   const auto expires = date_of(claims, "exp"), begins = date_of(claims, "nbf");
   auto rooms = patterns_of(claims, "rooms"), publish = patterns_of(claims, "publish");
-  const auto user = claims.find("sub");
-  if (!expires || !begins || !rooms || !publish) return refused(token_refusal::claims);
-  if (user != claims.end() && (!user->is_string() || !check_member_name(user->get_ref<const std::string&>()))) return refused(token_refusal::claims);
+  auto user = subject_of(claims, "sub");
+  if (!expires || !begins || !rooms || !publish || !user) return refused(token_refusal::claims);
   if (auto checked = check_audience(claims, audience); !checked) return refused(checked.error());
   // RFC 7519 4.1.4: on or after that time it is refused.
   if (*expires && now_s >= **expires + token_skew_s) return refused(token_refusal::expired);
   if (*begins && now_s < **begins - token_skew_s) return refused(token_refusal::not_yet_valid);
-  return token_claims{.user = user == claims.end() ? std::string{} : user->get<std::string>(),
-                      .rooms = std::move(*rooms),
-                      .publish = std::move(*publish),
-                      .expires_s = *expires};
+  return token_claims{.user = std::move(*user), .rooms = std::move(*rooms), .publish = std::move(*publish), .expires_s = *expires};
 }
 
 struct refusal_words {
@@ -121,6 +125,8 @@ constexpr std::array<refusal_words, token_refusals> words{{
     {"expired", "the token has expired"},
     {"not_yet_valid", "the token is not valid yet"},
     {"room", "the token does not permit this in this room"},
+    {"user", "somebody else is named than the token or the certificate is of"},
+    {"certificate", "the certificate names nobody who could be a user"},
 }};
 
 } // namespace
@@ -145,6 +151,16 @@ std::expected<token_claims, token_refusal> check_token(std::string_view token, c
   const auto claims = parse_bytes(*claim_bytes);
   if (!claims) return refused(token_refusal::json);
   return read_claims(*claims, audience, now_s);
+}
+
+std::optional<token_claims> read_permission(std::string_view text) {
+  const auto said = parse_json_object(text);
+  if (!said) return std::nullopt;
+  auto user = subject_of(*said, "user");
+  auto rooms = patterns_of(*said, "rooms"), publish = patterns_of(*said, "publish");
+  const auto expires = date_of(*said, "expires");
+  if (!user || !rooms || !publish || !expires) return std::nullopt;
+  return token_claims{.user = std::move(*user), .rooms = std::move(*rooms), .publish = std::move(*publish), .expires_s = *expires};
 }
 
 namespace {

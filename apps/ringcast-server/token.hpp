@@ -35,13 +35,16 @@ enum class token_refusal : std::uint8_t {
   expired,       // exp
   not_yet_valid, // nbf
   room,          // it is good, and not for this
+  user,          // somebody else is named beside it: by ?user=, ?name=, or the certificate of the client
+  certificate,   // that of the client names nobody who could be a user
 };
-constexpr std::size_t token_refusals = 14;
+constexpr std::size_t token_refusals = 16;
 [[nodiscard]] std::string_view name_of(token_refusal why);     // a label: "unknown_key"
 [[nodiscard]] std::string_view sentence_of(token_refusal why); // without quotes and full stop
 
 struct token_claims {
   std::string user;                        // sub; empty: nobody in particular
+  bool user_by_certificate = false;        // it is not sub, but the client's certificate names it
   std::vector<std::string> rooms, publish; // patterns of the rooms that may be joined and read, and of those that may be published to
   std::optional<std::int64_t> expires_s;   // exp, in seconds since 1970
 
@@ -52,6 +55,10 @@ struct token_claims {
 // Who is asked for: with an audience a token must name it, without one it must name none.
 [[nodiscard]] std::expected<token_claims, token_refusal> check_token(std::string_view token, const token_keys& keys, std::string_view audience,
                                                                      std::int64_t now_s);
+
+// What an application says that somebody may do: a JSON object with the members user, rooms, publish and expires, which are what the claims sub, rooms,
+// publish and exp of a token are. Nothing if it is anything else.
+[[nodiscard]] std::optional<token_claims> read_permission(std::string_view text);
 
 // Whether the room is one of the pattern's: literally, where a * stands for any characters, also none, also a slash.
 [[nodiscard]] bool matches_pattern(std::string_view pattern, std::string_view room);

@@ -13,6 +13,9 @@ namespace ringcast::engine {
 // each lives for linger_ms at most and is worth an explanation, a flood of them is not.
 inline constexpr std::uint32_t refusals_answered_max = 64;
 
+// Addresses whose rate of new connections is remembered: 1.5 MiB. A flood from more addresses at once makes the limit give way, not the memory.
+inline constexpr std::size_t arrival_addresses_max = 65'536;
+
 // What a shard may hold for its peers if nobody has said: a server gives each the machine's share (engine/shard/memory_bound.hpp).
 inline constexpr std::uint64_t shard_memory_bytes_default = 4ULL << 30;
 // Where a shard is above its bound, debtors are ended until it is this part below it: not one in each turn.

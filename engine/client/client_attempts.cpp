@@ -218,6 +218,7 @@ void client_core::on_accepted(std::string_view subprotocol) {
   backed_up_ = false;
   opened_ms_ = home_->owner().turn_ms();
   brought_message_ = false;
+  retry_after_ = {};
   if (resume_) resume_->on_open();
   const std::lock_guard lock(lock_);
   subprotocol_ = subprotocol;
@@ -240,6 +241,7 @@ void client_core::on_message(const message_view& message) { resume_ ? on_numbere
 void client_core::on_numbered(const message_view& message) {
   const room_resume::taken got = resume_->take(message.op, message.payload);
   switch (got.what) {
+  case room_resume::kind::going_away: retry_after_ = got.retry_after; return;
   case room_resume::kind::joined:
   case room_resume::kind::repeated: return;
   case room_resume::kind::resumed: return tell("on_resumed", events_.on_resumed, got.heard, got.newest);
@@ -287,7 +289,7 @@ void client_core::on_link_closed(std::uint16_t code, std::string_view reason, bo
   const bool lived = home_->owner().turn_ms() - opened_ms_ >=
                      static_cast<std::uint64_t>(std::max<std::chrono::milliseconds::rep>(options_.reconnect.reset_after.count(), 0));
   if (lived || (brought_message_ && !later)) backoff_.reset();
-  try_again_or_close({}, !ours && (!clean || invites_to_return(code)), code, reason, clean,
+  try_again_or_close(retry_after_, !ours && (!clean || invites_to_return(code)), code, reason, clean,
                      later ? backoff::from::initial_delay : backoff::from::zero);
 }
 

@@ -169,6 +169,7 @@ class client_core final : public client_link, public list_link<in_client_host>, 
   backoff backoff_;
   std::uint64_t opened_ms_ = 0;   // when the connection opened
   bool brought_message_ = false;  // it has
+  std::chrono::milliseconds retry_after_{0}; // that the server has asked for on it
   std::optional<room_resume> resume_; // with client_options::resume
   byte_buffer taken_;   // what was taken from outgoing_ last
   byte_buffer waiting_; // messages without a connection, or behind a slow one

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 
 namespace ringcast::engine {
 
@@ -85,9 +86,19 @@ room_resume::taken room_resume::take(opcode op, std::span<const std::byte> paylo
     return take_number(number, binary_head_bytes);
   }
   std::string_view text = engine::text_of(payload);
+  if (text.starts_with('{')) return take_notice(text);
   const auto number = take_digits(text, 10);
   if (!number || !skip(text, "\n")) return {};
   return take_number(*number, payload.size() - text.size());
+}
+
+// {"retry_after":1.25}, in seconds, as ringcast-server writes it while it drains.
+room_resume::taken room_resume::take_notice(std::string_view text) {
+  double seconds = 0;
+  if (!skip(text, "{\"retry_after\":")) return {};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (error != std::errc{} || std::string_view{end, text.data() + text.size()} != "}" || !(seconds >= 0 && seconds < 1e9)) return {};
+  return {.what = kind::going_away, .retry_after = std::chrono::milliseconds{std::llround(seconds * 1000)}};
 }
 
 room_resume::taken room_resume::take_hello(std::string_view text) {

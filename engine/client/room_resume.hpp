@@ -5,6 +5,7 @@
 #include <ringcast/opcode.hpp>
 #include <ringcast/position.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -36,6 +37,7 @@ class room_resume {
     message, // its payload begins after `head_bytes`
     message_behind_gap, // the same, and those between `heard` and it were not sent
     repeated, // it was heard already
+    going_away, // no message: the server is about to close, and asks to be left alone for `retry_after`
     broken,   // not numbered as it should be
   };
   struct taken {
@@ -43,6 +45,7 @@ class room_resume {
     std::size_t head_bytes = 0;
     room_position heard{};  // the last message that was heard before this one
     room_position newest{}; // of the room, or in front of the message
+    std::chrono::milliseconds retry_after{0};
   };
   [[nodiscard]] taken take(opcode op, std::span<const std::byte> payload);
 
@@ -51,6 +54,7 @@ class room_resume {
 
  private:
   [[nodiscard]] std::string target_with(const std::optional<room_position>& after) const;
+  [[nodiscard]] static taken take_notice(std::string_view text);
   [[nodiscard]] taken take_hello(std::string_view text);
   [[nodiscard]] taken take_number(std::uint64_t number, std::size_t head_bytes);
 

@@ -41,6 +41,17 @@ std::optional<std::uint64_t> read_number(std::string_view text, int base = 10) {
 
 } // namespace
 
+std::expected<redis_options, std::string> redis_options_of(const cluster_options& said) {
+  auto to = parse_redis_url(said.redis);
+  if (!to) return std::unexpected(to.error());
+  // Where braces are, Redis Cluster would see another slot.
+  if (said.prefix.empty() || said.prefix.find_first_of("{} \r\n") != std::string::npos)
+    return std::unexpected(std::string{"the prefix of a cluster is some characters without braces and spaces"});
+  if (said.messages_kept == 0 || said.seconds_kept == 0)
+    return std::unexpected(std::string{"a cluster that keeps nothing loses what a server misses"});
+  return redis_options{.to = std::move(*to), .prefix = said.prefix, .messages_kept = said.messages_kept, .kept_for_ms = said.seconds_kept * 1'000ULL};
+}
+
 redis_engine::redis_engine(ring& io, const redis_options& options)
     : options_(options), commands_{.link = redis_link(io, options_.to, 0), .asked_ = {}},
       subscriptions_{.link = redis_link(io, options_.to, redis_link::operations), .asked_ = {}} {}

@@ -12,9 +12,11 @@
 #include "engine/cluster/cluster_engine.hpp"
 #include "engine/cluster/redis_address.hpp"
 #include "engine/cluster/redis_link.hpp"
+#include <ringcast/cluster.hpp>
 
 #include <cstdint>
 #include <deque>
+#include <expected>
 #include <string>
 #include <string_view>
 
@@ -26,6 +28,9 @@ struct redis_options {
   std::uint64_t messages_kept = 0; // of each room; the stream is cut in pieces, so some more stay
   std::uint64_t kept_for_ms = 0; // a room that nobody has asked about for so long is forgotten
 };
+
+// The error is one sentence.
+[[nodiscard]] std::expected<redis_options, std::string> redis_options_of(const cluster_options& said);
 
 class redis_engine final : public cluster_engine {
  public:

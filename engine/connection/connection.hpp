@@ -108,6 +108,9 @@ struct connection {
   bool admitted : 1 = false;        // acceptor: counted by the server's admission; one that is accepted and not admitted is being refused
   bool event_stream : 1 = false; // upgrader: a WebSocket's place, but events of an HTTP body go out in place of frames, and what comes in is dropped
   bool buffer_missed : 1 = false; // socket_reader: its last receive found no provided buffer; the next takes one and no more
+  bool proxy_header_awaited : 1 = false; // acceptor; ends in proxied_input: what comes first is not its own
+  bool end_sent : 1 = false; // closer: SHUT_WR
+  bool was_asked : 1 = false; // http_side: its first request has come
   bool message_open : 1 = false; // websocket_side: a message goes out in fragments, and no other may stand between them
   std::uint8_t listener = 0; // acceptor
   std::uint8_t deflate_bits = 0; // message_compression: the window that this end may refer to, 8 to 15; 0: not negotiated

@@ -24,8 +24,8 @@ struct handle_access {
   [[nodiscard]] static http_responder responder(shard& s, connection_handle c) { return {s, c}; }
   [[nodiscard]] static shard& shard_of(const http_responder& responder) { return *responder.shard_; }
   [[nodiscard]] static http_request request(const request_head& head, const path_parameters& parameters, std::span<const std::byte> body,
-                                            const socket_address& peer, bool is_admin) {
-    return {head, parameters, body, peer, is_admin};
+                                            const socket_address& peer, bool is_admin, const connection* by) {
+    return {head, parameters, body, peer, is_admin, by};
   }
   [[nodiscard]] static const request_head& head_of(const http_request& request) { return request.head_; }
   [[nodiscard]] static upgrade_request_view upgrade_view(const http_request& request, bool event_stream) { return {request, event_stream}; }

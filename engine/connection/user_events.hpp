@@ -7,8 +7,8 @@
 
 namespace ringcast::engine {
 
-// In the order in which they are told. `closing` is no callback: this end's Close frame goes out behind what the ones before it have sent.
-enum class user_event : std::uint8_t { opened = 1, gap = 2, drained = 4, leaving = 8, closing = 16, closed = 32, attempt_failed = 64 };
+// In the order in which they are told, but for `dropped`, which stands beside `gap`. `closing` is no callback: this end's Close frame goes out behind what the ones before it have sent.
+enum class user_event : std::uint8_t { opened = 1, gap = 2, drained = 4, leaving = 8, closing = 16, closed = 32, attempt_failed = 64, dropped = 128 };
 
 [[nodiscard]] inline bool is_untold(const connection& c, user_event what) { return (c.untold & static_cast<std::uint8_t>(what)) != 0; }
 

@@ -68,6 +68,19 @@ std::expected<socket_address, std::string_view> parse_unix_address(std::string_v
   return address;
 }
 
+// A kernel or a container may have no IPv6.
+bool has_ipv6() {
+  const int probe = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (probe < 0) return false;
+  sockaddr_in6 any{};
+  any.sin6_family = AF_INET6;
+  const bool can_bind = bind(probe, reinterpret_cast<const sockaddr*>(&any), sizeof any) == 0;
+  close(probe);
+  return can_bind;
+}
+
+socket_address every_address(std::uint16_t port) { return *numeric_address(has_ipv6() ? "::" : "0.0.0.0", port); }
+
 } // namespace
 
 std::expected<socket_address, std::string> parse_address(std::string_view text) {
@@ -95,7 +108,7 @@ std::expected<socket_address, std::string> parse_address(std::string_view text) 
     return address;
   }
   if (host == "localhost") host = "127.0.0.1";
-  if (host.empty() || host == "*") host = "0.0.0.0";
+  if (host.empty() || host == "*") return every_address(port);
   auto& v4 = reinterpret_cast<sockaddr_in&>(address.storage);
   if (inet_pton(AF_INET, std::string{host}.c_str(), &v4.sin_addr) != 1) return refuse("the address is numeric, like 127.0.0.1 or [::1]");
   v4.sin_family = AF_INET;
@@ -145,6 +158,11 @@ bool may_try_again(int error, patience_end until) {
 
 namespace {
 
+void set_versions(int socket, const socket_address& address, ip_versions by) {
+  const int only_own = by == ip_versions::own ? 1 : 0;
+  if (address.storage.ss_family == AF_INET6) setsockopt(socket, IPPROTO_IPV6, IPV6_V6ONLY, &only_own, sizeof only_own);
+}
+
 // bind() makes the file of a Unix socket and never takes one that is there, be it of a process that was killed.
 void remove_stale_socket_file(const socket_address& address) {
   const auto file = socket_file_of(address);
@@ -157,6 +175,11 @@ void remove_stale_socket_file(const socket_address& address) {
 }
 
 } // namespace
+
+bool is_every_address(const socket_address& address) {
+  if (address.storage.ss_family == AF_INET) return reinterpret_cast<const sockaddr_in&>(address.storage).sin_addr.s_addr == htonl(INADDR_ANY);
+  return address.storage.ss_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&reinterpret_cast<const sockaddr_in6&>(address.storage).sin6_addr);
+}
 
 std::optional<socket_file> socket_file_of(const socket_address& address) {
   if (address.storage.ss_family != AF_UNIX) return std::nullopt;
@@ -196,7 +219,7 @@ std::expected<int, std::string> inherited_listener(std::string_view text) {
   return share_listener(descriptor);
 }
 
-std::expected<int, std::string> listen_on(const socket_address& address, int backlog, patience_end until) {
+std::expected<int, std::string> listen_on(const socket_address& address, int backlog, patience_end until, ip_versions by) {
   remove_stale_socket_file(address);
   const int listener = socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (listener < 0) return cannot_listen(address, errno);
@@ -207,27 +230,27 @@ std::expected<int, std::string> listen_on(const socket_address& address, int bac
   // What is accepted inherits this, too.
   const int unsent_max = kernel_unsent_bytes_max;
   setsockopt(listener, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_max, sizeof unsent_max);
-  if (address.storage.ss_family == AF_INET6) setsockopt(listener, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  set_versions(listener, address, by);
   if (bind(listener, reinterpret_cast<const sockaddr*>(&address.storage), address.bytes) < 0 || listen(listener, backlog) < 0) {
     const int error = errno;
     close(listener);
-    if (may_try_again(error, until)) return listen_on(address, backlog, until);
+    if (may_try_again(error, until)) return listen_on(address, backlog, until, by);
     return cannot_listen(address, error);
   }
   return listener;
 }
 
-std::expected<void, std::string> check_port_is_free(const socket_address& address, patience_end until) {
+std::expected<void, std::string> check_port_is_free(const socket_address& address, patience_end until, ip_versions by) {
   if (address.port() == 0) return {};
   const int probe = socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (probe < 0) return cannot_listen(address, errno);
   const int on = 1;
   setsockopt(probe, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (address.storage.ss_family == AF_INET6) setsockopt(probe, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  set_versions(probe, address, by);
   const int bound = bind(probe, reinterpret_cast<const sockaddr*>(&address.storage), address.bytes);
   const int error = errno;
   close(probe);
-  if (bound < 0 && may_try_again(error, until)) return check_port_is_free(address, until);
+  if (bound < 0 && may_try_again(error, until)) return check_port_is_free(address, until, by);
   if (bound < 0) return cannot_listen(address, error);
   return {};
 }
@@ -243,7 +266,15 @@ socket_address peer_address_of(int socket) {
   socket_address address;
   address.bytes = sizeof address.storage;
   if (getpeername(socket, reinterpret_cast<sockaddr*>(&address.storage), &address.bytes) < 0) address.bytes = 0;
-  return address;
+  const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address.storage);
+  if (v6.sin6_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) return address;
+  socket_address mapped;
+  auto& v4 = reinterpret_cast<sockaddr_in&>(mapped.storage);
+  v4.sin_family = AF_INET;
+  v4.sin_port = v6.sin6_port;
+  std::memcpy(&v4.sin_addr, v6.sin6_addr.s6_addr + 12, sizeof v4.sin_addr);
+  mapped.bytes = sizeof v4;
+  return mapped;
 }
 
 std::expected<int, int> open_client_socket(const socket_address& to) {

@@ -16,7 +16,7 @@
 
 namespace ringcast::engine {
 
-// "ADDR:PORT", "[IPV6]:PORT" with numeric addresses, "unix:/path", "unix:@name" (abstract, unix(7)); the error is a sentence that quotes the text.
+// "ADDR:PORT", "[IPV6]:PORT" with numeric addresses, ":PORT" and "*:PORT" (every address that there is, [::] unless there is no IPv6), "unix:/path", "unix:@name" (abstract, unix(7)); the error is a sentence that quotes the text.
 std::expected<socket_address, std::string> parse_address(std::string_view text);
 
 // The address that a numeric host is, IPv4 or IPv6 without brackets.
@@ -26,10 +26,14 @@ std::expected<socket_address, std::string> parse_address(std::string_view text);
 // because they belong to its ring. The default does not wait.
 using patience_end = std::chrono::steady_clock::time_point;
 
+// [::] takes connections by IPv4, too, unless somebody is to listen on 0.0.0.0 at the same port (ipv6(7), IPV6_V6ONLY).
+enum class ip_versions : std::uint8_t { own, both };
+[[nodiscard]] bool is_every_address(const socket_address& address);
+
 // A listening, non-blocking socket with SO_REUSEPORT, so that each shard has its own queue; TCP_NODELAY is inherited by
 // what it accepts. Of a Unix socket there can be one, which the shards share (share_listener). A file that is left of one to which nobody
 // listens any more is replaced.
-std::expected<int, std::string> listen_on(const socket_address& address, int backlog, patience_end until = {});
+std::expected<int, std::string> listen_on(const socket_address& address, int backlog, patience_end until = {}, ip_versions by = ip_versions::own);
 
 // The same queue once more.
 std::expected<int, std::string> share_listener(int listener);
@@ -47,9 +51,10 @@ struct socket_file {
 void remove_socket_file(const socket_file& file) noexcept;
 
 // Fails if something else listens there already, which SO_REUSEPORT alone would not show.
-std::expected<void, std::string> check_port_is_free(const socket_address& address, patience_end until = {});
+std::expected<void, std::string> check_port_is_free(const socket_address& address, patience_end until = {}, ip_versions by = ip_versions::own);
 
 socket_address local_address_of(int socket);
+// One that came by IPv4 to an IPv6 socket is an IPv4 address.
 socket_address peer_address_of(int socket);
 
 // A socket to connect to that address, with TCP_NODELAY; or errno.

@@ -46,6 +46,12 @@ void home_cluster::forgotten(const home_room& home) {
   rooms_.pop_back();
 }
 
+bool home_cluster::needs(home_room& home) const {
+  const clustered& state = *home.cluster;
+  if (state.at != clustered::step::apart || state.is_sending || !state.sent.empty()) return true;
+  return home.rate.ms_until(home.rules->messages, homes_.now_ms_, token_bucket::tokens_max) > 0;
+}
+
 home_room* home_cluster::find(std::string_view room) {
   const auto found = homes_.rooms_.find(room);
   return found == homes_.rooms_.end() || found->second->cluster == nullptr ? nullptr : found->second.get();

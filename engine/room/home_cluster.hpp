@@ -34,9 +34,8 @@ class home_cluster final : public cluster_listener {
   [[nodiscard]] bool admits(home_room& home, std::uint32_t shard, const claim_record& claim, std::string_view name);
   void members_changed(home_room& home);
   void publish(home_room& home, const clustered::author& by, opcode op, std::span<const std::byte> payload);
-  [[nodiscard]] static bool needs(const home_room& home) {
-    return home.cluster->at != clustered::step::apart || home.cluster->is_sending || !home.cluster->sent.empty();
-  }
+  // Also until its rate allows as much as that of a new room: what is said in a room that nobody here is in would make it anew each time.
+  [[nodiscard]] bool needs(home_room& home) const;
   // End of turn: what was said goes out.
   void send();
   void on_tick();

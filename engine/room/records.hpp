@@ -31,6 +31,7 @@ enum class record_kind : std::uint32_t {
   report_request, // from the home, behind the span that it asks about
   report_expect,  // from the home to the shard that wants the report: how many answers will come
   report,         // to the shard that wants it
+  refused,        // from the home to the shard of a member: messages of its that were not published
   claim_seat,     // to the home, + name if there is one
   claim_answer,   // from the home
   release_name,   // to the home, + name
@@ -98,7 +99,13 @@ struct report_expect_record {
   std::uint32_t report_id;
   std::uint32_t shards;
   room_position position; // of the message
+  bool too_fast = false;    // it was not published
   bool unavailable = false; // there is no engine of the cluster to publish it
+};
+
+struct refused_record {
+  std::uint64_t author;
+  std::uint32_t messages;
 };
 
 struct report_record {
@@ -129,6 +136,7 @@ struct claim_record { // + name
   std::uint64_t connection;
   std::uint32_t asker;       // who waits for the answer; 0: the upgrade of the connection
   std::uint32_t first_seats; // room_part::first_seats
+  std::uint32_t seats;       // room_part::seats(), with this one
   bool takes_over;           // the name, from whoever has it
   replay_wish wish{};
 };
@@ -136,6 +144,7 @@ struct claim_record { // + name
 enum class claim_verdict : std::uint8_t {
   granted,
   name_taken,
+  room_full,
   unavailable, // there is no engine of the cluster
 };
 

@@ -51,9 +51,9 @@ home_room& home_table::make(std::string_view name) {
   return home;
 }
 
-void home_table::forget(const home_room& home) {
+void home_table::forget(home_room& home) {
   if (!home.branches.empty() || home.dirty || home.has_history() || !home.readers.empty()) return;
-  if (home.cluster != nullptr && home_cluster::needs(home)) return;
+  if (home.cluster != nullptr && cluster_->needs(home)) return;
   if (home.presence != nullptr && !home.presence->users.empty()) return; // they are still to be told as gone
   std::erase(emptied_, &home);
   std::erase(counts_due_, &home);
@@ -114,6 +114,7 @@ void home_table::set_members(std::uint32_t shard, room_ref room, std::uint32_t m
 void home_table::publish(std::uint32_t shard, const publish_record& head, std::span<const std::byte> payload) {
   home_room* home = room_of(shard, head.room);
   if (home == nullptr) return;
+  if (home->rules->messages.is_on() && !takes_message(*home)) return refuse(shard, head);
   if (home->cluster != nullptr) [[unlikely]]
     return cluster_->publish(*home, {shard, head.report_id, head.author, head.author_hears}, head.op, payload);
   if (head.report_id != 0) home->reports.push_back({shard, head.report_id, home->next_sequence});
@@ -124,14 +125,14 @@ bool home_table::publish_to(std::string_view room, opcode op, std::span<const st
   const auto found = rooms_.find(room);
   const bool is_heard = found != rooms_.end() && found->second->members() > 0;
   const rules_of_room& rules = found != rooms_.end() ? *found->second->rules : rules_.of(room);
-  if (rules.cluster && cluster_ != nullptr) {
-    // Who hears it is known to no single server.
-    cluster_->publish(found != rooms_.end() ? *found->second : make(room), {.shard = own_, .report_id = 0, .connection = 0, .hears = true}, op,
-                      payload);
-    return true;
-  }
-  if (!is_heard && !rules.history.is_on()) return false;
-  append(found != rooms_.end() ? *found->second : make(room), op, payload, 0, true);
+  const bool is_of_cluster = rules.cluster && cluster_ != nullptr; // who hears it is known to no single server
+  if (!is_heard && !rules.history.is_on() && !is_of_cluster) return false;
+  home_room& home = found != rooms_.end() ? *found->second : make(room);
+  if (rules.messages.is_on() && !takes_message(home)) return true;
+  if (is_of_cluster)
+    cluster_->publish(home, {.shard = own_, .report_id = 0, .connection = 0, .hears = true}, op, payload);
+  else
+    append(home, op, payload, 0, true);
   return true;
 }
 
@@ -265,6 +266,7 @@ void home_table::publish_spans() {
   }
   publishing_.clear();
   if (!leaving_.empty()) tell_leavings();
+  if (!refused_.empty()) tell_refused();
   // What the budget took from rooms that nobody is in was all that held them.
   while (!emptied_.empty()) {
     home_room& emptied = *emptied_.back();

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "engine/base/keyed_hash.hpp"
+#include "engine/base/token_bucket.hpp"
 #include "engine/room/records.hpp"
 #include "engine/room/room_history.hpp"
 #include "engine/room/room_log.hpp"
@@ -82,6 +83,7 @@ struct home_room {
   std::unique_ptr<clustered> cluster; // null: the room is this server's alone
   std::unique_ptr<room_presence> presence; // null: nobody has come as a user
   std::uint32_t members_here = 0; // on the home's own shard, which serves them
+  token_bucket rate; // of messages
   bool dirty = false;
 
   [[nodiscard]] std::uint32_t members() const;
@@ -92,6 +94,11 @@ struct home_room {
     return plain == nullptr ? nullptr : plain->kept.get();
   }
   [[nodiscard]] bool has_history() const { return history() != nullptr && !history()->empty(); }
+};
+
+struct home_counters {
+  std::uint64_t seats_refused = 0; // the room was full
+  std::uint64_t messages_refused = 0; // came too fast
 };
 
 class home_table {
@@ -110,10 +117,9 @@ class home_table {
   void set_members(std::uint32_t shard, room_ref room, std::uint32_t members);
   void publish(std::uint32_t shard, const publish_record& head, std::span<const std::byte> payload);
 
-  // Answers, at once or when it is known where the room stands.
+  // Answers, at once or when it is known where the room stands: whether the connection may take its seat, and what it hears of what was said before. It
+  // may if the room is not full, and nobody has its name, or it takes that over.
   void claim(std::uint32_t shard, const claim_record& claim, std::string_view name);
-  // Whether the connection may take its seat. Without a name it may; with one only if nobody has that, or it takes it over.
-  [[nodiscard]] bool claim_name(std::uint32_t shard, room_ref room, std::string_view name, std::uint64_t connection, bool takes_over);
   // What somebody hears who takes a seat now. Null: there is no such room.
   [[nodiscard]] std::unique_ptr<replay> replay_for(std::uint32_t shard, room_ref room, const replay_wish& wish);
   // The same of what is kept, for those who know only the name of the room.
@@ -144,6 +150,7 @@ class home_table {
   // Server stop: nothing is kept any more.
   void drop_history();
   [[nodiscard]] const history_store& kept() const { return store_; }
+  [[nodiscard]] const home_counters& counters() const { return counters_; }
   [[nodiscard]] const chunk_store& chunks() const { return chunks_; }
   [[nodiscard]] bool has_unpublished() const { return !dirty_.empty(); }
 
@@ -175,16 +182,23 @@ class home_table {
  private:
   friend class home_cluster;
   void answer_claim(std::uint32_t shard, const claim_record& claim, std::string_view name);
+  void tell_verdict(std::uint32_t shard, const claim_record& claim, std::string_view name, claim_verdict verdict, std::unique_ptr<replay> heard = {});
+  [[nodiscard]] bool claim_name(std::uint32_t shard, const claim_record& claim, std::string_view name);
+  [[nodiscard]] bool has_seat(std::uint32_t shard, const claim_record& claim, const home_room& home);
   void drop_history(home_room& home);
 
   using rooms_by_name = std::map<std::string, std::unique_ptr<home_room>, std::less<>>;
 
   home_room& make(std::string_view name);
-  void forget(const home_room& home); // if nothing needs it any more
+  void forget(home_room& home); // if nothing needs it any more
   void read_encoding(home_room& home, room_encoding encoding);
   void append(home_room& home, opcode op, std::span<const std::byte> payload, std::uint64_t author, bool author_hears);
   void append_to(room_log& log, room_encoding encoding, std::uint64_t epoch, log_message message);
   void publish(home_room& home);
+  // Its rate allows one more message, which is counted; room_home_rate.cpp.
+  [[nodiscard]] bool takes_message(home_room& home);
+  void refuse(std::uint32_t shard, const publish_record& head);
+  void tell_refused();
   // Of one room: all of them, or those whose time is over.
   void answer_readers(home_room& home, bool all);
   void tell_change(home_room& home, std::string_view what, std::string_view user);
@@ -231,6 +245,8 @@ class home_table {
   std::vector<home_room::branch> targets_;
   std::vector<home_room::wanted_report> reports_;
   std::vector<home_room*> emptied_;
+  home_counters counters_;
+  std::unordered_map<std::uint64_t, std::uint32_t> refused_; // messages of this turn by their authors
   std::size_t readers_ = 0;
   std::unique_ptr<home_cluster> cluster_;
   std::deque<user_leaving> leaving_; // in the order of their times

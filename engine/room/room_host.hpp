@@ -6,6 +6,7 @@
 #include "engine/room/room.hpp"
 #include "engine/room/room_home.hpp"
 #include "engine/tls/tls_session.hpp"
+#include <ringcast/address.hpp>
 #include <ringcast/connection_handle.hpp>
 
 #include <cstdint>
@@ -42,6 +43,8 @@ class room_host : public shard_courier {
   // It is behind a gap: it is told, and outbox::go_on() follows.
   virtual void tell_gap(connection& c) = 0;
   virtual void release_if_done(connection& c) = 0;
+  // Whose it is, for the log.
+  [[nodiscard]] virtual socket_address peer_of(const connection& c) const = 0;
   virtual void close_websocket(connection& c, std::uint16_t code, std::string_view reason) = 0;
 
  protected:

@@ -32,6 +32,9 @@ rules_of_room with(rules_of_room rules, const room_rules& said) {
   if (said.behind_bytes_max) rules.behind_bytes_max = *said.behind_bytes_max;
   if (said.history) rules.history = *said.history;
   if (said.message_bytes_max) rules.message_bytes_max = *said.message_bytes_max;
+  if (said.members_max && *said.members_max != 0) rules.members_max = *said.members_max;
+  if (said.presence) rules.presence = *said.presence;
+  if (said.messages) rules.messages = *said.messages;
   if (said.cluster) rules.cluster = *said.cluster;
   return rules;
 }

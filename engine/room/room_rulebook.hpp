@@ -21,7 +21,14 @@ struct rules_of_room {
   std::uint64_t behind_bytes_max = 0;
   history_options history;
   std::uint64_t message_bytes_max = UINT64_MAX;
+  std::uint32_t members_max = no_bound;
+  bool presence = true;
+  rate_limit messages{};
   bool cluster = false;
+
+  static constexpr std::uint32_t no_bound = UINT32_MAX;
+  // Whether its home judges each seat by their number.
+  [[nodiscard]] bool counts_seats() const { return members_max != no_bound; }
 };
 
 using room_patterns = std::vector<std::pair<std::string, room_rules>>;

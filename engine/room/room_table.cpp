@@ -130,7 +130,7 @@ void room_table::leave(connection& c, room_part& r) {
 void room_table::tell_users(connection& c) {
   for (membership* seat = c.memberships; seat != nullptr; seat = seat->next) {
     seat_details* const has = seat->details.get();
-    if (has == nullptr || has->user.empty() || has->user_told) continue;
+    if (has == nullptr || has->user.empty() || has->user_told || !seat->where->rules->presence) continue;
     has->user_told = true;
     const room_part& r = *seat->where;
     host_.deliver(r.home_shard, record_kind::user_joined, bytes_of(name_record{{r.index, r.generation}, host_.handle_of(c).value}),
@@ -287,12 +287,12 @@ std::uint64_t cost_behind(const room_part& r, const lag& l) {
   return r.window.cost_behind(l.cursor, l.sequence) + l.flying;
 }
 
-void log_slow(const connection& c, const room_part& r, std::uint64_t bytes) try {
+void log_slow(const room_host& host, const connection& c, const room_part& r, std::uint64_t bytes) try {
   static constinit log_rate rate;
   if (!is_logged(log_level::warning)) return;
   const auto [may_say, left_out] = rate.ask(now_ms());
   if (!may_say) return;
-  const std::string peer = peer_address_of(c.socket).text();
+  const std::string peer = host.peer_of(c).text();
   if (left_out == 0)
     log_warning("closed {} as too slow: {} bytes waited for it in room {}", peer, bytes, r.name);
   else
@@ -343,7 +343,7 @@ void room_table::apply_policy(room_part& r, const log_span& span, std::uint64_t 
   // Closing takes the member out of the list that was walked above.
   for (connection* c : to_close_) {
     ++counters_.members_closed_slow;
-    log_slow(*c, r, cost_behind(r, *seat_of(*c, r)->behind));
+    log_slow(host_, *c, r, cost_behind(r, *seat_of(*c, r)->behind));
     host_.close_websocket(*c, static_cast<std::uint16_t>(close_code::try_again_later), "too slow: more is waiting than this room keeps");
   }
   to_close_.clear();

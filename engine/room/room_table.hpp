@@ -58,6 +58,7 @@ class room_table {
   membership& join(connection& c, room_part& r, hearing hears, replay& heard);
   // It is told of users from now on.
   void watch(membership& seat) {
+    if (!seat.where->rules->presence) return;
     seat.watches = true;
     ++seat.where->watchers;
   }

@@ -72,7 +72,7 @@ ready<websocket> request::upgrade(const upgrade_options& options) {
   auto* session = new websocket_session(here);
   const websocket_endpoint& endpoint = websocket_session::endpoint_of(here, options);
   const std::string_view subprotocol =
-      here.upgrades().upgrade(*c, handle_access::request(head, parameters_, copy_.body(), peer_, admin_), endpoint, session, headers_);
+      here.upgrades().upgrade(*c, handle_access::request(head, parameters_, copy_.body(), peer_, admin_, c), endpoint, session, headers_);
   if (c->phase == connection_phase::websocket) session->attach(*c, subprotocol);
   return {handle_access::socket_of(session)};
 }

@@ -155,8 +155,7 @@ class seat_claim {
       : here_(here), who_(who), room_{r.index, r.generation}, options_(options),
         id_(here.claims().begin(r, who, name, seat_claims::name_rule::taken_over, options.replay ? replay_wish{*options.replay} : replay_wish{},
                                 [this](std::uint32_t, claim_verdict verdict, replay* heard) {
-                                  has_engine_ = verdict != claim_verdict::unavailable;
-                                  answered(heard);
+                                  answered(verdict, heard);
                                   return true;
                                 })) {}
   seat_claim(const seat_claim&) = delete;
@@ -169,18 +168,19 @@ class seat_claim {
   [[nodiscard]] answer_awaiter<bool>& answer() { return answer_; }
   // There was no memory for what was wished for.
   [[nodiscard]] bool has_no_replay() const { return has_no_replay_; }
-  // It is a room of the cluster, whose engine is not there.
-  [[nodiscard]] bool has_engine() const { return has_engine_; }
+  // Empty: there is one.
+  [[nodiscard]] std::string_view why_no_seat() const { return engine::why_no_seat(verdict_); }
   [[nodiscard]] const joined_position& joined() const { return joined_; }
   // The seat is somebody else's from now on.
   void hand_over() { took_seat_ = false; }
 
  private:
   // A replay ends where the window of the room stands now: so the seat is taken at once, and not when the coroutine goes on.
-  void answered(replay* heard) {
+  void answered(claim_verdict verdict, replay* heard) {
+    verdict_ = verdict;
     connection* c = here_.find(who_);
     room_part* r = here_.rooms().find(room_);
-    has_no_replay_ = options_.replay.has_value() && heard == nullptr;
+    has_no_replay_ = options_.replay.has_value() && heard == nullptr && verdict == claim_verdict::granted;
     if (heard != nullptr && c != nullptr && c->is_open_websocket() && !c->message_open && r != nullptr && room_table::seat_of(*c, *r) == nullptr) {
       joined_ = heard->joined;
       if (!heard->spans.empty() || r->flushed != r->window.end()) here_.output().begin_backlog(*c); // as sit_down()
@@ -196,7 +196,8 @@ class seat_claim {
   room_ref room_;
   join_options options_;
   joined_position joined_;
-  bool took_seat_ = false, has_no_replay_ = false, has_engine_ = true;
+  claim_verdict verdict_ = claim_verdict::granted;
+  bool took_seat_ = false, has_no_replay_ = false;
   std::uint32_t id_;
 };
 
@@ -214,6 +215,7 @@ task<seat> room::join(std::string_view id, receiver& ws, join_options options) {
   static constexpr std::string_view in_message = "the connection is sending a message in fragments";
   if (session->where()->message_open) co_return seat{in_message};
   shard& here = session->owner();
+  if (!here.rates().admit_join(*session->where())) co_return seat{rate_gate::joins_too_fast};
   const connection_handle who = ws.handle();
   room_part& r = here.rooms().at(name_, encoding_with(is_deflating(here.encoding_of(*session->where())), options.numbered));
   const room_ref ref{r.index, r.generation};
@@ -221,7 +223,7 @@ task<seat> room::join(std::string_view id, receiver& ws, join_options options) {
   if (const membership* before = room_table::seat_of(*session->where(), r); before != nullptr && before->has_name()) id = {};
   seat_claim claim{here, r, who, id, options};
   const bool known = co_await claim.answer();
-  if (known && !claim.has_engine()) co_return seat{no_engine};
+  if (known && !claim.why_no_seat().empty()) co_return seat{claim.why_no_seat()};
   const bool busy = known && is_open() && session->where()->message_open && room_table::seat_of(*session->where(), r) == nullptr;
   if (!known || claim.has_no_replay() || !is_open() || busy) {
     if (known && !id.empty())

@@ -141,6 +141,7 @@ std::expected<void, std::string> server::change(const server_options& wanted) {
   to.limits.pong_timeout_ms = wanted.limits.pong_timeout_ms;
   to.limits.idle_timeout_ms = wanted.limits.idle_timeout_ms;
   to.limits.close_timeout_ms = wanted.limits.close_timeout_ms;
+  to.limits.rates = wanted.limits.rates;
   orders_->change(std::move(to));
   for (std::uint32_t i = 0; i < shard_count_; ++i) mesh_->bell(i).ring();
   return {};

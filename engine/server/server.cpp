@@ -10,6 +10,7 @@
 #include "engine/server/run_as_coroutine.hpp"
 #include "engine/server/static_files.hpp"
 #include "engine/shard/admission.hpp"
+#include "engine/shard/arrival_rates.hpp"
 #include "engine/shard/forwarded.hpp"
 #include "engine/shard/http_router.hpp"
 #include "engine/shard/memory_bound.hpp"
@@ -65,17 +66,6 @@ namespace {
 // Each room is compared with each of them when it is opened, and each message of a thread that is no shard's.
 constexpr std::size_t rooms_like_max = 256;
 
-std::expected<redis_options, std::string> redis_options_of(const cluster_options& said) {
-  auto to = parse_redis_url(said.redis);
-  if (!to) return std::unexpected(to.error());
-  // Where braces are, Redis Cluster would see another slot.
-  if (said.prefix.empty() || said.prefix.find_first_of("{} \r\n") != std::string::npos)
-    return std::unexpected(std::string{"the prefix of a cluster is some characters without braces and spaces"});
-  if (said.messages_kept == 0 || said.seconds_kept == 0)
-    return std::unexpected(std::string{"a cluster that keeps nothing loses what a server misses"});
-  return redis_options{.to = std::move(*to), .prefix = said.prefix, .messages_kept = said.messages_kept, .kept_for_ms = said.seconds_kept * 1'000ULL};
-}
-
 std::expected<void, std::string> check_room_pattern(std::string_view pattern) {
   // Stars apart it is a part of a name, and so has its letters.
   std::string letters;
@@ -103,6 +93,17 @@ void raise_descriptor_limit() {
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// [::] is everybody's, but where 0.0.0.0 is listened on by itself.
+ip_versions versions_of(const server_options& options, const socket_address& address) {
+  if (address.storage.ss_family != AF_INET6 || !is_every_address(address)) return ip_versions::own;
+  for (const auto* listen : {&options.listen, &options.listen_admin, &options.listen_tls})
+    for (const std::string& text : *listen) {
+      const auto other = parse_address(text);
+      if (other && other->storage.ss_family == AF_INET && is_every_address(*other) && other->port() == address.port()) return ip_versions::own;
+    }
+  return ip_versions::both;
 }
 
 } // namespace
@@ -152,11 +153,12 @@ std::expected<void, start_failure> server::open_listeners(const std::vector<std:
     }
     auto address = parse_address(text);
     if (!address) return std::unexpected(start_failure{address.error()});
-    if (const auto free = check_port_is_free(*address, until); !free) return std::unexpected(start_failure{free.error()});
+    const ip_versions by = versions_of(options_, *address);
+    if (const auto free = check_port_is_free(*address, until, by); !free) return std::unexpected(start_failure{free.error()});
     const bool has_one_queue = address->storage.ss_family == AF_UNIX;
     for (std::uint32_t i = 0; i < shard_count_; ++i) {
       const auto listener = has_one_queue && i > 0 ? share_listener(threads_[0]->listeners.back().socket)
-                                                   : listen_on(*address, static_cast<int>(options_.backlog), until);
+                                                   : listen_on(*address, static_cast<int>(options_.backlog), until, by);
       if (!listener) return std::unexpected(start_failure{listener.error()});
       threads_[i]->listeners.push_back({*listener, kind, has_one_queue ? acceptor::queue::shared : acceptor::queue::own});
       if (has_one_queue) {
@@ -225,6 +227,8 @@ std::expected<void, start_failure> server::check_options() {
     if (!checked) return std::unexpected(start_failure{checked.error()});
     redis_ = std::make_unique<redis_options>(std::move(*checked));
   }
+  if (options_.proxies.protocol == proxy_protocol::required && options_.proxies.trusted.empty())
+    return std::unexpected(start_failure{"the PROXY protocol is of trusted proxies, and none is named"});
   if (!options_.proxies.trusted.empty()) {
     auto trusted = trusted_proxies::parse(options_.proxies);
     if (!trusted) return std::unexpected(start_failure{trusted.error()});
@@ -314,6 +318,7 @@ std::expected<void, start_failure> server::start() {
   if (auto checked = check_options(); !checked) return checked;
   if (options_.max_connections != 0 || options_.max_connections_per_ip != 0)
     admission_ = std::make_unique<admission>(options_.max_connections, options_.max_connections_per_ip);
+  if (options_.new_connections_per_ip.is_on()) arrivals_ = std::make_unique<arrival_rates>(options_.new_connections_per_ip);
   if (auto opened = open_rings(); !opened) return give_up_start(), opened;
   if (auto opened = open_listeners(options_.listen, listener_kind::plain, addresses_); !opened) return give_up_start(), opened;
   if (auto opened = open_listeners(options_.listen_admin, listener_kind::admin, admin_addresses_); !opened) return give_up_start(), opened;
@@ -374,8 +379,10 @@ void server::serve(std::uint32_t index) {
   try {
     const shard_options options{.limits = options_.limits,
                                 .admits = admission_.get(),
+                                .arrivals = arrivals_.get(),
                                 .orders = orders_.get(),
                                 .proxies = proxies_.get(),
+                                .admin_hosts = options_.admin_hosts,
                                 .allowed_origins = options_.allowed_origins,
                                 .policy = options_.policy,
                                 .coalesce_wait_us = options_.coalesce_wait_us,
@@ -387,7 +394,6 @@ void server::serve(std::uint32_t index) {
                                 .history = options_.history,
                                 .rooms_like = rooms_like_,
                                 .all_rooms_of_cluster = options_.cluster.all_rooms,
-
                                 .make_cluster = redis_ == nullptr ? decltype(shard_options::make_cluster){}
                                                                   : [this](std::uint32_t, ring& io) -> std::unique_ptr<cluster_engine> {
                                   return std::make_unique<redis_engine>(io, *redis_);
@@ -395,10 +401,12 @@ void server::serve(std::uint32_t index) {
                                 .on_access = options_.on_access};
     t.own = std::make_unique<shard>(index, options, *mesh_, *t.from_threads, *router_, std::move(t.own_ring));
     for (const auto& listener : t.listeners)
-      t.own->accepting().add_listener({.socket = listener.socket,
-                                       .identity = listener.kind == listener_kind::tls ? identity_.get() : nullptr,
-                                       .waiting = listener.waiting,
-                                       .is_admin = listener.kind == listener_kind::admin});
+      t.own->accepting().add_listener(
+          {.socket = listener.socket,
+           .identity = listener.kind == listener_kind::tls ? identity_.get() : nullptr,
+           .waiting = listener.waiting,
+           .is_admin = listener.kind == listener_kind::admin,
+           .is_for_proxies = listener.kind != listener_kind::admin && options_.proxies.protocol == proxy_protocol::required});
     t.listeners.clear();
     t.accepting = true; // before start() returns: the server is ready then
   } catch (const std::exception& failed) {

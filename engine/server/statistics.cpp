@@ -41,9 +41,10 @@ std::uint64_t duration_histogram::quantile_ns(double share) const {
 // --- words ---
 
 std::string_view name_of(refusal why) {
-  static constexpr std::array<std::string_view, refusal_count> names{"server_full",    "address_full", "going_away",    "no_descriptors",
-                                                                     "tls_handshakes", "bad_request",  "bad_handshake", "origin",
-                                                                     "endpoint",       "name_taken",   "no_memory",     "no_engine"};
+  static constexpr std::array<std::string_view, refusal_count> names{
+      "server_full", "address_full", "going_away", "no_descriptors", "tls_handshakes",  "bad_request",  "bad_handshake",
+      "origin",      "endpoint",     "name_taken", "no_memory",      "connection_rate", "message_rate", "join_rate",
+      "not_a_proxy", "proxy_header", "host",       "room_full",      "room_rate",       "no_engine"};
   return names[static_cast<std::size_t>(why)];
 }
 
@@ -94,6 +95,8 @@ void shard_statistics::add(const shard_statistics& other) {
       &shard_statistics::messages_received,
       &shard_statistics::messages_sent,
       &shard_statistics::inputs_stopped,
+      &shard_statistics::inputs_paused_for_rate,
+      &shard_statistics::messages_dropped_for_rate,
       &shard_statistics::sent_to_nobody,
       &shard_statistics::rooms,
       &shard_statistics::deliveries,

@@ -98,7 +98,7 @@ ready<send_status> receiver::close(std::uint16_t code, std::string_view reason) 
 
 std::string_view receiver::subprotocol() const noexcept { return session_ == nullptr ? std::string_view{} : session_->subprotocol(); }
 connection_handle receiver::handle() const noexcept { return session_ == nullptr ? connection_handle{} : session_->handle(); }
-socket_address receiver::peer() const noexcept { return is_open() ? session_->owner().accepting().peer_of(*session_->where()) : socket_address{}; }
+socket_address receiver::peer() const noexcept { return is_open() ? session_->owner().peer_of(*session_->where()) : socket_address{}; }
 
 // --- sending ---
 

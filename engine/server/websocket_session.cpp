@@ -46,6 +46,7 @@ websocket_endpoint make_endpoint(const upgrade_options& options) {
           .ping_interval_ms = milliseconds(options.ping_interval),
           .pong_timeout_ms = milliseconds(options.pong_timeout),
           .idle_timeout_ms = milliseconds(options.idle_timeout),
+          .rates = options.rates,
           .allowed_origins = options.allowed_origins,
           .on_gap = [](websocket_ref ws, std::uint64_t first, std::uint64_t last) { session_of(ws).on_gap({first, last}); },
           .on_reset = [](websocket_ref ws, const room_position&) { session_of(ws).on_gap({}); },

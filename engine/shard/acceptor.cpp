@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
-#include <utility>
 
 namespace ringcast::engine {
 
@@ -50,73 +49,26 @@ void acceptor::arm_accepts() {
 void acceptor::on_accept(op_tag tag, const completion& done) {
   listener& where = listeners_[tag.slot];
   if (!done.more) where.armed = false;
-  // It came in front of the end of the listener: of a shard that stops, or of one that drains.
-  const bool is_closed = with_.stop.is_stopping || where.socket < 0;
+  // It came in front of the end of the listener. A shard that drains serves it.
+  const bool is_closed = with_.stop.is_stopping;
   if (done.result >= 0) {
+    if (is_closed) return turn_away(done.result, tag.slot, refusal::going_away, "the server is going away");
+    if (where.is_for_proxies && !with_.peers.is_proxy(done.result)) return turn_away(done.result, tag.slot, refusal::not_a_proxy, {});
     connection_source from = 0;
-    const admission_result result = is_closed ? admission_result::server_is_full : admit(done.result, from);
-    if (result == admission_result::admitted) return take(done.result, tag.slot, from);
-    const refusal why = is_closed ? refusal::going_away : result == admission_result::server_is_full ? refusal::server_full : refusal::address_full;
-    with_.counters.count(why);
-    log_refusal(why, done.result);
-    return refuse(done.result, tag.slot,
-                  is_closed                                    ? "the server is going away"
-                  : result == admission_result::server_is_full ? "the server has as many connections as it takes"
-                                                               : "there are too many connections from this address");
+    const admission_verdict judged = with_.peers.admit(done.result, from);
+    if (judged.is_admitted()) return take(done.result, tag.slot, from);
+    return turn_away(done.result, tag.slot, judged.why(), judged.sentence(), judged.retry_after_s);
   }
-  if (is_closed || done.result == -ECONNABORTED || done.result == -EINTR) return;
+  if (where.socket < 0 || done.result == -ECONNABORTED || done.result == -EINTR) return;
   pause(where, -done.result);
-}
-
-admission_result acceptor::admit(int socket, connection_source& from) const {
-  if (with_.admits == nullptr) return admission_result::admitted;
-  // The address is asked for now and kept: a connection that was reset no longer has it.
-  if (with_.admits->counts_sources()) {
-    const socket_address peer = peer_address_of(socket);
-    from = with_.proxies != nullptr && with_.proxies->trusts(peer) ? no_connection_source : source_of(peer);
-  }
-  return with_.admits->enter(from);
-}
-
-socket_address acceptor::peer_of(const connection& c, const http_fields& head) const {
-  const socket_address peer = peer_address_of(c.socket);
-  return with_.proxies != nullptr && with_.proxies->trusts(peer) ? with_.proxies->client_of(head, peer) : peer;
-}
-
-bool acceptor::hand_over(const connection& c, const http_fields& head) {
-  if (with_.proxies == nullptr) return true;
-  take_back(c); // an upgrade of somebody before may have come to nothing
-  const socket_address peer = peer_address_of(c.socket);
-  if (!with_.proxies->trusts(peer)) return true;
-  const socket_address client = with_.proxies->client_of(head, peer);
-  if (with_.proxies->trusts(client)) return true; // nobody is named
-  if (with_.admits != nullptr && with_.admits->counts_sources()) {
-    if (!with_.admits->add_source(source_of(client))) return false;
-    sources_[c.slot] = source_of(client);
-  }
-  handed_over_.insert_or_assign(c.slot, client);
-  return true;
-}
-
-void acceptor::take_back(const connection& c) {
-  if (handed_over_.erase(c.slot) == 0 || with_.admits == nullptr || !with_.admits->counts_sources()) return;
-  with_.admits->drop_source(std::exchange(sources_[c.slot], no_connection_source));
-}
-
-socket_address acceptor::peer_of(const connection& c) const {
-  if (!handed_over_.empty())
-    if (const auto found = handed_over_.find(c.slot); found != handed_over_.end()) return found->second;
-  return peer_address_of(c.socket);
 }
 
 void acceptor::take(int socket, std::uint32_t index, connection_source from) {
   connection& c = with_.connections.take();
   c.socket = socket;
   c.admitted = true;
-  if (with_.admits != nullptr && with_.admits->counts_sources()) {
-    if (sources_.size() <= c.slot) sources_.resize(c.slot + 1);
-    sources_[c.slot] = from;
-  }
+  c.proxy_header_awaited = listeners_[index].is_for_proxies;
+  with_.peers.take(c, from);
   c.phase = connection_phase::http;
   ++with_.counters.http_connections;
   c.listener = static_cast<std::uint8_t>(index);
@@ -126,9 +78,17 @@ void acceptor::take(int socket, std::uint32_t index, connection_source from) {
   with_.host.on_accepted(c, listeners_[index].identity);
 }
 
+// A stranger is told nothing: this is not for it.
+void acceptor::turn_away(int socket, std::uint32_t index, refusal reason, std::string_view why, std::uint32_t retry_after_s) {
+  with_.counters.count(reason);
+  log_refusal(reason, socket);
+  if (reason == refusal::not_a_proxy) return close_now(socket);
+  refuse(socket, index, why, retry_after_s);
+}
+
 // Answered before it has asked (RFC 9112 9.5 lets a server say and close at any time); what it sends is read and dropped until it closes, so
 // that no reset takes the answer away from it.
-void acceptor::refuse(int socket, std::uint32_t index, std::string_view why) {
+void acceptor::refuse(int socket, std::uint32_t index, std::string_view why, std::uint32_t retry_after_s) {
   // A TLS handshake is too much to pay for a refusal.
   if (listeners_[index].identity != nullptr || refusals_ >= refusals_answered_max) return close_now(socket);
   connection& c = with_.connections.take();
@@ -138,7 +98,7 @@ void acceptor::refuse(int socket, std::uint32_t index, std::string_view why) {
   c.listener = static_cast<std::uint8_t>(index);
   with_.connections.times_of(c).opened_s = with_.clock.seconds();
   ++refusals_;
-  with_.host.on_refused(c, why);
+  with_.host.on_refused(c, why, retry_after_s);
 }
 
 // Out of descriptors or memory: those who wait are refused rather than left waiting, and accepting pauses.
@@ -180,8 +140,7 @@ void acceptor::release(const connection& c) {
     --refusals_;
     return;
   }
-  if (!handed_over_.empty()) handed_over_.erase(c.slot);
-  if (with_.admits != nullptr) with_.admits->leave(c.slot < sources_.size() ? sources_[c.slot] : 0);
+  with_.peers.release(c);
 }
 
 } // namespace ringcast::engine

@@ -6,17 +6,16 @@
 #include "engine/base/timer_wheel.hpp"
 #include "engine/connection/connection.hpp"
 #include "engine/io/ring.hpp"
-#include "engine/shard/admission.hpp"
 #include "engine/shard/connection_timers.hpp"
-#include "engine/shard/forwarded.hpp"
+#include "engine/shard/peer_book.hpp"
 #include "engine/shard/shard_counters.hpp"
 #include "engine/shard/stop_state.hpp"
 #include "engine/shard/turn_clock.hpp"
 #include "engine/tls/tls_identity.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 namespace ringcast::engine {
@@ -26,8 +25,8 @@ class accepted_host {
  public:
   // To be served; in TLS if the listener has an identity.
   virtual void on_accepted(connection& c, const tls_identity* identity) = 0;
-  // One too many: it is told so, and ends.
-  virtual void on_refused(connection& c, std::string_view why) = 0;
+  // One too many: it is told so, and ends. One that came too soon is told in how many seconds it may come; else that is 0.
+  virtual void on_refused(connection& c, std::string_view why, std::uint32_t retry_after_s) = 0;
 
  protected:
   ~accepted_host() = default;
@@ -41,8 +40,7 @@ class acceptor {
     ring& io;
     timer_wheel& wheel;
     const turn_clock& clock;
-    admission* admits; // null: no bound
-    const trusted_proxies* proxies; // null: none is trusted
+    peer_book& peers;
     const stop_state& stop;
     shard_counters& counters;
   };
@@ -58,19 +56,17 @@ class acceptor {
     const tls_identity* identity = nullptr; // outlives the shard; null: plain
     queue waiting = queue::own;
     bool is_admin = false; // see server_options::listen_admin
+    bool is_for_proxies = false; // see proxy_options::protocol
   };
   // Takes over a listening socket. Before the first turn.
   void add_listener(const listening& socket);
   // Whether it was accepted by a listener of that kind.
   [[nodiscard]] bool is_admin(const connection& c) const { return listeners_[c.listener].is_admin; }
-  // Whose request this is: the peer's own, or somebody's who asked a proxy that is trusted.
-  [[nodiscard]] socket_address peer_of(const connection& c, const http_fields& head) const;
-  // From now on the connection of a proxy is that of whoever asked it. False if there are too many from that address.
-  [[nodiscard]] bool hand_over(const connection& c, const http_fields& head);
-  // Whose connection it is.
-  [[nodiscard]] socket_address peer_of(const connection& c) const;
   // False while it pauses because descriptors or memory ran out.
   [[nodiscard]] bool is_accepting() const { return !failing_; }
+
+  // Listeners are closed, and the kernel has not yet said that it accepts nobody more.
+  [[nodiscard]] bool may_still_accept() const { return std::ranges::any_of(listeners_, &listener::armed); }
 
   void arm_accepts();
   void on_accept(op_tag tag, const completion& done);
@@ -84,10 +80,9 @@ class acceptor {
     bool armed = false;
   };
 
-  [[nodiscard]] admission_result admit(int socket, connection_source& from) const;
   void take(int socket, std::uint32_t index, connection_source from);
-  void refuse(int socket, std::uint32_t index, std::string_view why);
-  void take_back(const connection& c);
+  void turn_away(int socket, std::uint32_t index, refusal reason, std::string_view why, std::uint32_t retry_after_s = 0);
+  void refuse(int socket, std::uint32_t index, std::string_view why, std::uint32_t retry_after_s);
   void pause(const listener& where, int error);
   void refuse_those_who_wait(int socket);
 
@@ -97,8 +92,6 @@ class acceptor {
   bool failing_ = false;
   int reserve_descriptor_; // given up for a moment to refuse a connection when there are no descriptors left
   std::uint32_t refusals_ = 0; // being answered
-  std::vector<connection_source> sources_; // by slot; empty unless connections are counted by where they come from
-  std::unordered_map<std::uint32_t, socket_address> handed_over_; // by slot; of connections of proxies, who is at their other end
 };
 
 } // namespace ringcast::engine

@@ -1,7 +1,7 @@
 #include "engine/shard/access_book.hpp"
 
 #include "engine/io/tcp_figures.hpp"
-#include "engine/shard/acceptor.hpp"
+#include "engine/shard/peer_book.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -68,7 +68,7 @@ std::string told_target(std::string_view target) {
 }
 
 void access_book::note(const connection& c, const request_head& head) {
-  visits_.insert_or_assign(c.slot, visit{with_.accepting.peer_of(c, head).text(), told_target(head.target), with_.clock.ms});
+  visits_.insert_or_assign(c.slot, visit{with_.peers.peer_of(c, head).text(), told_target(head.target), with_.clock.ms});
 }
 
 void access_book::note_opened(const connection& c) {
@@ -92,7 +92,7 @@ void access_book::tell(access_event what, const connection& c, std::uint16_t cod
     told.target = found->second.target;
     told.duration_ms = with_.clock.ms - found->second.begin_ms;
   } else {
-    told.address = with_.accepting.peer_of(c).text(); // it has sent no request
+    told.address = with_.peers.peer_of(c).text(); // it has sent no request
   }
   if (const auto tcp = tcp_figures_of(c.socket)) {
     told.bytes_in = tcp->bytes_received;

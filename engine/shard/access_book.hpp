@@ -15,7 +15,7 @@
 
 namespace ringcast::engine {
 
-class acceptor;
+class peer_book;
 
 // As access_entry::target says.
 [[nodiscard]] std::string told_target(std::string_view target);
@@ -26,7 +26,7 @@ class access_book {
     const access_taker& taker; // empty: nobody wants to know
     handlers& users;
     shard_connections& connections;
-    const acceptor& accepting;
+    const peer_book& peers;
     const turn_clock& clock;
   };
   explicit access_book(const needs& with) : with_(with) {}

@@ -17,7 +17,7 @@
 
 namespace ringcast::engine {
 
-enum class admission_result : std::uint8_t { admitted, server_is_full, address_is_full };
+enum class admission_result : std::uint8_t { admitted, server_is_full, address_is_full, address_is_too_fast };
 
 /// Where a connection comes from, as far as counting goes: an IPv4 address, or the first 64 bits of an IPv6 address. A
 /// network of that size is what a single host or household is given (RFC 6177), and any of its 2^64 addresses is free

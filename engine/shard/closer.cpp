@@ -9,6 +9,7 @@
 #include "engine/shard/input_flow.hpp"
 #include "engine/shard/memory_ledger.hpp"
 #include "engine/shard/message_compression.hpp"
+#include "engine/shard/proxied_input.hpp"
 #include "engine/shard/socket_reader.hpp"
 #include "engine/shard/tls_layer.hpp"
 #include "engine/shard/upgrader.hpp"
@@ -47,8 +48,11 @@ void closer::shut_down_one(connection& c) {
   if (c.behind != nullptr) return;                              // shard::on_output_progress() lists it again
   if (with_.tls.say_close_notify(c)) return on_all_sent(c);
   // What TCP has still to deliver to a peer that has closed only its own side is waited for, with the bound of is_draining().
-  if (c.peer_closed && unsent_bytes(c.socket) == 0) return end(c, c.close_code, {});
-  if (!c.is_client || !with_.seats[c].clean) shut_down_writing(c.socket);
+  if (c.peer_closed && unsent_payload(c) == 0) return end(c, c.close_code, {});
+  if (!c.is_client || !with_.seats[c].clean) {
+    shut_down_writing(c.socket);
+    c.end_sent = true;
+  }
   if (c.receiving == receive_mode::paused) with_.receiving.resume(c);
   with_.timers.arm(c, linger_ms);
 }
@@ -67,6 +71,7 @@ void closer::end(connection& c, std::uint16_t code, std::string_view reason) {
   if (c.is_client && was != connection_phase::websocket) with_.connecting.end_attempt(c, reason);
   with_.upgrades.forget(c);
   with_.http.forget(c);
+  with_.proxied.forget(c);
   with_.output.forget(c);
   if (c.operations > 0) {
     // A connect that is under way is not ended by a shutdown.
@@ -80,10 +85,16 @@ void closer::end(connection& c, std::uint16_t code, std::string_view reason) {
   release_if_done(c);
 }
 
+// TCP counts our end as one byte more, which nobody waits for (and Unix sockets count none). It stands behind everything else.
+std::size_t closer::unsent_payload(const connection& c) {
+  const std::size_t bytes = unsent_bytes(c.socket);
+  return c.end_sent && bytes == 1 ? 0 : bytes;
+}
+
 // The grace has ended: what the peer has not taken by now would stay in the kernel for minutes, in no limit's sight, so it is dropped and the
 // connection reset. One that has taken everything is closed as usual.
 void closer::give_up(connection& c, std::uint16_t code, std::string_view reason) {
-  if (c.behind != nullptr || unsent_bytes(c.socket) > 0) {
+  if (c.behind != nullptr || unsent_payload(c) > 0) {
     ++with_.counters.resets;
     reset_when_closed(c.socket);
   }
@@ -92,7 +103,7 @@ void closer::give_up(connection& c, std::uint16_t code, std::string_view reason)
 
 bool closer::is_draining(const connection& c) {
   if (c.is_client || c.endpoint != nullptr) return false; // a WebSocket has had the close timeout
-  const std::uint64_t left = unsent_bytes(c.socket) + with_.output.waiting_bytes(c);
+  const std::uint64_t left = unsent_payload(c) + with_.output.waiting_bytes(c);
   if (left == 0) return false;
   const auto [before, is_first] = draining_.try_emplace(c.slot, left);
   if (is_first) return true;

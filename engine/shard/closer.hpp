@@ -15,6 +15,7 @@
 #include "engine/shard/handlers.hpp"
 #include "engine/shard/shard_counters.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <unordered_map>
@@ -29,6 +30,7 @@ class http_side;
 class input_flow;
 class memory_ledger;
 class message_compression;
+class proxied_input;
 class socket_reader;
 class tls_layer;
 class upgrader;
@@ -49,6 +51,7 @@ class closer {
     input_flow& input;
     tls_layer& tls;
     http_side& http;
+    proxied_input& proxied;
     upgrader& upgrades;
     connector& connecting;
     message_compression& compression;
@@ -62,6 +65,8 @@ class closer {
   void end(connection& c, std::uint16_t code, std::string_view reason);
   // Ends it, and what the peer has not taken by now is dropped.
   void give_up(connection& c, std::uint16_t code, std::string_view reason);
+  // Bytes that were handed to the kernel and that the peer has not acknowledged, without our end of stream.
+  [[nodiscard]] static std::size_t unsent_payload(const connection& c);
   void release_if_done(connection& c);
   // Of one that is finishing: TCP has taken all that waited.
   void on_all_sent(const connection& c) { finishing_.push_back(with_.connections.handle_of(c)); }

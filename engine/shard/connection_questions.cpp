@@ -3,7 +3,7 @@
 #include "engine/connection/connection_layers.hpp"
 #include "engine/io/socket.hpp"
 #include "engine/io/tcp_figures.hpp"
-#include "engine/shard/acceptor.hpp"
+#include "engine/shard/peer_book.hpp"
 #include "engine/shard/server_questions.hpp"
 #include "engine/shard/shard.hpp"
 
@@ -155,7 +155,7 @@ std::unique_ptr<connection_summary> connection_questions::describe(const connect
   auto told = std::make_unique<connection_summary>();
   told->id = with_.connections.handle_of(c);
   told->kind = kind_of(c);
-  told->address = with_.accepting.peer_of(c).text();
+  told->address = with_.peers.peer_of(c).text();
   for (const membership* seat = c.memberships; seat != nullptr; seat = seat->next) {
     if (++told->room_count <= connection_summary::rooms_max) told->rooms.push_back(seat->where->name);
     if (seat->details == nullptr) continue;

@@ -21,8 +21,7 @@
 
 namespace ringcast::engine {
 
-class acceptor;
-
+class peer_book;
 class shard;
 
 class connection_questions {
@@ -38,7 +37,7 @@ class connection_questions {
     shard_courier& courier;
     handlers& users;
     shard_connections& connections;
-    const acceptor& accepting;
+    const peer_book& peers;
     outbox& output;
     const turn_clock& clock;
   };

@@ -36,6 +36,10 @@ class connection_rules {
     if (c.is_client || c.endpoint == nullptr || c.event_stream) return 0;
     return c.endpoint->idle_timeout_ms.value_or(options_.limits.idle_timeout_ms);
   }
+  [[nodiscard]] const rate_limits& rates_of(const connection& c) const {
+    if (c.is_client || c.endpoint == nullptr || c.event_stream) return unlimited;
+    return c.endpoint->rates ? *c.endpoint->rates : options_.limits.rates;
+  }
   [[nodiscard]] const compression_options& compression_of(const connection& c) const {
     if (!c.is_client && c.endpoint->in_parts) return uncompressed;
     if (!c.is_client) return c.endpoint->compression ? *c.endpoint->compression : options_.compression;
@@ -50,6 +54,7 @@ class connection_rules {
   }
 
   static constexpr compression_options uncompressed{.mode = compression_mode::off};
+  static constexpr rate_limits unlimited{};
 
   const shard_options& options_;
   const client_seats& seats_;

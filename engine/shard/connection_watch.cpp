@@ -4,6 +4,7 @@
 #include "engine/shard/closer.hpp"
 #include "engine/shard/connector.hpp"
 #include "engine/shard/http_side.hpp"
+#include "engine/shard/rate_gate.hpp"
 #include "engine/shard/websocket_side.hpp"
 
 #include <algorithm>
@@ -30,6 +31,7 @@ message_progress* progress_of(connection& c) {
 } // namespace
 
 void connection_watch::begin(connection& c) {
+  with_.rates.begin(c);
   const std::uint32_t ping_interval_ms = with_.rules.ping_interval_of(c), idle_timeout_ms = with_.rules.idle_timeout_of(c);
   if (idle_timeout_ms != 0) begin_idle_time(c);
   // The earlier of the two; subtracting one puts "never" behind every other.
@@ -52,6 +54,7 @@ void connection_watch::begin_idle_time(const connection& c) {
 
 void connection_watch::on_changed_limits(connection& c) {
   if (c.is_client || !c.is_open_websocket()) return;
+  with_.rates.begin(c);
   if (with_.rules.idle_timeout_of(c) != 0) begin_idle_time(c);
   with_.timers.look_within(c, 0);
 }
@@ -96,12 +99,14 @@ void connection_watch::look_at_websocket(connection& c) {
   const std::uint32_t frame_timeout_ms = with_.rules.limits_of(c).frame_timeout_ms;
   const next_look planned = look_at_planned_close(c);
   if (!planned) return;
-  if (c.input_held) {
+  const bool is_read = !c.input_held && !with_.rates.is_paused(c);
+  const std::uint64_t rates_in_ms = with_.rates.look(c);
+  if (!is_read) {
     // Its silence is ours: what it says is not read now.
     c.last_heard_ms = now_ms();
     note_message(c);
     if (message_progress* progress = progress_of(c)) progress->at_ms = 0;
-    return with_.timers.arm(c, std::min<std::uint64_t>(*planned, frame_timeout_ms));
+    return with_.timers.arm(c, std::min<std::uint64_t>({*planned, rates_in_ms, frame_timeout_ms}));
   }
   const bool inside = !c.input_stopped && (c.partial != nullptr || c.assembler.is_inside_message());
   // Whatever closes the connection here has armed its timer anew, or ended it.
@@ -111,7 +116,7 @@ void connection_watch::look_at_websocket(connection& c) {
   if (!idle) return;
   const next_look silence = look_at_silence(c);
   if (!silence) return;
-  const std::uint64_t next_in_ms = std::min({*planned, *unfinished, *idle, *silence});
+  const std::uint64_t next_in_ms = std::min({*planned, rates_in_ms, *unfinished, *idle, *silence});
   if (next_in_ms != never) with_.timers.arm(c, next_in_ms);
 }
 

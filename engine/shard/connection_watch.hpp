@@ -19,6 +19,7 @@ namespace ringcast::engine {
 class closer;
 class connector;
 class http_side;
+class rate_gate;
 class websocket_side;
 
 class connection_watch {
@@ -29,6 +30,7 @@ class connection_watch {
     connection_timers& timers;
     http_side& http;
     websocket_side& websockets;
+    rate_gate& rates;
     connector& connecting;
     closer& closing;
     const turn_clock& clock;

@@ -52,7 +52,9 @@ const std::string* websocket_ref::name_in_room() const {
 }
 
 connection_handle websocket_ref::handle() const { return shard_->handle_of(*connection_); }
-socket_address websocket_ref::peer() const { return shard_->accepting().peer_of(*connection_); }
+std::optional<tls_details> http_request::tls() const { return connection_ != nullptr ? tls_details_of(*connection_) : std::nullopt; }
+
+socket_address websocket_ref::peer() const { return shard_->peer_of(*connection_); }
 std::optional<tls_details> websocket_ref::tls() const { return tls_details_of(*connection_); }
 void*& websocket_ref::user() { return connection_->user; }
 

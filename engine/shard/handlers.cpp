@@ -72,6 +72,12 @@ bool handlers::upgrade(connection& c, const websocket_endpoint& endpoint, upgrad
   return !endpoint.on_upgrade || call(shard_.handle_of(c), "on_upgrade", endpoint.registered_at, [&] { endpoint.on_upgrade(decision); });
 }
 
+void handlers::going_away(connection& c, std::chrono::milliseconds retry_after) {
+  const websocket_endpoint& to = *c.endpoint;
+  if (!to.on_going_away) return;
+  call(shard_.handle_of(c), "on_going_away", to.registered_at, [&] { to.on_going_away(handle_access::ref(shard_, c), retry_after); });
+}
+
 void handlers::access(const access_taker& taker, const access_entry& told) {
   call({}, "on_access", {}, [&] { taker(told); });
 }
@@ -165,6 +171,8 @@ void handlers::tell(connection_handle who) {
       shard_.input().begin(c);
     } else if (take(user_event::gap)) {
       tell_gap(c);
+    } else if (take(user_event::dropped)) {
+      tell_dropped(c);
     } else if (take(user_event::drained)) {
       if (c.is_open_websocket() && to->on_drain) call(who, "on_drain", to->registered_at, [&] { to->on_drain(handle_access::ref(shard_, c)); });
     } else if (is_untold(c, user_event::leaving)) {
@@ -198,6 +206,13 @@ void handlers::tell_gap(connection& c) {
       call(shard_.handle_of(c), "on_gap", to.registered_at, [&] { to.on_gap(handle_access::ref(shard_, c), told->first, told->last); });
   }
   shard_.output().go_on(c);
+}
+
+void handlers::tell_dropped(connection& c) {
+  const websocket_endpoint& to = *c.endpoint;
+  const std::uint64_t messages = shard_.rates().take_dropped(c);
+  if (messages > 0 && c.is_open_websocket() && to.on_dropped)
+    call(shard_.handle_of(c), "on_dropped", to.registered_at, [&] { to.on_dropped(handle_access::ref(shard_, c), messages); });
 }
 
 // A client's end tells what TCP took. That is known in the turn behind the last flush, or by a completion that comes.

@@ -19,6 +19,7 @@
 #include <ringcast/access.hpp>
 #include <ringcast/events.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <source_location>
@@ -42,6 +43,8 @@ class handlers {
   void request(connection& c, const route& to, const http_request& received);
   // False if it threw.
   [[nodiscard]] bool upgrade(connection& c, const websocket_endpoint& endpoint, upgrade_request_view& decision);
+
+  void going_away(connection& c, std::chrono::milliseconds retry_after);
 
   void access(const access_taker& taker, const access_entry& told);
 
@@ -82,6 +85,7 @@ class handlers {
   void on_thrown(connection_handle who, std::string_view what, const std::source_location& where);
   void tell(connection_handle who);
   void tell_gap(connection& c);
+  void tell_dropped(connection& c);
   [[nodiscard]] bool must_wait(const connection& c) const;
   void tell_closed(connection& c);
   void tell_attempt_failed(connection& c);

@@ -7,6 +7,7 @@
 #include "engine/shard/closer.hpp"
 #include "engine/shard/input_flow.hpp"
 #include "engine/shard/origin.hpp"
+#include "engine/shard/peer_book.hpp"
 #include "engine/shard/refusal_log.hpp"
 #include "engine/shard/upgrader.hpp"
 #include "proto/http_body.hpp"
@@ -54,7 +55,7 @@ consumed http_side::consume_http(connection& c, std::span<std::byte> bytes) {
   const std::uint64_t delivered_before = with_.budget.delivered();
   const auto refused = [&](http_status status, std::string_view why) {
     with_.counters.count(refusal::bad_request);
-    log_refusal(refusal::bad_request, c.socket);
+    log_refusal(refusal::bad_request, with_.peers, c);
     refuse_request(c, status, why);
     done.bytes = bytes.size();
     return done;
@@ -127,7 +128,7 @@ consumed http_side::consume_chunked(connection& c, std::span<std::byte> bytes) {
   const chunked_result result = body.decoder.decode(bytes.subspan(before));
   if (result.status == chunked_status::bad) {
     with_.counters.count(refusal::bad_request);
-    log_refusal(refusal::bad_request, c.socket);
+    log_refusal(refusal::bad_request, with_.peers, c);
     refuse_request(c, result.error, result.why);
     return {.bytes = bytes.size()};
   }
@@ -144,10 +145,15 @@ consumed http_side::consume_chunked(connection& c, std::span<std::byte> bytes) {
 
 // Whether on_request() would refuse it, whatever its body.
 bool http_side::is_refused_by_its_head(const connection& c, const request_head& head) const {
+  if (is_misdirected(c, head)) return true;
   const route_match match = with_.router.match(head.method, head.path, with_.accepting.is_admin(c));
   if (match.bad_path || match.found == nullptr) return true;
   if (changes_something(head.method) && !is_origin_allowed(head, with_.options.allowed_origins)) return true;
   return match.found->endpoint != nullptr; // an upgrade has no body
+}
+
+bool http_side::is_misdirected(const connection& c, const request_head& head) const {
+  return with_.accepting.is_admin(c) && !is_admin_host(head, with_.options.admin_hosts);
 }
 
 void http_side::send_continue(connection& c) {
@@ -156,12 +162,18 @@ void http_side::send_continue(connection& c) {
 }
 
 void http_side::on_request(connection& c, const request_head& head, std::span<const std::byte> body) {
-  c.keep_alive = head.keep_alive && !with_.stop.is_stopping;
+  c.was_asked = true;
+  c.keep_alive = head.keep_alive && !with_.stop.is_stopping && !with_.stop.is_door_closed;
   c.answering = true;
   c.continue_sent = false;
   c.head_only = head.method == "HEAD";
   with_.access.asked(c, head);
   with_.budget.delivered(request_work_bytes + body.size());
+  if (is_misdirected(c, head)) {
+    with_.counters.count(refusal::host);
+    log_refusal(refusal::host, with_.peers, c, head);
+    return respond_error(c, http_status::misdirected_request, "this address is for those who run the server, and has not this name");
+  }
   const route_match match = with_.router.match(head.method, head.path, with_.accepting.is_admin(c));
   if (match.bad_path) return respond_error(c, http_status::bad_request, "the path has a broken percent escape");
   if (match.found == nullptr) {
@@ -173,10 +185,10 @@ void http_side::on_request(connection& c, const request_head& head, std::span<co
   // A form of any page can post here; browsers tell which page it was.
   if (changes_something(head.method) && !is_origin_allowed(head, with_.options.allowed_origins)) {
     with_.counters.count(refusal::origin);
-    log_refusal(refusal::origin, c.socket);
+    log_refusal(refusal::origin, with_.peers, c, head);
     return respond_error(c, http_status::forbidden, "pages of this origin may not do this");
   }
-  const http_request request = handle_access::request(head, match.parameters, body, with_.accepting.peer_of(c, head), with_.accepting.is_admin(c));
+  const http_request request = handle_access::request(head, match.parameters, body, with_.peers.peer_of(c, head), with_.accepting.is_admin(c), &c);
   if (match.found->endpoint != nullptr)
     with_.upgrades.upgrade(c, request, *match.found->endpoint, nullptr);
   else
@@ -224,6 +236,12 @@ void http_side::refuse_request(connection& c, http_status status, std::string_vi
   c.keep_alive = false;
   c.answering = true;
   respond_error(c, status, why);
+}
+
+void http_side::refuse_for_now(connection& c, std::string_view why, std::uint32_t retry_after_s) {
+  c.keep_alive = false;
+  c.answering = true;
+  respond(c, http_status::too_many_requests, "application/json", json_error(why), fmt::format("Retry-After: {}\r\n", retry_after_s));
 }
 
 void http_side::fail_request(connection& c) {

@@ -27,6 +27,7 @@ class access_book;
 class acceptor;
 class closer;
 class input_flow;
+class peer_book;
 class upgrader;
 
 // "Date: ...\r\n", made anew once a second (RFC 9110 6.6.1).
@@ -38,6 +39,7 @@ class http_side {
     const shard_options& options;
     const http_router& router;
     const acceptor& accepting;
+    const peer_book& peers;
     turn_budget& budget;
     const input_share& share;
     connection_timers& timers;
@@ -73,6 +75,8 @@ class http_side {
   void forget(const connection& c);
   // An answer whether one was asked for or not, and the end.
   void refuse_request(connection& c, http_status status, std::string_view why);
+  // 429 (RFC 6585 4), and when it may come again.
+  void refuse_for_now(connection& c, std::string_view why, std::uint32_t retry_after_s);
   // The connection ends with the answer that is being prepared.
   void close_after_answer(connection& c) { c.keep_alive = false; }
   // Its handler threw. What it may have left to be answered later must not answer another request, so the connection ends behind this.
@@ -82,6 +86,8 @@ class http_side {
   [[nodiscard]] consumed consume_chunked(connection& c, std::span<std::byte> bytes);
   void on_request(connection& c, const request_head& head, std::span<const std::byte> body);
   [[nodiscard]] bool is_refused_by_its_head(const connection& c, const request_head& head) const;
+  // Whether it is for a listener by a name that the listener does not have.
+  [[nodiscard]] bool is_misdirected(const connection& c, const request_head& head) const;
   void send_continue(connection& c);
   void count_response(http_status status);
 

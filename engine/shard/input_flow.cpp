@@ -1,11 +1,12 @@
 #include "engine/shard/input_flow.hpp"
 
 #include "engine/connection/user_events.hpp"
-#include "engine/io/socket.hpp"
 #include "engine/shard/closer.hpp"
 #include "engine/shard/connector.hpp"
 #include "engine/shard/http_side.hpp"
 #include "engine/shard/memory_ledger.hpp"
+#include "engine/shard/proxied_input.hpp"
+#include "engine/shard/rate_gate.hpp"
 #include "engine/shard/socket_reader.hpp"
 #include "engine/shard/tls_layer.hpp"
 #include "engine/shard/websocket_side.hpp"
@@ -43,6 +44,10 @@ void partial_input::operator delete(void* memory) noexcept {
 }
 
 void input_flow::consume(connection& c, std::span<std::byte> bytes) {
+  if (c.proxy_header_awaited) [[unlikely]] {
+    bytes = with_.proxied.take(c, bytes);
+    if (bytes.empty()) return;
+  }
   if (c.encrypted) [[unlikely]]
     return with_.tls.consume_encrypted(c, bytes);
   consume_plain(c, bytes);
@@ -175,7 +180,7 @@ void input_flow::on_end_of_stream(connection& c) {
     if (c.answering) return;
     if (with_.output.waiting_bytes(c) > 0) return with_.closing.finish(c);
   }
-  if (c.phase == connection_phase::finishing && (c.behind != nullptr || with_.output.waiting_bytes(c) > 0 || unsent_bytes(c.socket) > 0)) return;
+  if (c.phase == connection_phase::finishing && (c.behind != nullptr || with_.output.waiting_bytes(c) > 0 || closer::unsent_payload(c) > 0)) return;
   with_.closing.give_up(c, c.close_code, "the connection was closed");
 }
 
@@ -205,6 +210,11 @@ void input_flow::stop(connection& c) {
   if (c.behind != nullptr) with_.receiving.pause(c);
 }
 
+void input_flow::pause(connection& c) {
+  c.input_stopped = true;
+  with_.receiving.pause(c);
+}
+
 // Those who are stopped from now on are continued in a later turn.
 void input_flow::begin_turn() {
   stopped_before_.insert(stopped_before_.end(), stopped_.begin(), stopped_.end());
@@ -219,6 +229,7 @@ void input_flow::continue_stopped() {
   for (; next < stopped_before_.size() && !with_.share.is_spent(); ++next) {
     connection* c = with_.connections.find(stopped_before_[next]);
     if (c == nullptr || !c->input_stopped || c->phase == connection_phase::ending) continue;
+    if (c->is_open_websocket() && with_.rates.is_paused(*c)) continue;
     // Whoever has whole messages goes past those who wait to send more of one.
     if (c->has_part_of_message() && with_.budget.is_spent_on_parts()) {
       stopped_before_[kept++] = stopped_before_[next];

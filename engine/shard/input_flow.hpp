@@ -25,6 +25,8 @@ class closer;
 class connector;
 class http_side;
 class memory_ledger;
+class rate_gate;
+class proxied_input;
 class socket_reader;
 class tls_layer;
 class websocket_side;
@@ -39,7 +41,9 @@ class input_flow {
     const outbox& output;
     const connection_rules& rules;
     connection_timers& timers;
+    const rate_gate& rates;
     socket_reader& receiving;
+    proxied_input& proxied;
     tls_layer& tls;
     http_side& http;
     websocket_side& websockets;
@@ -66,6 +70,8 @@ class input_flow {
   void go_on(connection& c) { input_again_.push_back(with_.connections.handle_of(c)); }
   // Its share of the turn is used up, or its peer does not take its answers: the rest waits for a later turn.
   void stop(connection& c);
+  // The same, and it is not looked at again before somebody says so, nor read.
+  void pause(connection& c);
   // Who was stopped is looked at again.
   void look_again(const connection& c) { stopped_.push_back(with_.connections.handle_of(c)); }
 

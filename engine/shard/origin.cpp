@@ -1,5 +1,8 @@
 #include "engine/shard/origin.hpp"
 
+#include "engine/io/socket.hpp"
+#include "proto/authority.hpp"
+
 #include <algorithm>
 #include <fmt/format.h>
 
@@ -27,6 +30,16 @@ bool engine::is_origin_allowed(const request_head& head, std::span<const std::st
     // Scheme and host have no case of their own (RFC 3986 6.2.2.1).
     return std::ranges::any_of(allowed, [&](const std::string& each) { return equal_ignoring_case(each, origin); });
   });
+}
+
+bool engine::is_admin_host(const request_head& head, std::span<const std::string> names) {
+  const auto asked = parse_authority(head.host);
+  if (!asked) return false;
+  std::string_view host = asked->host;
+  if (host.empty() || equal_ignoring_case(host, "localhost")) return true;
+  if (std::ranges::any_of(names, [&](const std::string& each) { return equal_ignoring_case(each, host); })) return true;
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  return numeric_address(host, 0).has_value();
 }
 
 } // namespace ringcast

@@ -2,6 +2,7 @@
 
 #include "engine/base/limits.hpp"
 #include "engine/shard/memory_ledger.hpp"
+#include "engine/shard/rate_gate.hpp"
 #include "engine/shard/stopper.hpp"
 #include "engine/shard/upgrader.hpp"
 #include "engine/shard/websocket_side.hpp"
@@ -132,6 +133,11 @@ void record_reader::on_record(std::uint32_t from, std::uint32_t kind, std::span<
   case record_kind::report_request: return with_.questions.on_report_request(take<report_request_record>(bytes));
   case record_kind::report_expect: return with_.questions.on_report_expect(take<report_expect_record>(bytes));
   case record_kind::report: return with_.questions.on_report(take<report_record>(bytes));
+  case record_kind::refused: {
+    const auto messages = take<refused_record>(bytes);
+    if (connection* c = with_.connections.find(connection_handle{messages.author})) with_.rates.note_refused(*c, messages.messages);
+    return;
+  }
   case record_kind::claim_seat: {
     const auto claim = take<claim_record>(bytes);
     return with_.home.claim(from, claim, text_of(bytes));

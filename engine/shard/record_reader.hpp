@@ -24,6 +24,7 @@
 namespace ringcast::engine {
 
 class memory_ledger;
+class rate_gate;
 class shard;
 class stopper;
 class upgrader;
@@ -55,6 +56,7 @@ class record_reader {
     websocket_side& websockets;
     upgrader& upgrades;
     seat_claims& claims;
+    rate_gate& rates;
     room_questions& questions;
     memory_ledger& ledger;
     stopper& stopping;

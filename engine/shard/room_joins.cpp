@@ -1,6 +1,8 @@
 #include "engine/shard/room_joins.hpp"
 
 #include "engine/connection/handle_access.hpp"
+#include "engine/shard/rate_gate.hpp"
+#include "engine/shard/refusal_log.hpp"
 #include "engine/shard/shard.hpp"
 #include <ringcast/names.hpp>
 
@@ -42,9 +44,14 @@ send_status room_joins::join(connection& c, std::string_view room, const seat_wi
   if (!check_room_name(room) || (!wish.name.empty() && !check_member_name(wish.name)) || (!wish.user.empty() && !check_member_name(wish.user)))
     return send_status::invalid_name;
   if (seats_of(c) >= websocket_ref::rooms_per_connection_max) return send_status::full;
+  const connection_handle who = with_.host.handle_of(c);
+  if (!with_.rates.admit_join(c)) {
+    joining refused{.room = std::string{room}, .part = {}, .wanted = {}, .wants_position = false, .on_answer = std::move(on_answer)};
+    tell(who, refused, rate_gate::joins_too_fast, {});
+    return send_status::queued;
+  }
   const room_encoding encoding = c.event_stream ? room_encoding::event_stream : encoding_with(is_deflating(with_.host.encoding_of(c)), wish.numbered);
   room_part& r = with_.rooms.at(room, encoding);
-  const connection_handle who = with_.host.handle_of(c);
   const bool wants_replay = wish.replay.has_value() || wish.position;
   auto asked = std::make_shared<joining>(
       joining{.room = std::string{room},
@@ -72,10 +79,9 @@ bool room_joins::answered(connection_handle who, joining& asked, claim_verdict v
   room_part* const r = with_.rooms.find(asked.part);
   if (c == nullptr || !c->is_open_websocket() || r == nullptr) return false;
   std::string_view why_not;
-  if (verdict == claim_verdict::unavailable)
-    why_not = no_engine;
-  else if (verdict == claim_verdict::name_taken)
-    why_not = "this name is taken in this room";
+  if (verdict == claim_verdict::room_full) log_refusal(refusal::room_full, with_.host.peer_of(*c));
+  if (verdict != claim_verdict::granted)
+    why_not = why_no_seat(verdict);
   else if (asked.wants_position && heard == nullptr)
     why_not = "the server has no memory";
   else if (seat_in(*c, asked.room) != nullptr)

@@ -26,6 +26,8 @@ struct wanted_seat {
 // Sits the connection down, with what it hears first: null, if it wished for nothing.
 membership& sit_down(room_table& rooms, outbox& output, connection& c, room_part& r, wanted_seat&& wanted, replay* heard);
 
+class rate_gate;
+
 class room_joins {
  public:
   using answer = std::function<void(websocket_ref, const join_result&)>;
@@ -37,6 +39,7 @@ class room_joins {
     outbox& output;
     seat_claims& claims;
     handlers& users;
+    rate_gate& rates;
     const stop_state& stop;
   };
   explicit room_joins(const needs& with) : with_(with) {}

@@ -60,6 +60,7 @@ void room_questions::on_report_expect(const report_expect_record& expect) {
   if (found == reports_.end()) return;
   found->second.expected = expect.shards;
   found->second.sum.position = expect.position;
+  found->second.sum.too_fast = expect.too_fast;
   found->second.sum.unavailable = expect.unavailable;
   tell_if_all_answered(found);
 }

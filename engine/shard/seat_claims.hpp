@@ -13,14 +13,14 @@
 
 namespace ringcast::engine {
 
-// Why a seat in a room of the cluster cannot be had.
-inline constexpr std::string_view no_engine = "what orders this room over all servers cannot be reached";
+// In a sentence, which is static; empty where it was granted.
+[[nodiscard]] std::string_view why_no_seat(claim_verdict verdict);
 
 class seat_claims {
  public:
   // Whether who asks for a name that somebody has takes it over, or is refused.
   enum class name_rule : std::uint8_t { taken_over, exclusive };
-  // The number of the claim, what became of it, and what was said before, which is the caller's until this returns: null without a wish, and where
+  // The number of the claim, what the home says, and what was said before, which is the caller's until this returns: null without a wish, and where
   // there was no memory for it. It answers whether the seat was taken, else its name is free again.
   using answer = std::function<bool(std::uint32_t id, claim_verdict verdict, replay* heard)>;
 

@@ -44,6 +44,9 @@
 #include "engine/shard/input_share.hpp"
 #include "engine/shard/memory_ledger.hpp"
 #include "engine/shard/message_compression.hpp"
+#include "engine/shard/peer_book.hpp"
+#include "engine/shard/proxied_input.hpp"
+#include "engine/shard/rate_gate.hpp"
 #include "engine/shard/receive_memory.hpp"
 #include "engine/shard/record_reader.hpp"
 #include "engine/shard/room_joins.hpp"
@@ -108,6 +111,7 @@ class shard final : public room_host, private accepted_host, private work_host {
   [[nodiscard]] connection_questions& connection_list() { return connection_list_; }
   [[nodiscard]] seat_claims& claims() { return claims_; }
   [[nodiscard]] room_joins& joins() { return joins_; }
+  [[nodiscard]] rate_gate& rates() { return rates_; }
   [[nodiscard]] handlers& user_code() { return users_; }
   [[nodiscard]] room_table& rooms() { return rooms_; }
   [[nodiscard]] home_table& home() { return home_; }
@@ -152,11 +156,12 @@ class shard final : public room_host, private accepted_host, private work_host {
   void on_output_progress(connection& c) override;
   void tell_gap(connection& c) override { users_.note(c, user_event::gap); }
   void release_if_done(connection& c) override { closing_.release_if_done(c); }
+  [[nodiscard]] socket_address peer_of(const connection& c) const override { return peers_.peer_of(c); }
   void close_websocket(connection& c, std::uint16_t code, std::string_view reason) override { websockets_.close(c, code, reason); }
 
  private:
   void on_accepted(connection& c, const tls_identity* identity) override;
-  void on_refused(connection& c, std::string_view why) override;
+  void on_refused(connection& c, std::string_view why, std::uint32_t retry_after_s) override;
   void run_work(const std::function<void(shard&)>& work) override;
 
   // The phases of a turn.
@@ -206,8 +211,10 @@ class shard final : public room_host, private accepted_host, private work_host {
   turn_budget budget_;
   input_share share_;
   receive_memory received_;
+  peer_book peers_;
   acceptor accepting_;
   socket_reader receiving_;
+  proxied_input proxied_;
   input_flow input_;
   tls_layer tls_;
   http_side http_;
@@ -217,6 +224,7 @@ class shard final : public room_host, private accepted_host, private work_host {
   connector connecting_;
   closer closing_;
   connection_watch watch_;
+  rate_gate rates_;
   memory_ledger ledger_;
   room_questions questions_;
   server_questions asked_;

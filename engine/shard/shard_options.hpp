@@ -19,6 +19,7 @@
 
 namespace ringcast::engine {
 
+class arrival_rates;
 class cluster_engine;
 class ring;
 class trusted_proxies;
@@ -26,8 +27,10 @@ class trusted_proxies;
 struct shard_options {
   server_limits limits;
   admission* admits = nullptr; // shared by the shards of a server; null: no bound on connections
+  arrival_rates* arrivals = nullptr; // shared by the shards of a server; null: they may come as fast as they can
   server_orders* orders = nullptr; // shared by the shards of a server; null: nobody gives any
   const trusted_proxies* proxies = nullptr; // shared by the shards of a server; null: none is trusted
+  std::vector<std::string> admin_hosts;
   std::vector<std::string> allowed_origins;
   slow_consumer policy = slow_consumer::close;
   std::uint32_t coalesce_wait_us = 0; // the longest wait for more under load; 0: never

@@ -14,6 +14,8 @@ shard_statistics shard::statistics() const {
   told.messages_lost = rooms.messages_lost;
   told.deliveries = rooms.deliveries;
   told.rooms = home_.size();
+  told.refusals[static_cast<std::size_t>(refusal::room_full)] = home_.counters().seats_refused;
+  told.refusals[static_cast<std::size_t>(refusal::room_rate)] = home_.counters().messages_refused;
   told.history_bytes = home_.kept().bytes();
   told.history_bytes_max = room_rules_.keeps_history() ? home_.kept().bytes_max() : 0;
 

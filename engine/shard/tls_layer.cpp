@@ -6,6 +6,7 @@
 #include "engine/shard/http_side.hpp"
 #include "engine/shard/input_flow.hpp"
 #include "engine/shard/memory_ledger.hpp"
+#include "engine/shard/peer_book.hpp"
 #include "engine/shard/refusal_log.hpp"
 #include "engine/shard/socket_reader.hpp"
 #include <ringcast/detail/assert.hpp>
@@ -21,6 +22,8 @@ std::optional<tls_details> tls_details_of(const connection& c) {
                      .cipher = std::string{agreed.cipher},
                      .server_name = std::string{agreed.server_name},
                      .peer_subject = std::string{agreed.peer_subject},
+                     .peer_common_name = std::string{agreed.peer_common_name},
+                     .peer_names = {agreed.peer_names.begin(), agreed.peer_names.end()},
                      .resumed = agreed.resumed};
 }
 
@@ -55,7 +58,7 @@ void tls_layer::begin_handshake(connection& c) {
     connection* oldest = with_.host.find(handshakes_begun_.front().whose);
     RINGCAST_ASSERT(oldest != nullptr);
     with_.counters.count(refusal::tls_handshakes);
-    log_refusal(refusal::tls_handshakes, oldest->socket);
+    log_refusal(refusal::tls_handshakes, with_.peers, *oldest);
     end_handshake(*oldest);
     with_.closing.end(*oldest, oldest->close_code, "others waited for the end of its TLS handshake");
   }
@@ -101,7 +104,7 @@ void tls_layer::wait_for_handshake_step(connection& c, std::span<const std::byte
     const bool begins = !c.is_client && !layers.linked();
     if (begins && hellos_waiting_.size() >= tls_hellos_waiting_max) {
       with_.counters.count(refusal::tls_handshakes);
-      log_refusal(refusal::tls_handshakes, c.socket);
+      log_refusal(refusal::tls_handshakes, with_.peers, c);
       return with_.closing.end(c, c.close_code, "too many TLS handshakes wait to begin");
     }
     (begins ? hellos_waiting_ : answers_waiting_).push_back(with_.host.handle_of(c));

@@ -27,6 +27,7 @@ class connector;
 class http_side;
 class input_flow;
 class memory_ledger;
+class peer_book;
 class socket_reader;
 
 // Nothing if it is not encrypted, or its handshake is not over.
@@ -40,6 +41,7 @@ class tls_layer {
     const server_limits& limits;
     const input_share& share;
     const client_seats& seats;
+    const peer_book& peers;
     socket_reader& receiving;
     input_flow& input;
     http_side& http;

@@ -3,13 +3,13 @@
 #include "engine/connection/handle_access.hpp"
 #include "engine/connection/user_events.hpp"
 #include "engine/io/socket.hpp"
-#include "engine/shard/acceptor.hpp"
 #include "engine/shard/access_book.hpp"
 #include "engine/shard/connection_watch.hpp"
 #include "engine/shard/http_side.hpp"
 #include "engine/shard/input_flow.hpp"
 #include "engine/shard/message_compression.hpp"
 #include "engine/shard/origin.hpp"
+#include "engine/shard/peer_book.hpp"
 #include "engine/shard/refusal_log.hpp"
 #include "engine/shard/seat_claims.hpp"
 #include "proto/event_stream.hpp"
@@ -27,6 +27,17 @@ namespace ringcast::engine {
 namespace {
 
 constexpr std::size_t accept_response_bytes_variable_max = 1024; // with a subprotocol and the parameters of an extension
+
+// Where the seat was granted there was no memory for what it is to hear.
+refusal refusal_of(claim_verdict verdict) {
+  switch (verdict) {
+  case claim_verdict::granted: return refusal::no_memory;
+  case claim_verdict::name_taken: return refusal::name_taken;
+  case claim_verdict::room_full: return refusal::room_full;
+  case claim_verdict::unavailable: return refusal::no_engine;
+  }
+  std::unreachable();
+}
 
 // Chunks came with HTTP/1.1, and an HTTP/1.0 stream has no end but that of the connection. Proxies that speak it upstream by default hold it back.
 upgrade_check check_stream(const request_head& head) {
@@ -51,7 +62,10 @@ std::string_view upgrader::upgrade(connection& c, const http_request& request, c
   const request_head& head = handle_access::head_of(request);
   const bool streams = endpoint.event_streams && asks_for_event_stream(head);
   const upgrade_check check = streams ? check_stream(head) : check_upgrade(head);
-  if (!may_upgrade(c, request, endpoint, check)) return {};
+  if (!may_upgrade(c, request, endpoint, check)) {
+    with_.users.note_discarded(endpoint, user);
+    return {};
+  }
   upgrade_request_view asked = handle_access::upgrade_view(request, streams);
   auto& decision = handle_access::decision_of(asked);
   decision.user = user;
@@ -61,15 +75,19 @@ std::string_view upgrader::upgrade(connection& c, const http_request& request, c
     with_.users.note_discarded(endpoint, decision.user);
     if (decided) {
       with_.counters.count(refusal::endpoint);
-      log_refusal(refusal::endpoint, c.socket);
+      log_refusal(refusal::endpoint, with_.peers, c, head);
       with_.http.respond(c, decision.refused, "application/json", json_error(decision.why), decision.headers);
     }
     return {};
   }
-  if (!with_.accepting.hand_over(c, head)) {
+  if (const admission_verdict judged = with_.peers.hand_over(c, head); !judged.is_admitted()) {
     with_.users.note_discarded(endpoint, decision.user);
-    with_.counters.count(refusal::address_full);
-    with_.http.respond_error(c, http_status::service_unavailable, "there are too many connections from this address");
+    with_.counters.count(judged.why());
+    log_refusal(judged.why(), with_.peers, c, head);
+    if (judged.retry_after_s != 0)
+      with_.http.refuse_for_now(c, judged.sentence(), judged.retry_after_s);
+    else
+      with_.http.respond_error(c, http_status::service_unavailable, judged.sentence());
     return {};
   }
   c.endpoint = &endpoint;
@@ -108,25 +126,25 @@ void upgrader::take_or_open(connection& c, upgrade_request_view& request, waitin
 }
 
 bool upgrader::may_upgrade(connection& c, const http_request& request, const websocket_endpoint& endpoint, const upgrade_check& check) {
+  const request_head& head = handle_access::head_of(request);
   if (!check.ok) {
     with_.counters.count(refusal::bad_handshake);
-    log_refusal(refusal::bad_handshake, c.socket);
+    log_refusal(refusal::bad_handshake, with_.peers, c, head);
     std::string_view extra;
     // RFC 9110 15.5.22 and 7.8: the protocol that is required, and that this header is for the next hop only.
     if (check.error == http_status::upgrade_required)
-      extra = endpoint.event_streams && asks_for_event_stream(handle_access::head_of(request))
+      extra = endpoint.event_streams && asks_for_event_stream(head)
                   ? std::string_view{"Connection: Upgrade\r\nUpgrade: HTTP/1.1\r\n"}
                   : std::string_view{"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"};
     if (check.error == http_status::method_not_allowed) extra = "Allow: GET\r\n";
     with_.http.respond(c, check.error, "application/json", json_error(check.why), extra);
-  } else if (!is_origin_allowed(handle_access::head_of(request),
-                                endpoint.allowed_origins.empty() ? with_.options.allowed_origins : endpoint.allowed_origins)) {
+  } else if (!is_origin_allowed(head, endpoint.allowed_origins.empty() ? with_.options.allowed_origins : endpoint.allowed_origins)) {
     with_.counters.count(refusal::origin);
-    log_refusal(refusal::origin, c.socket);
+    log_refusal(refusal::origin, with_.peers, c, head);
     with_.http.respond_error(c, http_status::forbidden, "pages of this origin may not connect here");
   } else if (with_.stop.is_stopping) {
     with_.counters.count(refusal::going_away);
-    log_refusal(refusal::going_away, c.socket);
+    log_refusal(refusal::going_away, with_.peers, c, head);
     with_.http.respond_error(c, http_status::service_unavailable, "the server is going away");
   } else {
     return true;
@@ -143,11 +161,12 @@ void upgrader::claim_seat(connection& c, waiting_upgrade&& asked) {
                            .connection = with_.host.handle_of(c).value,
                            .asker = 0,
                            .first_seats = r.first_seats,
+                           .seats = r.seats(),
                            .takes_over = false,
                            .wish = asked.replay ? replay_wish{*asked.replay} : replay_wish{}};
   const std::string name = asked.seat.name;
   waiting_.insert_or_assign(c.slot, std::move(asked));
-  if (!name.empty() || claim.wish.wanted || !r.known_at_home)
+  if (!name.empty() || claim.wish.wanted || !r.known_at_home || r.rules->counts_seats())
     return with_.host.deliver(r.home_shard, record_kind::claim_seat, bytes_of(claim), std::as_bytes(std::span{name}));
   with_.rooms.home_answered(claim.room, claim.first_seats);
   (void)on_claim_answer(claim, claim_verdict::granted, nullptr);
@@ -198,17 +217,13 @@ void upgrader::accept(connection& c, const waiting_upgrade& asked) {
 
 void upgrader::refuse(connection& c, const waiting_upgrade& asked, claim_verdict verdict) {
   with_.users.note_discarded(*c.endpoint, std::exchange(c.user, nullptr));
-  const bool granted = verdict == claim_verdict::granted;
-  const bool has_engine = verdict != claim_verdict::unavailable;
-  const refusal why = with_.stop.is_stopping ? refusal::going_away
-                      : !has_engine          ? refusal::no_engine
-                      : granted              ? refusal::no_memory
-                                             : refusal::name_taken;
-  with_.counters.count(why);
-  log_refusal(why, c.socket);
-  if (!has_engine && !with_.stop.is_stopping) return with_.http.respond_error(c, http_status::service_unavailable, no_engine);
-  if (!granted && !with_.stop.is_stopping) return with_.http.respond_error(c, http_status::bad_request, "this name is taken in this room");
-  if (granted) {
+  const refusal why = with_.stop.is_stopping ? refusal::going_away : refusal_of(verdict);
+  if (why != refusal::room_full) with_.counters.count(why); // the home has counted those
+  log_refusal(why, with_.peers, c);
+  if (verdict != claim_verdict::granted && !with_.stop.is_stopping)
+    return with_.http.respond_error(c, verdict == claim_verdict::name_taken ? http_status::bad_request : http_status::service_unavailable,
+                                    why_no_seat(verdict));
+  if (verdict == claim_verdict::granted) {
     const room_part& r = part_of(asked);
     with_.host.deliver(r.home_shard, record_kind::release_name, bytes_of(name_record{{r.index, r.generation}, with_.host.handle_of(c).value}),
                        std::as_bytes(std::span{asked.seat.name}));

@@ -27,18 +27,18 @@
 namespace ringcast::engine {
 
 class access_book;
-class acceptor;
 class connection_watch;
 class http_side;
 class input_flow;
 class message_compression;
+class peer_book;
 
 class upgrader {
  public:
   struct needs {
     room_host& host;
     const shard_options& options;
-    acceptor& accepting;
+    peer_book& peers;
     const connection_rules& rules;
     room_table& rooms;
     outbox& output;

@@ -6,6 +6,7 @@
 #include "engine/shard/connection_watch.hpp"
 #include "engine/shard/input_flow.hpp"
 #include "engine/shard/message_compression.hpp"
+#include "engine/shard/rate_gate.hpp"
 #include "engine/shard/socket_reader.hpp"
 #include "proto/close_handshake.hpp"
 
@@ -22,6 +23,8 @@ inline void websocket_side::hand_over(connection& c, const message_view& view) {
   }
   with_.budget.delivered(view.payload.size());
   with_.watch.note_message(c);
+  if (with_.rates.knows(c)) [[unlikely]]
+    if (!with_.rates.admit(c, view)) return;
   with_.users.message(c, view);
 }
 

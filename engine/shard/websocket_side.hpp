@@ -32,6 +32,7 @@ class closer;
 class connection_watch;
 class input_flow;
 class message_compression;
+class rate_gate;
 class socket_reader;
 
 class websocket_side {
@@ -50,6 +51,7 @@ class websocket_side {
     socket_reader& receiving;
     input_flow& input;
     connection_watch& watch;
+    rate_gate& rates;
     message_compression& compression;
     closer& closing;
     const stop_state& stop;

@@ -337,7 +337,7 @@ int tls_session::send(WOLFSSL*, char* from, int bytes, void* self) {
 int tls_session::on_certificate(int accepted, WOLFSSL_X509_STORE_CTX* chain) {
   if (chain->userCtx != nullptr && chain->error_depth == 0 && chain->totalCerts > 0) {
     tls_session& session = *static_cast<tls_session*>(chain->userCtx);
-    session.peer_subject_ = read_certificate({chain->certs[0].buffer, chain->certs[0].length}).subject;
+    session.peer_ = std::make_unique<const certificate_facts>(read_certificate({chain->certs[0].buffer, chain->certs[0].length}));
   }
   return accepted;
 }
@@ -363,7 +363,12 @@ void tls_session::fail_with(int error, tls_failure otherwise) {
 }
 
 tls_agreement tls_session::agreement() const {
-  tls_agreement agreed{.server_name = server_name_, .peer_subject = peer_subject_};
+  tls_agreement agreed{.server_name = server_name_};
+  if (peer_ != nullptr) {
+    agreed.peer_subject = peer_->subject;
+    agreed.peer_common_name = peer_->common_name;
+    agreed.peer_names = peer_->alternatives;
+  }
   if (session_ == nullptr || state_ == tls_state::handshaking) return agreed;
   WOLFSSL* const session = session_.get();
   if (const char* const version = wolfSSL_get_version(session); version != nullptr) agreed.version = version;

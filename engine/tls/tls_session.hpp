@@ -58,6 +58,8 @@ enum class tls_failure : std::uint8_t {
   truncated,     ///< the connection ended without close_notify: bytes may be missing (RFC 8446 6.1)
 };
 
+struct certificate_facts;
+
 /// A resumable session, taken from an open client session and given to a later one to the same host.
 class tls_ticket {
  public:
@@ -78,6 +80,8 @@ struct tls_agreement {
   std::string_view server_name; ///< as the client sent it (SNI), or empty
   /// Of the peer's certificate, as "/C=XX/O=Example/CN=name"; empty where it showed none, or resumed.
   std::string_view peer_subject;
+  std::string_view peer_common_name;
+  std::span<const std::string> peer_names;
   bool resumed = false;
 };
 
@@ -181,7 +185,7 @@ class tls_session {
   std::uint32_t records_without_data_ = 0;     ///< since the last byte of data
   std::string reason_;
   std::string server_name_;
-  std::string peer_subject_;
+  std::unique_ptr<const certificate_facts> peer_; ///< null where it showed none
   tls_state state_ = tls_state::handshaking;
   tls_failure failure_ = tls_failure::none;
   bool close_notify_sent_ = false;

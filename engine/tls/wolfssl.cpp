@@ -3,6 +3,7 @@
 #include "engine/tls/tls_context.hpp"
 #include <ringcast/detail/assert.hpp>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdlib>
@@ -154,12 +155,30 @@ std::string describe_wolfssl_error(int error, WOLFSSL* session) {
   return (text != nullptr ? std::string{text} : std::string{"TLS error"}) + " (" + std::to_string(error) + ")";
 }
 
+namespace {
+
+// Those that are text, in the order of the certificate.
+void append_names(const DNS_entry* list, std::vector<std::string>& to) {
+  [[maybe_unused]] const auto before = static_cast<std::ptrdiff_t>(to.size());
+  for (; list != nullptr; list = list->next)
+    if (list->type == ASN_DNS_TYPE || list->type == ASN_URI_TYPE || list->type == ASN_RFC822_TYPE)
+      to.emplace_back(list->name, static_cast<std::size_t>(list->len));
+#if !defined(OPENSSL_EXTRA) || defined(WOLFSSL_ALT_NAMES_NO_REV)
+  std::reverse(to.begin() + before, to.end()); // such a library puts each in front of those before
+#endif
+}
+
+} // namespace
+
 certificate_facts read_certificate(std::span<const std::uint8_t> der) {
   certificate_facts facts;
   DecodedCert decoded;
   InitDecodedCert(&decoded, der.data(), static_cast<word32>(der.size()), nullptr);
   if (ParseCert(&decoded, CERT_TYPE, NO_VERIFY, nullptr) == 0) {
     facts.subject = decoded.subject;
+    append_names(decoded.altNames, facts.alternatives);
+    append_names(decoded.altEmailNames, facts.alternatives);
+    if (decoded.subjectCN != nullptr) facts.common_name.assign(decoded.subjectCN, static_cast<std::size_t>(decoded.subjectCNLen));
     for (const DNS_entry* name = decoded.altNames; name != nullptr; name = name->next)
       if (name->type == ASN_DNS_TYPE) facts.names.emplace_back(name->name, static_cast<std::size_t>(name->len));
     if (decoded.altNames == nullptr && decoded.subjectCN != nullptr)

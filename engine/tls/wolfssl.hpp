@@ -49,6 +49,8 @@ enum class peer_alert : std::uint8_t { none, trouble, refusal };
 /// What we show and use of a certificate.
 struct certificate_facts {
   std::string subject;            ///< as "/C=XX/O=Example/CN=name"
+  std::string common_name;        ///< of the subject
+  std::vector<std::string> alternatives; ///< DNS names and URIs, then e-mail addresses
   std::vector<std::string> names; ///< of hosts: the subject alternative names, or the common name where there are none
 };
 /// Empty facts where `der` is not a certificate.

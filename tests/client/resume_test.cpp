@@ -73,6 +73,37 @@ BOOST_AUTO_TEST_CASE(it_comes_back_to_where_it_was_and_hears_each_message_once) 
   BOOST_TEST(c.counts().received == 5u); // Neither the first message of a connection, nor one that was heard already.
 }
 
+BOOST_AUTO_TEST_CASE(it_comes_back_when_a_server_that_goes_away_has_asked_it_to) {
+  recorder told;
+  raw_server server{[&](raw_connection& peer, int number) {
+    const std::string head = peer.read_head();
+    peer.accept_upgrade(head, {}, frame_of(text_frame, hello(7, 41, number > 0)) + (number > 0 ? numbered(42, "b") : numbered(41, "a")));
+    if (number > 0) return peer.wait_for_end();
+    peer.write(frame_of(text_frame, R"({"retry_after":0.275})") + frame_of(0x88, "\x03\xe9"));
+    peer.wait_for_end();
+  }};
+  client c{server.url("/broadcast/x"), {.reconnect = at_once, .resume = true, .resume_from = room_position{7, 40}}};
+  listen(c, told);
+  c.on_reconnecting([&](unsigned attempt, std::chrono::milliseconds delay) { told.add(fmt::format("attempt {} in {}", attempt, delay.count())); });
+  c.start();
+  BOOST_REQUIRE(told.wait_for("message b"));
+  BOOST_TEST(told.lines().at(4) == "attempt 1 in 275");
+  BOOST_TEST(c.counts().received == 2u);
+}
+
+BOOST_AUTO_TEST_CASE(a_notice_is_read_to_its_last_byte) {
+  room_resume at{"/broadcast/x", std::nullopt};
+  BOOST_REQUIRE((take(at, hello(7, 40, false)).what == kind::joined));
+  for (const auto& [text, ms] : {std::pair{R"({"retry_after":0})", 0}, {R"({"retry_after":1.029})", 1029}, {R"({"retry_after":60.000})", 60'000}}) {
+    const room_resume::taken got = take(at, text);
+    BOOST_TEST((got.what == kind::going_away && got.retry_after == std::chrono::milliseconds{ms}), text);
+  }
+  for (const char* wrong : {R"({"retry_after":})", R"({"retry_after":-1})", R"({"retry_after":1e300})", R"({"retry_after":nan})",
+                            R"({"retry_after":inf})", R"({"retry_after":1)", R"({"retry_after":1} )", R"({"retry_after":"1"})", R"({"gap":1})", "{"})
+    BOOST_TEST((take(at, wrong).what == kind::broken), wrong);
+  BOOST_TEST((take(at, "41\na").what == kind::message));
+}
+
 BOOST_AUTO_TEST_CASE(what_was_said_while_nothing_had_been_heard_is_asked_for_too) {
   recorder asked, told;
   raw_server server{[&](raw_connection& peer, int number) {

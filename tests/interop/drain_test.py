@@ -72,6 +72,26 @@ class Drain(unittest.TestCase):
         self.assertIn("not ready any more, accepting for 1500 ms, and closing every connection over 2000 ms", said)
         self.assertTrue(re.search(r"draining: \d+ connections are left", said), said)
 
+    def test_members_of_ringcast_v1_are_told_when_to_come_back(self):
+        server = Server("--shards", "1", "--drain-seconds", "1", "--retry-after-s", "7").wait_until_ready()
+        told = [Member(server.port, "/broadcast/one?seq=1") for _ in range(12)]
+        plain = [Member(server.port, "/broadcast/one"), Member(server.port, "/chat/one?name=n"), Member(server.port, "/echo")]
+        server.process.send_signal(signal.SIGTERM)
+        notices = []
+        for member in told:
+            messages, code = member.until_close()
+            self.assertEqual(code, 1001)
+            notices.append(messages[-1])
+            member.close()
+        for notice in notices:
+            self.assertRegex(notice, rb'^\{"retry_after":7\.0\d\d\}$')
+        for member in plain:
+            messages, code = member.until_close()
+            self.assertEqual(code, 1001)
+            self.assertFalse([text for text in messages if b"retry_after" in text])
+            member.close()
+        self.assertEqual(server.process.wait(20), 0)
+
     def test_a_second_signal_ends_it_at_once(self):
         for second in (signal.SIGTERM, signal.SIGINT):
             server = Server("--drain-delay", "1h", "--drain-seconds", "1h").wait_until_ready()

@@ -87,6 +87,24 @@ test('who comes back with its position hears everything behind it, or is told th
   assert.deepEqual([page.messages.map((m) => m.seq), page.more, page.next], [[31, 32, 33, 34], true, `${last.epoch}:34`]);
 });
 
+test('a member of a chat may see the numbers, and hear what it missed', async () => {
+  for (let i = 1; i <= 5; ++i) await post('talk', `Bob: ${i}`);
+  const { heard } = await hear('/chat/talk?name=Ada&seq=1&history=2', 4);
+  const hello = JSON.parse(heard[0]);
+  assert.deepEqual([hello.room, hello.seq, hello.resumed], ['talk', 5, false]);
+  assert.deepEqual(heard.slice(1), ['4\nBob: 4', '5\nBob: 5', '6\nAda joined']);
+  await post('talk', 'Bob: meanwhile'); // 7 is that she left
+  const back = await hear(`/chat/talk?name=Ada&since=${hello.epoch}:6`, 4, { protocols: ['ringcast.v1'] });
+  assert.equal(back.protocol, 'ringcast.v1');
+  assert.equal(JSON.parse(back.heard[0]).resumed, true);
+  assert.deepEqual(back.heard.slice(1), ['7\nAda left', '8\nBob: meanwhile', '9\nAda joined']);
+  // Without being asked it is as it was.
+  assert.deepEqual((await hear('/chat/talk?name=Eve', 1)).heard, ['Eve joined']);
+  assert.deepEqual((await hear('/chat/talk?name=Eve&history=1', 2)).heard, ['Eve left', 'Eve joined']);
+  const refused = new WebSocket(`${server.ws}/chat/talk?name=Ada&since=nonsense`);
+  assert.match(String((await once(refused, 'error'))[0]), /400/);
+});
+
 test('what is no position, no number and no room is refused in words', async () => {
   const epoch = (await post('bad', 'x')).epoch;
   for (const query of ['since=', 'since=1', `since=${epoch}`, `since=${epoch}:`, `since=${epoch}:-1`, `since=${epoch}:x`, `since=${epoch}:99999999999999999999`,

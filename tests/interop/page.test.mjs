@@ -155,6 +155,7 @@ test('a lost server is told, kept text is not lost, and the page comes back by i
   assert.equal(await composer(page).inputValue(), 'kept');
   const second = await startServer(['--shards', '2'], { port: first.port });
   await page.getByRole('status').filter({ hasText: 'Connected as Ada' }).waitFor();
+  await shows(page, 'You are back. Messages sent meanwhile are not shown.'); // this one keeps nothing
   await composer(page).focus();
   await page.keyboard.press('Enter');
   await shows(page, 'kept');

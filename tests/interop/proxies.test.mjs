@@ -82,6 +82,9 @@ test('three users behind nginx have a bound of 2 each, and what they claim to be
   for (let i = 0; i < 2; i += 1) open.push(await connect(direct, '127.0.0.21', { 'X-Forwarded-For': `7.7.7.${i}` }));
   assert.equal(await connect(direct, '127.0.0.21', { 'X-Forwarded-For': '7.7.7.7' }), 503);
   for (const ws of open) ws.terminate();
+  // The log names who asked nginx.
+  for (const user of ['127.0.0.11:0', '127.0.0.12:0', '127.0.0.13:0', '127.0.0.21:']) assert.ok(server.stderr().includes(`refused ${user}`), server.stderr());
+  assert.ok(!server.stderr().includes('refused 127.0.0.1:'), server.stderr());
 });
 
 test('who is connected is told by the address of who asked the proxy', async () => {

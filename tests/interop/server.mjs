@@ -46,7 +46,8 @@ function collect(child) {
 }
 
 // A running server: port, http and ws (the two forms of its address), child, stderr() and stop().
-export async function startServer(args = ['--shards', '2'], { port, under = [] } = {}) {
+// `ready` is asked whether it is: a path, or a whole address where its own port would not answer.
+export async function startServer(args = ['--shards', '2'], { port, under = [], ready = '/health/ready' } = {}) {
   port ??= await freePort();
   const child = launch(under, ['--listen', `127.0.0.1:${port}`, ...args]);
   const said = collect(child);
@@ -74,7 +75,7 @@ export async function startServer(args = ['--shards', '2'], { port, under = [] }
       throw new Error(`${program} ended with ${child.exitCode ?? child.signalCode} at its start: ${server.stderr()}`);
     }
     try {
-      const answer = await fetch(`${server.http}/health/ready`, { headers: { Connection: 'close' } });
+      const answer = await fetch(new URL(ready, server.http), { headers: { Connection: 'close' } });
       await answer.arrayBuffer();
       if (answer.status === 200) return server;
     } catch {

@@ -90,7 +90,7 @@ test('a token of each algorithm comes in by each way', async () => {
   for (const alg of Object.keys(signers)) {
     const good = token(everything, { alg });
     const all = [await connect('/broadcast/a', bearer(good)), await connect(`/broadcast/a?token=${good}`),
-      await connect('/broadcast/a', { protocols: ['ringcast.v1', `bearer.${good}`] }), await connect('/chat/a?name=n', bearer(good)), await connect('/echo', bearer(good))];
+      await connect('/broadcast/a', { protocols: ['ringcast.v1', `bearer.${good}`] }), await connect('/chat/a?name=alice', bearer(good)), await connect('/echo', bearer(good))];
     for (const ws of all) assert.ok(ws instanceof WebSocket, `${alg}: ${JSON.stringify(ws)}`);
     assert.equal(all[2].protocol, 'ringcast.v1');
     assert.equal(all[0].protocol, '');
@@ -167,14 +167,34 @@ test('a token is for its rooms, at every door', async () => {
   await close(speaks);
 });
 
-test('a user is whom the token names, whatever the query says', async () => {
+test('a user is whom the token names, and nobody else', async () => {
   const watcher = await connect(`/broadcast/who?presence=1&token=${token({ ...everything, sub: 'watcher' })}`);
-  const carol = await connect('/broadcast/who?user=mallory', bearer(token({ ...everything, sub: 'carol' })));
+  const before = (await refusals()).user;
+  const of = (sub) => bearer(token({ ...everything, sub }));
+  for (const target of ['/broadcast/who?user=mallory', '/broadcast/who?user=', '/broadcast/who?user=Carol', '/chat/who?name=mallory', '/chat/who?name=carol%20']) {
+    const { status, challenge, error } = await connect(target, of('carol'));
+    assert.deepEqual([status, error], [403, 'somebody else is named than the token or the certificate is of'], target);
+    assert.match(challenge, /error="insufficient_scope"/);
+  }
+  const stream = await fetch(`${server.http}/broadcast/who?user=mallory`, { headers: { ...of('carol').headers, Accept: 'text/event-stream' } });
+  assert.equal(stream.status, 403);
+  assert.equal((await refusals()).user, before + 6);
+  const carol = await connect('/broadcast/who', of('carol'));
   await until(() => watcher.texts.includes('{"joined":"carol"}'));
+  const again = await connect('/broadcast/who?user=carol', of('carol'));
   assert.ok(!watcher.texts.some((text) => text.includes('mallory')));
   const { users } = await (await fetch(`${server.http}/rooms/who`, bearer(token()))).json();
   assert.deepEqual(users.map(({ user }) => user).sort(), ['carol', 'watcher']);
-  await close(watcher, carol);
+  await close(watcher, carol, again);
+  // In a chat it is the name, too; a token of nobody has none, and takes one.
+  const chat = await connect('/chat/names', of('dora'));
+  const same = await connect('/chat/names?name=dora', of('dora'));
+  assert.deepEqual([same.status, same.error], [400, 'this name is taken in this room']);
+  const { sub, ...nobody } = everything;
+  const free = await connect('/chat/names?name=whoever', bearer(token(nobody)));
+  await until(() => chat.texts.includes('whoever joined'));
+  assert.equal(chat.texts[0], 'dora joined');
+  await close(chat, free);
 });
 
 test('a connection ends with its token, unless it has sent a new one', async () => {
@@ -182,7 +202,7 @@ test('a connection ends with its token, unless it has sent a new one', async () 
   const ends = await connect('/broadcast/x', bearer(token(soon())));
   const ended = once(ends, 'close');
   const stays = await connect('/broadcast/x?seq=1', bearer(token(soon())));
-  const chat = await connect('/chat/x?name=n', bearer(token(soon())));
+  const chat = await connect('/chat/x', bearer(token(soon())));
   const chatEnded = once(chat, 'close');
   const leaves = [];
   stays.on('close', (code, reason) => leaves.push([code, reason.toString()]));

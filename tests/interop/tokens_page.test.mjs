@@ -15,7 +15,7 @@ function token(claims) {
   const text = `${part({ alg: 'HS256' })}.${part(claims)}`;
   return `${text}.${crypto.createHmac('sha256', secret).update(text).digest('base64url')}`;
 }
-const good = token({ sub: 'ada', rooms: ['lobby'], publish: ['lobby'] });
+const good = (sub) => token({ sub, rooms: ['lobby'], publish: ['lobby'] });
 
 let server;
 let browser;
@@ -34,8 +34,10 @@ test('the page joins, remembers and knows its members with ?token=, and shares a
   for (const name of ['Ada', 'Bob']) {
     const page = await browser.context.newPage();
     page.setDefaultTimeout(15_000);
-    await page.goto(`${server.http}/?token=${good}#lobby`);
-    await page.getByLabel('Your name').fill(name);
+    await page.goto(`${server.http}/?token=${good(name)}#lobby`);
+    // Nobody can be called otherwise than the token says.
+    assert.equal(await page.getByLabel('Your name').inputValue(), name);
+    assert.equal(await page.getByLabel('Your name').isEditable(), false);
     await page.getByRole('button', { name: 'Join' }).click();
     await page.getByRole('log').waitFor();
     await page.getByLabel('Message', { exact: true }).fill(`hello from ${name}`);

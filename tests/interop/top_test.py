@@ -4,8 +4,10 @@ import os
 import pty
 import re
 import select
+import socket
 import struct
 import subprocess
+import tempfile
 import termios
 import time
 import unittest
@@ -110,6 +112,42 @@ class Top(unittest.TestCase):
         self.assertEqual(done.stdout.count("ringcast at"), 1)
         self.assertNotIn("\x1b", done.stdout)
         self.assertIn("members  room", done.stdout)
+
+    def test_a_token_is_sent_to_what_stands_in_front(self):
+        asked = []
+        front = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(front.close)
+
+        def answer():
+            while True:
+                try:
+                    s, _ = front.accept()
+                except OSError:
+                    return
+                with s:
+                    asked.append(s.recv(65536).decode())
+                    s.sendall(b"HTTP/1.1 401 Unauthorized\r\n\r\n")
+
+        ends.in_background(answer)
+        with tempfile.NamedTemporaryFile("w") as token:
+            token.write("abc.def-123\n")
+            token.flush()
+            url = f"http://127.0.0.1:{front.getsockname()[1]}"
+            done = self.run_piped("--admin", url, "--token-file", token.name)
+            self.assertEqual((done.returncode, "answers 401" in done.stderr), (1, True), done)
+            self.assertIn("\r\nAuthorization: Bearer abc.def-123\r\n", asked[0])
+            self.run_piped("--admin", url)
+            self.assertNotIn("Authorization", asked[1])
+            for wrong in ("", "two words", "a\r\nX: y", "x" * 8193):
+                token.seek(0)
+                token.truncate()
+                token.write(wrong)
+                token.flush()
+                done = self.run_piped("--admin", url, "--token-file", token.name)
+                self.assertEqual((done.returncode, done.stderr), (2, f"--token-file: {token.name}: this is no token\n"))
+        done = self.run_piped("--admin", url, "--token-file", "/nowhere")
+        self.assertEqual((done.returncode, done.stderr), (2, "--token-file: /nowhere: No such file or directory\n"))
+        self.assertEqual(len(asked), 2)
 
     def test_what_cannot_be_watched_is_refused_in_words(self):
         for options, code, words in ((("--admin", "https://x"), 2, "--admin: 'https://x' is not like http://127.0.0.1:8080"),

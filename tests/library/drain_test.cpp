@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <deque>
+#include <set>
 #include <string>
 #include <thread>
 
@@ -39,6 +40,38 @@ BOOST_AUTO_TEST_CASE(members_hear_what_was_queued_and_1001_and_the_server_is_not
   }
   r.s.wait();
   BOOST_TEST(most_left <= 10u);
+}
+
+BOOST_AUTO_TEST_CASE(members_are_told_when_to_come_back_one_after_the_other) {
+  constexpr int count = 40;
+  const auto tells = [](server& s) {
+    s.events("/told",
+             {.on_going_away = [](websocket_ref ws, std::chrono::milliseconds retry_after) { ws.send_text(std::to_string(retry_after.count())); }});
+    s.events("/thrown", {.on_going_away = [](websocket_ref, std::chrono::milliseconds) { throw 7; }});
+    s.events("/closes", {.on_going_away = [](websocket_ref ws, std::chrono::milliseconds) { ws.close(4000, "by itself"); }});
+  };
+  running r{tells, {.shards = 1}};
+  std::deque<wire_client> members;
+  for (int i = 0; i < count; ++i) BOOST_REQUIRE(members.emplace_back(r.address()).upgrade("/told").starts_with("HTTP/1.1 101"));
+  wire_client thrown{r.address()}, closes{r.address()};
+  BOOST_REQUIRE(thrown.upgrade("/thrown").starts_with("HTTP/1.1 101"));
+  BOOST_REQUIRE(closes.upgrade("/closes").starts_with("HTTP/1.1 101"));
+  r.s.drain({.delay_ms = 0, .spread_ms = 250, .retry_after_ms = 5'000});
+  std::set<int> told;
+  for (wire_client& member : members) {
+    told.insert(std::stoi(member.text()));
+    BOOST_TEST(member.text() == "<close 1001>");
+    member.close(1001);
+  }
+  // Within the time of a look, and of those of one look no two together.
+  BOOST_TEST(*told.begin() >= 5'000);
+  BOOST_TEST(*told.rbegin() < 5'100);
+  BOOST_TEST(told.size() >= 10u);
+  BOOST_TEST(thrown.text() == "<close 1011>");
+  BOOST_TEST(closes.text() == "<close 4000>");
+  thrown.close(1011);
+  closes.close(4000);
+  r.s.wait();
 }
 
 BOOST_AUTO_TEST_CASE(a_drain_before_the_start_is_a_stop_and_a_stop_ends_one) {

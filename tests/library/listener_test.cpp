@@ -119,7 +119,7 @@ BOOST_AUTO_TEST_CASE(what_is_no_place_to_listen_on_is_said_in_a_sentence) {
 }
 
 BOOST_AUTO_TEST_CASE(what_is_for_those_who_run_a_program_is_not_there_for_others) {
-  server s{{.listen = {"127.0.0.1:0"}, .listen_admin = {"127.0.0.1:0"}, .shards = 2}};
+  server s{{.listen = {"127.0.0.1:0"}, .listen_admin = {"127.0.0.1:0"}, .admin_hosts = {"t", "test"}, .shards = 2}};
   routes all = s.routes();
   const auto answer = [](std::string_view text) {
     return [text](const http_request& request, http_responder responder) {
@@ -163,6 +163,64 @@ BOOST_AUTO_TEST_CASE(a_route_for_all_in_front_of_one_for_admin_is_an_error_and_a
   const auto opened = broken.start();
   BOOST_REQUIRE(!opened.has_value());
   BOOST_TEST(has(opened.error().why, "No such file"));
+}
+
+// DNS rebinding: a page of rebound.example asks for its own host, whose address is ours by now.
+BOOST_AUTO_TEST_CASE(a_listener_for_admin_is_asked_for_by_its_address_or_by_a_name_that_it_has) {
+  server s{{.listen = {"127.0.0.1:0"}, .listen_admin = {"127.0.0.1:0"}, .admin_hosts = {"Admin.Example"}, .shards = 1}};
+  s.routes().add("GET", "/", [](const http_request&, http_responder responder) { responder.respond(http_status::ok, "text/plain", "here"); });
+  s.routes().add("POST", "/", [](const http_request&, http_responder responder) { responder.respond(http_status::ok, "text/plain", "done"); });
+  s.events("/ws", {});
+  BOOST_REQUIRE(s.start().has_value());
+  const auto status_of = [&](const std::string& address, const std::string& host, const std::string& method = "GET") {
+    return wire_client{address}.http(method + " / HTTP/1.1\r\nHost: " + host + "\r\nContent-Length: 0\r\n\r\n").substr(9, 3);
+  };
+  const std::string inside = s.admin_addresses().front(), outside = s.addresses().front();
+  for (const std::string host : {"127.0.0.1", "127.0.0.1:8081", "192.0.2.1", "[::1]", "[2001:db8::1]:80", "localhost", "LocalHost:8081",
+                                 "admin.example", "admin.example:8081", ""})
+    BOOST_TEST(status_of(inside, host) == "200", host);
+  std::uint64_t refused = 0;
+  for (const std::string host : {"rebound.example", "localhost.rebound.example", "127.0.0.1.rebound.example", "127.0.0.1.", "x.admin.example",
+                                 "[v1.x]", "1", "0x7f.0.0.1", "127.1"}) {
+    BOOST_TEST(status_of(inside, host) == "421", host);
+    BOOST_TEST(status_of(inside, host, "POST") == "421", host);
+    refused += 2;
+    BOOST_TEST(status_of(outside, host) == "200", host); // this is everybody's
+  }
+  BOOST_TEST(wire_client{inside}.upgrade("/ws", "").substr(9, 3) == "421"); // Host: test
+  BOOST_TEST(wire_client{inside}.http("POST / HTTP/1.1\r\nHost: rebound.example\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n").substr(9, 3) ==
+             "421");
+  BOOST_TEST(wire_client{inside}.http("GET / HTTP/1.0\r\n\r\n").substr(9, 3) == "200");
+  BOOST_TEST(s.statistics_future().get().total().refusals[static_cast<std::size_t>(refusal::host)] == refused + 2);
+}
+
+// As people write them. A test of a machine without IPv6 has nothing to say.
+BOOST_AUTO_TEST_CASE(every_address_is_by_both_versions_of_ip_and_who_comes_by_ipv4_has_such_an_address) {
+  for (const std::string listen : {":0", "*:0", "[::]:0"}) {
+    server s{{.listen = {listen}, .shards = 2}};
+    add_routes(s);
+    BOOST_REQUIRE(s.start().has_value());
+    const std::string port = s.addresses().front().substr(s.addresses().front().rfind(':'));
+    BOOST_TEST(s.addresses().front() == "[::]" + port);
+    wire_client by_4{"127.0.0.1" + port}, by_6{"[::1]" + port};
+    BOOST_TEST(has(by_4.http("GET /who HTTP/1.1\r\nHost: t\r\n\r\n"), "\r\n\r\n127.0.0.1:"));
+    BOOST_TEST(has(by_6.http("GET /who HTTP/1.1\r\nHost: t\r\n\r\n"), "\r\n\r\n[::1]:"));
+    BOOST_TEST(has(why_not({"127.0.0.1" + port}), "in use"));
+    BOOST_TEST(has(why_not({listen.substr(0, listen.size() - 2) + port}), "in use"));
+  }
+  // Where both are written, each is its own.
+  std::string port;
+  {
+    server s{{.listen = {"127.0.0.1:0"}, .shards = 1}};
+    BOOST_REQUIRE(s.start().has_value());
+    port = s.addresses().front().substr(s.addresses().front().rfind(':'));
+  }
+  server both{{.listen = {"[::]" + port, "0.0.0.0" + port}, .shards = 2}};
+  add_routes(both);
+  BOOST_REQUIRE(both.start().has_value());
+  wire_client by_4{"127.0.0.1" + port}, by_6{"[::1]" + port};
+  BOOST_TEST(by_4.upgrade("/echo").starts_with("HTTP/1.1 101"));
+  BOOST_TEST(by_6.upgrade("/echo").starts_with("HTTP/1.1 101"));
 }
 
 // As systemd hands one over: it goes on to listen when the server has ended.

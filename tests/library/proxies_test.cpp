@@ -5,12 +5,14 @@
 
 #include <chrono>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
 using namespace ringcast;
 using namespace ringcast::engine;
+using namespace std::string_literals;
 
 namespace {
 
@@ -60,6 +62,24 @@ std::string who_is(wire_client& c, std::string_view headers) {
 }
 
 server_options behind_proxy(std::uint32_t per_ip = 2) { return {.max_connections_per_ip = per_ip, .proxies = {.trusted = {"127.0.0.2"}}}; }
+
+server_options by_proxy_protocol(std::uint32_t per_ip = 2) {
+  server_options options = behind_proxy(per_ip);
+  options.proxies.protocol = proxy_protocol::required;
+  return options;
+}
+
+std::string line_of(const std::string& address) { return "PROXY TCP4 " + address + " 127.0.0.1 4711 80\r\n"; }
+
+std::string binary_of(const std::string& four_bytes) {
+  return std::string{"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c", 16} + four_bytes + std::string{"\x7f\0\0\1\x12\x67\0\x50", 8};
+}
+
+const std::string who = "GET /who HTTP/1.1\r\nHost: t\r\n\r\n";
+
+std::string body_of(const std::string& answer) { return answer.substr(answer.find("\r\n\r\n") + 4); }
+
+std::uint64_t refused(server& s, refusal why) { return s.statistics_future().get().total().refusals[static_cast<std::size_t>(why)]; }
 
 } // namespace
 
@@ -172,6 +192,138 @@ BOOST_AUTO_TEST_CASE(a_list_that_cannot_be_meant_fails_the_start) {
   const auto started = s.start();
   BOOST_REQUIRE(!started.has_value());
   BOOST_TEST(started.error().why.find("'everybody' is no trusted proxy") == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_member_that_is_closed_for_being_slow_is_logged_by_the_address_of_who_asked_the_proxy) {
+  std::mutex lock;
+  std::string said;
+  set_log_taker([&](log_level, std::string_view line) {
+    const std::lock_guard hold{lock};
+    said.append(line) += '\n';
+  });
+  {
+    server_options options = behind_proxy(0);
+    options.limits.send_queue_bytes_max = 1024;
+    running r{[](server& s) { s.events("/room", {.on_upgrade = [](upgrade_request_view& up) { up.take_seat("room"); }}); }, options};
+    wire_client slow{r.address(), proxy};
+    BOOST_TEST(slow.upgrade("/room", from("192.0.2.5")).starts_with("HTTP/1.1 101"));
+    const std::string large(100'000, 'x');
+    bool is_there = true;
+    for (int i = 0; i < 2000 && is_there; ++i) {
+      (void)r.s.room("room").broadcast_future(opcode::text, std::as_bytes(std::span{large})).get();
+      is_there = r.s.room("room").count_future().get() > 0;
+    }
+    BOOST_TEST(!is_there);
+  }
+  set_log_taker({});
+  BOOST_TEST(said.find("closed 192.0.2.5:0 as too slow") != std::string::npos, said);
+}
+
+// --- the PROXY protocol: 127.0.0.2 is the proxy, which says whose each connection is ---
+
+BOOST_AUTO_TEST_CASE(a_proxy_header_says_whose_a_connection_is_wherever_it_is_cut) {
+  running server{add_routes, by_proxy_protocol(0)};
+  for (const std::string& header : {line_of("192.0.2.7"), binary_of("\xc0\x00\x02\x07"s)}) {
+    const std::string whole = header + who;
+    for (std::size_t cut = 0; cut <= header.size() + 1; ++cut) {
+      wire_client c{server.address(), proxy};
+      c.send_bytes(whole.substr(0, cut));
+      if (cut % 8 == 1) std::this_thread::sleep_for(std::chrono::milliseconds{2}); // most of the others arrive as one all the same
+      BOOST_TEST(body_of(c.http(whole.substr(cut))) == "192.0.2.7:4711", "cut at " << cut);
+    }
+    wire_client slowly{server.address(), proxy};
+    for (const char each : header) {
+      slowly.send_bytes({&each, 1});
+      std::this_thread::sleep_for(std::chrono::microseconds{300});
+    }
+    BOOST_TEST(body_of(slowly.http(who)) == "192.0.2.7:4711");
+    // Of the next request, too, and of what comes of it.
+    BOOST_TEST(body_of(slowly.http("GET /who HTTP/1.1\r\nHost: t\r\n" + from("6.6.6.6") + "\r\n")) == "192.0.2.7:4711");
+    BOOST_TEST(slowly.upgrade("/ws").starts_with("HTTP/1.1 101"));
+    BOOST_TEST(slowly.text() == "192.0.2.7:4711");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_proxy_that_asks_for_itself_is_the_peer_and_another_one_is_asked_by_its_requests) {
+  running server{add_routes, by_proxy_protocol()};
+  for (const std::string& header : {"PROXY UNKNOWN\r\n"s, std::string{"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0", 16}}) {
+    wire_client c{server.address(), proxy};
+    BOOST_TEST(body_of(c.http(header + who)).starts_with("127.0.0.2:"));
+    BOOST_TEST(who_is(c, from("192.0.2.9")) == "192.0.2.9:0");
+  }
+  wire_client chain{server.address(), proxy};
+  BOOST_TEST(body_of(chain.http(line_of("127.0.0.2") + "GET /who HTTP/1.1\r\nHost: t\r\n" + from("192.0.2.8") + "\r\n")) == "192.0.2.8:0");
+}
+
+BOOST_AUTO_TEST_CASE(a_bound_by_address_counts_whom_the_proxy_header_names) {
+  running server{add_routes, by_proxy_protocol()};
+  std::vector<std::unique_ptr<wire_client>> open;
+  const auto ask = [&](const std::string& address) {
+    open.push_back(std::make_unique<wire_client>(server.address(), proxy));
+    return open.back()->http(line_of(address) + who).substr(9, 3);
+  };
+  for (const std::string address : {"192.0.2.1", "192.0.2.2"}) {
+    BOOST_TEST(ask(address) == "200"); // n - 1
+    BOOST_TEST(ask(address) == "200"); // n
+    BOOST_TEST(ask(address) == "503"); // n + 1
+  }
+  BOOST_TEST(refused(server.s, refusal::address_full) == 2u);
+  // An upgrade is the same connection, and is not counted again.
+  BOOST_TEST(open.front()->upgrade("/ws").starts_with("HTTP/1.1 101"));
+  // Who leaves makes room.
+  open.front().reset();
+  std::string again;
+  for (int i = 0; i < 400 && again != "200"; ++i) {
+    if (i > 0) std::this_thread::sleep_for(std::chrono::milliseconds{5});
+    again = ask("192.0.2.1");
+  }
+  BOOST_TEST(again == "200");
+  BOOST_TEST(ask("192.0.2.1") == "503");
+}
+
+BOOST_AUTO_TEST_CASE(who_is_no_proxy_and_who_sends_no_proxy_header_is_closed_and_counted) {
+  running server{add_routes, by_proxy_protocol(0)};
+  {
+    wire_client c{server.address(), stranger};
+    BOOST_TEST(c.http(line_of("192.0.2.1") + who) == "");
+  }
+  BOOST_TEST(refused(server.s, refusal::not_a_proxy) == 1u);
+  std::uint64_t bad = 0;
+  for (const std::string& wrong : {who, "PROXY TCP4 192.0.2.1\r\n"s, std::string(200, 'x'), "PROXY UNKNOWN " + std::string(200, 'x'),
+                                   std::string{"\r\n\r\n\0\r\nQUIT\n\x22\0\0\0", 16}}) {
+    wire_client c{server.address(), proxy};
+    BOOST_TEST(c.http(wrong) == "");
+    BOOST_TEST(refused(server.s, refusal::proxy_header) == ++bad);
+  }
+  wire_client gone{server.address(), proxy};
+  gone.send_bytes("PROXY TC");
+  gone.shut_down_writing();
+  BOOST_TEST(gone.ended());
+}
+
+BOOST_AUTO_TEST_CASE(a_proxy_header_has_the_time_of_a_handshake) {
+  server_options options = by_proxy_protocol(0);
+  options.limits.handshake_timeout_ms = 300;
+  running server{add_routes, options};
+  wire_client c{server.address(), proxy};
+  const std::string header = line_of("192.0.2.1");
+  std::size_t sent = 0;
+  // A byte each 100 ms: it would have taken four seconds.
+  while (sent < header.size() && !c.ended(100)) c.send_bytes(header.substr(sent++, 1));
+  BOOST_TEST(sent < header.size() / 2);
+}
+
+BOOST_AUTO_TEST_CASE(a_header_without_a_proxy_that_is_trusted_fails_the_start) {
+  server s{{.listen = {"127.0.0.1:0"}, .shards = 1, .proxies = {.trusted = {}, .protocol = proxy_protocol::required}}};
+  const auto started = s.start();
+  BOOST_REQUIRE(!started.has_value());
+  BOOST_TEST(started.error().why == "the PROXY protocol is of trusted proxies, and none is named");
+}
+
+BOOST_AUTO_TEST_CASE(without_the_option_a_proxy_header_is_no_request) {
+  running server{add_routes, behind_proxy(0)};
+  wire_client c{server.address(), proxy};
+  BOOST_TEST(c.http(line_of("192.0.2.1") + who).starts_with("HTTP/1.1 400"));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,4 +1,5 @@
 // Keys that check signatures, by the examples of RFC 4231 and RFC 8032. ES256 and RS256 have theirs in tests/server_program/token_test.cpp.
+#include <ringcast/hmac.hpp>
 #include <ringcast/signature.hpp>
 
 #include <boost/test/unit_test.hpp>
@@ -36,6 +37,15 @@ void check_signature(const signature_key& key, std::string_view message, std::ve
 } // namespace
 
 BOOST_AUTO_TEST_SUITE(signatures)
+
+BOOST_AUTO_TEST_CASE(what_a_program_signs_is_as_in_the_examples_and_its_key_accepts_it) {
+  const auto made = hmac_sha256(bytes_of("Jefe"), bytes_of("what do ya want for nothing?")); // RFC 4231 4.3
+  BOOST_TEST((std::vector(made.begin(), made.end()) == from_hex("5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843")));
+  const std::string secret(32, 's');
+  const auto key = signature_key::hmac_sha256(bytes_of(secret));
+  BOOST_REQUIRE(key.has_value());
+  BOOST_TEST(key->verifies(bytes_of("text"), hmac_sha256(bytes_of(secret), bytes_of("text"))));
+}
 
 BOOST_AUTO_TEST_CASE(the_examples_of_the_rfcs_are_good_and_nothing_near_them) {
   const auto mac = signature_key::hmac_sha256(std::vector<std::byte>(131, std::byte{0xaa})); // RFC 4231 4.7

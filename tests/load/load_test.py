@@ -371,7 +371,7 @@ class BadInput(unittest.TestCase):
                               ((url, "--mode", "broadcast", "--connections", "1", "--no-self"), "nobody"), ((url, "--threads", "101"), "more of them"),
                               (("nonsense",), "nonsense"), ((url, "--source-addresses", "mars"), "mars"), ((url, "--server-pid", "999999999"), "999999999"),
                               ((url, "--mode", "broadcast", "--connections", "2", "--senders", "3"), "senders"),
-                              ((url, "--sse"), "--sse: only of"), ((url, "--order", "total"), "--order total: only of"), ((url, "--order", "some"), "neither sender nor total"), ((url, "--mode", "broadcast", "--sse", "--connections", "2", "--senders", "2"), "none is an event stream"),
+                              ((url, "--sse"), "--sse: only of"), ((url, "--ended-by-server"), "--ended-by-server: only of"), ((url, "--order", "total"), "--order total: only of"), ((url, "--order", "some"), "neither sender nor total"), ((url, "--mode", "broadcast", "--sse", "--connections", "2", "--senders", "2"), "none is an event stream"),
                               ((url, "--connections", "900000", "--processes", "2"), "descriptors")):
             with self.subTest(options=options):
                 done = subprocess.run([LOAD, *options], capture_output=True, text=True, timeout=20)

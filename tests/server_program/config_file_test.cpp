@@ -155,7 +155,7 @@ BOOST_AUTO_TEST_CASE(an_address_that_cannot_be_one_is_refused_with_its_line) {
   for (const std::string_view text :
        {"nonsense", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:http", "unix:", "fd:", "fd:x", ":"})
     BOOST_TEST(complaint(fmt::format("shards = 1\nlisten = [\"127.0.0.1:0\", \"{}\"]", text)) ==
-               fmt::format("f:2: listen: '{}' is no address; allowed: 127.0.0.1:8080, [::1]:8080, unix:/path, fd:3", text));
+               fmt::format("f:2: listen: '{}' is no address; allowed: 127.0.0.1:8080, [::1]:8080, :8080, unix:/path, fd:3", text));
   for (const std::string_view text : {"127.0.0.1:0", "[::1]:65535", "unix:@name", "unix:/a:b", "fd:3"})
     BOOST_TEST(read(fmt::format("listen = \"{}\"", text)).has_value(), complaint(fmt::format("listen = \"{}\"", text)));
 }
@@ -205,6 +205,39 @@ BOOST_AUTO_TEST_CASE(tables_of_rooms_have_a_pattern_and_options_of_the_server) {
   BOOST_TEST((rooms[1].message_bytes_max == 4096u));
   // Is given, and keeps nothing.
   BOOST_TEST((rooms[2].history && !rooms[2].history->is_on()));
+}
+
+BOOST_AUTO_TEST_CASE(tables_of_rooms_have_what_only_rooms_have) {
+  std::vector<room_entry> rooms;
+  const auto given =
+      read_config("[[room]]\npattern = \"a\"\nmax_members = 3\npresence = \"off\"\nmax_room_messages_per_s = 10\nburst_room_messages = 20\n"
+                  "join = \"anyone\"\npublish = [\"claims\", \"user:admin-*\"]\n"
+                  "[[room]]\npattern = \"b\"\nmax_room_messages_per_s = 7\n[[room]]\npattern = \"c\"\n",
+                  "f", &rooms);
+  BOOST_REQUIRE_MESSAGE(given.has_value(), given.error());
+  BOOST_REQUIRE(rooms.size() == 3u);
+  BOOST_TEST((rooms[0].members_max == 3u));
+  BOOST_TEST((rooms[0].presence == false));
+  BOOST_TEST((rooms[0].messages == rate_limit{.per_s = 10, .burst = 20}));
+  BOOST_TEST((rooms[0].join == std::vector<std::string>{"anyone"}));
+  BOOST_TEST((rooms[0].publish == std::vector<std::string>{"claims", "user:admin-*"}));
+  BOOST_TEST(rooms[0].rights().join->anyone);
+  BOOST_TEST(rooms[0].rights().publish->users.size() == 1u);
+  BOOST_TEST((rooms[1].messages == rate_limit{.per_s = 7}));
+  BOOST_TEST((!rooms[2].members_max && !rooms[2].presence && !rooms[2].messages && !rooms[2].join && !rooms[2].publish));
+  BOOST_TEST(!rooms[2].rights().join.has_value());
+  const auto said = [](const std::string& line) {
+    std::vector<room_entry> none;
+    const auto read = read_config("[[room]]\npattern = \"a*\"\n" + line, "f", &none);
+    return read ? "nothing is wrong" : read.error();
+  };
+  BOOST_TEST(said("max_members = -1") != "nothing is wrong");
+  BOOST_TEST(said("max_members = 1073741824") == "nothing is wrong");
+  BOOST_TEST(said("max_members = 1073741825").starts_with("f:3: max_members: "));
+  BOOST_TEST(said("presence = true").starts_with("f:3: presence: takes off|on, and a truth value is given"));
+  BOOST_TEST(said("join = [\"anyone\", \"everyone\"]") == "f:3: join: 'everyone' is nobody; allowed: anyone, token, claims, user:PATTERN, nobody");
+  BOOST_TEST(said("max_member = 1") == "f:3: max_member is not known, did you mean max_members?");
+  BOOST_TEST(complaint("max_members = 1").starts_with("f:1: max_members is not known")); // of the whole server
 }
 
 BOOST_AUTO_TEST_CASE(what_is_wrong_with_a_table_of_rooms_has_its_line) {

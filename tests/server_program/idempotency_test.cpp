@@ -27,6 +27,17 @@ BOOST_AUTO_TEST_CASE(the_first_answer_is_given_for_two_minutes) {
   BOOST_TEST((kept.begin("room", "late", "body", at(120)).what == verdict::first));
 }
 
+BOOST_AUTO_TEST_CASE(what_came_to_nothing_may_be_tried_again) {
+  idempotent_answers kept;
+  BOOST_TEST((kept.begin("room", "key", "body", at(0)).what == verdict::first));
+  kept.give_up("room", "key");
+  BOOST_TEST((kept.begin("room", "key", "another body", at(1)).what == verdict::first));
+  BOOST_TEST((kept.begin("room", "key", "another body", at(1)).what == verdict::under_way));
+  kept.keep("room", "key", "answer");
+  BOOST_TEST((kept.begin("room", "key", "another body", at(2)).what == verdict::again));
+  kept.give_up("room", ""); // it had no key
+}
+
 BOOST_AUTO_TEST_CASE(a_key_belongs_to_its_room) {
   idempotent_answers kept;
   BOOST_TEST((kept.begin("a", "bc", "body", at(0)).what == verdict::first));

@@ -124,8 +124,10 @@ BOOST_AUTO_TEST_CASE(an_address_is_read_from_its_url) {
   BOOST_TEST(admin_address::of("http://127.0.0.1:8080")->text() == "127.0.0.1:8080");
   BOOST_TEST(admin_address::of("http://localhost/")->text() == "localhost:80");
   BOOST_TEST(admin_address::of("http://[::1]:9")->text() == "[::1]:9");
+  BOOST_TEST(admin_address::of("http://localhost:1/chat-server/")->text() == "localhost:1/chat-server");
+  BOOST_TEST(admin_address::of("http://localhost/a/b")->base == "/a/b");
   for (const char* wrong : {"", "127.0.0.1:8080", "https://x", "http://", "http://:80", "http://x:", "http://x:port", "http://x:123456",
-                            "http://[::1", "http://x/path", "http://user@x", "http://[::1]x"})
+                            "http://[::1", "http://x/path?query", "http://user@x", "http://[::1]x"})
     BOOST_TEST(admin_address::of(wrong).error().starts_with("--admin: "));
 }
 

@@ -56,6 +56,7 @@ struct load_options {
   bool cut_all = false;   // resume: all at once, and only once.
   double cut_s = 2;       // resume: how long a member is away, about.
   unsigned seed = 1;      // resume: who is cut, and when.
+  bool ended_by_server = false; // reconnect-storm: connections are held, and whoever the server ends comes back.
   bool total_order = false;   // All hear the messages of all senders in one order.
   bool event_streams = false; // broadcast, resume: who does not send listens to server-sent events.
   bool self = true;       // The server sends a message to its sender as well.

@@ -14,6 +14,16 @@ void resume_counts::add(const resume_counts& other) {
   return_ns = std::max(return_ns, other.return_ns);
 }
 
+std::uint32_t return_counts::most_in_a_second() const { return *std::ranges::max_element(returned_in_second); }
+
+void return_counts::add(const return_counts& other) {
+  ended += other.ended;
+  returned += other.returned;
+  refused += other.refused;
+  for (std::size_t second = 0; second < seconds_max; ++second) returned_in_second[second] += other.returned_in_second[second];
+  if (refusal.empty()) refusal = other.refusal;
+}
+
 void order_counts::add(const order_counts& other) {
   if (other.differing != 0 && (differing == 0 || other.position < position)) {
     position = other.position;
@@ -45,6 +55,7 @@ void load_result::add(const load_result& other) {
   compression.add(other.compression);
   resuming.add(other.resuming);
   order.add(other.order);
+  returns.add(other.returns);
   corrected.add(other.corrected);
   raw.add(other.raw);
   handshakes.add(other.handshakes);

@@ -47,6 +47,20 @@ struct resume_counts {
   void add(const resume_counts& other);
 };
 
+// --mode reconnect-storm --ended-by-server. Seconds count from the start of the measured time.
+struct return_counts {
+  static constexpr std::size_t seconds_max = 600;
+
+  std::uint64_t ended = 0;    // Connections that the server ended.
+  std::uint64_t returned = 0; // Of those, how many are back.
+  std::uint64_t refused = 0;  // Attempts to come back that came to nothing.
+  std::array<std::uint32_t, seconds_max> returned_in_second{};
+  short_text refusal; // Why the first of them came to nothing.
+
+  [[nodiscard]] std::uint32_t most_in_a_second() const;
+  void add(const return_counts& other);
+};
+
 // --order total: what connections heard in one place of the order, compared with the first of them that came there.
 struct order_counts {
   std::uint64_t compared = 0;
@@ -79,6 +93,7 @@ struct load_result {
   compression_counts compression;
   resume_counts resuming;
   order_counts order;
+  return_counts returns;
   histogram corrected; // From the planned time to the receipt; empty in the closed loop.
   histogram raw;       // From the send to the receipt.
   histogram handshakes;

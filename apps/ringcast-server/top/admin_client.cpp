@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <memory>
 #include <netdb.h>
@@ -21,7 +22,9 @@ using steady = std::chrono::steady_clock;
 constexpr std::chrono::seconds deadline{3};
 // A page of 1,000 connections in 16 rooms each has less.
 constexpr std::size_t answer_bytes_max = 8u << 20;
+constexpr std::size_t token_bytes_max = 8192; // as many as the server takes
 
+// Closed at the end.
 struct closed_socket {
   int descriptor = -1;
   closed_socket() = default;
@@ -109,28 +112,48 @@ std::expected<admin_address, std::string> admin_address::of(std::string_view url
   if (!rest.starts_with(scheme)) return wrong("is not like http://127.0.0.1:8080");
   rest.remove_prefix(scheme.size());
   if (rest.ends_with('/')) rest.remove_suffix(1);
+  const std::size_t path = std::min(rest.find('/'), rest.size());
+  const std::string_view base = rest.substr(path);
+  rest = rest.substr(0, path);
   const bool bracketed = rest.starts_with('[');
   const std::size_t host_end = bracketed ? rest.find(']') : std::min(rest.find(':'), rest.size());
   if (host_end == std::string_view::npos) return wrong("has no end of its address: ]");
-  admin_address to{std::string{rest.substr(bracketed ? 1 : 0, host_end - (bracketed ? 1 : 0))}, "80"};
+  admin_address to{std::string{rest.substr(bracketed ? 1 : 0, host_end - (bracketed ? 1 : 0))}, "80", std::string{base}};
   rest.remove_prefix(host_end + (bracketed ? 1 : 0));
   if (rest.starts_with(':')) {
     if (!is_port(rest.substr(1))) return wrong("has no port behind its colon");
     to.port = rest.substr(1);
     rest = {};
   }
-  if (to.host.empty() || !rest.empty() || to.host.find_first_of("/?#@ ") != std::string::npos) return wrong("is not like http://127.0.0.1:8080");
+  if (to.host.empty() || !rest.empty() || to.host.find_first_of("?#@ ") != std::string::npos || base.find_first_of("?# \r\n") != std::string::npos)
+    return wrong("is not like http://127.0.0.1:8080");
   return to;
 }
 
-std::string admin_address::text() const { return host.contains(':') ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port); }
+std::expected<std::string, std::string> admin_address::read_token(const std::string& path) {
+  const auto wrong = [&](std::string_view why) { return std::unexpected(fmt::format("--token-file: {}: {}", path, why)); };
+  const closed_socket file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  std::string text(token_bytes_max + 2, '\0');
+  const ssize_t bytes = file.descriptor < 0 ? -1 : ::read(file.descriptor, text.data(), text.size());
+  if (bytes < 0) return wrong(std::strerror(errno));
+  text.resize(static_cast<std::size_t>(bytes));
+  while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
+  if (text.empty() || text.size() > token_bytes_max || std::ranges::any_of(text, [](char c) { return c <= ' ' || c >= 0x7f; }))
+    return wrong("this is no token");
+  return text;
+}
+
+std::string admin_address::authority() const { return host.contains(':') ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port); }
+
+std::string admin_address::text() const { return authority() + base; }
 
 std::expected<std::string, std::string> get(const admin_address& from, std::string_view target) {
   const auto until = steady::now() + deadline;
   auto connected = connect_to(from, until);
   if (!connected) return std::unexpected(std::move(connected.error()));
   // HTTP/1.0 is answered in one piece that ends with the connection.
-  const std::string request = fmt::format("GET {} HTTP/1.0\r\nHost: {}\r\n\r\n", target, from.text());
+  const std::string proof = from.token.empty() ? std::string{} : fmt::format("Authorization: Bearer {}\r\n", from.token);
+  const std::string request = fmt::format("GET {}{} HTTP/1.0\r\nHost: {}\r\n{}\r\n", from.base, target, from.authority(), proof);
   std::string answer;
   if (!send_all(connected->descriptor, request, until) || !receive_all(connected->descriptor, answer, until))
     return std::unexpected(fmt::format("{} did not answer {}", from.text(), target));

@@ -19,6 +19,7 @@
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
+#include <utility>
 
 namespace ringcast::top {
 
@@ -157,6 +158,8 @@ int run(int argc, char** argv) {
       "ringcast-server top"};
   std::string url = "http://127.0.0.1:8080";
   app.add_option("--admin", url, "The server's address")->type_name("URL")->capture_default_str();
+  std::string token_file;
+  app.add_option("--token-file", token_file, "A token for what stands in front of it, as Authorization: Bearer")->type_name("FILE");
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& asked) {
@@ -165,11 +168,13 @@ int run(int argc, char** argv) {
     std::fprintf(stderr, "%s\n", wrong.what());
     return 2;
   }
-  const auto server = admin_address::of(url);
-  if (!server) {
-    std::fprintf(stderr, "%s\n", server.error().c_str());
+  auto server = admin_address::of(url);
+  auto token = token_file.empty() ? std::expected<std::string, std::string>{} : admin_address::read_token(token_file);
+  if (!server || !token) {
+    std::fprintf(stderr, "%s\n", (server ? token.error() : server.error()).c_str());
     return 2;
   }
+  server->token = std::move(*token);
   std::setlocale(LC_CTYPE, "C.UTF-8"); // how wide a character is
   return ::isatty(STDOUT_FILENO) == 1 ? watch(*server) : print_once(*server);
 }

@@ -20,6 +20,7 @@ struct broadcast_report {
   room_position position{};    // of the message; epoch 0: it was not published
   bool unavailable = false;    // that is why, as far as is known: a room of the cluster, whose engine is not there or did not answer
   bool too_large = false;      // that is why: room_rules::message_bytes_max
+  bool too_fast = false;       // or that: room_rules::messages
 };
 
 } // namespace ringcast

@@ -18,6 +18,7 @@
 #include <ringcast/message.hpp>
 #include <ringcast/opcode.hpp>
 #include <ringcast/position.hpp>
+#include <ringcast/rate_limits.hpp>
 #include <ringcast/results.hpp>
 #include <ringcast/tls.hpp>
 
@@ -62,7 +63,7 @@ struct seat_wish {
 struct join_result {
   std::string_view room;         // valid until the callback returns
   bool granted = false;
-  std::string_view why_not = {}; // in words: the name is taken, it sits there already, there is no memory
+  std::string_view why_not = {}; // in words: the name is taken, the room is full, it sits there already, there is no memory
   joined_position joined = {};   // if seat_wish::position or replay was set; else epoch 0
 };
 
@@ -143,14 +144,17 @@ class http_request {
   [[nodiscard]] std::string_view parameter(std::string_view name) const;
   // A parameter of the query, decoded; nothing if there is none.
   [[nodiscard]] std::optional<std::string> query(std::string_view name) const;
+  // What was agreed on in TLS; nothing on a connection without it, and when that has gone (deferred_request).
+  [[nodiscard]] std::optional<tls_details> tls() const;
 
  private:
   friend struct engine::handle_access;
   http_request(const request_head& head, const path_parameters& decoded, std::span<const std::byte> received, const socket_address& from,
-               bool by_admin)
-      : parameters(decoded), body(received), peer(from), is_admin(by_admin), head_(head) {}
+               bool by_admin, const engine::connection* by)
+      : parameters(decoded), body(received), peer(from), is_admin(by_admin), head_(head), connection_(by) {}
 
   const request_head& head_;
+  const engine::connection* connection_; // null: it has gone
 };
 
 // What an endpoint decides about an upgrade.
@@ -213,6 +217,11 @@ struct websocket_endpoint {
   bool in_parts = false;
   // In place of the server's limits; 0: never.
   std::optional<std::uint32_t> ping_interval_ms{}, pong_timeout_ms{}, idle_timeout_ms{};
+  // In place of server_limits::rates.
+  std::optional<rate_limits> rates{};
+  // So many of its messages were dropped since this was called last because they came too fast (over_rate::drop, room_rules::messages); at most once a
+  // second.
+  std::function<void(websocket_ref, std::uint64_t messages)> on_dropped{};
   // In place of server_options::allowed_origins, unless it is empty.
   std::vector<std::string> allowed_origins{};
   // The room's slow-consumer policy took the messages with these sequence numbers, first and last included, from the connection. What is
@@ -224,6 +233,9 @@ struct websocket_endpoint {
   // What orders a room of the cluster cannot be reached, or is back; or the last thing that this member said was not published, in which case the
   // room is not named, and without this callback the connection is closed with 1013.
   std::function<void(websocket_ref, std::string_view room, cluster_state what)> on_cluster{};
+  // The server drains, and closes this connection with 1001 behind what is sent now. Whoever comes back after that time comes back to a server, and not
+  // together with everybody else: see drain_options::retry_after_ms.
+  std::function<void(websocket_ref, std::chrono::milliseconds retry_after)> on_going_away{};
   // The connection is about to leave its room: it may still publish there, and the others will hear it.
   std::function<void(websocket_ref)> on_leave;
   // The connection is over. The code is the peer's, ours, or 1006 if there was no closing handshake.

@@ -15,6 +15,7 @@
 #include <ringcast/compression.hpp>
 #include <ringcast/events.hpp>
 #include <ringcast/http_status.hpp>
+#include <ringcast/rate_limits.hpp>
 #include <ringcast/response_writer.hpp>
 #include <ringcast/results.hpp>
 #include <ringcast/task.hpp>
@@ -51,6 +52,7 @@ struct upgrade_options {
   std::optional<std::uint64_t> message_bytes_max{}; // in place of the server's own; a larger message closes with 1009
   // In place of the server's own limits, where given; see server_limits. 0 switches the thing off.
   std::optional<std::chrono::milliseconds> ping_interval{}, pong_timeout{}, idle_timeout{};
+  std::optional<rate_limits> rates{}; // in place of server_limits::rates
   // In place of server_options::allowed_origins, unless it is empty: which pages' browsers may connect. Others are
   // answered 403.
   std::vector<std::string> allowed_origins{};

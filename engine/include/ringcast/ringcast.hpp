@@ -12,14 +12,18 @@
 #include <ringcast/client_options.hpp>
 #include <ringcast/client_sender.hpp>
 #include <ringcast/close_code.hpp>
+#include <ringcast/closing.hpp>
 #include <ringcast/cluster.hpp>
 #include <ringcast/compression.hpp>
 #include <ringcast/connection_handle.hpp>
 #include <ringcast/connections.hpp>
 #include <ringcast/coroutine_client.hpp>
+#include <ringcast/deferred_request.hpp>
 #include <ringcast/event.hpp>
 #include <ringcast/events.hpp>
 #include <ringcast/files.hpp>
+#include <ringcast/hmac.hpp>
+#include <ringcast/http_client.hpp>
 #include <ringcast/http_status.hpp>
 #include <ringcast/log.hpp>
 #include <ringcast/memory_purge.hpp>
@@ -28,6 +32,7 @@
 #include <ringcast/names.hpp>
 #include <ringcast/opcode.hpp>
 #include <ringcast/position.hpp>
+#include <ringcast/rate_limits.hpp>
 #include <ringcast/request.hpp>
 #include <ringcast/response_writer.hpp>
 #include <ringcast/results.hpp>

@@ -39,6 +39,7 @@ namespace ringcast {
 
 namespace engine {
 class admission;
+class arrival_rates;
 class http_router;
 class inbox;
 class mesh;
@@ -128,8 +129,8 @@ class server {
   [[nodiscard]] std::uint64_t left_to_drain() const;
 
   // Any thread: from now on these of the options hold, also for connections that are there: allowed_origins, and of the limits message_bytes_max,
-  // ping_interval_ms, pong_timeout_ms, idle_timeout_ms (the idle time of each begins anew) and close_timeout_ms. Everything else stays as the server
-  // was made. If something is wrong nothing changes, and the error is one sentence.
+  // ping_interval_ms, pong_timeout_ms, idle_timeout_ms (the idle time of each begins anew), rates (all buckets are full again) and close_timeout_ms.
+  // Everything else stays as the server was made. If something is wrong nothing changes, and the error is one sentence.
   [[nodiscard]] std::expected<void, std::string> change(const server_options& wanted);
   // Before start(), any number of them: run() calls it at each SIGHUP, on its own thread, behind the renewal of the certificates: what else is to be
   // read again. What it throws is logged.
@@ -226,6 +227,7 @@ class server {
   std::unique_ptr<engine::trusted_proxies> proxies_; // null where none is trusted
   std::unique_ptr<engine::redis_options> redis_; // null: no room is of a cluster
   std::unique_ptr<engine::admission> admission_; // null without a bound on connections
+  std::unique_ptr<engine::arrival_rates> arrivals_; // null without a limit on how fast they come
   std::unique_ptr<engine::server_orders> orders_;
   std::unique_ptr<engine::mesh> mesh_;
   std::vector<std::unique_ptr<shard_thread>> threads_;

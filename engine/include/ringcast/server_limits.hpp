@@ -2,6 +2,8 @@
 // milliseconds as the names say.
 #pragma once
 
+#include <ringcast/rate_limits.hpp>
+
 #include <cstddef>
 #include <cstdint>
 
@@ -41,6 +43,8 @@ struct server_limits {
   // A peer that sent no message (text or binary, whole) this long is closed with 1001; 0: never. Pings and pongs do not
   // count, so this ends connections that live and are of no use; ping_interval_ms finds those that are dead.
   std::uint32_t idle_timeout_ms = 0;
+  // How fast each WebSocket may send and join rooms. Off as it stands here: what a shard handles in one turn is shared evenly anyway.
+  rate_limits rates{};
 };
 
 } // namespace ringcast

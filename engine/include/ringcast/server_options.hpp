@@ -25,6 +25,9 @@ struct drain_options {
   // Then nobody is accepted any more, and the WebSockets that are there are closed evenly over this time. Twenty thousand that come back to another server
   // over ten seconds are 2,000 handshakes a second, a third of what one core does with TLS.
   std::uint32_t spread_ms = 10'000;
+  // After how long they are asked to come back (websocket_endpoint::on_going_away), so that they come back as evenly as they went. Somebody else has to
+  // be there by then.
+  std::uint32_t retry_after_ms = 1'000;
 };
 
 // Where a proxy says whose request it hands on. It must set this one itself: one that it passes on as it came is the word of a stranger.
@@ -33,11 +36,22 @@ enum class forwarded_header : std::uint8_t {
   forwarded, // RFC 7239
 };
 
+// HAProxy's PROXY protocol, versions 1 and 2: a header in front of each connection, before TLS, says whose it is.
+enum class proxy_protocol : std::uint8_t {
+  off,
+  // On every listener but those of listen_admin. A connection of anybody who is no trusted proxy is closed, and so is one that does not begin with the
+  // header: guessing whether it is there would let anybody choose an address (section 2 of the specification).
+  required,
+};
+
 struct proxy_options {
   // Whose word counts: addresses, networks like "10.0.0.0/8" and "fd00::/8", and "unix:" for all that come by a Unix socket. Everybody else's headers are
   // ignored. Of a request that came through several of them the first address from the end that is none of these is the peer, with port 0.
   std::vector<std::string> trusted;
   forwarded_header header = forwarded_header::x_forwarded_for;
+  // The address that it names is the peer in everything: max_connections_per_ip, the log, http_request::peer; and if that is a trusted proxy, too, its
+  // requests are looked at as above. A proxy that asks for itself (LOCAL, UNKNOWN) stays the peer.
+  proxy_protocol protocol = proxy_protocol::off;
 };
 
 struct server_options {
@@ -48,6 +62,9 @@ struct server_options {
   // The same as `listen`, for those who run the program: what is added to routes::admin() is there only for requests that come by these, and
   // http_request::is_admin and request::is_admin() tell. Who may reach them is the address's business: a loopback one, a Unix socket.
   std::vector<std::string> listen_admin;
+  // Names by which listen_admin may be asked for, beside addresses and localhost. Any other Host is answered 421: a page whose own name was made to
+  // resolve to this address would read and do everything in the browser of somebody who may reach it (DNS rebinding).
+  std::vector<std::string> admin_hosts;
   std::vector<std::string> listen_tls; // the same as `listen` for https:// and wss://; needs tls.certificates
   tls_server_options tls;
   // 0: one for each core that this process may use, within the CPU quota of its control group, the locked memory and the descriptors that it
@@ -61,8 +78,12 @@ struct server_options {
   // The same for those from one IPv4 address, or from one IPv6 network of 64 bits (an address of it costs its owner
   // nothing); 0: no bound.
   std::uint32_t max_connections_per_ip = 0;
-  // What stands in front. http_request::peer and its like are then those whose requests it hands on, and max_connections_per_ip counts their
-  // WebSockets and event streams: the next one is answered 503. The proxy's own connections are not bounded by address.
+  // How fast connections may come from one address or network; off as it stands here. One too many is answered 429 with a Retry-After header and a JSON
+  // body before it asks for anything, and closed; on a TLS port, and in a flood of them, it is closed at once. 65,536 addresses are remembered.
+  rate_limit new_connections_per_ip{};
+  // What stands in front. http_request::peer and its like are then those whose requests it hands on, and max_connections_per_ip and
+  // new_connections_per_ip count their WebSockets and event streams: the next one is answered 503 or 429. The proxy's own connections are not bounded
+  // by address.
   proxy_options proxies;
   // From which pages browsers may open WebSockets, and send requests other than GET, HEAD and OPTIONS:
   // "https://example.org", "http://localhost:3000", compared whole but for case; the server's own page counts like any

@@ -67,6 +67,14 @@ enum class refusal : std::uint8_t {
   endpoint, // on_upgrade said no
   name_taken, // in the room
   no_memory,
+  connection_rate, // server_options::new_connections_per_ip
+  message_rate, // rate_limits::messages or bytes: closed with 1008
+  join_rate, // rate_limits::joins
+  not_a_proxy, // of a listener that is for them (proxy_options::protocol)
+  proxy_header, // of a proxy: there was none, or a bad one
+  host, // admin_hosts
+  room_full, // room_rules::members_max
+  room_rate, // room_rules::messages: once for each message
   no_engine, // of the cluster that the room is of
 };
 inline constexpr std::size_t refusal_count = static_cast<std::size_t>(refusal::no_engine) + 1;
@@ -114,6 +122,8 @@ struct shard_statistics {
   std::uint64_t messages_received = 0;
   std::uint64_t messages_sent = 0; // to one connection; of rooms see deliveries
   std::uint64_t inputs_stopped = 0; // a peer's input had to wait: it used up its share of a turn, or does not take its answers
+  std::uint64_t inputs_paused_for_rate = 0; // over_rate::push_back
+  std::uint64_t messages_dropped_for_rate = 0; // over_rate::drop
   std::uint64_t sent_to_nobody = 0; // messages of other threads and rooms for connections that had gone
 
   // --- rooms ---

@@ -43,6 +43,9 @@ struct tls_details {
   /// Of the client's certificate (tls_server_options::client_ca_file), as "/C=XX/O=Example/CN=name"; empty where it showed none, and on a
   /// resumed session, which shows none again.
   std::string peer_subject;
+  std::string peer_common_name; ///< of the same subject; empty where it has none
+  /// The names that the same certificate is for (RFC 5280 4.2.1.6): DNS names and URIs, and behind them e-mail addresses.
+  std::vector<std::string> peer_names;
   bool resumed = false;
 };
 

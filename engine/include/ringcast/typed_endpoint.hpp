@@ -11,6 +11,7 @@
 
 #include <ringcast/events.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -30,6 +31,7 @@ template <class T> struct typed_endpoint {
   std::function<void(websocket_ref, T&, std::uint64_t first, std::uint64_t last)> on_gap{};
   std::function<void(websocket_ref, T&, const room_position& at)> on_reset{};
   std::function<void(websocket_ref, T&, std::string_view room, cluster_state what)> on_cluster{};
+  std::function<void(websocket_ref, T&, std::chrono::milliseconds retry_after)> on_going_away{};
   std::function<void(websocket_ref, T&)> on_leave{};
   std::function<void(websocket_ref, T&, std::uint16_t code, std::string_view reason)> on_close{};
   // Everything else of an endpoint: subprotocols, limits, compression. Its callbacks above are not looked at.
@@ -54,6 +56,7 @@ template <class T> struct typed_endpoint {
     made.on_gap = with_user<std::uint64_t, std::uint64_t>(std::move(on_gap));
     made.on_reset = with_user<const room_position&>(std::move(on_reset));
     made.on_cluster = with_user<std::string_view, cluster_state>(std::move(on_cluster));
+    made.on_going_away = with_user<std::chrono::milliseconds>(std::move(on_going_away));
     made.on_leave = with_user(std::move(on_leave));
     made.on_close = [call = std::move(on_close)](websocket_ref ws, std::uint16_t code, std::string_view reason) {
       const std::unique_ptr<T> user{static_cast<T*>(std::exchange(ws.user(), nullptr))}; // also when the call throws

@@ -38,6 +38,7 @@ enum class http_status : std::uint16_t {
   unsupported_media_type = 415,
   range_not_satisfiable = 416,
   expectation_failed = 417,
+  misdirected_request = 421,
   unprocessable_content = 422,
   upgrade_required = 426,
   too_many_requests = 429,
@@ -85,6 +86,7 @@ enum class http_status : std::uint16_t {
   case http_status::unsupported_media_type: return "Unsupported Media Type";
   case http_status::range_not_satisfiable: return "Range Not Satisfiable";
   case http_status::expectation_failed: return "Expectation Failed";
+  case http_status::misdirected_request: return "Misdirected Request";
   case http_status::unprocessable_content: return "Unprocessable Content";
   case http_status::upgrade_required: return "Upgrade Required";
   case http_status::too_many_requests: return "Too Many Requests";

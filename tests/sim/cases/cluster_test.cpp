@@ -64,7 +64,6 @@ struct member {
     if (wrong.empty()) wrong = fmt::format("{} at {}: {}", name, text_of(position()), what);
   }
   void hear(const std::string& text) {
-    if (getenv("SHOW") != nullptr) fmt::print("{} {}\n", name, text);
     if (text.starts_with('{')) return hear(nlohmann::json::parse(text));
     const std::size_t end = text.find('\n');
     const std::uint64_t number = std::stoull(text.substr(0, end));

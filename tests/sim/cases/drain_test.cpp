@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <list>
 #include <map>
+#include <set>
 #include <vector>
 
 namespace ringcast::sim {
@@ -21,6 +22,9 @@ constexpr std::uint64_t ms = 1'000'000;
 constexpr std::uint64_t slack_ms = 300;
 
 constexpr machine roomy{.send_bytes_min = 1u << 22, .send_bytes_max = 1u << 22, .receive_bytes_min = 1u << 22, .receive_bytes_max = 1u << 22};
+// Ends of stream cross each other.
+constexpr machine far{
+    .send_bytes_min = 1u << 22, .send_bytes_max = 1u << 22, .receive_bytes_min = 1u << 22, .receive_bytes_max = 1u << 22, .latency_ns_max = 10 * ms};
 constexpr machine narrow{.send_bytes_min = 8192, .send_bytes_max = 8192, .receive_bytes_min = 4096, .receive_bytes_max = 4096};
 
 struct draining_world {
@@ -82,6 +86,27 @@ BOOST_AUTO_TEST_CASE(members_are_closed_evenly_over_the_time_and_nobody_is_left)
     for (const peer& p : w.peers) BOOST_TEST(p.complaint() == "");
     for (const std::string& left : w.engine.remains()) BOOST_TEST(left == "");
   }
+}
+
+// Its own end of stream is nothing that a peer has still to take: a peer that ends in the same moment is not waited for.
+BOOST_AUTO_TEST_CASE(it_ends_with_the_last_member_whoever_ends_first) {
+  std::size_t late = 0;
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    draining_world w(seed, 1 + static_cast<std::uint32_t>(seed % 3), far);
+    for (int i = 0; i < 30; ++i) w.member("/broadcast/one");
+    std::set<const peer*> ended;
+    w.engine.begin_drain({.delay_ms = 0, .spread_ms = 1'000});
+    BOOST_REQUIRE(w.run_until(
+        [&] {
+          for (peer& p : w.peers)
+            if (p.close_code() != 0 && !p.has_unsent() && w.world.chance.below(4) == 0 && ended.insert(&p).second) p.half_close();
+          return ended.size() == w.peers.size();
+        },
+        1'000 + slack_ms));
+    late += w.run_until([&] { return w.engine.has_stopped(); }, slack_ms) ? 0 : 1;
+    w.run_until([&] { return w.engine.has_stopped(); }, 5'000);
+  }
+  BOOST_TEST(late == 0u);
 }
 
 BOOST_AUTO_TEST_CASE(rooms_go_on_and_whoever_is_closed_has_heard_everything_up_to_then) {

@@ -169,7 +169,8 @@ int __wrap_ioctl(int descriptor, unsigned long request, int* value) {
   const auto file = file_of(descriptor);
   if (!file) return told(-EBADF);
   if (request != TIOCOUTQ || !file->stream) return told(-ENOTTY);
-  *value = static_cast<int>(file->stream->outgoing.size());
+  const bool end_is_queued = file->stream->write_shut && !file->stream->fin_sent; // FIN counts like a byte
+  *value = static_cast<int>(file->stream->outgoing.size() + (end_is_queued ? 1 : 0));
   return 0;
 }
 
