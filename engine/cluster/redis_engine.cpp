@@ -101,7 +101,7 @@ void redis_engine::ask_script(what question, std::string_view room, std::uint64_
   default: append_command(made.command, {"EVALSHA", script_name_, "2", hash, stream, kind, epoch, kept_for, rest[0], rest[1], rest[2], rest[3]});
   }
   if (forgotten_)
-    again_.push_back(std::move(made));
+    meanwhile_.push_back(std::move(made));
   else
     put(std::move(made));
 }
@@ -189,7 +189,8 @@ void redis_engine::say_again() {
   forgotten_ = false;
   append_command(commands_.link.output(), {"SCRIPT", "LOAD", redis_script});
   commands_.asked_.push_back({.question = what::load});
-  for (asked& question : std::exchange(again_, {})) put(std::move(question));
+  for (std::deque<asked>* const questions : {&again_, &meanwhile_})
+    for (asked& question : std::exchange(*questions, {})) put(std::move(question));
 }
 
 void redis_engine::on_error(const asked& question, std::string_view why) {
@@ -278,6 +279,7 @@ void redis_engine::close_both(std::string_view said) {
     s->greeted = s->pinged = false;
   }
   again_.clear();
+  meanwhile_.clear();
   forgotten_ = attempting_ = false;
   if (std::exchange(up_, false)) {
     down_untold_ = true;

@@ -88,6 +88,7 @@ class redis_engine final : public cluster_engine {
   side commands_, subscriptions_;
   std::string script_name_; // as the server has called it: its SHA-1
   std::deque<asked> again_; // behind the questions that are on their way
+  std::deque<asked> meanwhile_; // asked since the first of them, and to be said behind all of them
   bool forgotten_ = false; // the server has no script any more
   bool up_ = false, down_untold_ = false;
   bool attempting_ = false; // to make both connections
