@@ -109,6 +109,15 @@ void write_rooms(writer& to, const shard_statistics& all) {
   to.gauge("history_limit_bytes", "What rooms may keep together; 0: they keep nothing.").value(all.history_bytes_max);
 }
 
+void write_cluster(writer& to, const shard_statistics& all) {
+  to.gauge("cluster_links", "Shards that need what orders the rooms of the cluster.").value(all.cluster_links);
+  to.gauge("cluster_links_up", "Those of them that can reach it now.").value(all.cluster_links_up);
+  to.counter("cluster_losses_total", "Times that a shard could not reach it any more.").value(all.cluster_losses);
+  to.counter("cluster_commands_total", "Commands to it.").value(all.cluster_commands);
+  to.counter("cluster_gaps_total", "Times that it did not have any more what a room had missed.").value(all.cluster_gaps);
+  to.counter("cluster_resets_total", "Times that a room counted anew because it had lost something, or may have.").value(all.cluster_resets);
+}
+
 void write_layers(writer& to, const shard_statistics& all) {
   to.counter("tls_handshakes_total", "TLS handshakes that were finished, full or resumed by a ticket.")
       .value("kind", "full", all.tls_handshakes_full)
@@ -192,6 +201,7 @@ std::string metrics_text(const server_statistics& told, const process_numbers& p
   write_connections(to, all);
   write_traffic(to, all);
   write_rooms(to, all);
+  if (all.cluster_links > 0) write_cluster(to, all);
   write_layers(to, all);
   write_shards(to, told, all);
   if (!process.token_refusals.empty()) {

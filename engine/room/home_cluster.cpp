@@ -84,7 +84,7 @@ void home_cluster::refuse_claims(clustered& state) {
 // Nobody has been here for a while. What is kept would not be kept up any more, so it goes.
 void home_cluster::leave(home_room& home) {
   clustered& state = *home.cluster;
-  if (engine_.is_up()) engine_.unsubscribe(home.name);
+  if (engine_.is_up()) command().unsubscribe(home.name);
   state.at = clustered::step::apart;
   state.is_known = false;
   drop_held(state);
@@ -97,7 +97,7 @@ void home_cluster::leave(home_room& home) {
 
 void home_cluster::begin(home_room& home) {
   home.cluster->at = clustered::step::subscribing;
-  engine_.subscribe(home.name);
+  command().subscribe(home.name);
 }
 
 void home_cluster::ask(home_room& home) {
@@ -105,13 +105,13 @@ void home_cluster::ask(home_room& home) {
   state.at = clustered::step::asking;
   state.checked_ms = homes_.now_ms_;
   for (clustered::held_batch& held : state.held) held.asked = true;
-  engine_.ask_top(home.name);
+  command().ask_top(home.name);
 }
 
 void home_cluster::read_until(home_room& home, std::uint64_t wanted) {
   home.cluster->at = clustered::step::reading;
   home.cluster->wanted = wanted;
-  engine_.read(home.name, home.next_sequence);
+  command().read(home.name, home.next_sequence);
 }
 
 void home_cluster::on_subscribed(std::string_view room) {
@@ -138,7 +138,7 @@ void home_cluster::on_top(std::string_view room, const cluster_top& top) {
   }
   if (home->next_sequence <= top.sequence) {
     if (state.at == clustered::step::live && was_compared) {
-      engine_.subscribe(home->name);
+      command().subscribe(home->name);
     }
     read_until(*home, top.sequence);
   } else if (state.at != clustered::step::live) {
@@ -249,6 +249,7 @@ void home_cluster::begin_anew(home_room& home, const cluster_top& top) {
 }
 
 void home_cluster::break_log(home_room& home, std::uint64_t next, bool anew) {
+  ++(anew ? counters_.resets : counters_.gaps);
   homes_.publish(home);
   homes_.drop_history(home);
   home.next_sequence = home.published_end = next;
@@ -277,7 +278,7 @@ void home_cluster::send() {
     const std::uint64_t id = ++last_id_;
     sent_.emplace(id, sent_batch{.room = home->name, .bytes = state.batch.payload_bytes(), .authors = std::move(state.authors)});
     state.sent.push_back(id);
-    engine_.publish(home->name, id, state.batch.messages(), state.batch.finish(own_, id));
+    command().publish(home->name, id, state.batch.messages(), state.batch.finish(own_, id));
     state.batch = {};
     state.authors.clear();
   }
@@ -361,6 +362,7 @@ void home_cluster::on_up() {
 
 void home_cluster::on_down(std::string_view why) {
   log_warning("the engine of the cluster is lost: {}", why);
+  ++counters_.losses;
   for (home_room* const home : rooms_) {
     clustered& state = *home->cluster;
     const bool was_there = state.at != clustered::step::apart;
@@ -422,7 +424,7 @@ void home_cluster::look_at(home_room& home) {
   if (state.at != clustered::step::live || homes_.now_ms_ < state.checked_ms + compare_interval_ms) return;
   state.checked_ms = homes_.now_ms_;
   state.is_compared = true;
-  engine_.ask_top(home.name);
+  command().ask_top(home.name);
 }
 
 void home_cluster::stop() {

@@ -21,6 +21,12 @@
 
 namespace ringcast::engine {
 
+struct home_cluster_counters {
+  std::uint64_t losses = 0; // of the engine
+  std::uint64_t commands = 0;
+  std::uint64_t gaps = 0, resets = 0; // of rooms
+};
+
 class home_cluster final : public cluster_listener {
  public:
   home_cluster(home_table& homes, cluster_engine& engine);
@@ -41,6 +47,7 @@ class home_cluster final : public cluster_listener {
   void on_tick();
   // Server stop: whoever waits is answered.
   void stop();
+  [[nodiscard]] const home_cluster_counters& counters() const { return counters_; }
 
   // --- from the engine ---
   void on_up() override;
@@ -73,6 +80,11 @@ class home_cluster final : public cluster_listener {
     bool is_unknown = false; // and never will be
   };
 
+  // To give it one command.
+  [[nodiscard]] cluster_engine& command() {
+    ++counters_.commands;
+    return engine_;
+  }
   [[nodiscard]] home_room* find(std::string_view room);
   void begin(home_room& home);
   void ask(home_room& home);
@@ -98,6 +110,7 @@ class home_cluster final : public cluster_listener {
 
   home_table& homes_;
   cluster_engine& engine_;
+  home_cluster_counters counters_;
   const std::uint64_t own_; // in batches: of this shard of this process
   std::vector<home_room*> rooms_;
   std::size_t next_looked_at_ = 0;

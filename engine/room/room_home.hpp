@@ -110,7 +110,7 @@ class home_table {
   // Before any room: rooms of the cluster are ordered by this engine. Without one they are like the others.
   void use(cluster_engine& engine);
   // Null: there is no engine.
-  [[nodiscard]] home_cluster* cluster() { return cluster_.get(); }
+  [[nodiscard]] home_cluster* cluster() const { return cluster_.get(); }
 
   void attach(std::uint32_t shard, const attach_record& part, std::string_view name);
   void detach(std::uint32_t shard, room_ref room);

@@ -1,4 +1,5 @@
 // What a shard tells of itself: its own counters, and what its parts count or hold.
+#include "engine/room/home_cluster.hpp"
 #include "engine/shard/shard.hpp"
 
 namespace ringcast::engine {
@@ -18,6 +19,16 @@ shard_statistics shard::statistics() const {
   told.refusals[static_cast<std::size_t>(refusal::room_rate)] = home_.counters().messages_refused;
   told.history_bytes = home_.kept().bytes();
   told.history_bytes_max = room_rules_.keeps_history() ? home_.kept().bytes_max() : 0;
+
+  if (const home_cluster* const cluster = home_.cluster()) {
+    const home_cluster_counters& counted = cluster->counters();
+    told.cluster_links = 1;
+    told.cluster_links_up = cluster_->is_up() ? 1 : 0;
+    told.cluster_losses = counted.losses;
+    told.cluster_commands = counted.commands;
+    told.cluster_gaps = counted.gaps;
+    told.cluster_resets = counted.resets;
+  }
 
   const compression_counters& compressed = compressor_.counters();
   told.messages_deflated = compressed.messages_deflated;

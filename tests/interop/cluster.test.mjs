@@ -29,6 +29,7 @@ async function post(node, room, body) {
   const response = await fetch(`${node.http}/rooms/${room}/messages`, { method: 'POST', body, headers: { 'Content-Type': 'text/plain' } });
   return { status: response.status, ...(await response.json()) };
 }
+const metric = async (node, name) => Number(new RegExp(`^ringcast_cluster_${name} (\\d+)$`, 'm').exec(await (await fetch(`${node.http}/metrics`)).text())?.[1]);
 
 // A member that checks what it hears: each number is one more than the one before, unless it was told of a gap or of another epoch.
 class Member {
@@ -130,12 +131,15 @@ test('a server starts without its engine, says so, refuses, and takes it up when
   const node = await startBeside(`redis://127.0.0.1:${port}`);
   await until('the log', () => node.stderr().includes('there is no engine of the cluster'));
   assert.equal((await post(node, 'hall', 'too early')).status, 503);
+  assert.deepEqual([await metric(node, 'links'), await metric(node, 'links_up')], [2, 0]);
   await assert.rejects(Member.join(node, 'hall'), /503/);
   const redis = keep(await startRedis([], { port }));
   await until('its coming', async () => (await post(node, 'hall', 'now')).status === 200);
   const member = await Member.join(node, 'hall');
   await post(node, 'hall', 'heard');
   await member.hears('heard');
+  await until('both shards', async () => (await metric(node, 'links_up')) === 2);
+  assert.ok((await metric(node, 'commands_total')) >= 3); // subscribe, where does the room stand, and a message
   leave(member);
 });
 

@@ -134,6 +134,13 @@ struct shard_statistics {
   std::uint64_t gaps = 0; // what members were told of that
   std::uint64_t history_bytes = 0, history_bytes_max = 0;
 
+  // --- what orders rooms of the cluster (server_options::cluster); without a cluster all are 0 ---
+  std::uint64_t cluster_links = 0, cluster_links_up = 0; // shards that need it, and those that can reach it now
+  std::uint64_t cluster_losses = 0; // how often it could not be reached any more
+  std::uint64_t cluster_commands = 0; // questions to it, and what was published: all that rooms say in a turn is one for each of them
+  std::uint64_t cluster_gaps = 0; // of rooms: it did not have any more what was missing here
+  std::uint64_t cluster_resets = 0; // of rooms that count anew
+
   // --- TLS and permessage-deflate ---
   std::uint64_t tls_handshakes_full = 0, tls_handshakes_resumed = 0; // of accepted connections
   std::uint64_t tls_failures = 0;

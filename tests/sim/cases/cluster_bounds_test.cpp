@@ -45,6 +45,13 @@ class bounded_node {
   }
   void cut(std::uint64_t away_ms) { truth_.cut_all(away_ms * 1'000'000); }
 
+  void lose_all() { truth_.lose_all(); }
+  shard_statistics total() {
+    shard_statistics sum;
+    for (std::uint32_t i = 0; i < node_.shard_count(); ++i) sum.add(node_.at(i).statistics());
+    return sum;
+  }
+
   // In steps of a millisecond.
   template <class Done> void run_until(Done&& done, int ms_max = 1'000) {
     for (int i = 0; i < ms_max && !done(); ++i) {
@@ -142,6 +149,32 @@ BOOST_AUTO_TEST_CASE(a_room_that_nobody_here_is_in_has_a_rate_too) {
   for (const int expected : {200, 200, 429, 429}) BOOST_TEST(say() == expected);
   node.run_until([] { return false; }, 1'000);
   for (const int expected : {200, 429}) BOOST_TEST(say() == expected);
+  node.end();
+}
+
+BOOST_AUTO_TEST_CASE(what_is_lost_and_found_is_counted) {
+  bounded_node node{2, {.cluster = true}};
+  asker& one = node.come();
+  node.run_until([&] { return is_settled(one); });
+  shard_statistics told = node.total();
+  BOOST_TEST(told.cluster_links == 2u);
+  BOOST_TEST(told.cluster_links_up == 2u);
+  BOOST_TEST(told.cluster_losses == 0u);
+  BOOST_TEST(told.cluster_commands == 2u); // subscribe, and where does the room stand
+  node.cut(300);
+  node.run_until([] { return false; }, 100);
+  told = node.total();
+  BOOST_TEST(told.cluster_links == 2u);
+  BOOST_TEST(told.cluster_links_up == 0u);
+  BOOST_TEST(told.cluster_losses == 2u);
+  node.run_until([] { return false; }, 500);
+  BOOST_TEST(node.total().cluster_links_up == 2u);
+  BOOST_TEST(node.total().cluster_gaps == 0u);
+  BOOST_TEST(node.total().cluster_resets == 0u);
+  node.lose_all();
+  node.run_until([&] { return node.total().cluster_resets != 0; }, 20'000);
+  BOOST_TEST(node.total().cluster_resets == 1u);
+  BOOST_TEST(node.total().cluster_losses == 2u);
   node.end();
 }
 
