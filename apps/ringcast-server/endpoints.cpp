@@ -473,7 +473,7 @@ void add_endpoints(server& s, const endpoint_options& options) {
              [](const http_request&, http_responder responder) { responder.respond_json(http_status::ok, R"({"status":"live"})"); });
   routes.add("GET", "/health/ready", [&s](const http_request&, http_responder responder) {
     if (s.is_ready()) return responder.respond_json(http_status::ok, R"({"status":"ready"})");
-    responder.respond_error(http_status::service_unavailable, "new connections are not accepted now");
+    responder.respond_error(http_status::service_unavailable, "new connections are better made elsewhere now");
   });
 }
 

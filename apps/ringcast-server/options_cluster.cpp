@@ -28,6 +28,10 @@ std::vector<option> cluster() {
        .means = "a room in which nobody is and nobody says anything is forgotten there after this time",
        .reason = "a day of silence",
        .rules = time([](auto& s) -> auto& { return s.server.cluster.seconds_kept; }, second, second, second, 365 * day)},
+      {.name = "cluster-ready",
+       .means = "`on`: while a shard cannot reach it `GET /health/ready` says 503, so that a load balancer brings members to a server that can",
+       .reason = "rooms that are no cluster's go on, and where nobody reaches it nobody would be ready",
+       .rules = choice([](auto& s) -> auto& { return s.server.cluster.ready_needs_it; }, {"off", "on"})},
   };
 }
 

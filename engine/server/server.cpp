@@ -56,6 +56,7 @@ struct server::shard_thread {
   std::string failure;
   std::atomic<thread_use> is_used{thread_use::undecided};
   std::atomic<bool> accepting{false};
+  std::atomic<bool> has_cluster{false}; // can reach what orders its rooms, or has none of them
   std::atomic<std::uint64_t> turns{0};  // that its shard has taken
   std::atomic<bool> has_ended{false};   // and will take no more
   std::uint64_t turns_seen = 0;         // by run()
@@ -420,6 +421,7 @@ void server::serve(std::uint32_t index) {
       for (const start_hook& hook : start_hooks_) t.own->user_code().note_posted([&hook, index] { hook.first(index); }, hook.second);
     for (std::uint64_t turns = 1; t.own->turn(); ++turns) {
       t.accepting.store(t.own->accepting().is_accepting(), std::memory_order_relaxed);
+      t.has_cluster.store(t.own->reaches_cluster(), std::memory_order_relaxed);
       t.turns.store(turns, std::memory_order_relaxed);
     }
   }
@@ -466,7 +468,9 @@ void server::say_what_was_not_sent() const {
 
 bool server::is_ready() const {
   return started_.load(std::memory_order_acquire) && !stopping_.load(std::memory_order_relaxed) && !draining_.load(std::memory_order_relaxed) &&
-         std::ranges::all_of(threads_, [](const auto& t) { return t->accepting.load(std::memory_order_relaxed); });
+         std::ranges::all_of(threads_, [needs_cluster = options_.cluster.ready_needs_it](const auto& t) {
+           return t->accepting.load(std::memory_order_relaxed) && (!needs_cluster || t->has_cluster.load(std::memory_order_relaxed));
+         });
 }
 
 std::expected<void, std::string> server::reload_certificates() {

@@ -110,6 +110,8 @@ class shard final : public room_host, private accepted_host, private work_host {
   [[nodiscard]] server_questions& asked() { return asked_; }
   [[nodiscard]] connection_questions& connection_list() { return connection_list_; }
   [[nodiscard]] seat_claims& claims() { return claims_; }
+  // Or has no need to.
+  [[nodiscard]] bool reaches_cluster() const { return cluster_ == nullptr || cluster_->is_up(); }
   [[nodiscard]] room_joins& joins() { return joins_; }
   [[nodiscard]] rate_gate& rates() { return rates_; }
   [[nodiscard]] handlers& user_code() { return users_; }

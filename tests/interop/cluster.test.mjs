@@ -289,3 +289,18 @@ test('messages of 0 bytes and of 1 MiB, text and binary', async () => {
   member.terminate();
   talker.terminate();
 });
+
+test('a node that cannot reach the engine is not ready where that is wanted, and others are', async () => {
+  const redis = keep(await startRedis());
+  const wants = await startNode(redis.url, ['--cluster-ready', 'on']), other = await startNode(redis.url);
+  const ready = async (node) => (await fetch(`${node.http}/health/ready`)).status;
+  await until('both ready', async () => (await ready(wants)) === 200 && (await ready(other)) === 200);
+  const member = await Member.join(wants, 'hall');
+  await redis.kill();
+  await until('not ready', async () => (await ready(wants)) === 503);
+  assert.equal(await ready(other), 200);
+  keep(await startRedis([], { port: redis.port }));
+  await until('ready again', async () => (await ready(wants)) === 200);
+  assert.equal(member.closed, undefined);
+  leave(member);
+});

@@ -26,6 +26,8 @@ struct cluster_options {
   std::uint32_t messages_kept = 1'000;
   // What it keeps of a room that nobody is in and nobody publishes to goes after so many seconds. Then the room counts anew.
   std::uint32_t seconds_kept = 86'400;
+  // While a shard cannot reach it server::is_ready() is false, so that a load balancer brings members of its rooms to a server that can.
+  bool ready_needs_it = false;
 };
 
 } // namespace ringcast

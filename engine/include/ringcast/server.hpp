@@ -162,7 +162,7 @@ class server {
   [[nodiscard]] const std::vector<std::string>& addresses() const { return addresses_; }
   [[nodiscard]] const std::vector<std::string>& tls_addresses() const { return tls_addresses_; }
   [[nodiscard]] const std::vector<std::string>& admin_addresses() const { return admin_addresses_; }
-  // Any thread: new connections are accepted. False before start().
+  // Any thread: new connections are accepted, and see cluster_options::ready_needs_it. False before start().
   [[nodiscard]] bool is_ready() const;
   [[nodiscard]] std::uint32_t shard_count() const { return shard_count_; }
 
