@@ -78,9 +78,10 @@ std::vector<option> ways_in() {
        .reason = "a certificate may be a machine's",
        .rules = choice([](auto& s) -> auto& { return s.tokens.user_by; }, {"off", "subject", "san"})},
       {.name = "admin-listen",
-       .means = "where those who run the server find `/admin`, `/metrics`, `/rooms`, `/connections` and publishing, which are then nowhere else; also "
-                "`unix:/path`; may be given several times. Everybody who reaches it may do everything. With tokens or `--authorize-url` it is "
-                "`127.0.0.1:8081` by itself",
+       .means =
+           "where those who run the server find `/admin`, `/metrics`, `/rooms`, `/connections` and publishing, which are then nowhere else; also "
+           "`unix:/path`; may be given several times. Everybody who reaches it may do everything. With tokens or `--authorize-url` it is "
+           "`127.0.0.1:8081` by itself",
        .reason = "without tokens everybody may do everything anyway",
        .rules = list([](auto& s) -> auto& { return s.server.listen_admin; }, "ADDR:PORT", is_address)},
       {.name = "admin-host",
