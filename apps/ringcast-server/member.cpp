@@ -93,7 +93,7 @@ void close_at_expiry(websocket_ref ws, const member& who) {
 }
 
 bool is_for_room(const shared_gate& gate, websocket_ref ws, member& who, const message_view& message) {
-  if (gate != nullptr && gate->wants_tokens() && who.numbered && message.op == opcode::text && message.text().starts_with(renewal_start)) {
+  if (gate != nullptr && gate->wants_tokens() && who.has_token && who.numbered && message.op == opcode::text && message.text().starts_with(renewal_start)) {
     renew(*gate, ws, who, message.text());
     return false;
   }
