@@ -85,7 +85,7 @@ bool let_in(const doors& by, upgrade_request_view& upgrade, token_right right, m
 }
 
 std::optional<std::string> own_name(const doors& by, upgrade_request_view& upgrade, const member& who, const std::optional<std::string>& asked) {
-  if (who.user.empty()) return asked.value_or("");
+  if (who.user.empty() || by.application != nullptr) return asked.value_or(who.user);
   if (!asked || *asked == who.user) return who.user;
   if (by.gate != nullptr) by.gate->count(token_refusal::user);
   refuse(upgrade, token_refusal::user);

@@ -28,8 +28,8 @@ void add_behind(routes_below& to, std::string_view pattern, websocket_endpoint e
 // Whether the upgrade may go on: what its token says, or the application, is noted in `who`. Otherwise it has been refused.
 [[nodiscard]] bool let_in(const doors& by, upgrade_request_view& upgrade, token_right right, member& who);
 
-// As whom it comes, where it has asked to be `asked`, which may be nothing: the user that its token, its certificate or the application says. Nothing if
-// it asked for somebody else, and then it has been refused.
+// As whom it comes, where it has asked to be `asked`, which may be nothing: the user that its token or its certificate says. Nothing if it asked for
+// somebody else, and then it has been refused. The application was asked with that name, and has permitted it.
 [[nodiscard]] std::optional<std::string> own_name(const doors& by, upgrade_request_view& upgrade, const member& who,
                                                   const std::optional<std::string>& asked);
 

@@ -144,9 +144,10 @@ websocket_endpoint broadcast(const doors& by) {
                 const auto replay = asked_replay(request);
                 if (!replay) return upgrade.refuse(http_status::bad_request, replay.error());
                 const bool numbered = is_numbered(upgrade);
-                // A token without a user is nobody's.
-                const auto user =
-                    who.has_token && who.user.empty() ? std::optional{std::string{}} : own_name(by, upgrade, who, request.query("user"));
+                // A token without a user is nobody's, and what the application says holds, whatever was asked for.
+                const auto user = who.has_token && (who.user.empty() || by.application != nullptr)
+                                      ? std::optional{who.user}
+                                      : own_name(by, upgrade, who, request.query("user"));
                 if (!user) return;
                 who.user = *user;
                 upgrade.take_seat(request.parameter("room"), {.hears = request.query("self") == "0" ? hearing::others : hearing::everyone,

@@ -113,7 +113,7 @@ test('a proxy that says nothing of it, and a stranger who does, are closed, coun
     const answer = [];
     socket.on('data', (data) => answer.push(data)).on('error', () => {});
     socket.write('PROXY TCP4 192.0.2.1 127.0.0.1 1 2\r\nGET /health/live HTTP/1.1\r\nHost: x\r\n\r\n');
-    await once(socket, 'close');
+    await new Promise((resolve) => socket.once('close', resolve)); // with or without a reset: what it sent is not read
     assert.equal(Buffer.concat(answer).toString(), '');
   }
   assert.equal(await counted('not_a_proxy'), strangers + 2);

@@ -221,7 +221,7 @@ publish = ["claims", "user:admin-*"]
       const name = who === none || who === nameless ? '?name=n' : ''; // a token that names somebody names them
       for (const target of [`/broadcast/${encodeURIComponent(room)}?seq=1`, `/chat/${encodeURIComponent(room)}${name}`]) {
         const answer = await enter(mine, target, who);
-        assert.equal(answer.status, status, `${room} ${JSON.stringify(who)}`);
+        assert.equal(answer.status, status, `${target} ${JSON.stringify(who)}`);
         if (status !== 101) continue;
         answer.ws.send('hello');
         const heard = async () => {

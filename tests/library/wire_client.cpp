@@ -85,7 +85,11 @@ bool wire_client::fill(int timeout_ms) {
 std::string wire_client::until(std::string_view mark, int timeout_ms) {
   std::size_t found = in_.find(mark);
   const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds{timeout_ms};
-  while (found == std::string::npos && std::chrono::steady_clock::now() < end && fill(timeout_ms)) found = in_.find(mark);
+  while (found == std::string::npos && std::chrono::steady_clock::now() < end) {
+    const std::size_t looked_at = in_.size() - std::min(in_.size(), mark.size() - 1); // the mark may have begun
+    if (!fill(timeout_ms)) break;
+    found = in_.find(mark, looked_at);
+  }
   const std::size_t bytes = found == std::string::npos ? in_.size() : found + mark.size();
   std::string out = in_.substr(0, bytes);
   in_.erase(0, bytes);
