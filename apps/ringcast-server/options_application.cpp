@@ -25,7 +25,7 @@ std::vector<option> application() {
       {.name = "authorize-url",
        .means = "the application is asked there, by POST, whether somebody may connect, read or publish: [described above](#ask-the-application). "
                 "In place of tokens",
-       .reason = "",
+       .reason = "nobody is asked unless you say whom",
        .rules = text([](auto& s) -> auto& { return s.application.authorize_url; }, "URL")},
       {.name = "authorize-timeout",
        .means = "how long its answer may take, to the last byte",
@@ -53,11 +53,11 @@ std::vector<option> application() {
        .rules = choice([](auto& s) -> auto& { return s.application.authorize_when_down; }, {"refuse", "allow"})},
       {.name = "webhook-url",
        .means = "the application is told there, by POST, which rooms, users and connections come and go: [described above](#tell-the-application)",
-       .reason = "",
+       .reason = "nobody is told unless you say whom",
        .rules = text([](auto& s) -> auto& { return s.application.webhook_url; }, "URL")},
       {.name = "webhook-key-file",
        .means = "a secret of 32 bytes or more (a line end behind it is none of it), with which what it is told is signed; SIGHUP reads it again",
-       .reason = "",
+       .reason = "a key that everybody has signs nothing",
        .rules = text([](auto& s) -> auto& { return s.application.webhook_key_file; }, "FILE")},
       {.name = "webhook-events",
        .means = "what it is told: `room_occupied`, `room_vacated`, `user_joined`, `user_left`, `connection_closed`; may be given several times, and "
