@@ -83,7 +83,7 @@ def command(name, build, port, scenario):
         listen = ["--listen-tls" if secure else "--listen", f"127.0.0.1:{port}"]
         if secure:
             listen += ["--tls-cert", certificate()[0], "--tls-key", certificate()[1]]
-        return [build / "ringcast-server", *listen, "--shards", shards, "--log-level", "warn"]
+        return [build / "ringcast-server", *listen, "--shards", shards, "--log-level", "warning"]
     if name == "epoll":
         mode = ["--mode", "echo"]
         if scenario.message_bytes:
